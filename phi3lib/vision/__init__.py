@@ -1,0 +1,1 @@
+"""From a picture to visual tokens: preprocessing, HD transform, vision tower, projector, language model."""

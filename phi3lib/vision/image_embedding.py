@@ -1,0 +1,370 @@
+"""`Phi3ImageEmbedding`: token ids and pictures in, the language model's input vectors out.
+
+The class keeps the signature, the attributes and the parameter names of the published one (Phi-3-vision's
+image embedding, as Microsoft's Phi-3 cookbook prints it), so that published weights load by name. What it
+does in one breath: tiles → vision tower → 2×2 merge and separators → projector → visual tokens, written
+into the places of the sequence whose ids are negative.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from phi3lib.vision.hd_transform import (
+    TileGeometry,
+    grid_shape,
+    hd_sequence,
+    require_order,
+)
+from phi3lib.vision.placeholders import Placeholders, find_placeholders
+from phi3lib.vision.vision_tower import VisionTower, vision_config_of
+
+ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
+
+
+@dataclass
+class Phi3ImageFeatures:
+    """Visual tokens of N pictures.
+
+    tokens: N tensors (num_image_tokens, hidden_size), separators included, in the sequence's order.
+    pooler_output: (N, hidden_size), the mean of each picture's tokens without its separators. The published
+    models have no pooled picture vector of their own; the name is the one that transformers uses.
+    """
+
+    tokens: list[torch.Tensor]
+    pooler_output: torch.Tensor
+
+
+class Phi3ImageEmbedding(nn.Module):
+    """Input embedding of Phi-3-vision: words from `wte`, pictures from a vision tower and a projector.
+
+    config: needs `hidden_size` (or `n_embd`), `vocab_size` and `img_processor`, a dict with
+        `name` "clip_vision_model", `image_dim_out` (the tower's width C), `num_img_tokens`, and optionally
+        `layer_idx` (default -2), `type_feature` ("patch" or "cls_patch") and `vision_config` (fields of
+        CLIPVisionConfig; without it the tower is ViT-L/14-336).
+    wte: the language model's word embedding; shared, not copied. Without it the class turns pictures into
+        tokens (`get_image_features`) but cannot embed text.
+    The options are those of `config.embd_layer`, which also gives the ones that are left out here. If
+    neither says anything: no HD transform, a linear projector, and the published order "sub_glb".
+
+    Raises ValueError for configurations that could not run.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        wte: nn.Module | None = None,
+        *,
+        use_hd_transform: bool | None = None,
+        with_learnable_separator: bool | None = None,
+        hd_transform_order: str | None = None,
+        projection_cls: str | None = None,
+        embedding_cls: str = "image",
+    ) -> None:
+        super().__init__()
+        img_processor = _require_img_processor(config)
+        from_config = getattr(config, "embd_layer", None) or {}
+        self.config = config
+        self.wte = wte
+        self.image_dim_out: int = img_processor["image_dim_out"]
+        self.num_img_tokens: int = img_processor["num_img_tokens"]
+        self.layer_idx: int = img_processor.get("layer_idx", -2)
+        self.type_feature: str = img_processor.get("type_feature", "patch")
+        self.use_hd_transform: bool = _first_given(
+            use_hd_transform, from_config.get("use_hd_transform"), False
+        )
+        self.with_learnable_separator: bool = _first_given(
+            with_learnable_separator, from_config.get("with_learnable_separator"), False
+        )
+        self.hd_transform_order: str = _first_given(
+            hd_transform_order, from_config.get("hd_transform_order"), "sub_glb"
+        )
+        self.projection_cls: str = _first_given(projection_cls, from_config.get("projection_cls"), "linear")
+        self.embedding_cls = embedding_cls
+
+        self.img_processor = VisionTower(vision_config_of(img_processor))
+        self._require_consistent_options()
+        width = self.image_dim_out * 4 if self.use_hd_transform else self.image_dim_out
+        if self.with_learnable_separator:
+            self.glb_GN = nn.Parameter(torch.zeros(1, 1, width))  # between the two views
+            self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, width))  # behind each row of tokens
+        hidden_size = config.n_embd if hasattr(config, "n_embd") else config.hidden_size
+        self.img_projection = _make_projector(self.projection_cls, width, hidden_size)
+        self.drop = _make_dropout(config)
+
+        self.img_features: torch.Tensor | None = None
+        self.img_sizes: ImageSizes | None = None
+
+    # ------------------------------------------------------------------------ the original's methods
+
+    def set_img_features(self, img_features: torch.Tensor) -> None:
+        """Keep pictures (or 3-D ready features) for the next forward call, and for that one alone."""
+        self.img_features = img_features
+
+    def set_img_sizes(self, img_sizes: ImageSizes) -> None:
+        """Keep `image_sizes` for the next forward call, and for that one alone."""
+        self.img_sizes = img_sizes
+
+    def get_img_features(self, img_embeds: torch.Tensor) -> torch.Tensor:
+        """The tower's features of tiles (n, 3, size, size): (n, patches², C), with "cls_patch" one more."""
+        features = self.img_processor(img_embeds, layer=self.layer_idx)  # (n, 1 + patches², C)
+        return features if self.type_feature == "cls_patch" else features[:, 1:]
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
+        image_sizes: ImageSizes | None = None,
+    ) -> torch.Tensor:
+        """Embed a batch of token ids, with the pictures that its negative ids stand for.
+
+        input_ids (batch, length): id -k stands for one token of the picture with tag k. The distinct
+            tags of a row, in ascending order, are that row's pictures in order; rows follow each other
+            in the list of pictures. Never modified.
+        pixel_values: (N, 1 + crops, 3, size, size) with the HD transform, the global view first; else
+            (N, 3, size, size). Features that the tower has already made do too: (N, 1 + crops, patches, C)
+            and (N, tokens, C).
+        image_sizes: (N, 2), [height, width] of each padded picture; with the HD transform only.
+        Returns (batch, length, hidden_size) in the dtype of `wte`.
+
+        Raises ValueError, with the numbers, where ids, pictures and sizes do not fit together.
+        """
+        pixel_values, image_sizes = self._take_kept_inputs(pixel_values, image_sizes)
+        self._require_words(input_ids)
+        placeholders = find_placeholders(input_ids)
+        words = self.wte(input_ids.clamp(min=0))  # type: ignore[misc]  # (batch, length, hidden_size)
+        if pixel_values is not None:
+            tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
+            placeholders.require_counts([len(t) for t in tokens])
+            words = _write_tokens(words, placeholders, torch.cat(tokens))
+        elif placeholders.counts:
+            raise ValueError(
+                f"input_ids hold placeholders for {len(placeholders.counts)} picture(s), "
+                f"but no pictures came: pass pixel_values"
+            )
+        return words if self.drop is None else self.drop(words)
+
+    # ------------------------------------------------------------------------ pictures to tokens
+
+    def get_image_features(
+        self, pixel_values: torch.Tensor | Mapping[str, torch.Tensor], image_sizes: ImageSizes | None = None
+    ) -> Phi3ImageFeatures:
+        """Visual tokens and one vector for each picture; needs no text and no `wte`.
+
+        pixel_values: as in `forward`, or everything that the image processor returned.
+        """
+        if isinstance(pixel_values, Mapping):
+            pixel_values, image_sizes = pixel_values["pixel_values"], pixel_values.get("image_sizes")
+        tokens = self.image_tokens(pixel_values, image_sizes)
+        if not self.use_hd_transform:
+            return Phi3ImageFeatures(tokens, torch.stack([t.mean(0) for t in tokens]))
+        shapes = self._grid_shapes(pixel_values, image_sizes)
+        pooled = [
+            picture[self._without_separators(rows, cols).to(picture.device)].mean(0)
+            for picture, (rows, cols) in zip(tokens, shapes, strict=True)
+        ]
+        return Phi3ImageFeatures(tokens, torch.stack(pooled))
+
+    def image_tokens(
+        self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None = None
+    ) -> list[torch.Tensor]:
+        """Each picture's visual tokens (num_image_tokens, hidden_size), as they enter the language model."""
+        if self.use_hd_transform:
+            sequences = self._hd_sequences(pixel_values, self._grid_shapes(pixel_values, image_sizes))
+        else:
+            sequences = list(self._plain_features(pixel_values))
+        projected = self.img_projection(torch.cat(sequences))  # (all tokens, hidden_size)
+        return list(projected.split([len(s) for s in sequences]))
+
+    def _hd_sequences(self, pixel_values: torch.Tensor, shapes: list[tuple[int, int]]) -> list[torch.Tensor]:
+        """Tiles of N pictures → N sequences (num_image_tokens, 4C), ready for the projector."""
+        counts = [1 + rows * cols for rows, cols in shapes]
+        # Padding tiles never reach the tower; the tiles of all pictures do so together.
+        tiles = torch.cat([picture[:n] for picture, n in zip(pixel_values, counts, strict=True)])
+        features = (
+            self.get_img_features(tiles) if pixel_values.ndim == 5 else tiles
+        )  # (all tiles, patches², C)
+        features = features.to(self.sub_GN.device, self.sub_GN.dtype)
+        return [
+            hd_sequence(
+                of_picture,
+                rows,
+                cols,
+                row_separator=self.sub_GN,
+                view_separator=self.glb_GN,
+                order=self.hd_transform_order,
+            )
+            for of_picture, (rows, cols) in zip(features.split(counts), shapes, strict=True)
+        ]
+
+    def _plain_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(N, tokens, C) without the HD transform: from pictures, or ready features as they are."""
+        if pixel_values.ndim == 4:
+            pixel_values = self.get_img_features(pixel_values)
+        if pixel_values.ndim != 3 or pixel_values.shape[-1] != self.image_dim_out:
+            raise ValueError(
+                f"without the HD transform pixel_values must be pictures (N, 3, size, size) or features "
+                f"(N, tokens, {self.image_dim_out}), got {tuple(pixel_values.shape)}"
+            )
+        weight = next(self.img_projection.parameters())
+        # Quantised projectors keep whole numbers; the features then stay in the tower's dtype.
+        dtype = weight.dtype if weight.is_floating_point() else pixel_values.dtype
+        return pixel_values.to(weight.device, dtype)
+
+    # ------------------------------------------------------------------------ sizes
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids from here on do not exist; follows the configuration when embeddings are resized."""
+        return self.config.vocab_size
+
+    @property
+    def tile(self) -> TileGeometry:
+        """Tile and patch size, from the tower's configuration."""
+        vision = self.img_processor.config
+        return TileGeometry(tile_size=vision.image_size, patch_size=vision.patch_size)
+
+    def _grid_shapes(
+        self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None
+    ) -> list[tuple[int, int]]:
+        """(rows, cols) of each picture; raises ValueError where they do not fit `pixel_values`."""
+        ready = (self.tile.patches_per_side**2, self.image_dim_out)
+        if pixel_values.ndim != 5 and tuple(pixel_values.shape[2:]) != ready:
+            raise ValueError(
+                f"with the HD transform pixel_values must be (N, 1 + crops, 3, size, size) or ready features "
+                f"(N, 1 + crops, {ready[0]}, {ready[1]}), got {tuple(pixel_values.shape)}"
+            )
+        if image_sizes is None:
+            raise ValueError(
+                f"pixel_values of shape {tuple(pixel_values.shape)} need image_sizes, "
+                f"(N, 2) with each padded picture's [height, width]"
+            )
+        sizes = _size_pairs(image_sizes)
+        if len(sizes) != len(pixel_values):
+            raise ValueError(f"{len(pixel_values)} picture(s) in pixel_values, {len(sizes)} in image_sizes")
+        shapes = [grid_shape(height, width, self.tile) for height, width in sizes]
+        for number, (rows, cols) in enumerate(shapes):
+            if 1 + rows * cols > pixel_values.shape[1]:
+                raise ValueError(
+                    f"picture {number}: image_sizes say {rows}×{cols} crops and a global view, "
+                    f"but pixel_values hold only {pixel_values.shape[1]} tiles a picture"
+                )
+        return shapes
+
+    def _without_separators(self, rows: int, cols: int) -> torch.Tensor:
+        """Which tokens of a picture are no separators: (num_image_tokens,) bool."""
+        # The real assembly, run on marks: 1 for every patch, 0 for the separators.
+        patches = torch.ones(1 + rows * cols, self.tile.patches_per_side**2, 1)
+        nothing = torch.zeros(4)
+        marks = hd_sequence(
+            patches,
+            rows,
+            cols,
+            row_separator=nothing,
+            view_separator=nothing,
+            order=self.hd_transform_order,
+        )
+        return marks[:, 0].bool()
+
+    # ------------------------------------------------------------------------ checks
+
+    def _take_kept_inputs(
+        self, pixel_values: torch.Tensor | None, image_sizes: ImageSizes | None
+    ) -> tuple[torch.Tensor | None, ImageSizes | None]:
+        """The call's own inputs, or else what the setters kept; nothing stays for another call."""
+        kept_features, self.img_features = self.img_features, None
+        kept_sizes, self.img_sizes = self.img_sizes, None
+        return _first_given(pixel_values, kept_features), _first_given(image_sizes, kept_sizes)
+
+    def _require_words(self, input_ids: torch.Tensor) -> None:
+        if self.wte is None:
+            raise ValueError(
+                "this embedding has no wte, so it cannot embed text; give wte=nn.Embedding(...), "
+                "or ask for get_image_features"
+            )
+        if input_ids.ndim != 2:
+            raise ValueError(f"input_ids must be (batch, length), got shape {tuple(input_ids.shape)}")
+        highest = int(input_ids.max()) if input_ids.numel() else 0
+        if highest >= self.vocab_size:
+            raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {self.vocab_size - 1}")
+
+    def _require_consistent_options(self) -> None:
+        vision = self.img_processor.config
+        if vision.hidden_size != self.image_dim_out:
+            raise ValueError(
+                f"image_dim_out is {self.image_dim_out}, but the vision tower is {vision.hidden_size} wide"
+            )
+        if self.type_feature not in ("patch", "cls_patch"):
+            raise ValueError(f"type_feature is {self.type_feature!r}; it must be 'patch' or 'cls_patch'")
+        if self.use_hd_transform != self.with_learnable_separator:
+            raise ValueError(
+                f"use_hd_transform is {self.use_hd_transform} and with_learnable_separator is "
+                f"{self.with_learnable_separator}; the two go together"
+            )
+        self.img_processor.layers_to_run(self.layer_idx)  # raises where the tower has no such layer
+        if self.use_hd_transform:
+            self._require_hd_options()
+
+    def _require_hd_options(self) -> None:
+        require_order(self.hd_transform_order)
+        if self.projection_cls == "linear":
+            raise ValueError(
+                f"projection_cls 'linear' maps {self.image_dim_out} numbers, but the HD transform merges 2×2 "
+                f"patches into {self.image_dim_out * 4}; use projection_cls='mlp'"
+            )
+        if self.type_feature == "cls_patch":
+            patches = self.tile.patches_per_side**2
+            raise ValueError(
+                f"the HD transform needs a square of {patches} patch features; "
+                f"type_feature 'cls_patch' gives {patches + 1}. Use 'patch'."
+            )
+
+
+# ---------------------------------------------------------------------------- small steps
+
+
+def _write_tokens(words: torch.Tensor, placeholders: Placeholders, tokens: torch.Tensor) -> torch.Tensor:
+    """A copy of `words` with the visual tokens in their places; gradients reach both."""
+    return words.index_put((placeholders.rows, placeholders.cols), tokens.to(words.device, words.dtype))
+
+
+def _make_projector(projection_cls: str, width: int, hidden_size: int) -> nn.Module:
+    """(…, width) → (…, hidden_size). The indices 0 and 2 of the MLP are names in the checkpoints."""
+    if projection_cls == "linear":
+        return nn.Linear(width, hidden_size)
+    if projection_cls == "mlp":
+        return nn.Sequential(nn.Linear(width, hidden_size), nn.GELU(), nn.Linear(hidden_size, hidden_size))
+    raise ValueError(f"projection_cls is {projection_cls!r}; it must be 'linear' or 'mlp'")
+
+
+def _make_dropout(config: Any) -> nn.Dropout | None:
+    for name in ("embd_pdrop", "embed_pdrop"):
+        if hasattr(config, name):
+            return nn.Dropout(getattr(config, name))
+    return None
+
+
+def _require_img_processor(config: Any) -> dict[str, Any]:
+    img_processor = getattr(config, "img_processor", None)
+    wanted = "a dict with name='clip_vision_model', image_dim_out and num_img_tokens"
+    if not isinstance(img_processor, dict) or img_processor.get("name") != "clip_vision_model":
+        raise ValueError(f"config.img_processor must be {wanted}, got {img_processor!r}")
+    missing = [key for key in ("image_dim_out", "num_img_tokens") if key not in img_processor]
+    if missing:
+        raise ValueError(f"config.img_processor must be {wanted}; {' and '.join(missing)} missing")
+    return img_processor
+
+
+def _size_pairs(image_sizes: ImageSizes) -> list[list[int]]:
+    """[height, width] of each picture as plain numbers; a flat [height, width] means one picture."""
+    if not isinstance(image_sizes, torch.Tensor) and isinstance(image_sizes[0], torch.Tensor):
+        image_sizes = torch.stack(list(image_sizes))
+    return torch.as_tensor(image_sizes).reshape(-1, 2).tolist()
+
+
+def _first_given(*options: Any) -> Any:
+    """The first option that is not None, or None."""
+    return next((option for option in options if option is not None), None)

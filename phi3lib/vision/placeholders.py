@@ -1,0 +1,73 @@
+"""Placeholders: the negative token ids that keep places for pictures.
+
+The processor writes id -k once for every token of the picture that the prompt calls `<|image_k|>`. The
+distinct tags of a row, in ascending order, are that row's pictures in order; the pictures of all rows
+follow each other. So the tag's number picks the picture, wherever in the row it stands. (The published
+code fills the places from left to right and looks at no number.)
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Placeholders:
+    """All placeholders of a batch, picture after picture and from left to right within a picture.
+
+    rows, cols: (n,) int64, where they stand in `input_ids`.
+    counts: how many each picture has. owners: the (row, tag) of each picture.
+    """
+
+    rows: torch.Tensor
+    cols: torch.Tensor
+    counts: list[int]
+    owners: list[tuple[int, int]]
+
+    def require_counts(self, num_tokens: list[int]) -> None:
+        """Raise ValueError unless the pictures' token counts are exactly the places kept for them."""
+        if len(self.counts) != len(num_tokens):
+            raise ValueError(
+                f"input_ids hold placeholders for {len(self.counts)} picture(s), {len(num_tokens)} came "
+                f"(distinct negative ids of a row are its pictures: {self._describe_owners()})"
+            )
+        for number, (places, tokens) in enumerate(zip(self.counts, num_tokens, strict=True)):
+            if places != tokens:
+                row, tag = self.owners[number]
+                raise ValueError(
+                    f"picture {number} has {tokens} tokens, but row {row} of input_ids keeps {places} places "
+                    f"for it (id -{tag}){_likely_cause(places, tokens, tag)}"
+                )
+
+    def pictures_from(self, col: int) -> list[int]:
+        """Numbers of the pictures that have places at column `col` or behind it."""
+        reached = [bool((cols >= col).any()) for cols in self.cols.split(self.counts)]
+        return [number for number, seen in enumerate(reached) if seen]
+
+    def _describe_owners(self) -> str:
+        found = [f"row {row} has id -{tag}" for row, tag in self.owners[:8]]
+        return "; ".join(found) + ("; …" if len(self.owners) > 8 else "") if found else "there are none"
+
+
+def _likely_cause(places: int, tokens: int, tag: int) -> str:
+    if tag == 100:
+        return ". -100 marks ignored labels; pad input_ids with the tokenizer's padding id"
+    if places % tokens == 0:
+        return f". The prompt seems to name <|image_{tag}|> {places // tokens} times; name each picture once"
+    return ""
+
+
+def find_placeholders(input_ids: torch.Tensor) -> Placeholders:
+    """Find every negative id of `input_ids` (batch, length) and sort them by picture."""
+    rows, cols = torch.nonzero(input_ids < 0, as_tuple=True)  # (n,), (n,): row by row, left to right
+    if len(rows) == 0:
+        return Placeholders(rows, cols, [], [])
+    tags = -input_ids[rows, cols]
+    # One number a picture that grows with row, then tag; a stable sort keeps left to right within it.
+    picture = rows * (tags.max() + 1) + tags
+    order = torch.argsort(picture, stable=True)
+    rows, cols, tags = rows[order], cols[order], tags[order]
+    counts = torch.unique_consecutive(picture[order], return_counts=True)[1].tolist()
+    firsts = torch.tensor(counts).cumsum(0) - torch.tensor(counts)  # where each picture begins
+    owners = list(zip(rows[firsts].tolist(), tags[firsts].tolist(), strict=True))
+    return Placeholders(rows, cols, counts, owners)
