@@ -1,0 +1,57 @@
+"""Image embeddings of CLIP and Phi-3-vision: learn them, see them, use them.
+
+The names below are the whole public surface. Each is imported when it is first used, so that
+`import phi3lib` itself costs milliseconds, opens no file and asks no network.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phi3lib.vision.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
+    from phi3lib.vision.hd_transform import hd_grid
+    from phi3lib.vision.image_embedding import Phi3ImageEmbedding
+    from phi3lib.vision.image_processing import Phi3VImageProcessor
+    from phi3lib.vision.modeling import Phi3VConfig, Phi3VForCausalLM, register_auto_classes
+    from phi3lib.vision.text_processing import Phi3VProcessor
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "Phi3ImageEmbedding": "phi3lib.vision.image_embedding",
+    "Phi3VConfig": "phi3lib.vision.modeling",
+    "Phi3VForCausalLM": "phi3lib.vision.modeling",
+    "Phi3VImageProcessor": "phi3lib.vision.image_processing",
+    "Phi3VProcessor": "phi3lib.vision.text_processing",
+    "hd_grid": "phi3lib.vision.hd_transform",
+    "load_clip": "phi3lib.vision.checkpoints",
+    "load_phi3_model": "phi3lib.vision.checkpoints",
+    "process_for_phi3_model": "phi3lib.vision.checkpoints",
+    "register_auto_classes": "phi3lib.vision.modeling",
+}
+
+__all__ = [
+    "Phi3ImageEmbedding",
+    "Phi3VConfig",
+    "Phi3VForCausalLM",
+    "Phi3VImageProcessor",
+    "Phi3VProcessor",
+    "hd_grid",
+    "load_clip",
+    "load_phi3_model",
+    "process_for_phi3_model",
+    "register_auto_classes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds a public name, on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'phi3lib' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
