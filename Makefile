@@ -1,0 +1,66 @@
+# Needs python3 (3.11 to 3.13) and make; everything else is put into .venv by the first call.
+PYTHON ?= python3
+PIP_ARGS ?=
+TEST_ARGS ?=
+RUN_ARGS ?=
+LAB_ARGS ?=
+
+VENV := .venv/bin/python
+START := notebooks/00_start_here.ipynb
+OLDEST_TRANSFORMERS := 5.17.0
+OLDEST_HUB := 1.33.0
+OLDEST := build/transformers-5.17
+
+# Root needs a flag of its own; without a screen JupyterLab only prints its address.
+LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
+	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
+
+.DEFAULT_GOAL := help
+.PHONY: help set-up lab test check run test-transformers-5.17 lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-24s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "  PYTHON=$(PYTHON)   the python to build .venv with"
+	@echo "  PIP_ARGS=         further arguments for pip, such as an index with a CPU build of torch"
+	@echo "  LAB_ARGS= TEST_ARGS= RUN_ARGS=   further arguments for jupyter lab, pytest, notebooks/run.py"
+
+set-up: ## make .venv ready (the others do it by themselves)
+	@command -v "$(PYTHON)" > /dev/null || { \
+		echo "$(PYTHON) is not on the PATH: install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@"$(PYTHON)" tools/set_up.py --pip-args "$(PIP_ARGS)"
+
+lab: set-up ## open the course in JupyterLab
+	@$(VENV) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)
+
+test: check ## lint, types, import direction, then all tests
+	$(VENV) -m pytest $(TEST_ARGS)
+
+check: set-up ## the part of `make test` that takes seconds
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+run: set-up ## execute every notebook, render build/html, measure the run times
+	$(VENV) notebooks/run.py --html build/html --times $(RUN_ARGS)
+
+test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transformers that we support
+	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(VENV) -m pytest tests/vision $(TEST_ARGS)
+
+# Only these two differ from the lock: transformers 5.17 asks for huggingface_hub 1.x.
+$(OLDEST)/ready: Makefile | set-up
+	rm -rf $(OLDEST)
+	$(VENV) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --target $(OLDEST) \
+		transformers==$(OLDEST_TRANSFORMERS) huggingface_hub==$(OLDEST_HUB)
+	@touch $@
+
+lock: set-up ## pin again what pyproject.toml asks for (RUN_ARGS=--upgrade: the newest of everything)
+	$(VENV) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv
+	$(VENV) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock $(RUN_ARGS)
+
+clean: ## remove .venv and everything that was built
+	rm -rf .venv build phi3lib.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,341 @@
+"""Execute the notebooks from top to bottom, each in a fresh kernel, and measure them.
+
+    python notebooks/run.py                       # all of them; nothing is written
+    python notebooks/run.py 00_start_here 03_hd_transform --write
+    python notebooks/run.py --html build/html --times --no-network
+
+It lives beside the notebooks because they are its only subject. A line of progress each: seconds and
+peak memory. The exit status is 1 when a notebook fails or is over its budget.
+"""
+
+import argparse
+import inspect
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import psutil
+from jinja2 import DictLoader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+
+NOTEBOOKS = Path(__file__).resolve().parent
+README = NOTEBOOKS.parent / "README.md"
+
+# One thread: the bundled models are fastest so on shared cores, and sums come out the same everywhere.
+KERNEL_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CELL_METADATA_KEPT = {"tags", "jupyter", "slideshow"}
+CELL_SECONDS = 600
+STEP_SECONDS = 5
+RUN_TIME = re.compile(r"(<!--run-time-->)(.*?)(<!--/run-time-->)", re.DOTALL)
+TABLE = re.compile(r"(<!--notebooks-->\n)(.*?)(<!--/notebooks-->)", re.DOTALL)
+# nbconvert's page would load RequireJS, MathJax and Mermaid from the network; what the notebooks show
+# is in their outputs already.
+OFFLINE_TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js_requirejs -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+"""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one execution took; `error` is empty when it went through."""
+
+    name: str
+    seconds: float
+    peak_mb: float
+    error: str = ""
+
+    def over_budget(self, budget_seconds: float, budget_mb: float) -> list[str]:
+        """Which budgets were exceeded, in words."""
+        over = []
+        if self.seconds > budget_seconds:
+            over.append(f"{self.seconds:.0f} s, the budget is {budget_seconds:.0f} s")
+        if self.peak_mb > budget_mb:
+            over.append(f"{self.peak_mb:.0f} MB, the budget is {budget_mb:.0f} MB")
+        return over
+
+
+def block_network() -> None:
+    """Refuse connections and name look-ups to anything but this machine, for the rest of the process.
+
+    Its source becomes the `sitecustomize` module of the kernel and of the processes that it starts. An
+    audit hook sees every use of Python's sockets, whichever library makes it, and cannot be removed.
+    """
+    import socket
+    import sys
+
+    here = {None, "", "localhost", "::1", "::", "0.0.0.0", socket.gethostname()}
+
+    def refuse(event: str, arguments: tuple) -> None:
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            address = arguments[1]
+            host = address[0] if isinstance(address, tuple) else None  # anything else is a Unix socket
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            host = arguments[0]
+        else:
+            return
+        host = host.decode(errors="replace") if isinstance(host, bytes) else host
+        if host not in here and not str(host).startswith("127."):
+            raise ConnectionRefusedError(f"This run has no network, and something asked for {host!r}.")
+
+    sys.addaudithook(refuse)
+
+
+def without_network(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """The environment with `block_network` at the start of every python in it; writes into folder."""
+    source = f"{inspect.getsource(block_network)}\n\nblock_network()\n"
+    (folder / "sitecustomize.py").write_text(source, encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
+    return {**environment, "PYTHONPATH": path}
+
+
+class PeakMemory:
+    """Watches a process and its children: `with PeakMemory() as peak: peak.pid = ...; peak.megabytes`."""
+
+    def __init__(self, interval: float = 0.1) -> None:
+        self.pid: int | None = None
+        self.megabytes = 0.0
+        self._interval = interval
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(self._interval):
+            if self.pid is not None:
+                self.megabytes = max(self.megabytes, self._now(self.pid))
+
+    @staticmethod
+    def _now(pid: int) -> float:
+        try:
+            process = psutil.Process(pid)
+            children = sum(child.memory_info().rss for child in process.children(recursive=True))
+            return (_own_peak(process) + children) / 2**20
+        except psutil.Error:
+            return 0.0  # just starting, or just gone
+
+
+def _own_peak(process: psutil.Process) -> int:
+    """Bytes: the peak that the system keeps where it does (Linux, Windows), else what is resident now."""
+    status = Path(f"/proc/{process.pid}/status")
+    try:
+        if status.exists():
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
+    except (OSError, TypeError):
+        pass  # the process ended between two lines
+    memory = process.memory_info()
+    return getattr(memory, "peak_wset", memory.rss)
+
+
+class _Client(NotebookClient):
+    """Tells the watcher which process the kernel is."""
+
+    def __init__(self, *arguments, watcher: PeakMemory, **options) -> None:
+        super().__init__(*arguments, **options)
+        self._watcher = watcher
+
+    async def async_start_new_kernel(self, **options) -> None:
+        await super().async_start_new_kernel(**options)
+        self._watcher.pid = self.km.provisioner.pid
+
+
+def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = False) -> Measurement:
+    """Run all cells in a new kernel, outputs in place; the working directory is that of `path`."""
+    started = time.perf_counter()
+    error = ""
+    with tempfile.TemporaryDirectory() as start_up, PeakMemory() as peak:
+        environment = {**os.environ, **KERNEL_ENVIRONMENT}
+        if no_network:
+            environment = without_network(environment, Path(start_up))
+        client = _Client(
+            notebook,
+            watcher=peak,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],  # no warning about sockets that stay on this machine
+            resources={"metadata": {"path": str(path.parent)}},
+            record_timing=False,
+            store_widget_state=False,
+            coalesce_streams=True,  # how a stream is cut into messages depends on the clock
+        )
+        try:
+            client.execute(env=environment)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
+            error = str(failure)
+    return Measurement(path.stem, time.perf_counter() - started, peak.megabytes, error)
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Leave in the metadata only what a reader or a teacher put there; cell ids and outputs stay."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        for key in set(cell.metadata) - CELL_METADATA_KEPT:
+            del cell.metadata[key]
+        for output in cell.get("outputs", []):
+            # A live widget has a new random number in every run, and its picture stands beside it.
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+
+
+def render(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write one HTML page that needs no other file and no network."""
+    exporter = HTMLExporter(
+        embed_images=True,
+        extra_loaders=[DictLoader({"offline.html.j2": OFFLINE_TEMPLATE})],
+        template_file="offline.html.j2",
+    )
+    resources = {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
+    html, _ = exporter.from_notebook_node(notebook, resources=resources)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")
+
+
+def about(seconds: float, before: str = "") -> str:
+    """A run time in words, in steps; `before` stays while it is about right, so that reruns agree."""
+    known = re.fullmatch(r"about (\d+) s", before.strip())
+    if known and abs(seconds - int(known[1])) <= STEP_SECONDS:
+        return before.strip()
+    return f"about {max(1, round(seconds / STEP_SECONDS)) * STEP_SECONDS} s"
+
+
+def stamp_run_time(notebook: nbformat.NotebookNode, seconds: float) -> bool:
+    """Put the run time between the markers of the first cell; whether that changed anything."""
+    first = notebook.cells[0]
+    source = RUN_TIME.sub(lambda found: found[1] + about(seconds, found[2]) + found[3], first.source)
+    changed = source != first.source
+    first.source = source
+    return changed
+
+
+def headline(notebook: nbformat.NotebookNode) -> tuple[str, str]:
+    """(title, sentence of promise): the first heading and the first paragraph under it."""
+    lines = [line.strip() for line in notebook.cells[0].source.splitlines()] if notebook.cells else []
+    title = next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
+    below = [line for line in lines if line and not line.startswith(("#", "<", "|", "!", "-"))]
+    return title, (below[0].strip("*_ ") if below else "").replace("|", "\\|")
+
+
+def write_table(readme: Path, paths: list[Path], seconds: dict[str, float]) -> None:
+    """Rewrite the table of notebooks in the README; run times that were not measured now stay."""
+    text = readme.read_text(encoding="utf-8")
+    table = TABLE.search(text)
+    if not table:
+        raise ValueError(f"{readme} has no <!--notebooks--> … <!--/notebooks--> around its table")
+    before = dict(re.findall(r"\(notebooks/([^)]+)\.ipynb\).*\| (about \d+ s) \|", table[2]))
+    rows = ["| notebook | what it is about | run time |", "|---|---|---|"]
+    for path in paths:
+        title, promise = headline(nbformat.read(path, as_version=4))
+        name = path.stem
+        took = about(seconds[name], before.get(name, "")) if name in seconds else before.get(name, "–")
+        number = name.split("_")[0]
+        rows.append(f"| [{number} · {title or name}](notebooks/{path.name}) | {promise} | {took} |")
+    body = "\n".join(rows) + "\n"
+    readme.write_text(text[: table.start(2)] + body + text[table.end(2) :], encoding="utf-8")
+
+
+def save(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write through a temporary name, so that an interruption leaves the old file or the new one."""
+    temporary = path.with_suffix(".ipynb.part")
+    nbformat.write(notebook, temporary)
+    temporary.replace(path)
+
+
+def run_one(path: Path, options: argparse.Namespace) -> Measurement:
+    """Execute one notebook and write what the options ask for; a failed one leaves its file alone."""
+    notebook = nbformat.read(path, as_version=4)
+    measured = execute(notebook, path, no_network=options.no_network)
+    clean(notebook)
+    if not measured.error:
+        saved = notebook if options.write else nbformat.read(path, as_version=4)
+        stamped = options.times and stamp_run_time(saved, measured.seconds)
+        if options.write or stamped:
+            save(saved, path)
+    if options.html:
+        render(notebook, options.html / f"{path.stem}.html")
+    return measured
+
+
+def find(names: list[str]) -> list[Path]:
+    """Paths of the named notebooks (with or without folder and ending), or of all."""
+    everything = sorted(NOTEBOOKS.glob("*.ipynb"))
+    if not names:
+        return everything
+    by_name = {path.stem: path for path in everything}
+    unknown = [name for name in names if Path(name).stem not in by_name]
+    if unknown:
+        raise SystemExit(f"No such notebook: {', '.join(unknown)}. There are: {', '.join(by_name)}")
+    return [by_name[Path(name).stem] for name in names]
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="notebooks to run; all of them if none is named")
+    parser.add_argument("--write", action="store_true", help="save the outputs, with clean metadata")
+    parser.add_argument("--html", type=Path, metavar="FOLDER", help="render each into this folder")
+    parser.add_argument("--times", action="store_true", help="write run times to README and first cells")
+    parser.add_argument("--no-network", action="store_true", help="only loopback connections in kernels")
+    parser.add_argument("--budget-seconds", type=float, default=90, metavar="S")
+    parser.add_argument("--budget-mb", type=float, default=2048, metavar="MB")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for; returns the exit status."""
+    options = parse(arguments)
+    paths = find(options.names)
+    width = max((len(path.stem) for path in paths), default=0)
+    failed, seconds = [], {}
+    for number, path in enumerate(paths, start=1):
+        print(f"[{number}/{len(paths)}] {path.stem:{width}} ", end="", flush=True)
+        measured = run_one(path, options)
+        over = measured.over_budget(options.budget_seconds, options.budget_mb)
+        state = "FAILED" if measured.error else "OVER BUDGET" if over else "ok"
+        print(f"{measured.seconds:6.1f} s {measured.peak_mb:6.0f} MB  {state}", flush=True)
+        if measured.error or over:
+            failed.append(path.stem)
+            print(measured.error or "; ".join(over), file=sys.stderr)
+        if not measured.error:
+            seconds[path.stem] = measured.seconds
+    if options.times:
+        write_table(README, find([]), seconds)
+    if failed:
+        print(f"{len(failed)} of {len(paths)} did not pass: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What the notebooks call: set-up, pictures, figures, checks and instruments.
+
+    from phi3lib import lab
+    lab.start("03")                      # the set-up cell of every notebook
+    picture = lab.photograph("china")    # a photograph that comes with scikit-learn
+    picture = lab.picture("my.jpg")      # your own
+    lab.plots, lab.checks, lab.widgets   # figures, exercise checks, instruments
+
+All but `start` is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from phi3lib.lab.start import start  # at once: otherwise the module of that name could take its place
+
+if TYPE_CHECKING:
+    from phi3lib.lab import checks, hd_plots, plots, widgets
+    from phi3lib.lab.photographs import credit, photograph, picture
+
+_HOME_OF = {
+    "credit": "phi3lib.lab.photographs",
+    "photograph": "phi3lib.lab.photographs",
+    "picture": "phi3lib.lab.photographs",
+}
+_ROOMS = ("checks", "hd_plots", "plots", "widgets")
+
+__all__ = ["checks", "credit", "hd_plots", "photograph", "picture", "plots", "start", "widgets"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a public name stands for, on first use (PEP 562)."""
+    if name in _ROOMS:
+        return import_module(f"phi3lib.lab.{name}")
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'phi3lib.lab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,106 @@
+"""Pictures to work with: two photographs that come with scikit-learn, and the reader's own."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Who made a photograph, what it shows, and how it may be used."""
+
+    name: str
+    shows: str
+    author: str
+    licence: str
+    source: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.name}: {self.shows}. Photograph by {self.author}, {self.licence}. Source: {self.source}."
+        )
+        return f"{text} {self.note}" if self.note else text
+
+
+_BY = "Creative Commons Attribution 2.0 (CC BY 2.0)"
+_CREDITS = {
+    "china": Credit(
+        name="china.jpg",
+        shows="a pavilion of the Summer Palace in Beijing",
+        author="danielbuechele on Flickr",
+        licence=_BY,
+        source="flickr.com/photos/danielbuechele/6061409035, by way of scikit-learn's sample images",
+    ),
+    "flower": Credit(
+        name="flower.jpg",
+        shows="a dahlia in bloom",
+        author="vultilion on Flickr",
+        licence=_BY,
+        source="flickr.com/photos/vultilion/6056698931, by way of scikit-learn's sample images",
+        note="(scikit-learn's README names danielbuechele here, too, but its links lead to vultilion.)",
+    ),
+}
+
+
+def credit(name: str) -> Credit:
+    """Author, licence and source of a photograph, as scikit-learn's `datasets/images/README.txt` has them.
+
+    >>> credit("china").author
+    'danielbuechele on Flickr'
+    """
+    if name not in _CREDITS:
+        raise ValueError(f"there is no photograph {name!r}; there are {', '.join(map(repr, _CREDITS))}")
+    return _CREDITS[name]
+
+
+def photograph(name: str) -> Image.Image:
+    """A photograph that comes with scikit-learn: "china" or "flower"; RGB, 640 × 427 pixels.
+
+    Its `.info["credit"]` says whose it is. Raises ValueError for another name.
+    """
+    whose = credit(name)
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the photographs come with scikit-learn, which is not installed")
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "images"
+    photo = picture(folder / whose.name)
+    photo.info["credit"] = str(whose)
+    return photo
+
+
+def picture(path: str | Path) -> Image.Image:
+    """Your own picture, as RGB and upright (a camera's EXIF orientation is applied).
+
+    Transparency is dropped, as the published preprocessing does it; of an animation you get the first
+    frame. Raises FileNotFoundError or ValueError, each with one sentence.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no file {str(path)!r}: put the picture beside this notebook and give its name, "
+            f"or give the whole path"
+        )
+    if path.is_dir():
+        raise ValueError(f"{path.name!r} is a folder: give the name of one picture in it")
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            return _to_rgb(ImageOps.exif_transpose(opened))
+    except Image.UnidentifiedImageError:
+        raise ValueError(f"{path.name!r} is not a picture that Pillow can read") from None
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path.name!r} cannot be read: {error}") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """RGB with 8 bits a channel. Pillow would cut 16-bit grey off at 255, so that is scaled first."""
+    if image.mode.startswith("I"):
+        levels = np.asarray(image, dtype=np.float64) / 257
+        image = Image.fromarray(np.clip(levels.round(), 0, 255).astype(np.uint8))
+    rgb = image.convert("RGB")
+    rgb.info = {}
+    return rgb

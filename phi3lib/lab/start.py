@@ -1,0 +1,72 @@
+"""The set-up cell of every notebook."""
+
+import os
+import random
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
+    """Set a notebook up and say in a few lines what it has to work with.
+
+    notebook: its number, such as "03". models: "bundled" (small checkpoints that come with the course),
+    "real" (the published ones) or a folder; the default is what was chosen before, or `PHI3LIB_MODELS`.
+    seed: for torch's and Python's global random numbers; everything here that draws some takes a seed of
+    its own besides.
+
+    Nothing is downloaded or loaded. The text is the same on every run: no times, paths or host names.
+    Raises CheckpointError when `models` is none of these.
+    """
+    kind = _choose_models(models)
+    threads = _set_threads(kind)
+    _set_seed(seed)
+    print(f"Notebook {notebook} · seed {seed}")
+    print(f"Checkpoints: {_say_models(kind)}")
+    print(f"Threads: {threads}")
+    print(f"Instruments: {_say_widgets()}")
+
+
+def _choose_models(models: str | None) -> str:
+    """What is chosen: "bundled", "real", or a folder; it holds for everything that the notebook loads."""
+    from phi3lib.vision.default_models import default_models, set_default_models
+
+    if models is None:
+        return default_models().choice
+    return set_default_models(models).choice
+
+
+def _say_models(kind: str) -> str:
+    from phi3lib.vision.default_models import default_models
+
+    if kind == "real":
+        return "real (the published ones; downloaded when a cell first asks for them)"
+    if kind != "bundled":
+        return f"from the folder {Path(kind).name}"
+    chosen = default_models()
+    if any(name and (Path(name) / "config.json").is_file() for name in (chosen.phi3, chosen.clip)):
+        return "bundled (small models, trained for this course; no download)"
+    return "the bundled ones are not here; what needs no trained weights runs all the same"
+
+
+def _set_threads(kind: str) -> int:
+    """One thread for small models (two are slower when cores are shared), all for real ones."""
+    import torch
+
+    threads = 1 if kind == "bundled" else (os.cpu_count() or 1)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def _set_seed(seed: int) -> None:
+    import torch
+
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _say_widgets() -> str:
+    """A kernel cannot see the page it is shown on, so this says what holds wherever it is shown."""
+    if "ipykernel" not in sys.modules or not (find_spec("ipywidgets") and find_spec("anywidget")):
+        return "still pictures (no widgets here)"
+    return "live where the page has a kernel and shows widgets, as JupyterLab does; still pictures elsewhere"

@@ -1,0 +1,128 @@
+"""CLIP for pictures and texts, the same in every supported transformers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phi3lib.vision.image_processing import Pictures, flatten_pictures, read_picture
+from phi3lib.vision.phi3_weights import require_loaded
+from phi3lib.vision.tensor_reading import CheckpointError, first_line
+
+
+@dataclass
+class Clip:
+    """A CLIP model with what it takes to feed it.
+
+    model: transformers' CLIPModel. processor: CLIPImageProcessorPil. tokenizer: CLIPTokenizer.
+    name, revision: where it came from. recipe: how its features were made, to be kept beside vectors.
+    """
+
+    name: str
+    revision: str | None
+    model: Any
+    processor: Any
+    tokenizer: Any
+    recipe: dict[str, Any]
+
+    def image_features(self, images: Pictures, *, batch_size: int = 32) -> torch.Tensor:
+        """Features of pictures in the space that texts share: (N, d) float32 on the CPU, not normalised.
+
+        images: whatever `read_picture` reads, one or a list. Divide each row by its length before comparing
+        by dot product. Raises ValueError for no pictures, and for what is no picture.
+        """
+
+        def encode(batch: list) -> Any:
+            pictures = [read_picture(picture) for picture in batch]
+            inputs = self.processor(images=pictures, return_tensors="pt")
+            pixels = inputs["pixel_values"].to(self.model.device, self.model.dtype)
+            return self.model.get_image_features(pixel_values=pixels)
+
+        return self._in_batches(flatten_pictures(images), batch_size, encode, what="pictures")
+
+    def text_features(self, texts: str | Sequence[str], *, batch_size: int = 64) -> torch.Tensor:
+        """Features of texts in the space that pictures share: (N, d) float32 on the CPU, not normalised.
+
+        Texts longer than the model's context (77 tokens in the published ones) are cut there, as CLIP does.
+        Raises ValueError for no texts.
+        """
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        longest = self.model.config.text_config.max_position_embeddings
+
+        def encode(batch: list) -> Any:
+            inputs = self.tokenizer(
+                batch, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+            )
+            return self.model.get_text_features(**inputs.to(self.model.device))
+
+        return self._in_batches(listed, batch_size, encode, what="texts")
+
+    def _in_batches(
+        self, items: list, size: int, encode: Callable[[list], Any], *, what: str
+    ) -> torch.Tensor:
+        if not items or size < 1:
+            raise ValueError(f"{len(items)} {what} in batches of {size}: both must be at least 1")
+        with torch.inference_mode():
+            parts = [_vectors(encode(batch)).float().cpu() for batch in _batches(items, size)]
+        # A copy outside inference mode: the caller may want to train on it.
+        return torch.cat(parts).clone()
+
+
+def clip_from_folder(
+    folder: Path,
+    *,
+    name: str,
+    revision: str | None,
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+) -> Clip:
+    """CLIP from a checkpoint folder with every tensor accounted for; raises CheckpointError."""
+    # The Pillow processor by its name: the general one prefers torchvision, which is not installed here.
+    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    try:
+        model, info = CLIPModel.from_pretrained(
+            folder,
+            dtype=dtype or torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        require_loaded(info, where=name)
+        processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{name} cannot be read as CLIP: {first_line(error)}") from error
+    model = model.to(device).eval()
+    return Clip(name, revision, model, processor, tokenizer, _recipe(model, processor, name, revision))
+
+
+def _recipe(model: Any, processor: Any, name: str, revision: str | None) -> dict[str, Any]:
+    import transformers
+
+    return {
+        "model": name,
+        "revision": revision,
+        "family": "clip",
+        "layer": "last",
+        "pooling": "CLS (pictures) or end-of-text token (texts), projected",
+        "normalisation": "none",
+        "preprocessing": {"size": dict(processor.size), "crop_size": dict(processor.crop_size)},
+        "dimension": model.config.projection_dim,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+
+
+def _vectors(output: Any) -> torch.Tensor:
+    """The projected features: transformers 5 wraps them, 4 returned them bare."""
+    return output if isinstance(output, torch.Tensor) else output.pooler_output
+
+
+def _batches(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

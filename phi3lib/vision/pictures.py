@@ -1,0 +1,150 @@
+"""Reading pictures: whatever holds one becomes a Pillow picture of mode RGB, or a ValueError says why not."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+
+Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor | str | os.PathLike[str]
+Pictures: TypeAlias = Picture | Sequence["Pictures"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+
+
+def flatten_pictures(images: Pictures) -> list[Picture]:
+    """Lay one picture, or lists of pictures nested in any way, out as one flat list.
+
+    An array (N, H, W, C) or a tensor (N, C, H, W) counts as N pictures.
+    """
+    if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
+        return list(images)
+    if isinstance(images, list | tuple):
+        return [picture for item in images for picture in flatten_pictures(item)]
+    return [images]  # type: ignore[list-item]  # a single picture; what it is, read_picture checks
+
+
+def read_picture(picture: Picture) -> Image.Image:
+    """Turn anything that holds a picture into a loaded Pillow picture of mode RGB.
+
+    Takes Pillow pictures of any mode, file names, uint8 (or grey uint16) arrays (H, W), (H, W, 1), (H, W,
+    3), (H, W, 4) and uint8 tensors (H, W), (1, H, W), (3, H, W), (4, H, W). As in the published code,
+    transparency is dropped, not blended, an animation gives the frame at which it stands (a file: the
+    first), and a camera's EXIF orientation is NOT applied: call `PIL.ImageOps.exif_transpose` before if
+    you want it. Unlike there, 16-bit grey is scaled to 8 bits instead of cut off at 255, which would leave
+    white.
+
+    Raises ValueError for what cannot be read, for URLs (nothing here uses the network), and for floating
+    point, whose range nobody states.
+
+    >>> read_picture(np.zeros((2, 3, 4), dtype=np.uint8)).size
+    (3, 2)
+    """
+    if isinstance(picture, Image.Image):
+        return _to_rgb(picture)
+    if isinstance(picture, np.ndarray):
+        return _to_rgb(_picture_of_array(picture, "an array (H, W, channels)", picture.shape))
+    if isinstance(picture, torch.Tensor):
+        _require_dtype(picture.dtype, torch.uint8, torch.uint16)  # NumPy does not know all others
+        array = (picture.permute(1, 2, 0) if picture.ndim == 3 else picture).detach().cpu().numpy()
+        return _to_rgb(_picture_of_array(array, "a tensor (channels, H, W)", picture.shape))
+    if isinstance(picture, str | os.PathLike):
+        return _read_file(picture)
+    raise ValueError(
+        f"{type(picture).__name__} is not a picture; pass a Pillow picture, a file name, a uint8 array "
+        f"(H, W, channels) or a uint8 tensor (channels, H, W)"
+    )
+
+
+def _read_file(path: str | os.PathLike[str]) -> Image.Image:
+    name = os.fspath(path)
+    if _URL.match(name):
+        raise ValueError(
+            f"{name[:80]!r} is a URL; nothing is downloaded here. Save the picture to a file first"
+        )
+    try:
+        with Image.open(name) as opened:
+            opened.load()
+            return _convert(opened)
+    # Damaged files make Pillow's readers raise almost anything: OSError, SyntaxError, struct.error, …
+    except Exception as error:
+        raise ValueError(f"cannot read {name!r}: {error}") from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    try:
+        picture.load()
+        return _convert(picture)
+    except Exception as error:  # as in _read_file: pictures are often opened first and decoded here
+        raise ValueError(f"cannot read a picture of mode {picture.mode}: {error}") from error
+
+
+def _convert(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode == "F":
+        raise ValueError(
+            "its values are floats of unknown range; scale them to 0…255 and convert it to mode L"
+        )
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return _grey_from_deep(np.array(picture), sixteen_bits=picture.mode != "I").convert("RGB")
+    if picture.mode == "La":  # Pillow converts it to nothing else
+        picture = picture.convert("LA")
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.copy()  # Pillow warns that the transparency is lost, which is meant here
+        del picture.info["transparency"]
+    return picture.convert("RGB")
+
+
+def _grey_from_deep(values: np.ndarray, *, sixteen_bits: bool) -> Image.Image:
+    """(H, W) integers → 8-bit grey picture. 16-bit values are divided by 257 and rounded: 65535 is white.
+
+    Mode I does not say how many bits it means: up to 255 the values are kept, up to 65535 taken as 16 bits.
+    """
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if low < 0 or high > 65535:
+        raise ValueError(f"its values go from {low} to {high}; 8 or 16 bits can be read, 0 to 65535")
+    if sixteen_bits or high > 255:
+        values = (values.astype(np.uint32) + 128) // 257
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def _picture_of_array(array: np.ndarray, kind: str, shape: Sequence[int]) -> Image.Image:
+    """(H, W) or (H, W, 1, 3 or 4) → a Pillow picture of mode L, RGB or RGBA.
+
+    `kind` and `shape` describe for the error what the caller passed.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    _require_dtype(array.dtype, np.uint8, np.uint16)
+    if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise ValueError(f"expected {kind} with 1, 3 or 4 channels, or (H, W); the shape is {tuple(shape)}")
+    if array.dtype == np.uint8:
+        return Image.fromarray(np.ascontiguousarray(array))
+    if array.ndim == 3:
+        raise ValueError(
+            "16 bits are read for grey pictures only; divide colours by 257 and convert to uint8"
+        )
+    return _grey_from_deep(array, sixteen_bits=True)
+
+
+def _require_dtype(dtype: Any, *allowed: Any) -> None:
+    if dtype not in allowed:
+        raise ValueError(
+            f"values of type {dtype} do not say which of them is white; scale to 0…255 and convert to uint8"
+        )
+
+
+@contextmanager
+def naming_picture(number: int, count: int) -> Iterator[None]:
+    """Add to a ValueError which of several pictures it is about."""
+    try:
+        yield
+    except ValueError as error:
+        if count == 1:
+            raise
+        raise ValueError(f"picture {number} (of {count}, counted from 0): {error}") from error

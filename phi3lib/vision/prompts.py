@@ -1,0 +1,251 @@
+"""From prompts and conversations to token ids with places for pictures, as pure functions.
+
+A prompt names its pictures `<|image_1|>`, `<|image_2|>`, …; the tag's number picks the picture, wherever
+in the prompt it stands. In the ids, picture k is a run of -k, one for each of its tokens; the model puts
+the picture's tokens there. `Phi3VProcessor` (in `phi3lib.vision.text_processing`) puts these steps
+together.
+
+The text between two tags is tokenised by itself, as in the published code. Every stretch therefore starts
+with the tokenizer's BOS token, and one follows each picture: the models were trained so.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
+
+_TAG = re.compile(r"<\|image_(\d+)\|>")
+IGNORED_LABEL = -100
+
+# For tokenizers that come without one. Turns look like "<|user|>\nQuestion<|end|>\n"; a reply is asked for
+# by "<|assistant|>\n".
+DEFAULT_CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|' ~ message.role ~ '|>\n' ~ message.content ~ '<|end|>\n' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt and messages[-1].role != 'assistant' -%}"
+    "{{ '<|assistant|>\n' }}"
+    "{%- endif -%}"
+)
+
+
+# ------------------------------------------------------------------------------------ tags
+
+
+def split_prompt(text: str) -> tuple[list[str], list[int]]:
+    """Split at the picture tags: n + 1 stretches of text (some empty) and the n tag numbers between them.
+
+    >>> split_prompt("Is <|image_2|> like <|image_1|>")
+    (['Is ', ' like ', ''], [2, 1])
+    """
+    parts = _TAG.split(text)
+    return parts[::2], [int(number) for number in parts[1::2]]
+
+
+def count_pictures(text: str) -> int:
+    """How many pictures a prompt names. Raises ValueError unless its tags are 1, 2, … without a gap.
+
+    >>> count_pictures("<|image_2|> <|image_1|> <|image_2|>")
+    2
+    """
+    tags = sorted(set(split_prompt(text)[1]))
+    if tags != list(range(1, len(tags) + 1)):
+        named = ", ".join(f"<|image_{tag}|>" for tag in tags)
+        raise ValueError(
+            f"the prompt names {named}; the tags of a prompt must be numbered from 1 without a gap, here "
+            f"1 to {len(tags)}"
+        )
+    return len(tags)
+
+
+def pictures_of_rows(texts: Sequence[str], images: Pictures | None) -> tuple[list[Picture], list[int]]:
+    """Deal pictures out to prompts: all pictures in one flat list, and how many each prompt has.
+
+    `images` is one picture, a flat list (every prompt takes as many as it names, in turn) or a list with
+    one list for each prompt. Raises ValueError where tags and pictures do not match, with both numbers.
+    """
+    named = [count_pictures(text) for text in texts]
+    rows = _rows_of_pictures(images)
+    if rows is None:
+        pictures = [] if images is None else flatten_pictures(images)
+        if len(pictures) != sum(named):
+            raise ValueError(f"{len(pictures)} picture(s) came for {_describe(named)}")
+        return pictures, named
+    if len(rows) != len(texts):
+        raise ValueError(f"images holds {len(rows)} lists of pictures for {len(texts)} prompt(s)")
+    for number, (row, count) in enumerate(zip(rows, named, strict=True)):
+        if len(row) != count:
+            raise ValueError(f"prompt {number} names {count} picture(s), its list holds {len(row)}")
+    return [picture for row in rows for picture in row], named
+
+
+def _rows_of_pictures(images: Pictures | None) -> list[list[Picture]] | None:
+    """The lists of a list of lists; None for everything else. An entry None counts as an empty list."""
+    if not isinstance(images, list | tuple) or not any(isinstance(row, list | tuple) for row in images):
+        return None
+    if not all(row is None or isinstance(row, list | tuple) for row in images):
+        raise ValueError("images mixes pictures and lists of pictures; pass one flat list or only lists")
+    return [[] if row is None else flatten_pictures(row) for row in images]
+
+
+def _describe(named: list[int]) -> str:
+    if len(named) == 1:
+        return f"a prompt that names {named[0]}; write one tag <|image_1|>, <|image_2|>, … for each picture"
+    return f"prompts that name {sum(named)} ({' + '.join(map(str, named))})"
+
+
+# ------------------------------------------------------------------------------------ ids
+
+
+def encode_prompt(
+    tokenizer: Any, text: str, num_tokens: Sequence[int], *, max_length: int | None = None
+) -> list[int]:
+    """Token ids of one prompt; picture k is num_tokens[k - 1] times the id -k.
+
+    With `max_length`, a prompt without pictures is cut there as the tokenizer does it. One with pictures
+    that is longer raises ValueError: a picture that lacks tokens cannot be put in.
+    """
+    stretches, tags = split_prompt(text)
+    if not tags and max_length is not None:
+        return list(tokenizer(text, truncation=True, max_length=max_length).input_ids)
+    encoded = tokenizer(stretches).input_ids
+    ids = list(encoded[0])
+    for tag, stretch in zip(tags, encoded[1:], strict=True):
+        ids += [-tag] * num_tokens[tag - 1]
+        ids += stretch
+    if max_length is not None and len(ids) > max_length:
+        in_pictures = sum(token_id < 0 for token_id in ids)
+        raise ValueError(
+            f"the prompt has {len(ids)} tokens, {in_pictures} of them in pictures, and max_length is "
+            f"{max_length}: prompts with pictures are not truncated. Raise max_length, shorten the text or "
+            f"use fewer crops"
+        )
+    return ids
+
+
+def pad_left(
+    rows: Sequence[list[int]], length: int, pad_id: int | None
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Bring rows to `length` with padding on the left: (ids, attention mask: 0 on padding, else 1).
+
+    On the left, so that each row's answer continues right behind its prompt. Longer rows stay as they are.
+    Raises ValueError where padding is needed and there is no `pad_id`.
+    """
+    missing = [max(length - len(row), 0) for row in rows]
+    if pad_id is None and any(missing):
+        raise ValueError("the tokenizer has no pad token; set tokenizer.pad_token before padding")
+    ids = [[pad_id or 0] * gap + row for gap, row in zip(missing, rows, strict=True)]
+    mask = [[0] * gap + [1] * len(row) for gap, row in zip(missing, rows, strict=True)]
+    return ids, mask
+
+
+def decode_ids(
+    tokenizer: Any,
+    ids: Sequence[int],
+    *,
+    skip_special_tokens: bool = False,
+    clean_up_tokenization_spaces: bool | None = None,
+) -> str:
+    """Text of one row of ids; a run of -k becomes `<|image_k|>`, or nothing if special tokens are skipped.
+
+    The other options are the tokenizer's own. -100, the label that a loss ignores, is always left out.
+    """
+    options = {
+        "skip_special_tokens": skip_special_tokens,
+        "clean_up_tokenization_spaces": clean_up_tokenization_spaces,
+    }
+    text = []
+    kept = [token_id for token_id in ids if token_id != IGNORED_LABEL]
+    # Text is grouped as 0, placeholders by picture.
+    for tag, run in groupby(kept, key=lambda token_id: max(-token_id, 0)):
+        if tag == 0:
+            text.append(tokenizer.decode(list(run), **options))
+        elif not skip_special_tokens:
+            text.append(f"<|image_{tag}|>")
+    return "".join(text)
+
+
+# ------------------------------------------------------------------------------------ conversations
+
+
+def plain_conversation(conversation: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Picture]]:
+    """Write structured messages as plain text with picture tags; also returns the pictures they hold.
+
+    A message's content may be a string, which stays as it is, or a list of {"type": "text", "text": …} and
+    {"type": "image"} entries. Pictures are numbered over the whole conversation; an entry may carry its
+    picture under "image", "path" or "url" (a file name). The messages passed are not changed.
+
+    Raises ValueError for other kinds of entries, where tags were written by hand beside image entries, and
+    where only some entries carry their picture.
+
+    >>> question = [{"type": "image"}, {"type": "text", "text": "What is this?"}]
+    >>> plain_conversation([{"role": "user", "content": question}])[0][0]["content"]
+    '<|image_1|>\\nWhat is this?'
+    """
+    messages: list[dict[str, Any]] = []
+    found: list[Picture | None] = []
+    for message in conversation:
+        content = message.get("content")
+        if isinstance(content, list | tuple):
+            pieces = []
+            for entry in content:
+                text, picture = _read_entry(entry)
+                if text is None:
+                    found.append(picture)
+                pieces.append(text if text is not None else f"<|image_{len(found)}|>")
+            content = _join(pieces, [entry.get("type") != "text" for entry in content])
+        messages.append({**message, "content": "" if content is None else content})
+    _require_one_way(conversation, found)
+    return messages, [picture for picture in found if picture is not None]
+
+
+def _read_entry(entry: Any) -> tuple[str | None, Picture | None]:
+    """(text, None) of a text entry, (None, picture or None) of an image entry."""
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    if kind == "text" and isinstance(entry.get("text"), str):
+        return entry["text"], None
+    if kind == "image":
+        return None, next(
+            (entry[key] for key in ("image", "path", "url") if entry.get(key) is not None), None
+        )
+    if kind == "image_url":  # the way in which chat services write it
+        link = entry["image_url"]
+        return None, link["url"] if isinstance(link, dict) else link
+    raise ValueError(
+        f"a message holds {entry!r:.80}; entries must be {{'type': 'text', 'text': …}} or {{'type': 'image'}}"
+    )
+
+
+def _join(pieces: list[str], is_picture: list[bool]) -> str:
+    """Lay pieces end to end, with a line break between a picture's tag and what stands beside it."""
+    text = ""
+    for number, (piece, picture) in enumerate(zip(pieces, is_picture, strict=True)):
+        beside_picture = number > 0 and (picture or is_picture[number - 1])
+        if beside_picture and not text.endswith("\n") and not piece.startswith("\n"):
+            text += "\n"
+        text += piece
+    return text
+
+
+def _require_one_way(conversation: Sequence[dict[str, Any]], found: list[Picture | None]) -> None:
+    if not found:
+        return
+    if any(_TAG.search(text) for message in conversation for text in _texts(message.get("content"))):
+        raise ValueError(
+            "the conversation has both image entries and tags written by hand, such as <|image_1|>, so the "
+            "numbers would be ambiguous; use one of the two"
+        )
+    held = sum(picture is not None for picture in found)
+    if held not in (0, len(found)):
+        raise ValueError(
+            f"{held} of {len(found)} image entries carry their picture; either all do, or none and images= "
+            f"holds them"
+        )
+
+
+def _texts(content: Any) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    return [entry["text"] for entry in content or () if entry["type"] == "text"]

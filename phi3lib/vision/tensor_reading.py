@@ -1,0 +1,273 @@
+"""Reading some tensors of a checkpoint and none of the others.
+
+A safetensors file is 8 bytes (the header's length, little endian), a JSON header (dtype, shape and place
+of every tensor) and the tensors' bytes. Whoever has read the header knows which bytes to ask for, of a
+disk or of a hub. Format: https://huggingface.co/docs/safetensors, section "Format".
+
+Nothing here unpickles: files of another kind are refused.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch takes a second to import; whoever only lists tensors does not need it
+    import torch
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+# The format's own limit (safetensors/src/tensor.rs): a longer header is damage or an attack.
+LONGEST_HEADER = 100_000_000
+BYTES_OF = {
+    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+}  # fmt: skip
+
+# Tensors read through one mapping of a file before it is opened anew. Mapped pages count as this
+# process's memory until the mapping is dropped: without this bound the peak would be the file's
+# bytes on top of the converted tensors.
+BYTES_A_MAPPING = 64 * 2**20
+
+
+class CheckpointError(OSError):
+    """A checkpoint that cannot be found, read or used; the message is one sentence that says what to do."""
+
+
+def first_line(text: object, *, longest: int = 160) -> str:
+    """What an error of another library says, as a part of one sentence."""
+    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
+    return lines[0][:longest] if lines else type(text).__name__
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor's bytes are: `file`, from byte `start` up to, not including, `stop`."""
+
+    name: str
+    file: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the tensor."""
+        return self.stop - self.start
+
+
+def header_length(first_bytes: bytes, *, file: str) -> int:
+    """Bytes of the JSON header, from the file's first 8 bytes; raises CheckpointError if it has none."""
+    length = struct.unpack("<Q", first_bytes)[0] if len(first_bytes) == 8 else 0
+    if not 2 <= length <= LONGEST_HEADER:
+        raise CheckpointError(f"{file} is no safetensors file, or is damaged: fetch it again")
+    return length
+
+
+def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, TensorPlace]:
+    """Places of all tensors of a safetensors file, by name.
+
+    header: the JSON part. file_size: bytes of the whole file, to notice one that was cut short.
+    Raises CheckpointError for a damaged header, places outside the file or sizes that do not add up.
+    """
+    begin = 8 + len(header)
+    try:
+        entries = json.loads(header)
+        entries.pop("__metadata__", None)
+        places = {name: _place(name, file, entry, begin) for name, entry in entries.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"the header of {file} is damaged: fetch the file again") from error
+    end = max((place.stop for place in places.values()), default=begin)
+    if end != file_size:
+        raise CheckpointError(f"{file} should hold {end:,} bytes but holds {file_size:,}: fetch it again")
+    return places
+
+
+def _place(name: str, file: str, entry: dict, begin: int) -> TensorPlace:
+    first, last = entry["data_offsets"]
+    place = TensorPlace(name, file, entry["dtype"], tuple(entry["shape"]), begin + first, begin + last)
+    numbers = 1
+    for length in place.shape:
+        numbers *= length
+    if first < 0 or place.size != numbers * BYTES_OF[place.dtype]:
+        raise ValueError(f"{name}: {place.size} bytes for {place.dtype} {place.shape}")
+    return place
+
+
+# ------------------------------------------------------------------------------- folders on this machine
+
+
+def files_of_index(index: Mapping, wanted: str, *, where: str) -> list[str]:
+    """Names of the shards that hold tensors whose names begin with `wanted`, from a parsed index file.
+
+    Raises CheckpointError for an index that is damaged or names files outside its folder.
+    """
+    try:
+        files = {file for name, file in index["weight_map"].items() if name.startswith(wanted)}
+        if any(not file.endswith(".safetensors") or Path(file).name != file for file in files):
+            raise ValueError(f"unexpected file names {sorted(files)}")
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{INDEX_FILE} of {where} is damaged: fetch it again") from error
+    return sorted(files)
+
+
+def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorPlace]:
+    """Places of the tensors of a checkpoint folder whose names begin with `wanted`; only headers are read.
+
+    The folder holds `model.safetensors`, or an index and its shards, or (saved by hand) one other
+    safetensors file. Raises CheckpointError where there is none or it is damaged.
+    """
+    places: dict[str, TensorPlace] = {}
+    for file in _weight_files(folder, wanted):
+        for name, place in tensors_of_file(file).items():
+            if name.startswith(wanted):
+                places[name] = place
+    return places
+
+
+def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
+    """Places of all tensors of one safetensors file; raises CheckpointError."""
+    try:
+        with path.open("rb") as stream:
+            length = header_length(stream.read(8), file=str(path))
+            header = stream.read(length)
+            if len(header) < length:
+                raise CheckpointError(f"{path} is cut short within its header: fetch it again")
+            return parse_header(header, file=str(path), file_size=os.fstat(stream.fileno()).st_size)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
+
+
+def header_bytes(files: Iterable[str]) -> int:
+    """Bytes that the headers of these files take, the length in front included."""
+    total = 0
+    for file in files:
+        with open(file, "rb") as stream:
+            total += 8 + header_length(stream.read(8), file=file)
+    return total
+
+
+def _weight_files(folder: Path, wanted: str) -> list[Path]:
+    if (folder / SINGLE_FILE).is_file():
+        return [folder / SINGLE_FILE]
+    if (folder / INDEX_FILE).is_file():
+        index = read_json(folder / INDEX_FILE)
+        return [folder / name for name in files_of_index(index, wanted, where=str(folder))]
+    others = sorted(folder.glob("*.safetensors"))
+    if len(others) == 1:
+        return others
+    if others:
+        raise CheckpointError(f"{folder} holds {len(others)} safetensors files and no {INDEX_FILE}")
+    if any(file.suffix in PICKLES for file in folder.iterdir()):
+        raise CheckpointError(only_pickles(str(folder)))
+    raise CheckpointError(f"{folder} holds no safetensors file, so it is no checkpoint")
+
+
+def only_pickles(where: str) -> str:
+    """The sentence that refuses a checkpoint without safetensors."""
+    return (
+        f"{where} holds its weights as pickle files only, which can run code when they are read: "
+        f"convert it to safetensors, or take another revision or copy"
+    )
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a file; raises CheckpointError where it is missing or no object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON, or damaged: fetch it again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is no JSON object: fetch it again")
+    return content
+
+
+def read_tensors(
+    places: Iterable[TensorPlace],
+    *,
+    dtype: "torch.dtype | None" = None,
+    device: "torch.device | str | None" = None,
+) -> dict[str, "torch.Tensor"]:
+    """The tensors at these places of local files, by name, converted one by one.
+
+    dtype: of the floating-point tensors; None keeps each as stored. Whatever else the files hold is never
+    touched, and no file is read into memory as a whole. Raises CheckpointError.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    tensors: dict[str, torch.Tensor] = {}
+    for group in _groups(places):
+        try:
+            with safe_open(group[0].file, framework="pt") as file:
+                for place in group:
+                    tensors[place.name] = _own(file.get_tensor(place.name), dtype, device)
+        except SafetensorError as error:
+            raise CheckpointError(f"{group[0].file} is damaged: fetch it again") from error
+    return tensors
+
+
+def _own(
+    mapped: "torch.Tensor", dtype: "torch.dtype | None", device: "torch.device | str | None"
+) -> "torch.Tensor":
+    """A tensor with memory of its own: what `safe_open` gives lies in the mapped file."""
+    if not mapped.is_floating_point():
+        dtype = None
+    return mapped.to(device=device or "cpu", dtype=dtype or mapped.dtype, copy=True)
+
+
+def _groups(places: Iterable[TensorPlace]) -> Iterator[list[TensorPlace]]:
+    """Places of one file each, in the file's order, about BYTES_A_MAPPING at a time."""
+    in_order = sorted(places, key=lambda place: (place.file, place.start))
+    for _, of_file in groupby(in_order, key=lambda place: place.file):
+        group: list[TensorPlace] = []
+        for place in of_file:
+            if group and place.stop - group[0].start > BYTES_A_MAPPING:
+                yield group
+                group = []
+            group.append(place)
+        yield group
+
+
+# ------------------------------------------------------------------------------- ranges, and a file of them
+
+
+def merge_ranges(places: Sequence[TensorPlace]) -> list[list[TensorPlace]]:
+    """Places grouped so that each group is one unbroken run of bytes of one file: one request a group.
+
+    Zero-sized tensors go along with their neighbour. Order: by file, then by place.
+    """
+    runs: list[list[TensorPlace]] = []
+    for place in sorted(places, key=lambda place: (place.file, place.start, place.stop)):
+        if runs and runs[-1][-1].file == place.file and runs[-1][-1].stop == place.start:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
+
+
+def write_header(stream: IO[bytes], places: Iterable[TensorPlace], metadata: Mapping[str, str]) -> int:
+    """Begin a safetensors file of these tensors, whose bytes the caller then writes in the same order.
+
+    Returns the bytes written. The header is padded with spaces to a multiple of 8, as the format asks.
+    """
+    entries: dict[str, object] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for place in places:
+        entries[place.name] = {
+            "dtype": place.dtype,
+            "shape": list(place.shape),
+            "data_offsets": [offset, offset + place.size],
+        }
+        offset += place.size
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return stream.write(struct.pack("<Q", len(header)) + header)

@@ -1,0 +1,116 @@
+"""pyproject.toml, requirements.lock, environment.yml and the other top-level files agree."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import phi3lib
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+PLATFORMS = [
+    {"python_version": python, "python_full_version": f"{python}.7", **system}
+    for python in ("3.11", "3.12", "3.13")
+    for system in (
+        {"sys_platform": "linux", "os_name": "posix", "platform_machine": "x86_64"},
+        {"sys_platform": "darwin", "os_name": "posix", "platform_machine": "arm64"},
+        {"sys_platform": "win32", "os_name": "nt", "platform_machine": "AMD64"},
+    )
+]
+
+
+def ranges(lines):
+    """{canonical name: specifier} of requirement lines."""
+    requirements = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement.specifier for requirement in requirements}
+
+
+def environment_parts():
+    """(conda's lines, pip's lines) of environment.yml."""
+    dependencies = yaml.safe_load(ENVIRONMENT)["dependencies"]
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    return [entry for entry in dependencies if isinstance(entry, str)], pip
+
+
+def pins_for(platform):
+    """{canonical name: version} that the lock gives on one platform."""
+    pins = {}
+    for line in LOCK.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate(platform):
+            continue
+        (pin,) = requirement.specifier
+        assert pin.operator == "==", line
+        assert canonicalize_name(requirement.name) not in pins, line
+        pins[canonicalize_name(requirement.name)] = pin.version
+    return pins
+
+
+def test_conda_and_pip_users_get_the_same_packages_in_the_same_ranges():
+    conda, pip = environment_parts()
+    assert ranges(line for line in pip if not line.startswith("-e")) == ranges(PROJECT["dependencies"])
+    assert ranges(conda)["python"] == SpecifierSet(PROJECT["requires-python"])
+    assert "-e ." in pip  # makes phi3lib importable, on Binder too
+
+
+def test_every_line_of_the_environment_has_its_reason():
+    entries = [line for line in ENVIRONMENT.split("dependencies:")[1].splitlines() if line.strip()]
+    without = [line for line in entries if "pip:" not in line and not re.search(r" # \w.{8,}", line)]
+    assert without == []
+
+
+def test_what_the_course_is_about_comes_first():
+    names = list(ranges(PROJECT["dependencies"]))
+    assert names[:7] == [
+        "torch", "transformers", "pillow", "jupyterlab", "ipywidgets", "matplotlib", "umap-learn",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: f"{p['python_version']}-{p['sys_platform']}")
+def test_the_lock_pins_every_dependency_within_its_range(platform):
+    pins = pins_for(platform)
+    wanted = ranges(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+    outside = {name: pins.get(name) for name, range_ in wanted.items() if pins.get(name) not in range_}
+    assert outside == {}
+    assert pins["torch"] == "2.13.0"
+
+
+def test_the_lock_serves_cpu_and_cuda_builds_alike():
+    assert not re.search(r"nvidia|triton|cuda|torchvision", LOCK)
+
+
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "environment.yml", "Makefile", ".ci/run", "tools/set_up.py"]
+)
+def test_no_package_index_is_prescribed(name):
+    """Mirrors and indexes are the user's choice: `PIP_ARGS`, or pip's own configuration."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"https?://|file://|--extra-index-url +http|/home/|/Users/", text)
+
+
+def test_versions_and_licence_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert PROJECT["version"] == phi3lib.__version__ == citation["version"]
+    assert PROJECT["license"] == citation["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+def test_the_set_up_accepts_the_pythons_of_the_package():
+    spec = importlib.util.spec_from_file_location("set_up", ROOT / "tools" / "set_up.py")
+    set_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(set_up)
+    supported = SpecifierSet(PROJECT["requires-python"])
+    for minor in range(8, 18):
+        assert set_up.in_range((3, minor)) == (f"3.{minor}.1" in supported)

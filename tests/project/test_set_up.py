@@ -1,0 +1,158 @@
+"""`tools/set_up.py`: what it says when something is missing, and that it mends what was interrupted."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def set_up():
+    """The module, fresh for each test because tests replace parts of it."""
+    spec = importlib.util.spec_from_file_location("set_up", ROOT / "tools" / "set_up.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder with the three files that the set-up depends on, and nothing to install."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "requirements.lock").write_text("")
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "tools" / "set_up.py").write_text("")
+    return tmp_path
+
+
+@pytest.fixture
+def installs(set_up, monkeypatch):
+    """Replaces pip: the calls that it would have got."""
+    calls = []
+    make = subprocess.check_call
+    monkeypatch.setattr(set_up.subprocess, "check_call", lambda command: make([*command, "--without-pip"]))
+    monkeypatch.setattr(set_up, "pip_install", lambda python, arguments, total=0: calls.append(arguments))
+    return calls
+
+
+def test_an_unsuitable_python_gives_way_to_one_on_the_path(set_up, monkeypatch, capsys):
+    monkeypatch.setattr(set_up.sys, "version_info", (3, 8, 18))
+    monkeypatch.setattr(set_up.shutil, "which", lambda name: f"/opt/{name}" if name != "python3.13" else None)
+    monkeypatch.setattr(set_up, "version_of", lambda python: tuple(map(int, python[11:].split("."))))
+    assert set_up.choose_python() == "/opt/python3.12"
+    assert "is 3.8; using /opt/python3.12 instead" in capsys.readouterr().out
+
+
+def test_a_python_that_does_not_run_is_passed_over(set_up, monkeypatch, tmp_path):
+    """Version managers leave a python3.13 on the PATH that only says that it is not there."""
+    shim = tmp_path / "python3.13"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(set_up.sys, "version_info", (3, 14, 0))
+    with pytest.raises(set_up.SetUpError, match=r"3\.11, 3\.12 or 3\.13 is needed, but .* is 3\.14"):
+        set_up.choose_python()
+
+
+def test_a_missing_venv_module_names_the_debian_package(set_up, monkeypatch):
+    monkeypatch.setattr(set_up.subprocess, "call", lambda *_, **__: 1)
+    package = f"python3.{sys.version_info[1]}-venv"
+    with pytest.raises(set_up.SetUpError, match=f"sudo apt install {package}"):
+        set_up.check_venv_module(sys.executable)
+
+
+def test_too_little_disk_is_said_before_anything_is_made(set_up, monkeypatch, checkout, installs):
+    monkeypatch.setattr(set_up.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 4e8}))
+    with pytest.raises(set_up.SetUpError, match=r"Only 0\.4 GB are free .* about 3 GB"):
+        set_up.set_up(checkout, [])
+    assert not (checkout / ".venv").exists()
+    assert installs == []
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        ("WARNING: Retrying: NewConnectionError(...): Failed to establish", "cannot be reached"),
+        ("Max retries exceeded with url: /simple/torch/", "cannot be reached"),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "The disk is full"),
+        (
+            "ERROR: Could not find a version (from versions: 2.2.0, 2.2.2)",
+            "could not install the pinned packages",
+        ),
+    ],
+)
+def test_what_pip_says_becomes_one_sentence(set_up, log, sentence):
+    assert sentence in set_up.explain(log)
+    assert "\n" not in set_up.explain(log)
+
+
+def test_the_second_call_does_nothing_and_a_changed_lock_updates(set_up, checkout, installs, monkeypatch):
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    set_up.set_up(checkout, ["--pre"])
+    assert [call[0] for call in installs] == ["--requirement", "--no-build-isolation"]
+    assert installs[0][-1] == "--pre"
+    set_up.set_up(checkout, [])
+    assert len(installs) == 2
+
+    marker = checkout / ".venv" / "kept"
+    marker.touch()
+    (checkout / "requirements.lock").write_text("six==1.17.0\n")
+    set_up.set_up(checkout, [])
+    assert len(installs) == 4
+    assert marker.exists()  # brought up to date, not made anew
+
+
+def test_an_interrupted_set_up_is_started_over(set_up, checkout, installs, monkeypatch):
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    with monkeypatch.context() as interrupted:
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        interrupted.setattr(set_up, "pip_install", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            set_up.set_up(checkout, [])
+    half_done = checkout / ".venv" / "half-unpacked"
+    half_done.touch()
+    set_up.set_up(checkout, [])
+    assert not half_done.exists()
+    assert len(installs) == 2
+
+
+def test_an_environment_that_lost_its_python_is_made_anew(set_up, checkout, installs, monkeypatch):
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    set_up.set_up(checkout, [])
+    python = set_up.venv_python(checkout / ".venv")
+    python.unlink()
+    set_up.set_up(checkout, [])
+    assert python.exists()
+    assert len(installs) == 4
+
+
+def test_a_foreign_environment_is_left_alone(set_up, checkout, installs):
+    own = checkout / ".venv" / "bin" / "something-of-mine"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    with pytest.raises(set_up.SetUpError, match="was not made by `make`"):
+        set_up.set_up(checkout, [])
+    assert own.exists()
+
+
+def test_an_unreachable_index_ends_in_one_sentence(set_up, checkout):
+    arguments = ["--index-url", "http://127.0.0.1:9/simple", "--retries", "0", "--isolated", "six==1.17.0"]
+    with pytest.raises(set_up.SetUpError, match="the package index cannot be reached"):
+        set_up.pip_install(Path(sys.executable), ["--target", str(checkout / "out"), *arguments])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows users have the conda way")
+def test_make_says_which_python_is_missing():
+    process = subprocess.run(
+        ["make", "set-up", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode != 0
+    assert "no-such-python is not on the PATH: install Python 3.11, 3.12 or 3.13" in process.stderr
