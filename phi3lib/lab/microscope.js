@@ -1,0 +1,129 @@
+// The token microscope's canvas. All geometry comes from Python; here it is drawn, and keys and clicks are
+// sent back.
+const HEIGHT = 330, RIBBON = 46, GAP = 16;
+
+function render({ model, el }) {
+  const layout = model.get("layout_");
+  const [fullWidth, fullHeight] = layout.size;
+  const scale = Math.min(HEIGHT / fullHeight, 440 / fullWidth);
+  const width = fullWidth * scale, height = fullHeight * scale, side = Math.min(width, height, 300);
+  const total = Math.max(width + GAP + side, 560);
+
+  const box = document.createElement("div");
+  box.style.cssText = `max-width:100%;width:${total}px`;
+  const canvas = document.createElement("canvas");
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = total * ratio;
+  canvas.height = (Math.max(height, side) + GAP + RIBBON) * ratio;
+  canvas.style.cssText = "width:100%;cursor:crosshair;touch-action:manipulation";
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute(
+    "aria-label",
+    "Token microscope. Left and right arrow: along the sequence. Up and down: by rows. Click: tokens of a place.",
+  );
+  const slider = document.createElement("input");
+  slider.type = "range";
+  slider.min = 0;
+  slider.max = layout.count - 1;
+  slider.style.width = "100%";
+  slider.setAttribute("aria-label", "Place in the token sequence");
+  const words = document.createElement("div");
+  words.setAttribute("role", "status");
+  words.setAttribute("aria-live", "polite");
+  box.append(canvas, slider, words);
+  el.append(box);
+
+  const picture = new Image();
+  picture.onload = draw;
+  picture.src = model.get("picture");
+  const pen = canvas.getContext("2d");
+
+  function draw() {
+    const scene = model.get("scene");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(picture, 0, 0, width, height);
+    pen.drawImage(picture, width + GAP, 0, side, side);
+    lines(0, 0, width, height, layout.rows, layout.cols, layout.colours["crop"], 1.5);
+    lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"], 0.5);
+    if (scene.box) {
+      mark(scene.box, 0, 0, width / fullWidth, height / fullHeight);
+      mark(scene.box, width + GAP, 0, side / fullWidth, side / fullHeight);
+    }
+    ribbon(scene.index);
+    slider.value = scene.index;
+    slider.setAttribute("aria-valuetext", scene.sentence);
+    words.textContent = scene.sentence;
+  }
+
+  function lines(left, top, w, h, rows, cols, colour, thickness) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = thickness;
+    for (let row = 0; row <= rows; row++) stroke(left, top + (h * row) / rows, left + w, top + (h * row) / rows);
+    for (let col = 0; col <= cols; col++) stroke(left + (w * col) / cols, top, left + (w * col) / cols, top + h);
+  }
+
+  function stroke(x0, y0, x1, y1) {
+    pen.beginPath();
+    pen.moveTo(x0, y0);
+    pen.lineTo(x1, y1);
+    pen.stroke();
+  }
+
+  function mark([x0, y0, x1, y1], left, top, across, down) {
+    const place = [left + x0 * across, top + y0 * down, (x1 - x0) * across, (y1 - y0) * down];
+    pen.lineWidth = 5;
+    pen.strokeStyle = "white";
+    pen.strokeRect(...place);
+    pen.lineWidth = 2.5;
+    pen.strokeStyle = layout.here;
+    pen.strokeRect(...place);
+  }
+
+  function ribbon(index) {
+    const top = Math.max(height, side) + GAP + 10;
+    for (const [start, length, kind] of layout.runs) {
+      const tooth = kind.endsWith("separator");
+      pen.fillStyle = layout.colours[kind];
+      pen.fillRect((start / layout.count) * total, top - (tooth ? 4 : 0), Math.max((length / layout.count) * total, tooth ? 1 : 0), tooth ? 28 : 20);
+    }
+    const x = ((index + 0.5) / layout.count) * total;
+    pen.fillStyle = layout.here;
+    pen.beginPath();
+    pen.moveTo(x, top - 2);
+    pen.lineTo(x - 6, top - 12);
+    pen.lineTo(x + 6, top - 12);
+    pen.fill();
+    pen.fillRect(x - 1, top - 2, 2, 24);
+  }
+
+  const send = (what, value) => model.send({ do: what, value });
+  const keys = {
+    ArrowLeft: ["move", -1], ArrowRight: ["move", 1], ArrowUp: ["row", -1], ArrowDown: ["row", 1],
+    Home: ["go", 0], End: ["go", layout.count - 1],
+  };
+  canvas.addEventListener("keydown", (event) => {
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    event.stopPropagation(); // the arrows must not move Jupyter's selected cell
+    send(...keys[event.key]);
+  });
+  slider.addEventListener("keydown", (event) => event.stopPropagation());
+  slider.addEventListener("input", () => send("go", Number(slider.value)));
+  canvas.addEventListener("click", (event) => {
+    canvas.focus();
+    const shown = canvas.getBoundingClientRect(), zoom = total / shown.width;
+    let x = (event.clientX - shown.left) * zoom, y = (event.clientY - shown.top) * zoom;
+    if (y > Math.max(height, side) + GAP / 2) return send("go", Math.floor((x / total) * layout.count));
+    if (x > width + GAP) [x, y] = [((x - width - GAP) / side) * fullWidth, (y / side) * fullHeight];
+    else [x, y] = [x / scale, y / scale];
+    x = ((x - layout.padding[0]) * layout.original[0]) / layout.resized[0];
+    y = ((y - layout.padding[1]) * layout.original[1]) / layout.resized[1];
+    send("look", [Math.floor(x), Math.floor(y)]);
+  });
+  model.on("change:scene", draw);
+  return () => model.off("change:scene", draw);
+}
+
+export default { render };

@@ -1,0 +1,259 @@
+"""The course's instruments. Each is a plain state class, a live widget, and a still picture of the same.
+
+An instrument shows itself as the last line of a cell. Where the page has a kernel and shows widgets, it is
+live. In a saved notebook and elsewhere the still picture stands in its place: both travel in one output,
+and the saved notebooks are stored without the reference to a widget that no longer lives.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab import hd_plots, plots
+from phi3lib.vision.hd_transform import HDGrid, hd_grid
+from phi3lib.vision.token_map import (
+    TokenKind,
+    padded_box_of_token,
+    pixels_of_token,
+    token_at,
+    tokens_at_pixel,
+)
+
+
+class MicroscopeState:
+    """One token of a picture's sequence, and the ways to another one. No widget inside."""
+
+    def __init__(self, grid: HDGrid, order: str = "sub_glb", index: int = 0) -> None:
+        self.grid = grid
+        self.order = order
+        self.index = index
+
+    def go_to(self, index: int) -> None:
+        """Look at token `index`; beyond the ends of the sequence, at the last one there."""
+        self.index = min(max(int(index), 0), self.grid.num_image_tokens - 1)
+
+    def move(self, step: int) -> None:
+        """Go `step` tokens along the sequence."""
+        self.go_to(self.index + step)
+
+    def move_row(self, step: int) -> None:
+        """Go `step` rows of tokens down (or, if negative, up) within the sequence."""
+        kind = token_at(self.grid, self.index, self.order).view
+        across = self.grid.cols if kind is TokenKind.CROP else 1
+        self.move(step * (across * self.grid.tile.tokens_per_side + 1))
+
+    def look_at(self, x: int, y: int) -> None:
+        """Look at the tokens that see pixel (x, y) of the picture; again at the same place: the next."""
+        tokens = tokens_at_pixel(self.grid, x, y, self.order)
+        here = tokens.index(self.index) if self.index in tokens else -1
+        self.index = tokens[(here + 1) % len(tokens)]
+
+    def sentence(self) -> str:
+        """Where the token stands and what it sees, in words."""
+        token = token_at(self.grid, self.index, self.order)
+        where = f"Token {self.index} of 0 to {self.grid.num_image_tokens - 1}: "
+        if token.kind is TokenKind.VIEW_SEPARATOR:
+            return f"{where}the view separator. It sees no pixels."
+        if token.kind is TokenKind.ROW_SEPARATOR:
+            view = "the crops" if token.view is TokenKind.CROP else "the global view"
+            return f"{where}a row separator, behind row {token.row} of {view}. It sees no pixels."
+        if token.kind is TokenKind.CROP:
+            row, col = divmod(token.crop or 0, self.grid.cols)
+            where += f"crop {token.crop} (row {row}, column {col})"
+        else:
+            where += "global view"
+        where += f", token row {token.row}, column {token.col}. "
+        seen = pixels_of_token(self.grid, self.index, self.order)
+        if seen is None:
+            return f"{where}It sees padding only."
+        return f"{where}It sees pixels x {seen.left} to {seen.right - 1}, y {seen.top} to {seen.bottom - 1}."
+
+
+class GridState:
+    """A picture's size and the number of crops, and the grid that follows. No widget inside."""
+
+    def __init__(self, width: int = 640, height: int = 427, num_crops: int = 16) -> None:
+        self.width, self.height, self.num_crops = width, height, num_crops
+
+    @property
+    def grid(self) -> HDGrid:
+        """Raises ValueError for sizes too extreme, as `hd_grid` does."""
+        return hd_grid(self.width, self.height, self.num_crops)
+
+    def sentence(self) -> str:
+        """Grid, padding and token bill in words."""
+        grid = self.grid
+        padded = grid.padded_size[0] * grid.padded_size[1]
+        white = 1 - grid.resized_size[0] * grid.resized_size[1] / padded
+        return (
+            f"{self.width} × {self.height} pixels with at most {self.num_crops} crops: "
+            f"{grid.rows} × {grid.cols} crops, {grid.padded_size[0]} × {grid.padded_size[1]} pixels, "
+            f"{white:.0%} padding, {grid.num_image_tokens} tokens."
+        )
+
+
+class _Instrument:
+    """Shows a live widget and its still twin as one output."""
+
+    def still(self) -> plots.Still:
+        raise NotImplementedError
+
+    def live(self) -> Any:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = dict(self.still()._repr_mimebundle_())
+        view = self.live()._repr_mimebundle_()
+        data = view[0] if isinstance(view, tuple) else view or {}
+        key = "application/vnd.jupyter.widget-view+json"
+        return {**bundle, key: data[key]} if key in data else bundle
+
+
+class TokenMicroscope(_Instrument):
+    """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
+
+    By keyboard: left and right go along the sequence, up and down by rows, Home and End to its ends.
+    """
+
+    def __init__(
+        self, picture: Image.Image, *, num_crops: int = 16, order: str = "sub_glb", index: int = 0
+    ) -> None:
+        self.picture = picture
+        self.state = MicroscopeState(hd_grid(*picture.size, num_crops), order, index)
+        self._widget: Any = None
+
+    def still(self) -> plots.Still:
+        """The microscope as it stands, as a picture."""
+        state = self.state
+        return hd_plots.microscope_still(
+            self.picture, state.grid, state.index, state.sentence(), state.order
+        )
+
+    def live(self) -> Any:
+        """The widget; made once, so that every view of it shows the same token."""
+        if self._widget is None:
+            self._widget = _make_microscope(self)
+        return self._widget
+
+    def scene(self) -> dict[str, Any]:
+        """What the canvas draws, all in pixels of the padded picture."""
+        state, grid = self.state, self.state.grid
+        box = padded_box_of_token(grid, state.index, state.order)
+        return {
+            "index": state.index,
+            "kind": str(token_at(grid, state.index, state.order).kind),
+            "box": None if box is None else list(box),
+            "sentence": state.sentence(),
+        }
+
+    def layout(self) -> dict[str, Any]:
+        """What stays the same while tokens change: sizes, padding, ribbon, colours."""
+        grid = self.state.grid
+        return {
+            "rows": grid.rows,
+            "cols": grid.cols,
+            "size": list(grid.padded_size),
+            "resized": list(grid.resized_size),
+            "padding": list(grid.padding),
+            "original": [grid.width, grid.height],
+            "count": grid.num_image_tokens,
+            "runs": [[s, n, str(kind)] for s, n, kind in hd_plots.runs(grid, self.state.order)],
+            "colours": {str(kind): colour for kind, colour in hd_plots.COLOURS.items()},
+            "here": plots.HERE,
+            "tokens": grid.tile.tokens_per_side,
+        }
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Do what the page asks for; unknown requests change nothing."""
+        state, value = self.state, message.get("value")
+        if message.get("do") == "go":
+            state.go_to(int(value))  # type: ignore[arg-type]
+        elif message.get("do") == "move":
+            state.move(int(value))  # type: ignore[arg-type]
+        elif message.get("do") == "row":
+            state.move_row(int(value))  # type: ignore[arg-type]
+        elif message.get("do") == "look":
+            x, y = (int(v) for v in value)  # type: ignore[union-attr]
+            if 0 <= x < state.grid.width and 0 <= y < state.grid.height:
+                state.look_at(x, y)
+
+
+def _make_microscope(instrument: TokenMicroscope) -> Any:
+    import anywidget
+    import traitlets
+
+    class Microscope(anywidget.AnyWidget):  # type: ignore[misc]
+        _esm = Path(__file__).with_name("microscope.js")
+        layout_ = traitlets.Dict().tag(sync=True)
+        scene = traitlets.Dict().tag(sync=True)
+        picture = traitlets.Unicode().tag(sync=True)
+
+    canvas = hd_plots.padded_picture(instrument.picture, instrument.state.grid)
+    canvas.thumbnail((900, 900))
+    data, mime = plots.encode(canvas)
+    uri = plots.Still(data, mime, "", canvas.size).data_uri
+    widget = Microscope(layout_=instrument.layout(), scene=instrument.scene(), picture=uri)
+
+    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        instrument.answer(message)
+        widget.scene = instrument.scene()
+
+    widget.on_msg(receive)
+    return widget
+
+
+class GridExplorer(_Instrument):
+    """Sliders for a picture's size and its crops; the grid, the padding and the token bill follow."""
+
+    def __init__(self, width: int = 640, height: int = 427, num_crops: int = 16) -> None:
+        self.state = GridState(width, height, num_crops)
+        self._widget: Any = None
+
+    def still(self) -> plots.Still:
+        """The explorer as it stands, as a picture."""
+        return hd_plots.grid_still(self.state.grid, self.state.sentence())
+
+    def live(self) -> Any:
+        """The widget; made once."""
+        if self._widget is None:
+            self._widget = _make_grid_explorer(self)
+        return self._widget
+
+
+def _make_grid_explorer(instrument: GridExplorer) -> Any:
+    import ipywidgets
+
+    state = instrument.state
+    wide = {"description_width": "8em"}
+    room = ipywidgets.Layout(width="30em")
+    make = ipywidgets.IntSlider
+    controls = {
+        "width": make(state.width, 16, 2000, 16, description="Width (pixels)", style=wide, layout=room),
+        "height": make(state.height, 16, 2000, 16, description="Height (pixels)", style=wide, layout=room),
+        "num_crops": make(state.num_crops, 1, 16, description="Crops at most", style=wide, layout=room),
+    }
+    for control in controls.values():
+        control.continuous_update = False
+    image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+    words = ipywidgets.Label()
+
+    def redraw(*_: Any) -> None:
+        for name, control in controls.items():
+            setattr(state, name, control.value)
+        words.value = state.sentence()
+        image.value = _as_png(instrument.still())
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([*controls.values(), words, image])
+
+
+def _as_png(still: plots.Still) -> bytes:
+    if still.mime == "image/png":
+        return still.data
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(still.data)).save(buffer, "PNG")
+    return buffer.getvalue()
