@@ -15,17 +15,31 @@ from typing import TYPE_CHECKING, Any
 from phi3lib.lab.start import start  # at once: otherwise the module of that name could take its place
 
 if TYPE_CHECKING:
-    from phi3lib.lab import checks, hd_plots, plots, widgets
+    from phi3lib.lab import checks, hd_plots, original_class, plots, same_weights, widgets
+    from phi3lib.lab.doctor import doctor
     from phi3lib.lab.photographs import credit, photograph, picture
 
 _HOME_OF = {
+    "doctor": "phi3lib.lab.doctor",
     "credit": "phi3lib.lab.photographs",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",
 }
-_ROOMS = ("checks", "hd_plots", "plots", "widgets")
+_ROOMS = ("checks", "hd_plots", "original_class", "plots", "same_weights", "widgets")
 
-__all__ = ["checks", "credit", "hd_plots", "photograph", "picture", "plots", "start", "widgets"]
+__all__ = [
+    "checks",
+    "credit",
+    "doctor",
+    "hd_plots",
+    "original_class",
+    "photograph",
+    "picture",
+    "plots",
+    "same_weights",
+    "start",
+    "widgets",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -100,7 +100,9 @@ def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | Non
 def ribbon_legend(fig: Any) -> None:
     """What the four colours of a ribbon mean."""
     handles = [
-        Rectangle((0, 0), 1, 1, facecolor=colour, hatch=plots.HATCHES[colour], edgecolor="white", label=str(kind))
+        Rectangle(
+            (0, 0), 1, 1, facecolor=colour, hatch=plots.HATCHES[colour], edgecolor="white", label=str(kind)
+        )
         for kind, colour in COLOURS.items()
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
@@ -115,7 +117,9 @@ def grid_and_ribbon(picture: Image.Image, grid: HDGrid, *, alt: str, order: str 
     plots.show(fig, alt=alt)
 
 
-def microscope_still(picture: Image.Image, grid: HDGrid, index: int, sentence: str, order: str) -> plots.Still:
+def microscope_still(
+    picture: Image.Image, grid: HDGrid, index: int, sentence: str, order: str
+) -> plots.Still:
     """The token microscope as a still picture: the token on the padded picture and in the sequence."""
     fig, axes = plots.figure(2, 2, height=4.4, height_ratios=[4, 1], width_ratios=[2, 1])
     draw_grid(axes[0, 0], picture, grid)

@@ -129,7 +129,7 @@ def encode(image: Image.Image) -> tuple[bytes, str]:
     image.quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
     if png.tell() < 24_000:
         return png.getvalue(), "image/png"
-    image.save(jpeg, "JPEG", quality=82, optimize=True, subsampling=0)
+    image.save(jpeg, "JPEG", quality=72, optimize=True, subsampling=0)
     if jpeg.tell() < png.tell():
         return jpeg.getvalue(), "image/jpeg"
     return png.getvalue(), "image/png"

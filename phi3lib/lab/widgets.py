@@ -127,9 +127,7 @@ class TokenMicroscope(_Instrument):
     def still(self) -> plots.Still:
         """The microscope as it stands, as a picture."""
         state = self.state
-        return hd_plots.microscope_still(
-            self.picture, state.grid, state.index, state.sentence(), state.order
-        )
+        return hd_plots.microscope_still(self.picture, state.grid, state.index, state.sentence(), state.order)
 
     def live(self) -> Any:
         """The widget; made once, so that every view of it shows the same token."""

@@ -1,0 +1,66 @@
+"""The checks of notebook A1 accept the solutions and refuse wrong answers by name."""
+
+import pytest
+
+from phi3lib.lab import checks
+
+
+def write(words, places, tokens):
+    result = words.clone()
+    result[places] = tokens
+    return result
+
+
+def write_in_place(words, places, tokens):
+    words[places] = tokens
+    return words
+
+
+def write_outside(words, places, tokens):
+    result = write(words, places, tokens)
+    result[0, 0] = 9
+    return result
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (write_in_place, "changed `words` itself"),
+        (lambda words, places, tokens: words.clone(), "nothing was written"),
+        (lambda words, places, tokens: write(words, places, tokens.flip(0)), "reverse order"),
+        (lambda words, places, tokens: write(words, places, tokens[:1]), "first token stands in every place"),
+        (write_outside, "outside the places"),
+        (lambda words, places, tokens: words[0].clone(), "shape"),
+    ],
+)
+def test_wrong_ways_to_write_are_named(answer, named):
+    verdict = checks.write_tokens(answer)
+    assert verdict.right is False and named in verdict.sentence
+
+
+def test_the_solutions_are_right():
+    assert checks.write_tokens(write).right
+    assert checks.tile_count(lambda sizes: sum(1 + (h // 336) * (w // 336) for h, w in sizes)).right
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (
+            lambda sizes: sum((h // 336) * (w // 336) for h, w in sizes),
+            "global view of each picture is missing",
+        ),
+        (lambda sizes: sum(1 + h // 336 + w // 336 for h, w in sizes), "added instead of multiplied"),
+        (lambda sizes: len(sizes), "only the global views"),
+        (lambda sizes: 0, "yours gives 0"),
+    ],
+)
+def test_wrong_tile_counts_are_named(answer, named):
+    verdict = checks.tile_count(answer)
+    assert verdict.right is False and named in verdict.sentence
+
+
+@pytest.mark.parametrize("check", [checks.write_tokens, checks.tile_count])
+@pytest.mark.parametrize("stub", [None, ..., lambda *_: None, lambda *_: ...])
+def test_an_unanswered_exercise_is_no_mistake(check, stub):
+    assert check(stub).right is None
