@@ -189,7 +189,7 @@ def _square(row: int, col: int) -> _Box:
 
 def _right_box(grid: HDGrid, index: int) -> _Box:
     box = padded_box_of_token(grid, index)
-    return None if box is None else tuple(box)
+    return None if box is None else (box.left, box.top, box.right, box.bottom)
 
 
 def _changed(change: Callable[[int, int, int, int], _Box]) -> _BoxOf:

@@ -85,7 +85,9 @@ def _details() -> list[str]:
 
     free = shutil.disk_usage(Path.cwd()).free / GIGABYTE
     return [
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}",
-        f"{os.cpu_count()} processors, {torch.get_num_threads()} thread(s) for torch, {free:.0f} GB of disk free",
+        f"Python {platform.python_version()}, torch {torch.__version__}",
+        f"transformers {transformers.__version__}",
+        f"{os.cpu_count()} processors, {torch.get_num_threads()} thread(s) for torch",
+        f"{free:.0f} GB of disk free",
         f"CUDA {'present' if torch.cuda.is_available() else 'absent'}",
     ]

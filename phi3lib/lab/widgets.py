@@ -182,7 +182,7 @@ def _make_microscope(instrument: TokenMicroscope) -> Any:
     import anywidget
     import traitlets
 
-    class Microscope(anywidget.AnyWidget):  # type: ignore[misc]
+    class Microscope(anywidget.AnyWidget):
         _esm = Path(__file__).with_name("microscope.js")
         layout_ = traitlets.Dict().tag(sync=True)
         scene = traitlets.Dict().tag(sync=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # both take seconds to import; the functions below do so when
     from transformers import BatchFeature
 
     from phi3lib.vision.clip import Clip
-    from phi3lib.vision.image_processing import Pictures
+    from phi3lib.vision.pictures import Pictures
 
 __all__ = [
     "Checkpoint",

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from phi3lib.vision.image_processing import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.phi3_weights import require_loaded
+from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.tensor_reading import CheckpointError, first_line
 
 

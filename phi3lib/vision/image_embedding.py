@@ -157,7 +157,8 @@ class Phi3ImageEmbedding(nn.Module):
         pixel_values: as in `forward`, or everything that the image processor returned.
         """
         if isinstance(pixel_values, Mapping):
-            pixel_values, image_sizes = pixel_values["pixel_values"], pixel_values.get("image_sizes")
+            image_sizes = pixel_values.get("image_sizes")
+            pixel_values = pixel_values["pixel_values"]
         tokens = self.image_tokens(pixel_values, image_sizes)
         if not self.use_hd_transform:
             return Phi3ImageFeatures(tokens, torch.stack([t.mean(0) for t in tokens]))

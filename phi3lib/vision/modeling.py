@@ -46,6 +46,10 @@ class Phi3VConfig(Phi3Config):
 
     embd_layer: dict | str | None = None
     img_processor: dict | None = None
+    # Inherited; said again for the type checker, which does not read transformers.
+    eos_token_id: int | list[int] | None = 32000
+    pad_token_id: int | None = 32000
+    rope_parameters: dict | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         # The published files ask for FlashAttention 2, which most machines lack, and name remote code that
@@ -59,7 +63,7 @@ class Phi3VConfig(Phi3Config):
         if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
             self.pad_token_id = None
 
-    def convert_rope_params_to_dict(self, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+    def convert_rope_params_to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """Bring the published `rope_scaling` into the form that transformers 5 reads."""
         published = kwargs.pop("rope_scaling", None) or self.rope_parameters
         if published:
@@ -149,10 +153,10 @@ class Phi3VModel(Phi3Model):
 
         Raises ValueError where ids, pictures and sizes do not fit together.
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("give exactly one of input_ids and inputs_embeds")
-        if inputs_embeds is None:
+        if input_ids is not None and inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values, image_sizes)
+        elif input_ids is not None or inputs_embeds is None:
+            raise ValueError("give exactly one of input_ids and inputs_embeds")
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
@@ -211,7 +215,7 @@ class Phi3VForCausalLM(Phi3ForCausalLM):
         """Visual tokens and one vector a picture (see `Phi3ImageEmbedding.get_image_features`)."""
         return self.model.vision_embed_tokens.get_image_features(pixel_values, image_sizes)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
@@ -246,7 +250,7 @@ class Phi3VForCausalLM(Phi3ForCausalLM):
 
     # ------------------------------------------------------------------------ generation
 
-    def prepare_inputs_for_generation(  # type: ignore[override]
+    def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
         past_key_values: Cache | None = None,
@@ -295,7 +299,7 @@ class Phi3VForCausalLM(Phi3ForCausalLM):
         before, now = position_ids[:, :cached].max() + 1, position_ids.max() + 1
         return bool(before <= limit < now)
 
-    def _expand_inputs_for_generation(  # type: ignore[override]
+    def _expand_inputs_for_generation(
         self,
         expand_size: int = 1,
         is_encoder_decoder: bool = False,
