@@ -16,11 +16,11 @@ from phi3lib.lab.start import start  # at once: otherwise the module of that nam
 
 if TYPE_CHECKING:
     from phi3lib.lab import checks, hd_plots, original_class, plots, same_weights, widgets
-    from phi3lib.lab.doctor import doctor
+    from phi3lib.lab.check_up import doctor
     from phi3lib.lab.photographs import credit, photograph, picture
 
 _HOME_OF = {
-    "doctor": "phi3lib.lab.doctor",
+    "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",

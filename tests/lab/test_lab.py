@@ -1,0 +1,82 @@
+"""Set-up cell, doctor, photographs and figures."""
+
+import sys
+
+import pytest
+from PIL import Image
+
+from phi3lib import lab
+from phi3lib.lab import check_up, plots
+
+
+def test_the_set_up_cell_says_what_it_has(capsys):
+    lab.start("03")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Notebook 03 · seed 0"
+    assert [line.split(":")[0] for line in lines[1:]] == ["Checkpoints", "Threads", "Instruments"]
+
+
+def test_a_healthy_doctor_says_ok(capsys):
+    lab.doctor(details=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok") and "Python" in lines[0]
+    assert lines[1] == "ok         packages within their ranges"
+    assert any("torch" in line for line in lines)
+
+
+def test_the_doctor_names_an_old_python(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    lab.doctor()
+    assert capsys.readouterr().out.startswith("attention  Python 3.11 to 3.13")
+
+
+def test_the_doctor_names_a_package_out_of_range(monkeypatch):
+    monkeypatch.setattr(check_up, "requires", lambda name: ["pillow<1"])
+    assert "pillow is " in check_up._package_problem()
+    monkeypatch.setattr(check_up, "requires", lambda name: ["no-such-package-here>=1"])
+    assert check_up._package_problem() == "no-such-package-here is missing"
+    monkeypatch.setattr(check_up, "requires", lambda name: ['no-such-package-here>=1; extra == "dev"'])
+    assert check_up._package_problem() == ""
+
+
+@pytest.mark.parametrize("name", ["china", "flower"])
+def test_photographs_come_with_their_credit(name):
+    photo = lab.photograph(name)
+    assert photo.mode == "RGB" and photo.size == (640, 427)
+    assert "CC BY 2.0" in photo.info["credit"] and str(lab.credit(name)) == photo.info["credit"]
+
+
+def test_a_picture_of_the_reader_is_turned_upright(tmp_path):
+    picture = Image.new("RGB", (4, 2))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    assert lab.picture(tmp_path / "turned.jpg").size == (2, 4)
+
+
+def test_what_is_no_picture_gets_one_sentence(tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(ValueError, match="not a picture"):
+        lab.picture(tmp_path / "text.jpg")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        lab.picture(tmp_path / "nothing.jpg")
+    with pytest.raises(ValueError, match="is a folder"):
+        lab.picture(tmp_path)
+
+
+def test_a_figure_needs_alt_text_and_labels():
+    fig, axes = plots.figure()
+    with pytest.raises(ValueError, match="alt is empty"):
+        plots.still(fig, alt=" ")
+    with pytest.raises(ValueError):
+        plots.still(fig, alt="axes without labels")
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    still = plots.still(fig, alt='a "quoted" <alt>')
+    assert "&quot;quoted&quot; &lt;alt&gt;" in still.to_html()
+    assert still.size[0] <= 800
+
+
+def test_a_figure_may_not_be_too_wide():
+    with pytest.raises(ValueError, match="8 inches"):
+        plots.figure(width=9)
