@@ -10,6 +10,7 @@ peak memory. The exit status is 1 when a notebook fails or is over its budget.
 
 import argparse
 import inspect
+import itertools
 import os
 import re
 import sys
@@ -241,11 +242,12 @@ def stamp_run_time(notebook: nbformat.NotebookNode, seconds: float) -> bool:
 
 
 def headline(notebook: nbformat.NotebookNode) -> tuple[str, str]:
-    """(title, sentence of promise): the first heading and the first paragraph under it."""
-    lines = [line.strip() for line in notebook.cells[0].source.splitlines()] if notebook.cells else []
+    """(title without its number, first paragraph): the first heading and the first paragraph under it."""
+    lines = notebook.cells[0].source.splitlines() if notebook.cells else []
     title = next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
-    below = [line for line in lines if line and not line.startswith(("#", "<", "|", "!", "-"))]
-    return title, (below[0].strip("*_ ") if below else "").replace("|", "\\|")
+    below = [line.strip() for line in lines if not line.startswith("#")]
+    paragraph = " ".join(itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, below)))
+    return title.split(" · ", 1)[-1], paragraph.strip("*_ ").replace("|", "\\|")
 
 
 def write_table(readme: Path, paths: list[Path], seconds: dict[str, float]) -> None:
