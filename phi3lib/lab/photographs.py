@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
+
+from phi3lib.vision.pictures import read_picture
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,10 @@ def picture(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as opened:
             opened.load()
-            return _to_rgb(ImageOps.exif_transpose(opened))
+            rgb = read_picture(ImageOps.exif_transpose(opened))
     except Image.UnidentifiedImageError:
         raise ValueError(f"{path.name!r} is not a picture that Pillow can read") from None
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path.name!r} cannot be read: {error}") from None
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB with 8 bits a channel. Pillow would cut 16-bit grey off at 255, so that is scaled first."""
-    if image.mode.startswith("I"):
-        levels = np.asarray(image, dtype=np.float64) / 257
-        image = Image.fromarray(np.clip(levels.round(), 0, 255).astype(np.uint8))
-    rgb = image.convert("RGB")
     rgb.info = {}
     return rgb
