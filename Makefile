@@ -16,7 +16,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test check run test-transformers-5.17 lock clean
+.PHONY: help set-up lab test test-browser check run test-transformers-5.17 lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -37,6 +37,9 @@ lab: set-up ## open the course in JupyterLab
 
 test: check ## lint, types, import direction, then all tests
 	$(VENV) -m pytest $(TEST_ARGS)
+
+test-browser: set-up ## the instruments in JupyterLab, in a headless Chromium
+	PHI3LIB_BROWSER=1 $(VENV) -m pytest tests/browser $(TEST_ARGS)
 
 check: set-up ## the part of `make test` that takes seconds
 	$(VENV) -m ruff check .
