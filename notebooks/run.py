@@ -214,7 +214,8 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 def render(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write one HTML page that needs no other file and no network."""
     exporter = HTMLExporter(
-        embed_images=True,
+        # Not embed_images=True: it parses each piece of HTML alone and closes <details> before its content.
+        # Pictures are data URIs in the outputs anyway.
         extra_loaders=[DictLoader({"offline.html.j2": OFFLINE_TEMPLATE})],
         template_file="offline.html.j2",
     )

@@ -14,9 +14,11 @@ The faults are listed in `phi3lib.lab.page_faults`.
 """
 
 import difflib
+import html
 import linecache
+import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from phi3lib.lab.original_text import PARTS, REPAIRS, SOURCE
@@ -141,8 +143,25 @@ def show_repair(*numbers: int) -> None:
 
 def show_faults() -> None:
     """Show all faults of the page as a table."""
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
-    rows = ["| | the fault | kind | what happens | what ours does |", "|---|---|---|---|---|"]
-    rows += [f"| {f.number} | {f.title} | {f.kind} | {f.happens} | {f.ours} |" for f in FAULTS]
-    display(Markdown("\n".join(rows)))
+    heads = ("number", "the fault", "kind", "what happens", "what ours does")
+    rows = [(str(f.number), f.title, f.kind, f.happens, f.ours) for f in FAULTS]
+    text = "\n".join(f"{number:>2}  {kind:6}  {title}" for number, title, kind, *_ in rows)
+    display({"text/html": _html_table(heads, rows), "text/plain": text}, raw=True)
+
+
+def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column names the row; `words` in backticks become code."""
+    left = 'style="text-align: left; vertical-align: top"'
+
+    def cell(text: str) -> str:
+        with_code = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
+        return f"<td {left}>{with_code}</td>"
+
+    top = "".join(f'<th scope="col" {left}>{html.escape(head)}</th>' for head in heads)
+    body = "".join(
+        f'<tr><th scope="row" {left}>{html.escape(row[0])}</th>{"".join(map(cell, row[1:]))}</tr>'
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
