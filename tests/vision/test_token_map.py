@@ -42,6 +42,10 @@ def test_kinds_of_every_grid(rows: int, cols: int, order: str) -> None:
     crops = [token.crop for token in tokens if token.kind is TokenKind.CROP]
     assert sorted(set(crops)) == list(range(rows * cols))
     assert all(crops.count(crop) == SMALL.tokens_per_tile for crop in range(rows * cols))
+    for token in tokens:
+        box = padded_box_of_token(grid, token.index, order)
+        if token.kind is TokenKind.CROP and box is not None:
+            assert token.crop == box.top // SMALL.tile_size * cols + box.left // SMALL.tile_size
     assert all(token.crop is None for token in tokens if token.kind is not TokenKind.CROP)
 
 
