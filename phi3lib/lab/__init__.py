@@ -15,29 +15,58 @@ from typing import TYPE_CHECKING, Any
 from phi3lib.lab.start import start  # at once: otherwise the module of that name could take its place
 
 if TYPE_CHECKING:
-    from phi3lib.lab import checks, hd_plots, original_class, plots, same_weights, widgets
+    from phi3lib.lab import (
+        checks,
+        first_embedding,
+        hd_plots,
+        original_class,
+        places_plot,
+        plots,
+        same_weights,
+        take_home,
+        widgets,
+    )
     from phi3lib.lab.check_up import doctor
     from phi3lib.lab.photographs import credit, photograph, picture
+    from phi3lib.lab.picker import NeighbourPicker
+    from phi3lib.lab.trained import show_trained
 
 _HOME_OF = {
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
+    "NeighbourPicker": "phi3lib.lab.picker",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",
+    "show_trained": "phi3lib.lab.trained",
 }
-_ROOMS = ("checks", "hd_plots", "original_class", "plots", "same_weights", "widgets")
+_ROOMS = (
+    "checks",
+    "first_embedding",
+    "hd_plots",
+    "original_class",
+    "places_plot",
+    "plots",
+    "same_weights",
+    "take_home",
+    "widgets",
+)
 
 __all__ = [
+    "NeighbourPicker",
     "checks",
     "credit",
     "doctor",
+    "first_embedding",
     "hd_plots",
     "original_class",
     "photograph",
     "picture",
+    "places_plot",
     "plots",
     "same_weights",
+    "show_trained",
     "start",
+    "take_home",
     "widgets",
 ]
 

@@ -6,8 +6,18 @@ A check tries your function on the smallest cases first and tells the first one 
 knows the mistake, it names it. An exercise that is not answered yet never stops a notebook.
 """
 
+from phi3lib.lab.checks_00 import read_the_report
 from phi3lib.lab.checks_03 import merge_2x2, token_count, token_to_box
-from phi3lib.lab.checks_a1 import tile_count, write_tokens
+from phi3lib.lab.checks_a1 import call_in_place, tile_count, write_tokens
 from phi3lib.lab.exercise import Verdict
 
-__all__ = ["Verdict", "merge_2x2", "tile_count", "token_count", "token_to_box", "write_tokens"]
+__all__ = [
+    "Verdict",
+    "call_in_place",
+    "merge_2x2",
+    "read_the_report",
+    "tile_count",
+    "token_count",
+    "token_to_box",
+    "write_tokens",
+]

@@ -51,8 +51,26 @@ def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
     if not isinstance(answer, torch.Tensor) or answer.shape != right.shape:
         return Verdict(False, f"The result must be a tensor of shape {tuple(right.shape)}.")
     if torch.equal(answer, right):
-        return Verdict(True, "The tokens are in their places, and the input is as it was.")
+        return _gradient_slip(function, words, places, tokens) or Verdict(True, _WRITTEN)
     return Verdict(False, f"With {shown} {_writing_slip(answer, words, places, tokens)}.")
+
+
+_WRITTEN = "The tokens are in their places, the input is as it was, and gradients reach words and tokens."
+
+
+def _gradient_slip(function: Callable[..., Any], words: Any, places: Any, tokens: Any) -> Verdict | None:
+    words, tokens = words.clone().requires_grad_(True), tokens.clone().requires_grad_(True)
+    try:
+        result = function(words, places, tokens)
+    except RuntimeError as error:
+        return Verdict(False, f"With tensors that ask for gradients your function stops: {error}")
+    if result.requires_grad:
+        result.sum().backward()
+    for name, tensor in (("words", words), ("tokens", tokens)):
+        if tensor.grad is None or not tensor.grad.any():
+            said = f"The tokens are in their places, but no gradient reaches `{name}`"
+            return Verdict(False, f"{said}: did you detach it, or go through NumPy?")
+    return None
 
 
 def _writing_slip(answer: Any, words: Any, places: Any, tokens: Any) -> str:
@@ -65,3 +83,32 @@ def _writing_slip(answer: Any, words: Any, places: Any, tokens: Any) -> str:
     if not torch.equal(answer[~places], words[~places]):
         return "a row outside the places was changed"
     return "the tokens are not in their places"
+
+
+# ------------------------------------------------------------------------------- A1.3 the call in place
+
+_WRONG_CALLS = {
+    "view": "`view` gives another shape of the same memory. That is why the caller sees the change; "
+    "but `view` itself writes nothing",
+    "nonzero": "`nonzero` only looks",
+    "abs": "`abs` makes a new tensor; `abs_` would not",
+    "clone": "`clone` makes a copy, and of the pictures, not of the ids",
+    "wte": "`wte` only looks the words up, and by then the ids are changed",
+    "clamp": "`clamp` without the underscore gives a new tensor and would be the repair",
+    "clamp_max_": "`clamp_max_` writes in place too, but only into ids above the vocabulary: placeholders "
+    "are below 0",
+}
+
+
+def call_in_place(answer: Any) -> Verdict:
+    """Exercise A1.3: the name of the method that turns the caller's placeholders into 0."""
+    if answer is None or answer is ... or answer == "":
+        return Verdict(None, "Fill in the cell above, run it, then run this cell again.")
+    if not isinstance(answer, str):
+        return Verdict(False, "Write the name of the method as a text, in quotes.")
+    name = answer.strip().split("(")[0].split(".")[-1]
+    if name == "clamp_min_":
+        return Verdict(True, "The underscore at its end means: in place. `view` lets the caller share it.")
+    if name in _WRONG_CALLS:
+        return Verdict(False, f"{_WRONG_CALLS[name]}.")
+    return Verdict(False, f"{name!r} does not change the placeholders: which names end in an underscore?")

@@ -1,6 +1,7 @@
 """The checks of notebook A1 accept the solutions and refuse wrong answers by name."""
 
 import pytest
+import torch
 
 from phi3lib.lab import checks
 
@@ -31,6 +32,12 @@ def write_outside(words, places, tokens):
         (lambda words, places, tokens: write(words, places, tokens[:1]), "first token stands in every place"),
         (write_outside, "outside the places"),
         (lambda words, places, tokens: words[0].clone(), "shape"),
+        (lambda words, places, tokens: write(words.detach(), places, tokens), "no gradient reaches `words`"),
+        (lambda words, places, tokens: write(words, places, tokens.detach()), "no gradient reaches `tokens`"),
+        (
+            lambda words, places, tokens: torch.tensor(write(words, places, tokens).numpy()),
+            "ask for gradients",
+        ),
     ],
 )
 def test_wrong_ways_to_write_are_named(answer, named):
@@ -64,3 +71,29 @@ def test_wrong_tile_counts_are_named(answer, named):
 @pytest.mark.parametrize("stub", [None, ..., lambda *_: None, lambda *_: ...])
 def test_an_unanswered_exercise_is_no_mistake(check, stub):
     assert check(stub).right is None
+
+
+@pytest.mark.parametrize("answer", ["clamp_min_", "input_ids.clamp_min_(0)", " clamp_min_ "])
+def test_the_call_in_place_is_found(answer):
+    assert checks.call_in_place(answer).right
+
+
+@pytest.mark.parametrize("answer", [None, ..., ""])
+def test_no_call_is_no_mistake(answer):
+    assert checks.call_in_place(answer).right is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ("view", "itself writes nothing"),
+        ("clamp", "without the underscore"),
+        ("clamp_max_", "above the vocabulary"),
+        ("torch.nonzero", "only looks"),
+        ("dropout", "end in an underscore"),
+        (print, "in quotes"),
+    ],
+)
+def test_wrong_calls_are_named(answer, named):
+    verdict = checks.call_in_place(answer)
+    assert verdict.right is False and named in verdict.sentence

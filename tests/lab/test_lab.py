@@ -1,12 +1,10 @@
-"""Set-up cell, doctor, photographs and figures."""
-
-import sys
+"""Set-up cell, photographs and figures."""
 
 import pytest
 from PIL import Image
 
 from phi3lib import lab
-from phi3lib.lab import check_up, plots
+from phi3lib.lab import plots
 
 
 def test_the_set_up_cell_says_what_it_has(capsys):
@@ -14,29 +12,6 @@ def test_the_set_up_cell_says_what_it_has(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Notebook 03 · seed 0"
     assert [line.split(":")[0] for line in lines[1:]] == ["Checkpoints", "Threads", "Instruments"]
-
-
-def test_a_healthy_doctor_says_ok(capsys):
-    lab.doctor(details=True)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("ok") and "Python" in lines[0]
-    assert lines[1] == "ok         packages within their ranges"
-    assert any("torch" in line for line in lines)
-
-
-def test_the_doctor_names_an_old_python(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    lab.doctor()
-    assert capsys.readouterr().out.startswith("attention  Python 3.11 to 3.13")
-
-
-def test_the_doctor_names_a_package_out_of_range(monkeypatch):
-    monkeypatch.setattr(check_up, "requires", lambda name: ["pillow<1"])
-    assert "pillow is " in check_up._package_problem()
-    monkeypatch.setattr(check_up, "requires", lambda name: ["no-such-package-here>=1"])
-    assert check_up._package_problem() == "no-such-package-here is missing"
-    monkeypatch.setattr(check_up, "requires", lambda name: ['no-such-package-here>=1; extra == "dev"'])
-    assert check_up._package_problem() == ""
 
 
 @pytest.mark.parametrize("name", ["china", "flower"])

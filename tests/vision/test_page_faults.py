@@ -296,6 +296,8 @@ def test_fault_13_kept_sizes_stay_for_ever():
     ours = golden_embedding()
     ours.set_img_sizes(small()["image_sizes"])
     ours(one_picture(), small()["pixel_values"])
+    with pytest.raises(ValueError, match="need image_sizes"):
+        ours(one_picture(), small()["pixel_values"])  # the kept sizes are used up
     assert torch.equal(ours(one_picture(469), **tall), golden_embedding()(one_picture(469), **tall))
 
 

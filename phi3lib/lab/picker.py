@@ -1,0 +1,83 @@
+"""Notebook 00's instrument: pick a picture of a collection and see its nearest neighbours."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from phi3lib.lab import plots
+from phi3lib.lab.first_embedding import Tile, order_of_neighbours
+from phi3lib.lab.widgets import _as_png, _Instrument
+
+
+class PickerState:
+    """The chosen picture and what lies near it. No widget inside.
+
+    vectors: (N, d), one row a tile, each of length 1.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+        self.tiles, self.vectors = list(tiles), np.asarray(vectors)
+        if len(self.tiles) != len(self.vectors):
+            raise ValueError(f"{len(self.tiles)} tiles but {len(self.vectors)} vectors")
+        self.neighbours = neighbours
+        self.choose(chosen)
+
+    def choose(self, number: int) -> None:
+        """Look at tile `number`; raises ValueError where there is none."""
+        if not 0 <= number < len(self.tiles):
+            raise ValueError(f"there is no tile {number}: they are numbered 0 to {len(self.tiles) - 1}")
+        self.chosen = number
+
+    def nearest(self) -> list[tuple[Tile, float]]:
+        """The nearest tiles with their cosines, the most similar first."""
+        order = order_of_neighbours(self.vectors, self.chosen)[: self.neighbours]
+        cosines = self.vectors @ self.vectors[self.chosen]
+        return [(self.tiles[number], float(cosines[number])) for number in order]
+
+    def sentence(self) -> str:
+        """The same in words."""
+        near = ", ".join(f"{tile.number} ({cosine:.2f})" for tile, cosine in self.nearest())
+        return f"Tile {self.chosen}; nearest tiles, with their cosines: {near}."
+
+
+class NeighbourPicker(_Instrument):
+    """Choose a tile from the list (with the keyboard, too); its nearest neighbours stand to its right."""
+
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+        self.state = PickerState(tiles, vectors, chosen, neighbours)
+        self._widget: Any = None
+
+    def still(self) -> plots.Still:
+        """The picker as it stands, as a picture."""
+        state, near = self.state, self.state.nearest()
+        fig, axes = plots.figure(1, 1 + len(near), height=1.5, squeeze=False)
+        query = state.tiles[state.chosen]
+        plots.picture_axes(axes[0, 0], query.picture, f"you look at\ntile {query.number}")
+        for spot, (tile, cosine) in zip(axes[0, 1:], near, strict=True):
+            plots.picture_axes(spot, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
+        return plots.still(fig, alt=state.sentence())
+
+    def live(self) -> Any:
+        """The widget; made once."""
+        if self._widget is None:
+            self._widget = _make_picker(self.state, self.still)
+        return self._widget
+
+
+def _make_picker(state: PickerState, still: Callable[[], plots.Still]) -> Any:
+    import ipywidgets
+
+    options = [(f"tile {tile.number} ({tile.photo})", tile.number) for tile in state.tiles]
+    choice = ipywidgets.Dropdown(options=options, value=state.chosen, description="Look at")
+    image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+    words = ipywidgets.Label()
+
+    def redraw(*_: Any) -> None:
+        state.choose(choice.value)
+        words.value = state.sentence()
+        image.value = _as_png(still())
+
+    choice.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([choice, words, image])

@@ -1,0 +1,42 @@
+"""What trained models say about a picture, where there are any on this machine."""
+
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab.check_up import trained_models
+
+PROMPT = "<|user|>\n<|image_1|>\nDescribe the picture.<|end|>\n<|assistant|>\n"
+
+
+def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
+    """Print a trained CLIP's vector size and a trained Phi-3-vision's caption of a picture.
+
+    Only models on this machine are used; where one is missing, a sentence says so. Nothing is downloaded.
+    """
+    here = trained_models()
+    if not here:
+        print("No trained model is on this machine, so there is no caption and no trained vector to show.")
+        print("Everything else in this notebook runs without one.")
+        return
+    if "CLIP" in here:
+        from phi3lib.vision.checkpoints import load_clip
+
+        vector = load_clip(here["CLIP"]).image_features(picture)
+        print(f"CLIP turns the picture into a vector of {vector.shape[-1]} numbers.")
+    if "Phi-3-vision" in here:
+        print(f"Phi-3-vision says: {caption(picture, here['Phi-3-vision'], max_words=max_words)}")
+
+
+def caption(picture: Image.Image, folder: Any, *, max_words: int = 30) -> str:
+    """What the Phi-3-vision model in a folder answers to "Describe the picture."."""
+    import torch
+
+    from phi3lib.vision.checkpoints import load_phi3_model
+
+    model = load_phi3_model(folder, language_model=True)
+    inputs = model.processor(text=PROMPT, images=[picture], return_tensors="pt")
+    with torch.inference_mode():
+        ids = model.generate(**inputs, max_new_tokens=max_words, do_sample=False)
+    answer = ids[0, inputs["input_ids"].shape[1] :]
+    return model.processor.tokenizer.decode(answer, skip_special_tokens=True).strip()
