@@ -1,0 +1,1 @@
+"""Captioned pictures drawn by code: the world of the bundled models, endless and free of licences."""
