@@ -1,0 +1,95 @@
+"""Digits: printed in several fonts, and handwritten ones from scikit-learn's scans."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
+from phi3lib.picturebook.pages.glyphs import glyph_mask, pick_font
+from phi3lib.picturebook.pages.ink import painted, size_with_side
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_FRENCH = ("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf")
+
+SCANS = 1797
+# Halves of the rows of `sklearn.datasets.load_digits`, fixed for good: nothing is drawn from the second
+# half for training.
+_ORDER = np.random.default_rng(20240611).permutation(SCANS)
+TRAIN_DIGITS: NDArray[np.int64] = np.sort(_ORDER[: SCANS // 2])
+TEST_DIGITS: NDArray[np.int64] = np.sort(_ORDER[SCANS // 2 :])
+
+
+@lru_cache(maxsize=1)
+def _scans() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    from sklearn.datasets import load_digits  # two seconds of import that only handwriting needs
+
+    data = load_digits()
+    return (data.images / 16).astype(np.float32), data.target.astype(np.int64)
+
+
+@lru_cache(maxsize=10)
+def _train_rows(value: int) -> NDArray[np.int64]:
+    return TRAIN_DIGITS[_scans()[1][TRAIN_DIGITS] == value]
+
+
+@lru_cache(maxsize=SCANS)
+def _stroke(index: int) -> Image.Image:
+    """The scan `index` as a pen stroke: mode L, about 128 pixels, cut to its ink."""
+    scan = np.pad(_scans()[0][index], 1)
+    large = np.asarray(Image.fromarray(scan).resize((160, 160), Image.Resampling.BICUBIC))
+    # Grey in the scans is how much of a cell the pen covered: cut at a third, with a soft edge.
+    ramp = np.clip((large - 0.28) / 0.2, 0, 1)
+    mask = Image.fromarray((255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
+    return mask.crop(mask.getbbox())
+
+
+def handwritten_digit(value: int, index: int, side: int = 128) -> Image.Image:
+    """Mask (mode L) of row `index` of scikit-learn's digits, longer side `side`.
+
+    ValueError where that scan is not a `value`. Rows for training are in TRAIN_DIGITS, the others in
+    TEST_DIGITS.
+    """
+    if not 0 <= index < SCANS or _scans()[1][index] != value:
+        raise ValueError(f"scan {index} is not a {value}")
+    stroke = _stroke(int(index))
+    return stroke.resize(size_with_side(*stroke.size, side), Image.Resampling.HAMMING)
+
+
+def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
+    """A digit, handwritten (a scan of the training half) or printed with equal chance."""
+    if rng.random() < 0.5:
+        rows = _train_rows(value)
+        mask = handwritten_digit(value, int(rows[rng.integers(len(rows))]), side)
+        hand = "handwritten"
+    else:
+        mask = glyph_mask(str(value), pick_font(look, side, rng), side)
+        hand = "printed"
+    return Drawing(painted(mask, look, side // 8), {"value": value, "hand": hand})
+
+
+def _describe(facts: Mapping[str, Fact]) -> str:
+    name = f"digit {NAMES[int(str(facts['value']))]}"
+    return f"handwritten {name}" if facts.get("hand") == "handwritten" else name
+
+
+def _kind(value: int) -> Kind:
+    def draw(look: Look, side: int, rng: Generator) -> Drawing:
+        return draw_digit(value, look, side, rng)
+
+    return Kind(
+        name=f"digit {NAMES[value]}",
+        plural=f"{NAMES[value]}{'es' if value == 6 else 's'}",
+        family="digits",
+        french=f"chiffre {_FRENCH[value]}",
+        feminine=False,
+        draw=draw,
+        synonyms=(f"number {NAMES[value]}", f"numeral {value}"),
+        describe=_describe,
+    )
+
+
+DIGITS = tuple(_kind(value) for value in range(10))
