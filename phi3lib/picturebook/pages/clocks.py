@@ -45,8 +45,10 @@ def draw_clock(hour: int, minute: int, look: Look, side: int, *, form: str = "wa
     face = _face(form, look.colour.rgb, side, scale).copy()
     centre, radius = _dial(form, side * scale)
     pen = ImageDraw.Draw(face)
-    _hand(pen, centre, (hour % 12 + minute / 60) / 12, 0.5 * radius, 0.135 * radius)
-    _hand(pen, centre, minute / 60, 0.82 * radius, 0.08 * radius)
+    # Among numerals the hands are shorter, so that they cover none.
+    short, long = (0.42, 0.68) if side >= _NUMERALS_FROM else (0.5, 0.82)
+    _hand(pen, centre, (hour % 12 + minute / 60) / 12, short * radius, 0.135 * radius)
+    _hand(pen, centre, minute / 60, long * radius, 0.08 * radius)
     _disc(pen, centre, 0.11 * radius, BLACK)
     image = face.reduce(scale)
     return image if max(image.size) == side else image.resize(size_with_side(*image.size, side))
@@ -103,7 +105,7 @@ def _hours(image: Image.Image, centre: tuple[float, float], radius: float, *, nu
         angle = hour / 12
         if numerals:
             number = draw_text(str(hour), max(round(0.155 * radius), 5), "sans bold")
-            x, y = _point(centre, angle, 0.82 * radius)
+            x, y = _point(centre, angle, 0.84 * radius)
             image.paste(BLACK, (round(x - number.width / 2), round(y - number.height / 2)), number)
         else:
             inner, width = (0.74, 0.09) if hour % 3 == 0 else (0.84, 0.05)
@@ -119,8 +121,8 @@ def _point(centre: tuple[float, float], turn: float, distance: float) -> tuple[f
 def _hand(
     pen: ImageDraw.ImageDraw, centre: tuple[float, float], turn: float, length: float, width: float
 ) -> None:
-    tip, tail = _point(centre, turn, length), _point(centre, turn + 0.5, 0.16 * length)
-    pen.line([tail, tip], fill=BLACK, width=max(round(width), 1))
+    tip = _point(centre, turn, length)
+    pen.line([centre, tip], fill=BLACK, width=max(round(width), 1))
     _disc(pen, tip, width / 2, BLACK)
 
 

@@ -41,8 +41,9 @@ def _stroke(index: int) -> Image.Image:
     """The scan `index` as a pen stroke: mode L, about 128 pixels, cut to its ink."""
     scan = np.pad(_scans()[0][index], 1)
     large = np.asarray(Image.fromarray(scan).resize((160, 160), Image.Resampling.BICUBIC))
-    # Grey in the scans is how much of a cell the pen covered: cut at a third, with a soft edge.
-    ramp = np.clip((large - 0.28) / 0.2, 0, 1)
+    # Grey in the scans is how much of a cell the pen covered; cut near a half, with a soft edge, so that
+    # loops stay open.
+    ramp = np.clip((large - 0.4) / 0.2, 0, 1)
     mask = Image.fromarray((255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
     return mask.crop(mask.getbbox())
 
@@ -66,7 +67,7 @@ def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
         mask = handwritten_digit(value, int(rows[rng.integers(len(rows))]), side)
         hand = "handwritten"
     else:
-        mask = glyph_mask(str(value), pick_font(look, side, rng), side)
+        mask = glyph_mask(str(value), pick_font(str(value), look, side, rng), side)
         hand = "printed"
     return Drawing(painted(mask, look, side // 8), {"value": value, "hand": hand})
 

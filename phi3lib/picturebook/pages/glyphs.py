@@ -14,9 +14,19 @@ _MASTER = 256
 _LIGHT_FROM = 44
 
 
-def pick_font(look: Look, side: int, rng: Generator) -> str:
-    """A font for one character; a heavy one where the character is small or carries a pattern."""
+# A narrow O is a zero, and an I without serifs is a bar.
+_NOT_FOR = {"O": ("mono", "mono bold", "typewriter"), "I": ("sans", "sans bold", "grotesque")}
+
+
+def fonts_for(character: str, look: Look, side: int) -> tuple[str, ...]:
+    """The fonts for one character; heavy ones where it is small or carries a pattern."""
     names = _FONTS if side >= _LIGHT_FROM and look.pattern == "plain" else HEAVY_FONTS
+    return tuple(name for name in names if name not in _NOT_FOR.get(character, ()))
+
+
+def pick_font(character: str, look: Look, side: int, rng: Generator) -> str:
+    """One of `fonts_for` this character."""
+    names = fonts_for(character, look, side)
     return names[rng.integers(len(names))]
 
 
