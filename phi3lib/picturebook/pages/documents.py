@@ -5,45 +5,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from numpy.random import Generator
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
+from phi3lib.picturebook.pages.document_sheets import PAPERS, SEAT_AT, SHEETS, Box, Sheet
 from phi3lib.picturebook.pages.document_text import Page, Row, receipt_text, ticket_text, timetable_text
-from phi3lib.picturebook.pages.ink import BLACK, RGB, cap_font, font, mix, readable_ink, scale_of
+from phi3lib.picturebook.pages.ink import RGB, cap_font, font, mix, readable_ink
+
+Describe = Callable[[Mapping[str, Fact]], str]
 
 DOCUMENTS = ("receipt", "ticket", "timetable")
 # Below this cap height print would not be legible: bars stand for the words.
 SMALLEST_PRINT = 6
 # Rows further apart than this, in cap heights, no longer look like one text.
 _LOOSEST, _WIDEST, _TIGHTEST = 3.4, 24, 1.75
-_GREY: RGB = (128, 128, 132)
-_SEAT_AT = 0.72
-# Paper and accent of a ticket; board, print and heading of a timetable.
-_TINTS: tuple[tuple[RGB, RGB], ...] = (
-    ((255, 240, 208), (176, 96, 16)),
-    ((218, 238, 250), (24, 84, 150)),
-    ((252, 226, 228), (168, 28, 60)),
-    ((228, 244, 218), (32, 110, 60)),
-)
-_BOARDS: tuple[tuple[RGB, RGB, RGB], ...] = (
-    ((18, 28, 52), (255, 208, 64), (52, 72, 120)),
-    ((24, 24, 26), (250, 250, 248), (70, 70, 76)),
-    ((255, 255, 255), (22, 22, 24), (24, 84, 150)),
-    ((252, 248, 226), (22, 22, 24), (150, 40, 40)),
-)
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Form and colours of one document: its size and the box of its print, in pixels."""
-
-    width: int
-    height: int
-    box: tuple[float, float, float, float]
-    paper: RGB
-    ink: RGB
-    accent: RGB
-    font: str
 
 
 @dataclass(frozen=True)
@@ -68,17 +43,16 @@ def draw_document(kind: str, side: int, rng: Generator, *, cap_height: int | Non
     """
     if kind not in DOCUMENTS:
         raise ValueError(f"no document {kind!r}; there are: {', '.join(DOCUMENTS)}")
-    page, sheet = _TEXTS[kind](rng), _SHEETS[kind](side, rng)
+    page, sheet = _TEXTS[kind](rng), SHEETS[kind](side, rng)
     room = _largest_cap(kind, page, sheet)
     cap = room if cap_height is None else cap_height
     if cap_height is not None and not SMALLEST_PRINT <= cap_height <= room:
         raise ValueError(f"a {kind} of {side} px has room for print of 6 to {room} px, not {cap_height}")
-    image = _PAPERS[kind](sheet)
+    image = PAPERS[kind](sheet)
     pen = ImageDraw.Draw(image)
-    left, top, right, bottom = _block(kind, page, sheet, cap)
-    pitch = (bottom - top) / _lines(kind, page)
-    _rules(kind, pen, page, sheet, (left, top, right, bottom), pitch)
-    for cell in _cells(kind, page, sheet, (left, top, right, bottom), cap):
+    box = _block(kind, page, sheet, cap)
+    _rules(kind, pen, page, sheet, box)
+    for cell in _cells(kind, page, sheet, box, cap):
         (_write if cap >= SMALLEST_PRINT else _greek)(pen, cell, sheet, cap)
     legible = cap >= SMALLEST_PRINT
     return Drawing(image, {**page.facts, "lines": page.lines, "cap_height": cap} if legible else {})
@@ -97,7 +71,7 @@ def _lines(kind: str, page: Page) -> int:
 def _columns(kind: str, sheet: Sheet) -> tuple[float, float]:
     """Left and right end of the print in the main part of the sheet."""
     left, _, right, _ = sheet.box
-    return (left, _SEAT_AT * sheet.width - left) if kind == "ticket" else (left, right)
+    return (left, SEAT_AT * sheet.width - left) if kind == "ticket" else (left, right)
 
 
 def _largest_cap(kind: str, page: Page, sheet: Sheet) -> int:
@@ -116,9 +90,9 @@ def _needed(kind: str, page: Page, sheet: Sheet) -> float:
         # Columns: each as wide as its widest cell.
         widths = [max(_ems(row.cells[i], sheet.font) for row in rows) for i in range(3)]
         return 1.1 * sum(widths) + 3
-    return max(
-        1.1 * sum(_ems(cell, sheet.font) for cell in row.cells) + 1.5 * (len(row.cells) - 1) for row in rows
-    )
+    gaps = [1.5 * (len(row.cells) - 1) for row in rows]
+    widths = [sum(_ems(cell, sheet.font) for cell in row.cells) for row in rows]
+    return max(1.1 * width + gap for width, gap in zip(widths, gaps, strict=True))
 
 
 @lru_cache(maxsize=4096)
@@ -128,7 +102,7 @@ def _ems(text: str, name: str) -> float:
     return face.getlength(text) / (0.729 * 200)
 
 
-def _block(kind: str, page: Page, sheet: Sheet, cap: int) -> tuple[float, float, float, float]:
+def _block(kind: str, page: Page, sheet: Sheet, cap: int) -> Box:
     """The box that the print fills: the sheet's own, or a smaller one in its middle if print is small."""
     left, right = _columns(kind, sheet)
     _, top, _, bottom = sheet.box
@@ -139,9 +113,7 @@ def _block(kind: str, page: Page, sheet: Sheet, cap: int) -> tuple[float, float,
     return left + spare_x, top + spare_y, right - spare_x, bottom - spare_y
 
 
-def _cells(
-    kind: str, page: Page, sheet: Sheet, box: tuple[float, float, float, float], cap: int
-) -> Iterator[Cell]:
+def _cells(kind: str, page: Page, sheet: Sheet, box: Box, cap: int) -> Iterator[Cell]:
     left, top, right, bottom = box
     pitch = (bottom - top) / _lines(kind, page)
     second = _second_column(kind, page, sheet, left, right, cap)
@@ -155,15 +127,11 @@ def _cells(
             yield from _stub(row, sheet, pitch, cap)
         elif len(row.cells) == 1 and kind == "receipt":
             yield Cell(row.cells[0], (left + right) / 2, baseline, "m", bold, ink)
-        elif len(row.cells) == 1:
-            yield Cell(row.cells[0], left, baseline, "l", bold, ink)
         else:
             yield Cell(row.cells[0], left, baseline, "l", bold, ink)
-            if kind == "ticket":
-                yield Cell(row.cells[1], second, baseline, "l", True, ink)
-            elif len(row.cells) == 3:
-                yield Cell(row.cells[1], second, baseline, "l", bold, ink)
-            if kind != "ticket":
+            if len(row.cells) > 1 and kind != "receipt":
+                yield Cell(row.cells[1], second, baseline, "l", bold or kind == "ticket", ink)
+            if len(row.cells) > 1 and kind != "ticket":
                 yield Cell(row.cells[-1], right, baseline, "r", bold, ink)
 
 
@@ -175,7 +143,7 @@ def _second_column(kind: str, page: Page, sheet: Sheet, left: float, right: floa
 
 
 def _stub(row: Row, sheet: Sheet, pitch: float, cap: int) -> Iterator[Cell]:
-    middle = (1 + _SEAT_AT) / 2 * sheet.width
+    middle = (1 + SEAT_AT) / 2 * sheet.width
     for text, way in zip(row.cells, (-0.5, 0.5), strict=True):
         baseline = 0.5 * sheet.height + way * max(pitch, 1.8 * cap) + cap / 2
         yield Cell(text, middle, baseline, "m", way > 0, sheet.ink)
@@ -196,103 +164,26 @@ def _greek(pen: ImageDraw.ImageDraw, cell: Cell, sheet: Sheet, cap: int) -> None
     pen.rectangle(box, fill=mix(cell.ink, sheet.paper, share))
 
 
-def _rules(
-    kind: str,
-    pen: ImageDraw.ImageDraw,
-    page: Page,
-    sheet: Sheet,
-    box: tuple[float, float, float, float],
-    pitch: float,
-) -> None:
+def _rules(kind: str, pen: ImageDraw.ImageDraw, page: Page, sheet: Sheet, box: Box) -> None:
     """Lines between the rows, and the band behind a heading."""
-    left, top, right, _ = box
+    pitch = (box[3] - box[1]) / _lines(kind, page)
     line = max(round(max(sheet.width, sheet.height) / 250), 1)
     if kind == "receipt":
         for row in (2, len(page.rows) - 1):
-            y = round(top + row * pitch)
-            step = max(round(sheet.width / 40), 2)
-            for x in range(round(left), round(right) - step + 1, 2 * step):
-                pen.line((x, y, x + step - 1, y), fill=mix(sheet.ink, sheet.paper, 0.3), width=line)
+            _dashes(pen, sheet, box, round(box[1] + row * pitch), line)
         return
-    across = (
-        (line, sheet.width - 1 - line)
-        if kind == "timetable"
-        else (line, round(_SEAT_AT * sheet.width) - line)
-    )
-    pen.rectangle((across[0], round(top), across[1], round(top + pitch)), fill=sheet.accent)
+    far = sheet.width - 1 - line if kind == "timetable" else round(SEAT_AT * sheet.width) - line
+    pen.rectangle((line, round(box[1]), far, round(box[1] + pitch)), fill=sheet.accent)
     if kind == "timetable":
         for row in range(2, len(page.rows)):
-            y = round(top + row * pitch)
-            pen.line((round(left), y, round(right), y), fill=mix(sheet.ink, sheet.paper, 0.7), width=line)
+            y = round(box[1] + row * pitch)
+            pen.line((round(box[0]), y, round(box[2]), y), fill=mix(sheet.ink, sheet.paper, 0.7), width=line)
 
 
-def _receipt_sheet(side: int, rng: Generator) -> Sheet:
-    width = round(side * rng.uniform(0.6, 0.7))
-    paper = ((255, 255, 253), (248, 246, 240), (244, 247, 250))[rng.integers(3)]
-    name = ("mono", "sans")[rng.integers(2)]
-    box = (0.09 * width, 0.05 * side, 0.91 * width, 0.93 * side)
-    return Sheet(width, side, box, paper, BLACK, BLACK, name)
-
-
-def _ticket_sheet(side: int, rng: Generator) -> Sheet:
-    height = round(side * rng.uniform(0.48, 0.56))
-    paper, accent = _TINTS[rng.integers(len(_TINTS))]
-    name = ("mono", "sans")[rng.integers(2)]
-    box = (0.05 * side, 0.08 * height, 0.95 * side, 0.94 * height)
-    return Sheet(side, height, box, paper, BLACK, accent, name)
-
-
-def _timetable_sheet(side: int, rng: Generator) -> Sheet:
-    height = round(side * rng.uniform(0.6, 0.72))
-    paper, ink, accent = _BOARDS[rng.integers(len(_BOARDS))]
-    name = ("mono", "sans")[rng.integers(2)]
-    box = (0.05 * side, 0.05 * height, 0.95 * side, 0.96 * height)
-    return Sheet(side, height, box, paper, ink, accent, name)
-
-
-def _receipt_paper(sheet: Sheet) -> Image.Image:
-    """A strip torn off with teeth at its lower end."""
-    scale = scale_of(sheet.height)
-    width, height = sheet.width * scale, sheet.height * scale
-    image = Image.new("RGBA", (width, height), (*_GREY, 0))
-    pen, line = ImageDraw.Draw(image), max(height // 250, scale)
-    teeth = 9
-    for inset, fill in ((0, _GREY), (line, sheet.paper)):
-        low, deep = height - 1 - 0.035 * height - inset, 0.035 * height
-        points = [(float(inset), float(inset)), (width - 1.0 - inset, float(inset))]
-        for tooth in range(2 * teeth, -1, -1):
-            x = inset + (width - 1 - 2 * inset) * tooth / (2 * teeth)
-            points.append((x, low + (deep if tooth % 2 else 0)))
-        pen.polygon(points, fill=fill)
-    return image.reduce(scale)
-
-
-def _ticket_paper(sheet: Sheet) -> Image.Image:
-    """A tinted card with a notch in each side and a perforation before the part that is torn off."""
-    scale = scale_of(sheet.width)
-    width, height = sheet.width * scale, sheet.height * scale
-    image = Image.new("RGBA", (width, height), (*_GREY, 0))
-    pen, line = ImageDraw.Draw(image), max(width // 250, scale)
-    middle = _SEAT_AT * width
-    pen.rounded_rectangle((0, 0, width - 1, height - 1), 0.08 * height, fill=_GREY)
-    box = (line, line, width - 1 - line, height - 1 - line)
-    pen.rounded_rectangle(box, 0.08 * height - line, fill=sheet.paper)
-    for y in (0, height):
-        for radius, fill in ((0.075 * height + line, (*_GREY, 255)), (0.075 * height, (*_GREY, 0))):
-            pen.ellipse((middle - radius, y - radius, middle + radius, y + radius), fill=fill)
-    holes = 9
-    for hole in range(2, holes):
-        y, radius = hole / (holes + 1) * height, max(0.012 * height, 0.45 * scale)
-        pen.ellipse((middle - radius, y - radius, middle + radius, y + radius), fill=_GREY)
-    return image.reduce(scale)
-
-
-def _timetable_paper(sheet: Sheet) -> Image.Image:
-    image = Image.new("RGBA", (sheet.width, sheet.height), (*sheet.paper, 255))
-    edge = (0, 0, sheet.width - 1, sheet.height - 1)
-    line = max(round(sheet.width / 200), 1)
-    ImageDraw.Draw(image).rectangle(edge, outline=mix(sheet.ink, sheet.paper, 0.45), width=line)
-    return image
+def _dashes(pen: ImageDraw.ImageDraw, sheet: Sheet, box: Box, y: int, line: int) -> None:
+    step = max(round(sheet.width / 40), 2)
+    for x in range(round(box[0]), round(box[2]) - step + 1, 2 * step):
+        pen.line((x, y, x + step - 1, y), fill=mix(sheet.ink, sheet.paper, 0.3), width=line)
 
 
 _TEXTS: dict[str, Callable[[Generator], Page]] = {
@@ -300,21 +191,9 @@ _TEXTS: dict[str, Callable[[Generator], Page]] = {
     "ticket": ticket_text,
     "timetable": timetable_text,
 }
-_SHEETS: dict[str, Callable[[int, Generator], Sheet]] = {
-    "receipt": _receipt_sheet,
-    "ticket": _ticket_sheet,
-    "timetable": _timetable_sheet,
-}
-_PAPERS: dict[str, Callable[[Sheet], Image.Image]] = {
-    "receipt": _receipt_paper,
-    "ticket": _ticket_paper,
-    "timetable": _timetable_paper,
-}
 
 
-def _kind(
-    name: str, french: str, synonyms: tuple[str, ...], describe: Callable[[Mapping[str, Fact]], str]
-) -> Kind:
+def _kind(name: str, french: str, synonyms: tuple[str, ...], describe: Describe) -> Kind:
     def draw(look: Look, side: int, rng: Generator) -> Drawing:
         return draw_document(name, side, rng)
 

@@ -72,11 +72,11 @@ def _board(form: str, rgb: RGB, side: int, height: int, rest: int) -> Image.Imag
 def _plate(pen: ImageDraw.ImageDraw, box: Box, rgb: RGB, edge: float, *, frame: bool) -> None:
     radius = 0.16 * (box[3] - box[1])
     pen.rounded_rectangle(box, radius, fill=outline_of(rgb))
-    pen.rounded_rectangle(_inset(box, edge), radius - edge, fill=rgb)
+    pen.rounded_rectangle(_inset(box, edge), max(radius - edge, 0), fill=rgb)
     if frame:
         line = max(edge * 1.2, 1.0)
-        pen.rounded_rectangle(_inset(box, 2.5 * edge), radius - 2.5 * edge, fill=readable_ink(rgb))
-        pen.rounded_rectangle(_inset(box, 2.5 * edge + line), radius - 2.5 * edge - line, fill=rgb)
+        pen.rounded_rectangle(_inset(box, 2.5 * edge), max(radius - 2.5 * edge, 0), fill=readable_ink(rgb))
+        pen.rounded_rectangle(_inset(box, 2.5 * edge + line), max(radius - 2.5 * edge - line, 0), fill=rgb)
 
 
 def _arrow(pen: ImageDraw.ImageDraw, box: Box, rgb: RGB, edge: float, *, right: bool) -> None:
