@@ -7,7 +7,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
-from phi3lib.picturebook.pages.ink import BLACK, RGB, font, text_mask
+from phi3lib.picturebook.pages.ink import BLACK, RGB, SMALL, font, master_size, text_mask
 
 RANKS = {
     "ace": "A",
@@ -31,7 +31,6 @@ SUITS: dict[str, tuple[str, RGB]] = {
     "diamonds": ("♦", _RED),
     "clubs": ("♣", BLACK),
 }
-_MASTER = 256
 _PROPORTION = 0.7
 
 
@@ -39,11 +38,11 @@ def draw_card(rank: str, suit: str, side: int) -> Image.Image:
     """RGBA, `side` pixels high: the card, upright; ValueError for a rank or suit that does not exist."""
     if rank not in RANKS or suit not in SUITS:
         raise ValueError(f"no card {rank!r} of {suit!r}")
-    master = _card(rank, suit, _MASTER if side <= _MASTER // 2 else 2 * side)
+    make = _kept_card if side <= SMALL else _card
+    master = make(rank, suit, master_size(side))
     return master.resize((round(side * _PROPORTION), side), Image.Resampling.HAMMING)
 
 
-@lru_cache(maxsize=160)
 def _card(rank: str, suit: str, height: int) -> Image.Image:
     width = 2 * round(height * _PROPORTION / 2)
     sign, ink = SUITS[suit]
@@ -61,6 +60,9 @@ def _card(rank: str, suit: str, height: int) -> Image.Image:
     middle = _suit(sign, round(0.4 * height))
     image.paste(ink, ((width - middle.width) // 2, (height - middle.height) // 2), middle)
     return image
+
+
+_kept_card = lru_cache(maxsize=52)(_card)
 
 
 def _corner(rank: str, sign: str, height: int) -> Image.Image:

@@ -12,11 +12,12 @@ from phi3lib.picturebook.pages.digits import NAMES
 from phi3lib.picturebook.pages.ink import (
     BLACK,
     RGB,
+    SMALL,
     WHITE,
     draw_text,
+    master_size,
     mix,
     outline_of,
-    scale_of,
     size_with_side,
 )
 
@@ -41,17 +42,17 @@ def draw_clock(hour: int, minute: int, look: Look, side: int, *, form: str = "wa
     """RGBA: a clock whose rim has the look's colour; ValueError for a time or a form that is not there."""
     if not 1 <= hour <= 12 or minute not in range(0, 60, 5) or form not in FORMS:
         raise ValueError(f"no {form!r} clock shows {hour}:{minute:02}")
-    scale = scale_of(side)
-    face = _face(form, look.colour.rgb, side, scale).copy()
-    centre, radius = _dial(form, side * scale)
+    size = master_size(side)
+    make = _kept_face if side <= SMALL else _face
+    face = make(form, look.colour.rgb, size, numerals=side >= _NUMERALS_FROM).copy()
+    centre, radius = _dial(form, size)
     pen = ImageDraw.Draw(face)
     # Among numerals the hands are shorter, so that they cover none.
     short, long = (0.42, 0.68) if side >= _NUMERALS_FROM else (0.5, 0.82)
     _hand(pen, centre, (hour % 12 + minute / 60) / 12, short * radius, 0.135 * radius)
     _hand(pen, centre, minute / 60, long * radius, 0.08 * radius)
     _disc(pen, centre, 0.11 * radius, BLACK)
-    image = face.reduce(scale)
-    return image if max(image.size) == side else image.resize(size_with_side(*image.size, side))
+    return face.resize(size_with_side(*face.size, side), Image.Resampling.BOX)
 
 
 def _dial(form: str, size: int) -> tuple[tuple[float, float], float]:
@@ -61,14 +62,13 @@ def _dial(form: str, size: int) -> tuple[tuple[float, float], float]:
     return (0.5 * size, 0.5 * size), (0.42 if form == "wall" else 0.4) * size
 
 
-@lru_cache(maxsize=1024)
-def _face(form: str, rgb: RGB, side: int, scale: int) -> Image.Image:
-    size = side * scale
-    width = round(0.86 * side) * scale if form == "alarm" else size
+def _face(form: str, rgb: RGB, size: int, *, numerals: bool) -> Image.Image:
+    """The clock without hands, `size` pixels high."""
+    width = round(0.86 * size) if form == "alarm" else size
     image = Image.new("RGBA", (width, size), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)
     centre, radius = _dial(form, size)
-    line = max(0.012 * size, 0.8 * scale)
+    line = 0.012 * size
     if form == "square":
         pen.rounded_rectangle((0, 0, size - 1, size - 1), 0.14 * size, fill=outline_of(rgb))
         pen.rounded_rectangle((line, line, size - 1 - line, size - 1 - line), 0.14 * size - line, fill=rgb)
@@ -80,8 +80,11 @@ def _face(form: str, rgb: RGB, side: int, scale: int) -> Image.Image:
         _disc(pen, centre, rim - line, rgb)
     _disc(pen, centre, radius + line, outline_of(rgb))
     _disc(pen, centre, radius, mix(WHITE, rgb, 0.04))
-    _hours(image, centre, radius, numerals=side >= _NUMERALS_FROM)
+    _hours(image, centre, radius, numerals=numerals)
     return image
+
+
+_kept_face = lru_cache(maxsize=72)(_face)
 
 
 def _bells(pen: ImageDraw.ImageDraw, centre: tuple[float, float], size: int, rgb: RGB, line: float) -> None:

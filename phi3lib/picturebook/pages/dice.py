@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
 from phi3lib.picturebook.pages.digits import NAMES
-from phi3lib.picturebook.pages.ink import BLACK, RGB, WHITE, mix, outline_of, readable_ink
+from phi3lib.picturebook.pages.ink import BLACK, RGB, SMALL, WHITE, master_size, mix, outline_of, readable_ink
 
 _PIPS: dict[int, tuple[tuple[int, int], ...]] = {
     1: ((0, 0),),
@@ -18,7 +18,6 @@ _PIPS: dict[int, tuple[tuple[int, int], ...]] = {
     5: ((-1, -1), (1, -1), (0, 0), (-1, 1), (1, 1)),
     6: ((-1, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (1, 1)),
 }
-_MASTER = 256
 
 
 def draw_die(value: int, look: Look, side: int, *, depth: float = 0.08, turned: bool = False) -> Image.Image:
@@ -28,12 +27,18 @@ def draw_die(value: int, look: Look, side: int, *, depth: float = 0.08, turned: 
     """
     if value not in _PIPS:
         raise ValueError(f"a die has no {value}")
-    master = _die(value, look.colour.rgb, depth, turned, _MASTER if side <= _MASTER // 2 else 2 * side)
-    return master.resize((side, side), Image.Resampling.BOX)
+    rgb, size = look.colour.rgb, master_size(side)
+    image = (_kept_body if side <= SMALL else _body)(rgb, depth, size).copy()
+    pen, face = ImageDraw.Draw(image), size * (1 - depth)
+    for x, y in _PIPS[value]:
+        column, row = (y, -x) if turned else (x, y)
+        middle_x, middle_y, r = face * (0.5 + 0.27 * column), face * (0.5 + 0.27 * row), 0.098 * face
+        pen.ellipse((middle_x - r, middle_y - r, middle_x + r, middle_y + r), fill=readable_ink(rgb))
+    return image.resize((side, side), Image.Resampling.BOX)
 
 
-@lru_cache(maxsize=512)
-def _die(value: int, rgb: RGB, depth: float, turned: bool, size: int) -> Image.Image:
+def _body(rgb: RGB, depth: float, size: int) -> Image.Image:
+    """The die without pips."""
     image = Image.new("RGBA", (size, size), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)
     face, radius, edge = size * (1 - depth), 0.16 * size, 0.012 * size
@@ -44,11 +49,10 @@ def _die(value: int, rgb: RGB, depth: float, turned: bool, size: int) -> Image.I
         pen.rounded_rectangle(box, radius, fill=outline_of(rgb) if step == steps else mix(rgb, BLACK, 0.3))
     pen.rounded_rectangle((0, 0, face, face), radius, fill=outline_of(rgb))
     pen.rounded_rectangle((edge, edge, face - edge, face - edge), radius - edge, fill=mix(rgb, WHITE, 0.06))
-    for x, y in _PIPS[value]:
-        column, row = (y, -x) if turned else (x, y)
-        middle_x, middle_y, r = face * (0.5 + 0.27 * column), face * (0.5 + 0.27 * row), 0.098 * face
-        pen.ellipse((middle_x - r, middle_y - r, middle_x + r, middle_y + r), fill=readable_ink(rgb))
     return image
+
+
+_kept_body = lru_cache(maxsize=64)(_body)
 
 
 def _draw(look: Look, side: int, rng: Generator) -> Drawing:

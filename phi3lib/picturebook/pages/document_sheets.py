@@ -97,8 +97,8 @@ def _ticket_paper(sheet: Sheet) -> Image.Image:
             pen.ellipse((middle - reach, y - reach, middle + reach, y + reach), fill=fill)
     holes = 9
     for hole in range(2, holes):
-        y, radius = hole / (holes + 1) * height, max(0.012 * height, 0.45 * scale)
-        pen.ellipse((middle - radius, y - radius, middle + radius, y + radius), fill=_GREY)
+        down, radius = hole / (holes + 1) * height, max(0.012 * height, 0.45 * scale)
+        pen.ellipse((middle - radius, down - radius, middle + radius, down + radius), fill=_GREY)
     return image.reduce(scale)
 
 

@@ -9,12 +9,11 @@ from numpy.random import Generator
 from PIL import Image, ImageChops, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Kind, Look
-from phi3lib.picturebook.pages.ink import RGB, size_with_side
+from phi3lib.picturebook.pages.ink import RGB, SMALL, master_size, size_with_side
 
 Paint = Callable[[Image.Image], None]
 Part = tuple[RGB, float]
 
-_MASTER = 256
 _W: RGB = (255, 255, 255)
 _EDGE: RGB = (128, 128, 132)
 
@@ -279,7 +278,7 @@ def draw_flag(country: str, side: int) -> Image.Image:
     if country not in COUNTRIES:
         raise ValueError(f"no flag of {country!r}; there are: {', '.join(COUNTRIES)}")
     flag = COUNTRIES[country]
-    master = _cloth(country, _MASTER if side <= _MASTER // 2 else 2 * side)
+    master = (_kept_cloth if side <= SMALL else _cloth)(country, master_size(side))
     image = master.resize(size_with_side(*flag.proportion, side), Image.Resampling.BOX)
     edge = ImageDraw.Draw(image)
     for line in range(max(side // 150, 1)):
@@ -287,12 +286,14 @@ def draw_flag(country: str, side: int) -> Image.Image:
     return image
 
 
-@lru_cache(maxsize=64)
 def _cloth(country: str, size: int) -> Image.Image:
     flag = COUNTRIES[country]
     image = Image.new("RGB", size_with_side(*flag.proportion, size))
     flag.paint(image)
     return image.convert("RGBA")
+
+
+_kept_cloth = lru_cache(maxsize=32)(_cloth)
 
 
 def _kind(flag: Flag) -> Kind:

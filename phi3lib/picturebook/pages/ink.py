@@ -36,7 +36,7 @@ HEAVY_FONTS = ("sans bold", "serif bold", "mono bold", "roman bold", "times bold
 SMALLEST_CAP = 5
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def font(name: str, size: float) -> ImageFont.FreeTypeFont:
     """The font of this name at `size` pixels per em; ValueError for an unknown name."""
     if name not in GLYPH_FONTS:
@@ -173,10 +173,10 @@ def _second_colour(rgb: RGB) -> RGB:
 def _pattern(pattern: str, pitch: int, width: int, height: int) -> Image.Image:
     # One large piece serves all sizes: pictures of many sizes share the cache.
     block = 1 << (max(width, height, 64) - 1).bit_length()
-    return _pattern_block(pattern, pitch, block).crop((0, 0, width, height))
+    make = _kept_block if block <= MASTER else _pattern_block
+    return make(pattern, pitch, block).crop((0, 0, width, height))
 
 
-@lru_cache(maxsize=128)
 def _pattern_block(pattern: str, pitch: int, block: int) -> Image.Image:
     y, x = np.mgrid[0:block, 0:block].astype(np.float32) + np.float32(0.5)
     if pattern == "striped":
@@ -190,9 +190,25 @@ def _pattern_block(pattern: str, pitch: int, block: int) -> Image.Image:
     return Image.fromarray((np.clip(0.5 - distance, 0, 1) * 255).astype(np.uint8))
 
 
+_kept_block = lru_cache(maxsize=64)(_pattern_block)
+
+
 def scale_of(side: int) -> int:
     """How many times larger than its final size a shape is drawn before it is reduced."""
-    return 4 if side <= 128 else 2
+    if side <= 64:
+        return 4
+    return 3 if side <= 128 else 2
+
+
+# Up to this side one master of MASTER pixels serves all sizes and is kept. Larger pictures are drawn at
+# twice their size and not kept: they are rarer, and memory is not for them.
+SMALL = 128
+MASTER = 256
+
+
+def master_size(side: int) -> int:
+    """The size at which a picture of `side` pixels is drawn before it is reduced."""
+    return MASTER if side <= SMALL else 2 * side
 
 
 def size_with_side(width: float, height: float, side: int) -> tuple[int, int]:
