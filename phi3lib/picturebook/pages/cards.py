@@ -7,7 +7,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
-from phi3lib.picturebook.pages.ink import BLACK, RGB, SMALL, font, master_size, text_mask
+from phi3lib.picturebook.pages.ink import BLACK, RGB, SMALL, font, master_size, rounded, text_mask
 
 RANKS = {
     "ace": "A",
@@ -49,15 +49,15 @@ def _card(rank: str, suit: str, height: int) -> Image.Image:
     image = Image.new("RGBA", (width, height), (120, 120, 124, 0))
     pen = ImageDraw.Draw(image)
     line = height / 80
-    pen.rounded_rectangle((0, 0, width - 1, height - 1), 0.08 * height, fill=(120, 120, 124))
+    rounded(pen, (0, 0, width - 1, height - 1), 0.08 * height, fill=(120, 120, 124))
     inner = (line, line, width - 1 - line, height - 1 - line)
-    pen.rounded_rectangle(inner, 0.08 * height - line, fill=(253, 253, 250))
+    rounded(pen, inner, 0.08 * height - line, fill=(253, 253, 250))
     corner = _corner(rank, sign, height)
     margin = round(0.055 * height)
     image.paste(ink, (margin, margin), corner)
     flipped = corner.transpose(Image.Transpose.ROTATE_180)
     image.paste(ink, (width - margin - corner.width, height - margin - corner.height), flipped)
-    middle = _suit(sign, round(0.4 * height))
+    middle = _suit(sign, round(0.38 * height))
     image.paste(ink, ((width - middle.width) // 2, (height - middle.height) // 2), middle)
     return image
 
@@ -67,7 +67,7 @@ _kept_card = lru_cache(maxsize=52)(_card)
 
 def _corner(rank: str, sign: str, height: int) -> Image.Image:
     """Mask of the rank, large enough to read at 64 pixels, with a small suit beside it."""
-    letter = text_mask(RANKS[rank], round(0.21 * height), "sans bold", tracking=-round(0.02 * height))
+    letter = text_mask(RANKS[rank], round(0.19 * height), "sans bold", tracking=-round(0.02 * height))
     small = _suit(sign, round(0.12 * height))
     gap = round(0.025 * height)
     mask = Image.new("L", (letter.width + gap + small.width, max(letter.height, small.height)))

@@ -18,6 +18,7 @@ from phi3lib.picturebook.pages.ink import (
     master_size,
     mix,
     outline_of,
+    rounded,
     size_with_side,
 )
 
@@ -70,8 +71,8 @@ def _face(form: str, rgb: RGB, size: int, *, numerals: bool) -> Image.Image:
     centre, radius = _dial(form, size)
     line = 0.012 * size
     if form == "square":
-        pen.rounded_rectangle((0, 0, size - 1, size - 1), 0.14 * size, fill=outline_of(rgb))
-        pen.rounded_rectangle((line, line, size - 1 - line, size - 1 - line), 0.14 * size - line, fill=rgb)
+        rounded(pen, (0, 0, size - 1, size - 1), 0.14 * size, fill=outline_of(rgb))
+        rounded(pen, (line, line, size - 1 - line, size - 1 - line), 0.14 * size - line, fill=rgb)
     else:
         if form == "alarm":
             _bells(pen, centre, size, rgb, line)

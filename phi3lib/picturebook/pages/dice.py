@@ -8,7 +8,17 @@ from PIL import Image, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
 from phi3lib.picturebook.pages.digits import NAMES
-from phi3lib.picturebook.pages.ink import BLACK, RGB, SMALL, WHITE, master_size, mix, outline_of, readable_ink
+from phi3lib.picturebook.pages.ink import (
+    BLACK,
+    RGB,
+    SMALL,
+    WHITE,
+    master_size,
+    mix,
+    outline_of,
+    readable_ink,
+    rounded,
+)
 
 _PIPS: dict[int, tuple[tuple[int, int], ...]] = {
     1: ((0, 0),),
@@ -46,9 +56,9 @@ def _body(rgb: RGB, depth: float, size: int) -> Image.Image:
     for step in range(steps, 0, -1):
         # The body: one face behind the other, so that the rounded corners join.
         box = (step, step, step + face - 1, step + face - 1)
-        pen.rounded_rectangle(box, radius, fill=outline_of(rgb) if step == steps else mix(rgb, BLACK, 0.3))
-    pen.rounded_rectangle((0, 0, face, face), radius, fill=outline_of(rgb))
-    pen.rounded_rectangle((edge, edge, face - edge, face - edge), radius - edge, fill=mix(rgb, WHITE, 0.06))
+        rounded(pen, box, radius, fill=outline_of(rgb) if step == steps else mix(rgb, BLACK, 0.3))
+    rounded(pen, (0, 0, face, face), radius, fill=outline_of(rgb))
+    rounded(pen, (edge, edge, face - edge, face - edge), radius - edge, fill=mix(rgb, WHITE, 0.06))
     return image
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from phi3lib.picturebook.pages.ink import BLACK, RGB, mix, scale_of
+from phi3lib.picturebook.pages.ink import BLACK, RGB, mix, rounded, scale_of
 
 Box = tuple[float, float, float, float]
 
@@ -89,9 +89,9 @@ def _ticket_paper(sheet: Sheet) -> Image.Image:
     image = Image.new("RGBA", (width, height), (*_GREY, 0))
     pen, line = ImageDraw.Draw(image), max(width // 250, scale)
     middle = SEAT_AT * width
-    pen.rounded_rectangle((0, 0, width - 1, height - 1), 0.08 * height, fill=_GREY)
+    rounded(pen, (0, 0, width - 1, height - 1), 0.08 * height, fill=_GREY)
     box = (line, line, width - 1 - line, height - 1 - line)
-    pen.rounded_rectangle(box, 0.08 * height - line, fill=sheet.paper)
+    rounded(pen, box, 0.08 * height - line, fill=sheet.paper)
     for y in (0, height):
         for reach, fill in ((0.075 * height + line, (*_GREY, 255)), (0.075 * height, (*_GREY, 0))):
             pen.ellipse((middle - reach, y - reach, middle + reach, y + reach), fill=fill)

@@ -200,6 +200,20 @@ def scale_of(side: int) -> int:
     return 3 if side <= 128 else 2
 
 
+def rounded(
+    pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], radius: float, fill: RGB
+) -> None:
+    """A filled rectangle with rounded corners, on whole pixels; nothing where the box is empty."""
+    left, top, right, bottom = map(round, box)
+    # Pillow refuses an empty box, and a radius that leaves nothing between two corners.
+    if right > left and bottom > top:
+        pen.rounded_rectangle(
+            (left, top, right, bottom),
+            max(min(round(radius), (right - left) // 2, (bottom - top) // 2), 0),
+            fill,
+        )
+
+
 # Up to this side one master of MASTER pixels serves all sizes and is kept. Larger pictures are drawn at
 # twice their size and not kept: they are rarer, and memory is not for them.
 SMALL = 128

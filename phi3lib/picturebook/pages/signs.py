@@ -6,13 +6,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from phi3lib.picturebook.kind import Drawing, Fact, Kind, Look
-from phi3lib.picturebook.pages.ink import (
-    RGB,
-    outline_of,
-    readable_ink,
-    scale_of,
-    word_mask,
-)
+from phi3lib.picturebook.pages.ink import RGB, outline_of, readable_ink, rounded, scale_of, word_mask
 from phi3lib.picturebook.pages.words import TRAINED_WORDS
 
 FORMS = ("plate", "framed plate", "arrow right", "arrow left", "post", "hanging")
@@ -71,12 +65,12 @@ def _board(form: str, rgb: RGB, side: int, height: int, rest: int) -> Image.Imag
 
 def _plate(pen: ImageDraw.ImageDraw, box: Box, rgb: RGB, edge: float, *, frame: bool) -> None:
     radius = 0.16 * (box[3] - box[1])
-    pen.rounded_rectangle(box, radius, fill=outline_of(rgb))
-    pen.rounded_rectangle(_inset(box, edge), max(radius - edge, 0), fill=rgb)
+    rounded(pen, box, radius, fill=outline_of(rgb))
+    rounded(pen, _inset(box, edge), radius - edge, fill=rgb)
     if frame:
         line = max(edge * 1.2, 1.0)
-        pen.rounded_rectangle(_inset(box, 2.5 * edge), max(radius - 2.5 * edge, 0), fill=readable_ink(rgb))
-        pen.rounded_rectangle(_inset(box, 2.5 * edge + line), max(radius - 2.5 * edge - line, 0), fill=rgb)
+        rounded(pen, _inset(box, 2.5 * edge), radius - 2.5 * edge, fill=readable_ink(rgb))
+        rounded(pen, _inset(box, 2.5 * edge + line), radius - 2.5 * edge - line, fill=rgb)
 
 
 def _arrow(pen: ImageDraw.ImageDraw, box: Box, rgb: RGB, edge: float, *, right: bool) -> None:
@@ -90,7 +84,7 @@ def _arrow(pen: ImageDraw.ImageDraw, box: Box, rgb: RGB, edge: float, *, right: 
 
 def _chains(pen: ImageDraw.ImageDraw, width: float, height: float) -> None:
     bar = 0.26 * height
-    pen.rounded_rectangle((0, 0, width - 1, bar), bar / 2, fill=_STEEL)
+    rounded(pen, (0, 0, width - 1, bar), bar / 2, fill=_STEEL)
     for place in (0.18, 0.82):
         half = 0.012 * width
         pen.rectangle((place * width - half, bar / 2, place * width + half, height + 2), fill=_STEEL)
