@@ -293,7 +293,7 @@ def test_the_52_cards_differ() -> None:
 def test_nothing_on_a_card_is_clipped(suit: str) -> None:
     for rank in RANKS:
         pixels = pixels_of(draw_card(rank, suit, 400))
-        ink = near(pixels, SUITS[suit][1])
+        ink = near(pixels, SUITS[suit][1], 90)
         rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
         height, width = ink.shape
         assert min(rows[0], height - 1 - rows[-1], columns[0], width - 1 - columns[-1]) > 12
