@@ -117,7 +117,7 @@ def _bars(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> 
 
 def _line(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> None:
     ink = PALETTE[plan.style.colour]
-    width = max(plan.width / 70, 2.2) * scale
+    width = max(plan.width / 70, min(2.2, plan.width / 32)) * scale
     points = [(x * scale, y * scale) for x, y in places(data, plan)]
     pen.line(points, fill=ink, width=round(width), joint="curve")
     for x, y in points:
@@ -125,7 +125,7 @@ def _line(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> 
 
 
 def _dots(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> None:
-    ink, radius = PALETTE[plan.style.colour], max(plan.width / 75, 2.2) * scale
+    ink, radius = PALETTE[plan.style.colour], max(plan.width / 75, min(2.2, plan.width / 28)) * scale
     for x, y in data.points:
         across = plan.left + x * (plan.right - plan.left)
         up = plan.bottom - y * (plan.bottom - plan.top)

@@ -49,7 +49,7 @@ def draw_clock(hour: int, minute: int, look: Look, side: int, *, form: str = "wa
     centre, radius = _dial(form, size)
     pen = ImageDraw.Draw(face)
     # Among numerals the hands are shorter, so that they cover none.
-    short, long = (0.42, 0.68) if side >= _NUMERALS_FROM else (0.5, 0.82)
+    short, long = (0.4, 0.64) if side >= _NUMERALS_FROM else (0.5, 0.82)
     _hand(pen, centre, (hour % 12 + minute / 60) / 12, short * radius, 0.135 * radius)
     _hand(pen, centre, minute / 60, long * radius, 0.08 * radius)
     _disc(pen, centre, 0.11 * radius, BLACK)

@@ -38,12 +38,12 @@ def _train_rows(value: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=SCANS)
 def _stroke(index: int) -> Image.Image:
-    """The scan `index` as a pen stroke: mode L, about 128 pixels, cut to its ink."""
+    """The scan `index` as a pen stroke: mode L, about 190 pixels, cut to its ink."""
     scan = np.pad(_scans()[0][index], 1)
-    large = np.asarray(Image.fromarray(scan).resize((160, 160), Image.Resampling.BICUBIC))
+    large = np.asarray(Image.fromarray(scan).resize((240, 240), Image.Resampling.BICUBIC))
     # Grey in the scans is how much of a cell the pen covered; cut near a half, with a soft edge, so that
     # loops stay open.
-    ramp = np.clip((large - 0.4) / 0.2, 0, 1)
+    ramp = np.clip((large - 0.43) / 0.14, 0, 1)
     mask = Image.fromarray((255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
     return mask.crop(mask.getbbox())
 
