@@ -155,7 +155,7 @@ def show_vector(picture: Image.Image, vector: np.ndarray, *, alt: str) -> None:
     colour_grid(axes[1], vector, "16 mean colours")
     colours = [plots.ORANGE, plots.GREEN, plots.BLUE] * (len(vector) // 3)
     axes[2].bar(range(len(vector)), vector, color=colours, width=0.9)
-    axes[2].set_title(f"the vector: {len(vector)} numbers", fontsize=9.5)
+    plots.write_title(axes[2], f"the vector: {len(vector)} numbers")
     axes[2].set_xlabel("place in the vector")
     axes[2].set_ylabel("red, green, blue, red, …")
     axes[2].set_ylim(0, 1)

@@ -173,7 +173,7 @@ def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
     right.margins(x=0.2)
     right.set_xlabel("tokens")
     right.set_ylabel(" ")
-    right.set_title(f"{grid.num_image_tokens} tokens")
+    plots.write_title(right, f"{grid.num_image_tokens} tokens")
     return plots.still(fig, alt=f"Grid of crops and token bill. {sentence}")
 
 

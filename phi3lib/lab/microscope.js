@@ -20,7 +20,7 @@ function render({ model, el }) {
   canvas.setAttribute("role", "application");
   canvas.setAttribute(
     "aria-label",
-    "Token microscope. Left and right arrow: along the sequence. Up and down: by rows. Click: tokens of a place.",
+    "Token microscope. Left and right arrow: along the sequence. Up and down: by rows. Page Up and Page Down: by rows of crops. Home and End: first and last token. Click: tokens of a place.",
   );
   const slider = document.createElement("input");
   slider.type = "range";
@@ -38,6 +38,7 @@ function render({ model, el }) {
   picture.onload = draw;
   picture.src = model.get("picture");
   const pen = canvas.getContext("2d");
+  let pointed = null; // where the pointer is, in pixels of the padded picture
 
   function draw() {
     const scene = model.get("scene");
@@ -47,6 +48,10 @@ function render({ model, el }) {
     pen.drawImage(picture, width + GAP, 0, side, side);
     lines(0, 0, width, height, layout.rows, layout.cols, layout.colours["crop"], 1.5);
     lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"], 0.5);
+    if (pointed) {
+      cell(0, 0, width, height, layout.rows * layout.tokens, layout.cols * layout.tokens, layout.colours["crop"]);
+      cell(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"]);
+    }
     if (scene.box) {
       mark(scene.box, 0, 0, width / fullWidth, height / fullHeight);
       mark(scene.box, width + GAP, 0, side / fullWidth, side / fullHeight);
@@ -62,6 +67,17 @@ function render({ model, el }) {
     pen.lineWidth = thickness;
     for (let row = 0; row <= rows; row++) stroke(left, top + (h * row) / rows, left + w, top + (h * row) / rows);
     for (let col = 0; col <= cols; col++) stroke(left + (w * col) / cols, top, left + (w * col) / cols, top + h);
+  }
+
+  // The token's cell under the pointer, in a view that is drawn at (left, top) as w × h.
+  function cell(left, top, w, h, rows, cols, colour) {
+    const row = Math.floor((pointed[1] / fullHeight) * rows), col = Math.floor((pointed[0] / fullWidth) * cols);
+    const place = [left + (w * col) / cols, top + (h * row) / rows, w / cols, h / rows];
+    pen.fillStyle = "rgba(255, 255, 255, 0.45)";
+    pen.fillRect(...place);
+    pen.lineWidth = 2;
+    pen.strokeStyle = colour;
+    pen.strokeRect(...place);
   }
 
   function stroke(x0, y0, x1, y1) {
@@ -101,6 +117,7 @@ function render({ model, el }) {
   const send = (what, value) => model.send({ do: what, value });
   const keys = {
     ArrowLeft: ["move", -1], ArrowRight: ["move", 1], ArrowUp: ["row", -1], ArrowDown: ["row", 1],
+    PageUp: ["row", -layout.tokens], PageDown: ["row", layout.tokens],
     Home: ["go", 0], End: ["go", layout.count - 1],
   };
   canvas.addEventListener("keydown", (event) => {
@@ -111,16 +128,35 @@ function render({ model, el }) {
   });
   slider.addEventListener("keydown", (event) => event.stopPropagation());
   slider.addEventListener("input", () => send("go", Number(slider.value)));
+  // An event's place on the canvas as it was drawn, before CSS stretched it.
+  function onCanvas(event) {
+    const shown = canvas.getBoundingClientRect(), zoom = total / shown.width;
+    return [(event.clientX - shown.left) * zoom, (event.clientY - shown.top) * zoom];
+  }
+
+  // A place on the canvas in pixels of the padded picture, or null beside both views.
+  function onPicture([x, y]) {
+    const place = x > width ? [((x - width - GAP) / side) * fullWidth, (y / side) * fullHeight] : [x / scale, y / scale];
+    const inside = place[0] >= 0 && place[1] >= 0 && place[0] < fullWidth && place[1] < fullHeight;
+    return inside ? place : null;
+  }
+
+  canvas.addEventListener("pointermove", (event) => {
+    pointed = onPicture(onCanvas(event));
+    draw();
+  });
+  canvas.addEventListener("pointerleave", () => {
+    pointed = null;
+    draw();
+  });
   canvas.addEventListener("click", (event) => {
     canvas.focus();
-    const shown = canvas.getBoundingClientRect(), zoom = total / shown.width;
-    let x = (event.clientX - shown.left) * zoom, y = (event.clientY - shown.top) * zoom;
+    const [x, y] = onCanvas(event), place = onPicture([x, y]);
     if (y > Math.max(height, side) + GAP / 2) return send("go", Math.floor((x / total) * layout.count));
-    if (x > width + GAP) [x, y] = [((x - width - GAP) / side) * fullWidth, (y / side) * fullHeight];
-    else [x, y] = [x / scale, y / scale];
-    x = ((x - layout.padding[0]) * layout.original[0]) / layout.resized[0];
-    y = ((y - layout.padding[1]) * layout.original[1]) / layout.resized[1];
-    send("look", [Math.floor(x), Math.floor(y)]);
+    if (!place) return;
+    const across = ((place[0] - layout.padding[0]) * layout.original[0]) / layout.resized[0];
+    const down = ((place[1] - layout.padding[1]) * layout.original[1]) / layout.resized[1];
+    send("look", [Math.floor(across), Math.floor(down)]);
   });
   model.on("change:scene", draw);
   return () => model.off("change:scene", draw);

@@ -1,5 +1,6 @@
 """Pictures to work with: two photographs that come with scikit-learn, and the reader's own."""
 
+import textwrap
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,8 @@ class Credit:
         text = (
             f"{self.name}: {self.shows}. Photograph by {self.author}, {self.licence}. Source: {self.source}."
         )
-        return f"{text} {self.note}" if self.note else text
+        lines = textwrap.wrap(f"{text} {self.note}", 100, break_long_words=False, break_on_hyphens=False)
+        return "\n".join(lines)
 
 
 _BY = "Creative Commons Attribution 2.0 (CC BY 2.0)"

@@ -153,7 +153,12 @@ def picture_axes(axes: Axes, picture: Any, title: str = "", *, smooth: bool = Tr
     """Draw a picture (PIL, or an array of height × width (× 3)) without axes; pixels stay square."""
     axes.imshow(np.asarray(picture), interpolation="antialiased" if smooth else "nearest")
     axes.set_axis_off()
-    axes.set_title(title)
+    return write_title(axes, title)
+
+
+def write_title(axes: Axes, text: str, *, loc: Any = "center") -> Axes:
+    """Write a title in the course's size; matplotlib takes its own default outside `figure`."""
+    axes.set_title(text, loc=loc, fontsize=STYLE["axes.titlesize"])
     return axes
 
 

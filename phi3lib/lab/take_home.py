@@ -11,6 +11,8 @@ from phi3lib.lab import plots
 from phi3lib.lab.first_embedding import GRID, Tile
 from phi3lib.vision.hd_transform import HDGrid, hd_grid, pad_picture, resize_picture, split_crops
 
+TITLE_SIZE = plots.STYLE["axes.titlesize"]
+
 
 def hd_pieces(picture: Image.Image, *, num_crops: int = 4) -> tuple[HDGrid, list[Image.Image], Image.Image]:
     """(grid, its crops row by row, the global view) of a picture, as pictures to look at."""
@@ -26,11 +28,7 @@ def show_take_home(
     picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float], *, alt: str
 ) -> None:
     """One figure from left to right and down: photograph, crops and global view, vector, neighbours."""
-    import matplotlib
-
-    with matplotlib.rc_context(plots.STYLE):
-        fig = _draw(picture, vector, tiles, cosines)
-    plots.show(fig, alt=alt)
+    plots.show(_draw(picture, vector, tiles, cosines), alt=alt)
 
 
 def _draw(picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float]) -> Any:
@@ -44,14 +42,14 @@ def _draw(picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Seq
     _frames(middle, crops, grid)
     _framed(right.subplots(), whole, plots.GLOBAL_VIEW, "and the global view")
     _strip(strip.subplots(), vector)
-    bottom.suptitle("4 · its nearest neighbours among the tiles", fontsize=9.5)
+    bottom.suptitle("4 · its nearest neighbours among the tiles", fontsize=TITLE_SIZE)
     for axes, tile, cosine in zip(np.atleast_1d(bottom.subplots(1, len(tiles))), tiles, cosines, strict=True):
         plots.picture_axes(axes, tile.picture, f"tile {tile.number}, cosine {cosine:.2f}")
     return fig
 
 
 def _frames(figure: Any, crops: Sequence[Image.Image], grid: HDGrid) -> None:
-    figure.suptitle(f"2 · its {len(crops)} crops", fontsize=9.5)
+    figure.suptitle(f"2 · its {len(crops)} crops", fontsize=TITLE_SIZE)
     axes = figure.subplots(grid.rows, grid.cols, squeeze=False)
     for spot, crop in zip(axes.flat, crops, strict=True):
         _framed(spot, crop, plots.CROP)
@@ -61,7 +59,7 @@ def _framed(axes: Any, picture: Image.Image, colour: str, title: str = "") -> No
     axes.imshow(np.asarray(picture))
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(title)
+    plots.write_title(axes, title)
     for side in axes.spines.values():
         side.set_visible(True)
         side.set_color(colour)
@@ -72,6 +70,8 @@ def _strip(axes: Any, vector: Any) -> None:
     vector = np.asarray(vector, dtype=float).reshape(1, -1)
     limit = float(np.abs(vector).max()) or 1.0
     axes.imshow(vector, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    axes.set_title(f"3 · its hand-made vector: {vector.size} numbers, blue below and red above the mean")
+    plots.write_title(
+        axes, f"3 · its hand-made vector: {vector.size} numbers, blue below and red above the mean"
+    )
     axes.set_yticks([])
     axes.set_xlabel(f"place in the vector: {GRID} × {GRID} cells, 3 colours each")

@@ -114,7 +114,8 @@ class _Instrument:
 class TokenMicroscope(_Instrument):
     """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
 
-    By keyboard: left and right go along the sequence, up and down by rows, Home and End to its ends.
+    By keyboard: left and right go along the sequence, up and down by rows of tokens, Page Up and Page Down
+    by rows of crops, Home and End to its ends. Under the pointer the cells of crop and global view show.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from PIL import Image
 
 from phi3lib import lab
 from phi3lib.lab import plots
+from phi3lib.lab.photographs import credit
 
 
 def test_the_set_up_cell_says_what_it_has(capsys):
@@ -55,3 +56,15 @@ def test_a_figure_needs_alt_text_and_labels():
 def test_a_figure_may_not_be_too_wide():
     with pytest.raises(ValueError, match="8 inches"):
         plots.figure(width=9)
+
+
+def test_a_credit_is_wrapped_between_words_only():
+    text = str(credit("flower"))
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert "flickr.com/photos/vultilion/6056698931" in text
+    assert "\n" in text
+
+
+def test_titles_have_the_size_of_the_course_outside_figure_too():
+    _, axes = plots.figure()
+    assert plots.write_title(axes, "a title").title.get_fontsize() == plots.STYLE["axes.titlesize"]

@@ -1,0 +1,158 @@
+"""JupyterLab on a free port, opened in a headless Chromium that can reach nothing else."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
+CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code')"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that is tested here needs a browser, and is asked for."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"))
+        # A cold kernel behind a cold browser can outlast any sensible limit on shared cores.
+        wanted = "PHI3LIB_BROWSER" in os.environ
+        item.add_marker(pytest.mark.skipif(not wanted, reason="asked for by `make test-browser`"))
+
+
+class OpenNotebook:
+    """A notebook in JupyterLab, with what the page asked of other machines and its own errors."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", lambda r: None if OURS.match(r.url) else self.outside.append(r.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, address: str) -> None:
+        """Open a notebook's address and wait for its cells and its kernel."""
+        self.page.goto(address)
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
+        self.page.wait_for_function(f"{kernel} === 'idle'", timeout=120_000)
+
+    def run_all(self, timeout: float = 300_000) -> None:
+        """Run all cells and wait until each of them has a number of its own and the kernel rests."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
+        failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
+        self.page.wait_for_function(f"{done} || {failed}", timeout=timeout)
+
+    def errors_of_cells(self) -> list[str]:
+        """The errors that cells ended with."""
+        return self.page.evaluate(
+            f"{CELLS}.flatMap(c => c.model.outputs.toJSON()).filter(o => o.output_type === 'error')"
+            ".map(o => o.ename + ': ' + o.evalue)"
+        )
+
+    def screenshot(self, name: str) -> None:
+        """Keep what the page shows as build/screenshots/<name>.png."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """(address, folder) of a JupyterLab that serves a folder of its own."""
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    # The first kernel finds its modules in the page cache: what a browser waits for is then the notebook.
+    subprocess.run([sys.executable, "-c", "from phi3lib import lab; import torch, transformers"], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
+    options += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", "lab", *options, "--LabApp.expose_app_in_browser=True"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "JUPYTER_CONFIG_DIR": str(folder / ".config"), "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_up(address: str) -> None:
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=2)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.5)
+    raise TimeoutError("JupyterLab did not start")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(jupyterlab: tuple[str, Path], chromium: Any) -> Iterator[Any]:
+    """A function that opens a notebook: `opened(notebook)`; at the end nothing was asked of the world."""
+    address, folder = jupyterlab
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    notebook = OpenNotebook(page)
+
+    def open_notebook(content: nbformat.NotebookNode, name: str) -> OpenNotebook:
+        nbformat.write(content, folder / f"{name}.ipynb")
+        notebook.open(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb")
+        return notebook
+
+    yield open_notebook
+    page.close()
+    assert not notebook.errors
+    assert not notebook.outside
+
+
+@pytest.fixture
+def one_cell() -> Any:
+    """A notebook of one cell with this source."""
+
+    def make(source: str) -> nbformat.NotebookNode:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        return notebook
+
+    return make
