@@ -1,0 +1,164 @@
+"""What the small CLIP can do, on pictures that were never trained."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from phi3lib import load_clip
+from phi3lib.picturebook import captions
+from phi3lib.picturebook.colours import COLOURS
+from phi3lib.picturebook.kinds import KINDS
+from phi3lib.picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
+from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from phi3lib.picturebook.pictures import SIDE, Picture, draw_picture, draw_word
+from phi3lib.vision.clip import Clip
+from training.scores import Score, score
+
+PICTURES = 1980  # for a classification: ten of every kind
+PAIRS = 500
+BATCH = 100
+
+Vectors = NDArray[np.float32]
+
+
+def evaluate_clip(folder: Path) -> dict[str, Score]:
+    """All scores of the model in `folder`, by name."""
+    clip = load_clip(folder)
+    return {
+        **_kinds(clip),
+        **_held_out(clip),
+        **_retrieval(clip),
+        **_words(clip),
+        **_digits(clip),
+    }
+
+
+def picture_vectors(clip: Clip, images: list[Image.Image]) -> Vectors:
+    """(N, d) float32 of length one."""
+    parts = [clip.image_features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    return _unit(torch.cat(parts))
+
+
+def text_vectors(clip: Clip, texts: list[str]) -> Vectors:
+    """(N, d) float32 of length one."""
+    parts = [
+        clip.text_features(texts[start : start + 4 * BATCH]) for start in range(0, len(texts), 4 * BATCH)
+    ]
+    return _unit(torch.cat(parts))
+
+
+def _unit(features: torch.Tensor) -> Vectors:
+    return torch.nn.functional.normalize(features.float(), dim=-1).numpy()
+
+
+def class_vectors(clip: Clip, phrases: list[str]) -> Vectors:
+    """(classes, d): the mean of the prompt set of each phrase, of length one."""
+    texts = [prompt.format(phrase) for phrase in phrases for prompt in captions.PROMPTS]
+    means = text_vectors(clip, texts).reshape(len(phrases), len(captions.PROMPTS), -1).mean(1)
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def _images(pictures: list[Picture]) -> list[Image.Image]:
+    return [picture.image for picture in pictures]
+
+
+def _kinds(clip: Clip) -> dict[str, Score]:
+    """Zero-shot over all kinds, in English and in French."""
+    kinds = list(KINDS.values())
+    pictures = [
+        draw_picture(number, split="test", kind=kinds[number % len(kinds)]) for number in range(PICTURES)
+    ]
+    vectors = picture_vectors(clip, _images(pictures))
+    wanted = np.arange(PICTURES) % len(kinds)
+    english = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
+    french = text_vectors(clip, [captions.french_phrase(kind) for kind in kinds])
+    order = np.argsort(-vectors @ english.T, axis=1)
+    chance = 1 / len(kinds)
+    return {
+        "zero-shot, kind": score(order[:, 0] == wanted, chance),
+        "zero-shot, kind among the first five": score((order[:, :5] == wanted[:, None]).any(1), 5 * chance),
+        "zero-shot, kind, French prompts (no French was trained)": score(
+            (vectors @ french.T).argmax(1) == wanted, chance
+        ),
+    }
+
+
+def _held_out(clip: Clip) -> dict[str, Score]:
+    """Kind and colour both right, among all pairs, where this pair was never trained."""
+    pairs = [(kind, colour) for kind in KINDS.values() if kind.takes_colour for colour in COLOURS]
+    classes = class_vectors(clip, [captions.class_phrase(kind, colour) for kind, colour in pairs])
+    place = {(kind.name, colour): index for index, (kind, colour) in enumerate(pairs)}
+    scores = {}
+    for split in ("test", "held-out"):
+        pictures = [draw_picture(number, split=split) for number in range(2 * PICTURES)]
+        pictures = [p for p in pictures if len(p.things) == 1 and p.kind.takes_colour][:PICTURES]
+        wanted = np.array([place[p.kind.name, p.things[0].look.colour.name] for p in pictures])
+        found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
+        which = "trained pairs" if split == "test" else "pairs never trained"
+        scores[f"zero-shot, kind and colour, {which}"] = score(found == wanted, 1 / len(pairs))
+    return scores
+
+
+def _retrieval(clip: Clip) -> dict[str, Score]:
+    """The right one among 500, both ways; equal captions are drawn once."""
+    by_caption: dict[str, Picture] = {}
+    number = 10_000
+    while len(by_caption) < PAIRS:
+        picture = draw_picture(number, split="test")
+        by_caption.setdefault(picture.caption, picture)
+        number += 1
+    likeness = (
+        picture_vectors(clip, _images(list(by_caption.values()))) @ text_vectors(clip, list(by_caption)).T
+    )
+    wanted = np.arange(PAIRS)
+    return {
+        "R@1 of 500, picture to text": score(likeness.argmax(1) == wanted, 1 / PAIRS),
+        "R@1 of 500, text to picture": score(likeness.argmax(0) == wanted, 1 / PAIRS),
+    }
+
+
+def _words(clip: Clip) -> dict[str, Score]:
+    """The word on a sign, among the trained words, and for unseen words among those."""
+    scores = {}
+    for split, words in (("test", TRAINED_WORDS), ("held-out", HELD_OUT_WORDS)):
+        pictures = [draw_word(number, split=split) for number in range(1000)]
+        classes = class_vectors(clip, [f'a sign saying "{word}"' for word in words])
+        found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
+        right = [words[index] == p.things[0].facts["text"] for index, p in zip(found, pictures, strict=True)]
+        which = "trained words" if split == "test" else "words never trained"
+        scores[f"word on a sign, {which}"] = score(right, 1 / len(words))
+    return scores
+
+
+def _digits(clip: Clip) -> dict[str, Score]:
+    """scikit-learn's handwritten digits: the half that no training saw."""
+    values, vectors = {}, {}
+    for name, rows in (("train", TRAIN_DIGITS), ("test", TEST_DIGITS)):
+        drawn = [digit_picture(int(row)) for row in rows]
+        vectors[name] = picture_vectors(clip, [image for image, _ in drawn])
+        values[name] = np.array([value for _, value in drawn])
+    classes = class_vectors(clip, [f"a handwritten digit {name}" for name in NAMES])
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
+        vectors["train"], values["train"]
+    )
+    return {
+        "real digits, zero-shot": score((vectors["test"] @ classes.T).argmax(1) == values["test"], 0.1),
+        "real digits, linear probe": score(probe.predict(vectors["test"]) == values["test"], 0.1),
+    }
+
+
+def digit_picture(row: int) -> tuple[Image.Image, int]:
+    """A scan in black on white, as large as in the training pictures, and its value."""
+    from sklearn.datasets import load_digits
+
+    value = int(load_digits().target[row])
+    mask = handwritten_digit(value, row, round(0.75 * SIDE))
+    image = Image.new("RGB", (SIDE, SIDE), "white")
+    image.paste((24, 24, 26), ((SIDE - mask.width) // 2, (SIDE - mask.height) // 2), mask)
+    return image, value

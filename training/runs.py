@@ -1,0 +1,159 @@
+"""What long trainings share: a schedule by the clock, mixed precision, checkpoints, a log."""
+
+import csv
+import math
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+MEETING = "meeting"  # the file over which the processes of a run find each other
+
+
+def join(rank: int, processes: int, run: Path) -> None:
+    """Make this process one of a run: one thread, one seed, and the others within reach."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if processes > 1:
+        store = f"file://{(run / MEETING).resolve()}"
+        dist.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
+
+
+@dataclass
+class Clock:
+    """The time of a run, which goes on where an interrupted one stopped."""
+
+    minutes: float
+    spent: float = 0.0  # seconds, before this start
+
+    def __post_init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, all starts together."""
+        return self.spent + time.monotonic() - self._start
+
+    @property
+    def share(self) -> float:
+        """The share of the time that is over, 0 to 1."""
+        return min(self.seconds / (60 * self.minutes), 1.0)
+
+
+def over(clock: Clock) -> bool:
+    """Whether the time is over; all processes agree."""
+    return average({"over": float(clock.share >= 1)})["over"] > 0
+
+
+def learning_rate(step: int, share: float, peak: float, warm_up: int = 30) -> float:
+    """A short warm-up by steps, then a cosine by the clock down to a hundredth of the peak."""
+    cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share))
+    return peak * min(1.0, (step + 1) / warm_up) * cosine
+
+
+class MixedAdamW:
+    """AdamW on float32 masters of a bfloat16 model; gradients are averaged over processes."""
+
+    def __init__(
+        self, model: nn.Module, weight_decay: float = 0.05, betas: tuple[float, float] = (0.9, 0.98)
+    ) -> None:
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.masters = [weight.detach().float().clone() for weight in self.weights]
+        groups = [
+            {"params": [m for m in self.masters if m.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [m for m in self.masters if m.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, betas=betas, lr=0.0, eps=1e-6)
+        self._publish()
+
+    def step(self, rate: float, clip: float = 1.0) -> float:
+        """One step from the gradients of the model's weights; the norm of the gradient before clipping."""
+        grads = [
+            m if w.grad is None else w.grad.float() for w, m in zip(self.weights, self._zeros(), strict=True)
+        ]
+        grads = averaged(grads)
+        norm = torch.nn.utils.get_total_norm(grads)
+        scale = min(1.0, clip / (float(norm) + 1e-6))
+        for master, grad, weight in zip(self.masters, grads, self.weights, strict=True):
+            master.grad = grad * scale
+            weight.grad = None
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self._publish()
+        return float(norm)
+
+    def _zeros(self) -> Iterable[Tensor]:
+        return (torch.zeros_like(master) for master in self.masters)
+
+    @torch.no_grad()
+    def _publish(self) -> None:
+        for weight, master in zip(self.weights, self.masters, strict=True):
+            weight.copy_(master)
+
+    def state(self) -> dict[str, Any]:
+        """All that a later start needs."""
+        return {"masters": self.masters, "optimizer": self.optimizer.state_dict()}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`."""
+        for master, kept in zip(self.masters, state["masters"], strict=True):
+            master.copy_(kept)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._publish()
+
+
+def averaged(grads: list[Tensor]) -> list[Tensor]:
+    """The gradients averaged over all processes, in one message."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return grads
+    flat = torch.cat([grad.flatten() for grad in grads])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([grad.numel() for grad in grads])
+    return [part.view_as(grad) for part, grad in zip(parts, grads, strict=True)]
+
+
+def average(values: dict[str, float]) -> dict[str, float]:
+    """Plain numbers averaged over all processes."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return values
+    flat = torch.tensor(list(values.values()), dtype=torch.float64)
+    dist.all_reduce(flat)
+    return dict(zip(values, (flat / dist.get_world_size()).tolist(), strict=True))
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint through a temporary name: an interrupted write leaves the old one."""
+    temporary = path.with_suffix(".part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """The checkpoint, or None where there is none. Tensors and plain values only: no code is unpickled."""
+    return torch.load(path, weights_only=True) if path.exists() else None
+
+
+class Log:
+    """A CSV file with one row for each report, which later starts go on with."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, **row: float) -> None:
+        """Append a row; the first one writes the names."""
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)

@@ -1,0 +1,156 @@
+"""Train the small CLIP on the picture-book.
+
+    python -m training.train_clip --minutes 150 --processes 2 --run build/clip --out data/models/clip
+
+An interrupted run goes on where it stopped; a finished one goes on when it is given more minutes. The
+weights in `--out` are float16 safetensors in transformers' layout.
+"""
+
+import argparse
+import copy
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from phi3lib.picturebook.pictures import SIDE
+from training.clip_examples import Pace, draw_batch
+from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
+from training.runs import MEETING, Clock, Log, MixedAdamW, average, join, learning_rate, load, over, save
+from training.tokenizer import make_tokenizer
+
+REPORT_STEPS = 50
+KEEP_STEPS = 250
+PATCHES = (SIDE // PATCH) ** 2
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=150, help="of training, all starts together")
+    parser.add_argument("--processes", type=int, default=1, help="one for each core")
+    parser.add_argument("--batch", type=int, default=96, help="pictures of a step and process")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--run", type=Path, default=Path("build/clip"), help="checkpoint and log")
+    parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    options.run.mkdir(parents=True, exist_ok=True)
+    (options.run / MEETING).unlink(missing_ok=True)
+    tokenizer_of(options.run)
+    if options.processes == 1:
+        train(0, options)
+    else:
+        mp.spawn(train, (options,), options.processes)
+
+
+def tokenizer_of(run: Path) -> CLIPTokenizer:
+    """The run's tokenizer; made at the first start."""
+    folder = run / "tokenizer"
+    if not folder.exists():
+        make_tokenizer().save_pretrained(folder)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    """One process of the training."""
+    join(rank, options.processes, options.run)
+    tokenizer = tokenizer_of(options.run)
+    learner = ClipLearner(make_clip(tokenizer)).to(torch.bfloat16)
+    optimizer, pace, step, clock = MixedAdamW(learner), Pace(), 0, Clock(options.minutes)
+    if kept := load(options.run / "checkpoint.pt"):
+        optimizer.load(kept["optimizer"])
+        pace, step, clock = Pace(**kept["pace"]), kept["step"], Clock(options.minutes, kept["seconds"])
+    log = Log(options.run / "log.csv")
+    means: dict[str, float] = {}
+    while not over(clock):
+        measured = one_step(rank, options, learner, optimizer, tokenizer, pace, step, clock.share)
+        pace.learn(measured["kind"], measured.get("word", 0.0))
+        means = {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
+        step += 1
+        if rank == 0 and step % REPORT_STEPS == 0:
+            pictures = step * options.batch * options.processes
+            log.write(
+                step=step,
+                minutes=clock.seconds / 60,
+                pictures=pictures,
+                hard=pace.pictures,
+                hard_words=pace.words,
+                **means,
+            )
+        if rank == 0 and (step % KEEP_STEPS == 0):
+            _keep(options, learner, optimizer, tokenizer, pace, step, clock)
+    if rank == 0:
+        _keep(options, learner, optimizer, tokenizer, pace, step, clock)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def one_step(
+    rank: int,
+    options: argparse.Namespace,
+    learner: ClipLearner,
+    optimizer: MixedAdamW,
+    tokenizer: CLIPTokenizer,
+    pace: Pace,
+    step: int,
+    share: float,
+) -> dict[str, float]:
+    """Draw, learn, and say what was right."""
+    start = (step * options.processes + rank) * options.batch
+    batch = draw_batch(tokenizer, start, options.batch, pace)
+    # All patches in the last fifth: until then about half of them is enough to learn from.
+    keep = PATCHES if share > 0.8 else random.Random(step).randint(PATCHES // 3, PATCHES * 2 // 3)
+    loss, shares = learner(
+        batch.pixels.to(torch.bfloat16), batch.input_ids, batch.attention_mask, batch.targets, keep
+    )
+    loss.backward()
+    optimizer.step(learning_rate(step, share, options.rate))
+    return average({"loss": float(loss.detach()), **{name: float(value) for name, value in shares.items()}})
+
+
+def _keep(
+    options: argparse.Namespace,
+    learner: ClipLearner,
+    optimizer: MixedAdamW,
+    tokenizer: CLIPTokenizer,
+    pace: Pace,
+    step: int,
+    clock: Clock,
+) -> None:
+    state: dict[str, Any] = {
+        "optimizer": optimizer.state(),
+        "pace": asdict(pace),
+        "step": step,
+        "seconds": clock.seconds,
+    }
+    save(state, options.run / "checkpoint.pt")
+    if options.out is not None:
+        export(learner.clip, tokenizer, options.out)
+
+
+def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Write the model as transformers reads it: float16 safetensors, tokenizer, preprocessing."""
+    model = copy.deepcopy(clip).to(torch.float16)
+    model.config._attn_implementation = "sdpa"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": SIDE},
+        crop_size={"height": SIDE, "width": SIDE},
+        image_mean=MEAN,
+        image_std=STD,
+    ).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
