@@ -1,0 +1,81 @@
+"""What each patch of a scene shows: kind and colour of the thing that covers it, and the letters in it.
+
+The language model sees patches, not the class token, so the tower has to know locally what it knows of the
+whole picture. With drawn pictures these labels cost nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.picturebook.colours import COLOURS
+from phi3lib.picturebook.kinds import KINDS
+from phi3lib.picturebook.pages.ink import cap_font
+from phi3lib.picturebook.scenes import Print, Scene
+
+CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NOTHING = 0  # in every plane; kinds, colours and characters count from 1
+_KIND = {name: place for place, name in enumerate(KINDS, 1)}
+_COLOUR = {name: place for place, name in enumerate(COLOURS, 1)}
+_CHARACTER = {character: place for place, character in enumerate(CHARACTERS, 1)}
+
+PLANES = {
+    "kind": len(KINDS) + 1,
+    "colour": len(COLOURS) + 1,
+    "first": len(CHARACTERS) + 1,
+    "last": len(CHARACTERS) + 1,
+}
+
+Plane = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DenseLabels:
+    """Four planes (rows, columns) of patches; `first` and `last` are the outermost characters of a patch."""
+
+    kind: Plane
+    colour: Plane
+    first: Plane
+    last: Plane
+
+    def tiles(self, patches: int) -> dict[str, Plane]:
+        """Each plane cut into tiles of `patches` × `patches`, row by row: (tiles, patches²)."""
+        rows, cols = (length // patches for length in self.kind.shape)
+        return {
+            name: getattr(self, name)
+            .reshape(rows, patches, cols, patches)
+            .transpose(0, 2, 1, 3)
+            .reshape(rows * cols, patches * patches)
+            for name in PLANES
+        }
+
+
+def dense_labels(scene: Scene, rows: int, cols: int) -> DenseLabels:
+    """The labels of a scene that is seen as rows × cols patches."""
+    planes = {name: np.zeros((rows, cols), dtype=np.int64) for name in PLANES}
+    cell = (scene.image.width / cols, scene.image.height / rows)  # pixels of a patch: across, down
+    for thing in scene.things:
+        left, top, right, bottom = thing.box
+        # A patch belongs to a thing when its middle lies in the thing's box.
+        across = slice(round(left / cell[0]), round(right / cell[0]))
+        down = slice(round(top / cell[1]), round(bottom / cell[1]))
+        planes["kind"][down, across] = _KIND[thing.kind.name]
+        planes["colour"][down, across] = _COLOUR[thing.look.colour.name]
+    for piece in scene.prints:
+        row = min(int((piece.box[1] + piece.box[3]) / 2 / cell[1]), rows - 1)
+        for character, x in _middles(piece):
+            col = min(int(x / cell[0]), cols - 1)
+            if planes["first"][row, col] == NOTHING:
+                planes["first"][row, col] = _CHARACTER[character]
+            planes["last"][row, col] = _CHARACTER[character]
+    return DenseLabels(**planes)
+
+
+def _middles(piece: Print) -> list[tuple[str, float]]:
+    """Each character with the pixel column of its middle."""
+    face = cap_font(piece.font, piece.cap_height)
+    ends = [face.getlength(piece.text[: end + 1]) for end in range(len(piece.text))]
+    starts = [0.0, *ends[:-1]]
+    left = (piece.box[0] + piece.box[2] - ends[-1]) / 2
+    return [(c, left + (a + b) / 2) for c, a, b in zip(piece.text, starts, ends, strict=True)]

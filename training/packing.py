@@ -1,0 +1,83 @@
+"""Several questions about one picture in one row: the picture is paid for once.
+
+A row is the prompt up to the picture's last token, and behind it every question with its answer. A question
+sees the picture and itself but no other question, and its positions go on from the picture, so that it is
+computed as if it stood alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from phi3lib.picturebook.questions import Question
+from phi3lib.vision.prompts import encode_prompt
+from phi3lib.vision.text_processing import Phi3VProcessor
+
+
+@dataclass
+class PackedRows:
+    """Tensors for `Phi3Learner.answers`."""
+
+    input_ids: Tensor
+    mask: Tensor
+    positions: Tensor
+    is_answer: Tensor
+
+
+def prompt_of(question: str) -> str:
+    """The published chat format for one question about one picture."""
+    return f"<|user|>\n<|image_1|>\n{question}<|end|>\n<|assistant|>\n"
+
+
+def pack(processor: Phi3VProcessor, num_tokens: int, rows: Sequence[Sequence[Question]]) -> PackedRows:
+    """Rows of questions about pictures of `num_tokens` tokens each; shorter rows are padded on the right."""
+    packed = [_pack_row(processor, num_tokens, questions) for questions in rows]
+    count, length = len(packed), max(len(ids) for ids, *_ in packed)
+    pad = processor.tokenizer.pad_token_id
+    input_ids = torch.full((count, length), pad)
+    positions = torch.zeros(count, length, dtype=torch.long)
+    question = torch.full((count, length), -1)  # padding belongs to no question
+    is_answer = torch.zeros(count, length, dtype=torch.bool)
+    for row, (ids, places, blocks, answers) in enumerate(packed):
+        used = len(ids)
+        input_ids[row, :used] = torch.tensor(ids)
+        positions[row, :used] = torch.tensor(places)
+        question[row, :used] = torch.tensor(blocks)
+        is_answer[row, :used] = torch.tensor(answers)
+    return PackedRows(input_ids, _block_mask(question), positions, is_answer)
+
+
+def _pack_row(
+    processor: Phi3VProcessor, num_tokens: int, questions: Sequence[Question]
+) -> tuple[list[int], list[int], list[int], list[bool]]:
+    """(ids, positions, number of the question or 0 for the picture, whether it is part of an answer)."""
+    ids: list[int] = []
+    positions: list[int] = []
+    blocks: list[int] = []
+    answers: list[bool] = []
+    turn = processor.tokenizer.convert_tokens_to_ids("<|assistant|>")
+    for number, question in enumerate(questions, 1):
+        text = f"{prompt_of(question.text)}{question.answer}<|end|>"
+        whole = encode_prompt(processor.tokenizer, text, [num_tokens])
+        start = len(whole) - whole[::-1].index(-1)  # behind the picture's last token
+        if not ids:
+            ids, positions = whole[:start], list(range(start))
+            blocks, answers = [0] * start, [False] * start
+        tail = whole[start:]
+        ids += tail
+        positions += range(start, len(whole))
+        blocks += [number] * len(tail)
+        answer = tail.index(turn) + 1
+        answers += [place >= answer for place in range(len(tail))]
+    return ids, positions, blocks, answers
+
+
+def _block_mask(question: Tensor) -> Tensor:
+    """(N, 1, length, length) bool: earlier tokens of the picture and of the same question."""
+    length = question.shape[1]
+    earlier = torch.ones(length, length, dtype=torch.bool).tril()
+    same = question[:, :, None] == question[:, None, :]  # (N, length, length)
+    picture = (question == 0)[:, None, :]
+    return ((same | picture) & earlier)[:, None]

@@ -1,0 +1,113 @@
+"""Batches of scenes with questions for the small Phi-3-vision, and of single tiles for its tower."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from phi3lib.picturebook.questions import Question, questions_of
+from phi3lib.picturebook.scenes import Scene, draw_scene
+from phi3lib.vision.crop_controls import blurred_crops
+from phi3lib.vision.text_processing import Phi3VProcessor
+from training.dense_labels import PLANES, dense_labels
+from training.packing import PackedRows, pack
+from training.phi3_model import PATCH, TILE
+
+PATCHES = TILE // PATCH
+MOST_QUESTIONS = 8
+MODES = ("sharp", "blurred", "global")
+# Sharp and blurred crops equally often; without crops a picture is cheap and soon learned.
+_MODE_SHARES = (0.4, 0.4, 0.2)
+# Things on 2×2 tiles; print and pages where the global view is three times smaller than the crops.
+GRIDS = {"things": (2, 2), "print": (3, 3), "page": (3, 3)}
+_STYLE_SHARES = {"things": 0.45, "print": 0.45, "page": 0.1}
+
+
+@dataclass
+class SceneBatch:
+    """Tensors of one step on scenes; `labels` are those of the tiles that are sharp, row by row."""
+
+    pixel_values: Tensor
+    image_sizes: Tensor
+    rows: PackedRows
+    labels: dict[str, Tensor]
+    mode: str
+    style: str
+
+
+def draw_scenes(processor: Phi3VProcessor, start: int, size: int, offset: int = 0) -> SceneBatch:
+    """`size` scenes of the training split from `start + offset` on; `start` decides their style and mode."""
+    rng = np.random.default_rng([7, start])
+    style = str(rng.choice(list(_STYLE_SHARES), p=list(_STYLE_SHARES.values())))
+    mode = str(rng.choice(MODES, p=_MODE_SHARES))
+    scenes = [
+        draw_scene(start + offset + number, style=style, tile=TILE, grid=GRIDS[style])
+        for number in range(size)
+    ]
+    asked = [questions_of(scene, rng)[:MOST_QUESTIONS] for scene in scenes]
+    return scene_batch(processor, scenes, asked, mode, style)
+
+
+def scene_batch(
+    processor: Phi3VProcessor, scenes: list[Scene], asked: list[list[Question]], mode: str, style: str
+) -> SceneBatch:
+    """Scenes of equal size with their questions, as the tower and the language model take them."""
+    images = processor.image_processor
+    crops = 1 if mode == "global" else GRIDS[style][0] * GRIDS[style][1]
+    batch = images([scene.image for scene in scenes], num_crops=crops, return_tensors="pt")
+    pixels, sizes = batch["pixel_values"], batch["image_sizes"]
+    if mode == "blurred":
+        pixels = blurred_crops(pixels, sizes, images.tile)
+    return SceneBatch(
+        pixels,
+        sizes,
+        pack(processor, int(batch["num_img_tokens"][0]), asked),
+        scene_labels(scenes, 1 if mode == "global" else GRIDS[style][0], mode),
+        mode,
+        style,
+    )
+
+
+def scene_labels(scenes: list[Scene], side: int, mode: str) -> dict[str, Tensor]:
+    """Labels of all tiles, the global view first: each (scenes, 1 + side², patches²).
+
+    Where letters cannot be read, in the global view and in blurred crops, they are not asked for.
+    """
+    planes: dict[str, list[np.ndarray]] = {name: [] for name in PLANES}
+    for scene in scenes:
+        whole = dense_labels(scene, PATCHES, PATCHES).tiles(PATCHES)
+        parts = dense_labels(scene, side * PATCHES, side * PATCHES).tiles(PATCHES)
+        for name in PLANES:
+            both = np.concatenate([whole[name], parts[name]])
+            if name in ("first", "last"):
+                unreadable = slice(None) if mode != "sharp" else slice(0, 1)
+                both[unreadable] = 0
+            planes[name].append(both)
+    return {name: torch.from_numpy(np.stack(values)) for name, values in planes.items()}
+
+
+@dataclass
+class TileBatch:
+    """Single tiles (N, 3, side, side) with the labels of their patches (N, patches²)."""
+
+    pixels: Tensor
+    labels: dict[str, Tensor]
+
+
+def draw_tiles(processor: Phi3VProcessor, start: int, size: int) -> TileBatch:
+    """Tiles for the tower alone: half of them full of print, half with things, whole or cut."""
+    images = processor.image_processor
+    pixels, planes = [], {name: [] for name in PLANES}
+    for number in range(start, start + size):
+        style, side = ("print", 1) if number % 2 else ("things", 1 if number % 4 else 2)
+        scene = draw_scene(number, style=style, tile=TILE, grid=(side, side))
+        tiles = images(scene.image, num_crops=side * side, return_tensors="pt")["pixel_values"][0]
+        chosen = number // 4 % (side * side)
+        pixels.append(tiles[1 + chosen])
+        labels = dense_labels(scene, side * PATCHES, side * PATCHES).tiles(PATCHES)
+        for name in PLANES:
+            planes[name].append(labels[name][chosen])
+    return TileBatch(
+        torch.stack(pixels), {name: torch.from_numpy(np.stack(rows)) for name, rows in planes.items()}
+    )

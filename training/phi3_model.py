@@ -1,0 +1,125 @@
+"""The small Phi-3-vision, and what is added to its tower while it learns."""
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from phi3lib import Phi3VConfig, Phi3VForCausalLM
+from training.dense_labels import NOTHING, PLANES
+
+TILE, PATCH = 112, 14
+NUM_CROPS = 9
+TOWER = {
+    "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 3,
+    "image_size": TILE, "patch_size": PATCH, "hidden_act": "gelu",
+}  # fmt: skip
+
+
+def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
+    """The untrained model: the published architecture with tiles of 112 pixels, 256 wide, 4 layers."""
+    config = Phi3VConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=4096,
+        original_max_position_embeddings=4096,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=[tokenizer.convert_tokens_to_ids("<|end|>"), tokenizer.eos_token_id],
+        pad_token_id=tokenizer.pad_token_id,
+        embd_layer={
+            "embedding_cls": "image",
+            "hd_transform_order": "sub_glb",
+            "projection_cls": "mlp",
+            "use_hd_transform": True,
+            "with_learnable_separator": True,
+        },
+        img_processor={
+            "name": "clip_vision_model",
+            "model_name": "clip-small",
+            "image_dim_out": TOWER["hidden_size"],
+            "num_img_tokens": (TILE // PATCH // 2) ** 2,
+            "vision_config": TOWER,
+        },
+        attn_implementation="sdpa",
+    )
+    return Phi3VForCausalLM(config)
+
+
+def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:
+    """Give the tower the weights of the small CLIP's tower, as the real one started from CLIP's."""
+    prefix = "vision_model."
+    tower = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith(prefix)}
+    model.model.vision_embed_tokens.img_processor.load_state_dict(tower)
+
+
+class DenseHeads(nn.Module):
+    """Classifiers on every patch's feature; they are dropped after training."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in PLANES.items()})
+
+    def forward(self, features: Tensor, labels: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """features (tiles, patches², C), labels (tiles, patches²): the loss, and the shares that were right.
+
+        Patches with nothing in them count a tenth; the shares are of the patches with something.
+        """
+        loss, shares = features.new_zeros((), dtype=torch.float32), {}
+        for name, head in self.heads.items():
+            wanted = labels[name].flatten()
+            logits = head(features).flatten(0, 1).float()
+            weight = torch.where(wanted == NOTHING, 0.1, 1.0)
+            each = nn.functional.cross_entropy(logits, wanted, reduction="none")
+            loss = loss + (each * weight).sum() / weight.sum()
+            something = wanted != NOTHING
+            if something.any():
+                shares[name] = (logits.argmax(-1) == wanted)[something].float().mean()
+        return loss, shares
+
+
+class Phi3Learner(nn.Module):
+    """Phi-3-vision with the dense heads on its tower."""
+
+    def __init__(self, phi3: Phi3VForCausalLM) -> None:
+        super().__init__()
+        self.phi3 = phi3
+        self.dense = DenseHeads(TOWER["hidden_size"])
+
+    @property
+    def embedding(self) -> nn.Module:
+        """The model's `Phi3ImageEmbedding`."""
+        return self.phi3.model.vision_embed_tokens
+
+    def features(self, tiles: Tensor) -> Tensor:
+        """(tiles, 3, side, side) → (tiles, patches², C): what the projector will see."""
+        return self.embedding.get_img_features(tiles)
+
+    def answers(
+        self,
+        features: Tensor,
+        image_sizes: Tensor,
+        input_ids: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        is_answer: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """(loss, share of right tokens) of the answers in packed rows (see `training.packing`).
+
+        features (N, 1 + crops, patches², C); mask (N, 1, length, length) bool; is_answer (N, length): which
+        tokens are to be foretold.
+        """
+        embeds = self.embedding(input_ids, features, image_sizes)  # (N, length, hidden)
+        additive = torch.zeros(mask.shape, dtype=embeds.dtype, device=embeds.device)
+        additive.masked_fill_(~mask, torch.finfo(embeds.dtype).min)
+        hidden = self.phi3.model(
+            inputs_embeds=embeds, attention_mask=additive, position_ids=positions, use_cache=False
+        ).last_hidden_state
+        before = is_answer.roll(-1, dims=1)  # the place before a token foretells it
+        logits = self.phi3.lm_head(hidden[before]).float()
+        wanted = input_ids[is_answer]
+        loss = nn.functional.cross_entropy(logits, wanted)
+        return loss, (logits.argmax(-1) == wanted).float().mean()

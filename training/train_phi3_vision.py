@@ -1,0 +1,182 @@
+"""Train the small Phi-3-vision on the picture-book's scenes.
+
+    python -m training.train_phi3_vision --clip data/models/clip-small --minutes 180 --processes 2 \\
+        --run build/phi3 --out data/models/phi3-vision-small
+
+The tower starts from the small CLIP's. First (`--tower` of the time) it learns alone to tell what every
+patch shows, then tower, projector and language model learn together to answer. An interrupted run goes on
+where it stopped; a finished one goes on when it is given more minutes.
+"""
+
+import argparse
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from transformers import PreTrainedTokenizerFast
+
+from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
+from training.phi3_examples import draw_scenes, draw_tiles
+from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
+from training.phi3_tokenizer import make_phi3_tokenizer
+from training.runs import MEETING, Clock, Log, MixedAdamW, average, join, learning_rate, load, over, save
+
+REPORT_STEPS = 50
+KEEP_STEPS = 200
+DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clip", type=Path, required=True, help="the folder of the small CLIP")
+    parser.add_argument("--minutes", type=float, default=180, help="of training, all starts together")
+    parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
+    parser.add_argument("--processes", type=int, default=1, help="one for each core")
+    parser.add_argument("--tiles", type=int, default=64, help="tiles of a step and process, tower alone")
+    parser.add_argument("--scenes", type=int, default=12, help="scenes of a step and process")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--run", type=Path, default=Path("build/phi3"), help="checkpoint and log")
+    parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    options.run.mkdir(parents=True, exist_ok=True)
+    (options.run / MEETING).unlink(missing_ok=True)
+    processor_of(options.run)
+    if options.processes == 1:
+        train(0, options)
+    else:
+        mp.spawn(train, (options,), options.processes)
+
+
+def processor_of(run: Path) -> Phi3VProcessor:
+    """The run's processor; its tokenizer is made at the first start."""
+    folder = run / "tokenizer"
+    if not folder.exists():
+        make_phi3_tokenizer().save_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokens = (TILE // PATCH // 2) ** 2
+    images = Phi3VImageProcessor(NUM_CROPS, num_img_tokens=tokens, tile_size=TILE, patch_size=PATCH)
+    return Phi3VProcessor(images, tokenizer)
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    """One process of the training."""
+    join(rank, options.processes, options.run)
+    processor = processor_of(options.run)
+    model = make_phi3(processor.tokenizer)
+    start_from_clip(model, str(options.clip / "model.safetensors"))
+    learner = Phi3Learner(model).to(torch.bfloat16)
+    optimizer, step, clock = MixedAdamW(learner), 0, Clock(options.minutes)
+    if kept := load(options.run / "checkpoint.pt"):
+        optimizer.load(kept["optimizer"])
+        step, clock = kept["step"], Clock(options.minutes, kept["seconds"])
+    logs = {stage: Log(options.run / f"{stage}.csv") for stage in ("tower", "answers")}
+    means: dict[str, float] = {}
+    while not over(clock):
+        alone = average({"share": clock.share})["share"] < options.tower
+        stage = "tower" if alone else "answers"
+        rate = learning_rate(step, clock.share, options.rate)
+        measured = (tower_step if alone else answer_step)(
+            rank, options, learner, optimizer, processor, step, rate
+        )
+        # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
+        means |= {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
+        step += 1
+        if rank == 0 and step % REPORT_STEPS == 0:
+            logs[stage].write(step=step, minutes=clock.seconds / 60, **dict(sorted(means.items())))
+        if rank == 0 and step % KEEP_STEPS == 0:
+            _keep(options, learner, optimizer, processor, step, clock)
+    if rank == 0:
+        _keep(options, learner, optimizer, processor, step, clock)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def tower_step(
+    rank: int,
+    options: argparse.Namespace,
+    learner: Phi3Learner,
+    optimizer: MixedAdamW,
+    processor: Phi3VProcessor,
+    step: int,
+    rate: float,
+) -> dict[str, float]:
+    """The tower alone: what does each patch show?"""
+    start = (step * options.processes + rank) * options.tiles
+    batch = draw_tiles(processor, start, options.tiles)
+    loss, shares = learner.dense(learner.features(batch.pixels.to(torch.bfloat16)), batch.labels)
+    loss.backward()
+    optimizer.step(rate)
+    return average(
+        {f"patch {name}": float(value) for name, value in {"loss": loss.detach(), **shares}.items()}
+    )
+
+
+def answer_step(
+    rank: int,
+    options: argparse.Namespace,
+    learner: Phi3Learner,
+    optimizer: MixedAdamW,
+    processor: Phi3VProcessor,
+    step: int,
+    rate: float,
+) -> dict[str, float]:
+    """All together: the answers, and beside them what each patch shows."""
+    # Both processes draw other scenes of one style and mode, so that neither waits for the other.
+    start = step * options.processes * options.scenes
+    batch = draw_scenes(processor, start, options.scenes, offset=rank * options.scenes)
+    count, tiles = batch.pixel_values.shape[:2]
+    features = learner.features(batch.pixel_values.flatten(0, 1).to(torch.bfloat16))
+    dense, _ = learner.dense(features, {name: plane.flatten(0, 1) for name, plane in batch.labels.items()})
+    rows = batch.rows
+    loss, right = learner.answers(
+        features.view(count, tiles, *features.shape[1:]),
+        batch.image_sizes,
+        rows.input_ids,
+        rows.mask,
+        rows.positions,
+        rows.is_answer,
+    )
+    (loss + DENSE_WEIGHT * dense).backward()
+    optimizer.step(rate)
+    measured = average(
+        {"loss": float(loss.detach()), "right": float(right), "patch loss": float(dense.detach())}
+    )
+    return {
+        "patch loss": measured["patch loss"],
+        f"loss {batch.style} {batch.mode}": measured["loss"],
+        f"right {batch.style} {batch.mode}": measured["right"],
+    }
+
+
+def _keep(
+    options: argparse.Namespace,
+    learner: Phi3Learner,
+    optimizer: MixedAdamW,
+    processor: Phi3VProcessor,
+    step: int,
+    clock: Clock,
+) -> None:
+    state: dict[str, Any] = {"optimizer": optimizer.state(), "step": step, "seconds": clock.seconds}
+    save(state, options.run / "checkpoint.pt")
+    if options.out is not None:
+        export(learner.phi3, processor, options.out)
+
+
+def export(phi3: Phi3VForCausalLM, processor: Phi3VProcessor, folder: Path) -> None:
+    """Write the model as transformers reads it: float16 safetensors, tokenizer, preprocessing."""
+    copy.deepcopy(phi3).to(torch.float16).save_pretrained(folder)
+    processor.tokenizer.save_pretrained(folder)
+    processor.image_processor.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
