@@ -1,6 +1,8 @@
 """What long trainings share: a schedule by the clock, mixed precision, checkpoints, a log."""
 
+import copy
 import csv
+import json
 import math
 import os
 import time
@@ -140,6 +142,16 @@ def save(state: dict[str, Any], path: Path) -> None:
 def load(path: Path) -> dict[str, Any] | None:
     """The checkpoint, or None where there is none. Tensors and plain values only: no code is unpickled."""
     return torch.load(path, weights_only=True) if path.exists() else None
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Write a model in transformers' layout: float16 on disk, float32 once it is loaded."""
+    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    # CPUs compute slowly in float16, so that the configuration asks for float32.
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["dtype"] = "float32"
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 class Log:

@@ -7,7 +7,6 @@ weights in `--out` are float16 safetensors in transformers' layout.
 """
 
 import argparse
-import copy
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,19 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 from phi3lib.picturebook.pictures import SIDE
 from training.clip_examples import Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
-from training.runs import MEETING, Clock, Log, MixedAdamW, average, join, learning_rate, load, over, save
+from training.runs import (
+    MEETING,
+    Clock,
+    Log,
+    MixedAdamW,
+    average,
+    join,
+    learning_rate,
+    load,
+    over,
+    save,
+    save_half,
+)
 from training.tokenizer import make_tokenizer
 
 REPORT_STEPS = 50
@@ -140,9 +151,7 @@ def _keep(
 
 def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     """Write the model as transformers reads it: float16 safetensors, tokenizer, preprocessing."""
-    model = copy.deepcopy(clip).to(torch.float16)
-    model.config._attn_implementation = "sdpa"
-    model.save_pretrained(folder)
+    save_half(clip, folder)
     tokenizer.save_pretrained(folder)
     CLIPImageProcessorPil(
         size={"shortest_edge": SIDE},

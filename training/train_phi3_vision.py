@@ -9,7 +9,6 @@ where it stopped; a finished one goes on when it is given more minutes.
 """
 
 import argparse
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,19 @@ from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
 from training.phi3_examples import draw_scenes, draw_tiles
 from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
 from training.phi3_tokenizer import make_phi3_tokenizer
-from training.runs import MEETING, Clock, Log, MixedAdamW, average, join, learning_rate, load, over, save
+from training.runs import (
+    MEETING,
+    Clock,
+    Log,
+    MixedAdamW,
+    average,
+    join,
+    learning_rate,
+    load,
+    over,
+    save,
+    save_half,
+)
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
@@ -173,7 +184,7 @@ def _keep(
 
 def export(phi3: Phi3VForCausalLM, processor: Phi3VProcessor, folder: Path) -> None:
     """Write the model as transformers reads it: float16 safetensors, tokenizer, preprocessing."""
-    copy.deepcopy(phi3).to(torch.float16).save_pretrained(folder)
+    save_half(phi3, folder)
     processor.tokenizer.save_pretrained(folder)
     processor.image_processor.save_pretrained(folder)
 

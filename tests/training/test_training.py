@@ -1,0 +1,315 @@
+"""The parts of the trainings: tokenizers, labels, packing, mixed precision, and a training that improves."""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from phi3lib import load_clip
+from phi3lib.picturebook import captions
+from phi3lib.picturebook.kinds import KINDS
+from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from phi3lib.picturebook.pictures import SIDE, draw_picture
+from phi3lib.picturebook.questions import Question, questions_of
+from phi3lib.picturebook.scenes import draw_scene
+from training import train_clip, train_phi3_vision
+from training.clip_examples import Pace
+from training.clip_model import PATCH, busiest_patches, contrastive
+from training.dense_labels import CHARACTERS, dense_labels
+from training.evaluate_clip import class_vectors, picture_vectors
+from training.packing import pack
+from training.phi3_examples import MODES, PATCHES, draw_tiles, scene_batch
+from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
+from training.runs import Clock, MixedAdamW, learning_rate
+from training.scores import score
+from training.tokenizer import make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def clip_tokenizer():
+    return make_tokenizer(800)
+
+
+@pytest.fixture(scope="module")
+def phi3_run(tmp_path_factory):
+    """The processor of a run with few scenes behind its tokenizer."""
+    from training import phi3_tokenizer
+
+    folder = tmp_path_factory.mktemp("run")
+    phi3_tokenizer.make_phi3_tokenizer(120).save_pretrained(folder / "tokenizer")
+    return train_phi3_vision.processor_of(folder)
+
+
+# ------------------------------------------------------------------------------- tokenizers
+
+
+@pytest.mark.parametrize(
+    "text", ["a red cat on a blue background", "une étoile à gauche", "日本 xyzzy 42", 'a sign saying "open"']
+)
+def test_the_clip_tokenizer_loses_nothing(clip_tokenizer, text):
+    ids = clip_tokenizer(text).input_ids
+    assert ids[0] == clip_tokenizer.bos_token_id
+    assert ids[-1] == clip_tokenizer.eos_token_id
+    assert clip_tokenizer.decode(ids[1:-1]).replace(" ", "") == text.replace(" ", "")
+
+
+def test_an_unknown_word_is_spelled_and_not_dropped(clip_tokenizer):
+    known, unknown = (clip_tokenizer(f"a {word}").input_ids for word in ("cat", "zyxwvut"))
+    assert len(unknown) > len(known)
+    assert clip_tokenizer.unk_token_id == clip_tokenizer.eos_token_id
+    assert unknown.count(clip_tokenizer.eos_token_id) == 1
+
+
+@pytest.mark.parametrize("word", [*TRAINED_WORDS[:6], *HELD_OUT_WORDS[:6], "1234", "15.05"])
+def test_words_in_capitals_and_numbers_are_spelled(phi3_run, word):
+    tokens = [token for token in phi3_run.tokenizer.tokenize(word) if token != "▁"]
+    assert [token.removeprefix("▁") for token in tokens] == list(word)
+
+
+# ------------------------------------------------------------------------------- CLIP
+
+
+def test_the_pace_waits_for_the_model():
+    pace = Pace()
+    for _ in range(100):
+        pace.learn(0.2, 0.9)
+    assert pace.pictures == 0.0
+    assert pace.words > 0.1
+    for _ in range(600):
+        pace.learn(0.9, 0.9)
+    assert pace.pictures == pace.words == 1.0
+
+
+def test_the_busiest_patches_are_kept():
+    pixels = torch.zeros(2, 3, SIDE, SIDE)
+    pixels[0, :, 2 * PATCH : 3 * PATCH, PATCH : PATCH + 7] = 3.0  # row 2, column 1
+    pixels[1, :, :7, -PATCH:] = 3.0  # row 0, last column
+    kept = busiest_patches(pixels, 5)
+    side = SIDE // PATCH
+    assert kept.shape == (2, 5)
+    assert kept[0, 0] == 2 * side + 1
+    assert kept[1, 0] == side - 1
+    assert all(len(set(row.tolist())) == 5 for row in kept)
+
+
+def test_equal_captions_are_no_wrong_answers():
+    images = torch.eye(3)[[0, 0, 1]]
+    texts = torch.eye(3)[[0, 0, 1]]
+    ids = torch.tensor([[1, 5, 2], [1, 5, 2], [1, 6, 2]])
+    loss, right = contrastive(images, texts, torch.tensor(4.6), ids)
+    assert float(right) == 1.0
+    assert float(loss) < 1e-3
+    other = torch.tensor([[1, 5, 2], [1, 7, 2], [1, 6, 2]])
+    assert float(contrastive(images, texts, torch.tensor(4.6), other)[0]) > 0.4
+
+
+# ------------------------------------------------------------------------------- runs
+
+
+def test_mixed_precision_follows_plain_adamw():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    mixed = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    mixed.load_state_dict(plain.state_dict())
+    mixed = mixed.to(torch.bfloat16)
+    matrices = [p for p in plain.parameters() if p.ndim >= 2]
+    vectors = [p for p in plain.parameters() if p.ndim < 2]
+    reference = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
+        lr=1e-2, betas=(0.9, 0.98), eps=1e-6,
+    )  # fmt: skip
+    ours = MixedAdamW(mixed)
+    inputs = torch.randn(64, 8)
+    wanted = inputs.sum(1, keepdim=True).tanh()
+    for _ in range(60):
+        for model in (plain, mixed):
+            dtype = next(model.parameters()).dtype
+            ((model(inputs.to(dtype)).float() - wanted) ** 2).mean().backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+        reference.step()
+        reference.zero_grad()
+        ours.step(1e-2)
+    with torch.no_grad():
+        ends = [
+            float(((m(inputs.to(next(m.parameters()).dtype)).float() - wanted) ** 2).mean())
+            for m in (plain, mixed)
+        ]
+    assert ends[0] < 0.05
+    assert ends[1] == pytest.approx(ends[0], abs=0.02)
+
+
+def test_the_learning_rate_warms_up_and_ends_near_zero():
+    assert learning_rate(0, 0.0, 1.0) == pytest.approx(1 / 30)
+    assert learning_rate(29, 0.0, 1.0) == pytest.approx(1.0)
+    assert learning_rate(500, 0.5, 1.0) == pytest.approx(0.505)
+    assert learning_rate(900, 1.0, 1.0) == pytest.approx(0.01)
+
+
+def test_a_clock_goes_on_from_what_was_spent():
+    assert Clock(minutes=1, spent=30).share == pytest.approx(0.5, abs=0.05)
+    assert Clock(minutes=1, spent=90).share == 1.0
+
+
+def test_a_score_has_an_interval_around_it():
+    result = score([True] * 75 + [False] * 25, 0.1)
+    assert result.share == 0.75
+    assert 0.6 < result.low < 0.72 < 0.78 < result.high < 0.9
+    assert "75.0%" in str(result)
+    assert "100 asked" in str(result)
+
+
+# ------------------------------------------------------------------------------- Phi-3-vision
+
+
+def test_every_letter_is_in_the_patch_that_shows_it():
+    for number in range(30):
+        scene = draw_scene(number, style="print", tile=TILE, grid=(3, 3), print_kind="letter")
+        labels = dense_labels(scene, 3 * PATCHES, 3 * PATCHES)
+        for piece in scene.prints:
+            col = int((piece.box[0] + piece.box[2]) / 2 / 14)
+            row = int((piece.box[1] + piece.box[3]) / 2 / 14)
+            found = {
+                CHARACTERS[labels.first[row, c] - 1]
+                for c in (col - 1, col, min(col + 1, 23))
+                if labels.first[row, c]
+            }
+            assert piece.text in found
+
+
+def test_a_word_is_spelled_by_its_patches():
+    scene = draw_scene(5, style="print", tile=TILE, grid=(3, 3), print_kind="word")
+    labels = dense_labels(scene, 3 * PATCHES, 3 * PATCHES)
+    for piece in scene.prints:
+        row = int((piece.box[1] + piece.box[3]) / 2 / 14)
+        cols = range(piece.box[0] // 14, piece.box[2] // 14 + 1)
+        spelled = ""
+        for col in cols:
+            first, last = labels.first[row, col], labels.last[row, col]
+            spelled += CHARACTERS[first - 1] if first else ""
+            spelled += CHARACTERS[last - 1] if last and last != first else ""
+        assert spelled[0] == piece.text[0]
+        assert spelled[-1] == piece.text[-1]
+
+
+def test_tiles_have_one_label_for_each_patch(phi3_run):
+    batch = draw_tiles(phi3_run, 0, 8)
+    assert batch.pixels.shape == (8, 3, TILE, TILE)
+    for plane in batch.labels.values():
+        assert plane.shape == (8, PATCHES * PATCHES)
+    assert (batch.labels["first"] > 0).any()
+    assert (batch.labels["kind"] > 0).any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
+    torch.manual_seed(1)
+    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).eval()
+    scene = draw_scene(3, style="things", tile=TILE, grid=(2, 2))
+    asked = questions_of(scene, np.random.default_rng(0))[:4]
+
+    def loss_of(questions: list[Question]) -> tuple[float, int]:
+        batch = scene_batch(phi3_run, [scene], [questions], mode, "things")
+        features = learner.features(batch.pixel_values.flatten(0, 1))
+        rows = batch.rows
+        loss, _ = learner.answers(
+            features.view(1, -1, *features.shape[1:]), batch.image_sizes,
+            rows.input_ids, rows.mask, rows.positions, rows.is_answer,
+        )  # fmt: skip
+        return float(loss), int(rows.is_answer.sum())
+
+    with torch.no_grad():
+        together, tokens = loss_of(asked)
+        alone = [loss_of([question]) for question in asked]
+    assert sum(count for _, count in alone) == tokens
+    assert together == pytest.approx(sum(loss * count for loss, count in alone) / tokens, rel=1e-4)
+
+
+def test_packed_rows_of_unequal_length_do_not_disturb_each_other(phi3_run):
+    short, long = (
+        [Question("What is red?", "the cat", "kind")],
+        [Question("Describe the picture.", "a cat", "caption")] * 3,
+    )
+    rows = pack(phi3_run, 10, [short, long])
+    alone = pack(phi3_run, 10, [short])
+    used = alone.input_ids.shape[1]
+    assert torch.equal(rows.input_ids[0, :used], alone.input_ids[0])
+    assert not rows.mask[0, 0, :used, used:].any()
+    assert torch.equal(rows.is_answer[0, :used], alone.is_answer[0])
+    assert not rows.is_answer[0, used:].any()
+
+
+# ------------------------------------------------------------------------------- whole trainings
+
+
+def options(run: Path, **changes: object) -> argparse.Namespace:
+    run.mkdir(parents=True, exist_ok=True)
+    return argparse.Namespace(
+        **{
+            "minutes": 1.0,
+            "processes": 1,
+            "batch": 48,
+            "rate": 1e-3,
+            "run": run,
+            "out": run / "out",
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def short_clip(tmp_path_factory, clip_tokenizer) -> Path:
+    """The run of a CLIP that was trained from nothing for a minute, in two starts."""
+    run = tmp_path_factory.mktemp("clip")
+    clip_tokenizer.save_pretrained(run / "tokenizer")
+    threads = torch.get_num_threads()
+    train_clip.train(0, options(run, minutes=0.9))
+    train_clip.train(0, options(run, minutes=1.0))
+    torch.set_num_threads(threads)
+    return run
+
+
+@pytest.mark.slow
+def test_a_minute_of_training_lowers_the_loss(short_clip):
+    with (short_clip / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 2
+    assert float(rows[-1]["loss"]) < 0.9 * float(rows[0]["loss"])
+    assert float(rows[-1]["step"]) > float(rows[0]["step"])
+
+
+@pytest.mark.slow
+def test_after_a_minute_zero_shot_is_above_chance(short_clip):
+    clip = load_clip(short_clip / "out")
+    kinds = list(KINDS.values())
+    pictures = [
+        draw_picture(n, split="test", kind=kinds[n % len(kinds)], difficulty=0.0)
+        for n in range(2 * len(kinds))
+    ]
+    classes = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
+    found = (picture_vectors(clip, [p.image for p in pictures]) @ classes.T).argmax(1)
+    result = score(found == np.arange(len(pictures)) % len(kinds), 1 / len(kinds))
+    assert result.low > 2 * result.chance
+
+
+@pytest.mark.slow
+def test_phi3_starts_from_clips_tower_and_learns(short_clip, tmp_path, phi3_run):
+    phi3_run.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    model = make_phi3(phi3_run.tokenizer)
+    start_from_clip(model, str(short_clip / "out" / "model.safetensors"))
+    ours = model.model.vision_embed_tokens.img_processor.vision_model.embeddings.patch_embedding.weight
+    theirs = load_clip(short_clip / "out").model.vision_model.embeddings.patch_embedding.weight
+    assert torch.equal(ours, theirs)
+    threads = torch.get_num_threads()
+    train_phi3_vision.train(
+        0, options(tmp_path, minutes=0.5, clip=short_clip / "out", tower=0.3, tiles=16, scenes=2)
+    )
+    torch.set_num_threads(threads)
+    from training.evaluate_phi3 import evaluate_phi3
+
+    scores = evaluate_phi3(tmp_path / "out", scenes=4)
+    assert all(0 <= value.share <= 1 for value in scores.values())
+    assert any("blurred" in name for name in scores)

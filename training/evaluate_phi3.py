@@ -1,0 +1,139 @@
+"""What the small Phi-3-vision can do, on scenes that were never trained; sharp crops against blurred ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from phi3lib import load_phi3_model
+from phi3lib.picturebook.colours import COLOURS
+from phi3lib.picturebook.pages.words import TRAINED_WORDS
+from phi3lib.picturebook.questions import Question, questions_of
+from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, draw_scene
+from phi3lib.vision.crop_controls import blurred_crops
+from training.packing import prompt_of
+from training.scores import Score, score
+
+SCENES = 300  # of each kind that is scored
+BATCH = 16
+MODES = ("with sharp crops", "with crops rebuilt from the blurred global view", "global view only")
+# Guessing without looking: one of so many answers.
+CHANCE = {
+    "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "count": 1 / 4,
+    "relation": 1 / len(SCENE_KINDS), "caption": 0.0,
+    "letter": 1 / 26, "number": 0.0, "word": 1 / len(TRAINED_WORDS),
+    "title": 0.0, "highest": 1 / 3, "total": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about one scene."""
+
+    scene: Scene
+    question: Question
+
+
+def evaluate_phi3(folder: Path, scenes: int = SCENES) -> dict[str, Score]:
+    """All scores of the model in `folder`, by name."""
+    model = load_phi3_model(folder, language_model=True, dtype=torch.float32)
+    tile = model.processor.image_processor.tile_size
+    scores: dict[str, Score] = {}
+    for topic, asked in _about_things(tile, scenes):
+        scores[f"{topic}, 2×2 crops"] = _ask(model, asked, CHANCE[topic])
+    for kind in PRINT_KINDS:
+        scores |= _small_print(model, tile, scenes, kind)
+    scores |= _held_out_words(model, tile, scenes)
+    for topic, asked in _about_pages(tile, scenes):
+        scores[f"{topic} of a page"] = _ask(model, asked, CHANCE[topic])
+    return scores
+
+
+def _about_things(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
+    """For each topic one question of each scene that has one."""
+    rng = np.random.default_rng(1)
+    drawn = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(2 * scenes)]
+    for topic in ("kind", "colour", "where", "count", "relation", "caption"):
+        yield topic, _one_each(drawn, topic, rng)[:scenes]
+
+
+def _about_pages(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
+    rng = np.random.default_rng(2)
+    drawn = [draw_scene(n, split="test", style="page", tile=tile, grid=(3, 3)) for n in range(3 * scenes)]
+    for topic in ("title", "highest", "total"):
+        yield topic, _one_each(drawn, topic, rng)[:scenes]
+
+
+def _one_each(scenes: list[Scene], topic: str, rng: np.random.Generator) -> list[Asked]:
+    asked = []
+    for scene in scenes:
+        fitting = [question for question in questions_of(scene, rng) if question.topic == topic]
+        if fitting:
+            asked.append(Asked(scene, fitting[0]))
+    return asked
+
+
+def _small_print(model: Any, tile: int, scenes: int, kind: str) -> dict[str, Score]:
+    """One kind of print on 3×3 crops, in all three modes on the same scenes."""
+    rng = np.random.default_rng(3)
+    drawn = [
+        draw_scene(n, split="test", style="print", tile=tile, grid=(3, 3), print_kind=kind)
+        for n in range(scenes)
+    ]
+    asked = _one_each(drawn, "print", rng)
+    return {f"small print, {kind}s, {mode}": _ask(model, asked, CHANCE[kind], mode) for mode in MODES}
+
+
+def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Score]:
+    """Words that were never trained: the whole word, and the letters at their places."""
+    rng = np.random.default_rng(4)
+    drawn = [
+        draw_scene(n, split="held-out", style="print", tile=tile, grid=(3, 3), print_kind="word")
+        for n in range(scenes)
+    ]
+    asked = _one_each(drawn, "print", rng)
+    answers = _answers(model, asked, MODES[0])
+    wanted = [item.question.answer for item in asked]
+    letters = [
+        np.mean([a == b for a, b in zip(word, answer.ljust(len(word)), strict=False)])
+        for word, answer in zip(wanted, answers, strict=True)
+    ]
+    whole = [answer == word for answer, word in zip(answers, wanted, strict=True)]
+    return {
+        "words never trained, whole word, with sharp crops": score(whole, 0.0),
+        "words never trained, letters right, with sharp crops": score(letters, 1 / 26),
+    }
+
+
+def _ask(model: Any, asked: list[Asked], chance: float, mode: str = MODES[0]) -> Score:
+    answers = _answers(model, asked, mode)
+    return score([a == item.question.answer for a, item in zip(answers, asked, strict=True)], chance)
+
+
+def _answers(model: Any, asked: list[Asked], mode: str) -> list[str]:
+    answers: list[str] = []
+    for start in range(0, len(asked), BATCH):
+        answers += answer_batch(model, asked[start : start + BATCH], mode)
+    return answers
+
+
+@torch.inference_mode()
+def answer_batch(model: Any, asked: list[Asked], mode: str) -> list[str]:
+    """The model's greedy answers in one of MODES."""
+    processor = model.processor
+    inputs = processor(
+        [prompt_of(item.question.text) for item in asked],
+        [item.scene.image for item in asked],
+        padding=True,
+        num_crops=1 if mode == MODES[2] else None,
+    )
+    if mode == MODES[1]:
+        inputs["pixel_values"] = blurred_crops(
+            inputs["pixel_values"], inputs["image_sizes"], processor.image_processor.tile
+        )
+    length = inputs["input_ids"].shape[1]
+    generated = model.generate(**inputs, max_new_tokens=60, do_sample=False)
+    return [text.strip() for text in processor.batch_decode(generated[:, length:], skip_special_tokens=True)]
