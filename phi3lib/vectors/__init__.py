@@ -1,0 +1,1 @@
+"""From pictures to vectors to insight: tables, pooling, comparison, maps, search."""

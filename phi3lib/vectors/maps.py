@@ -1,0 +1,201 @@
+"""Maps: vectors laid out in the plane, by PCA and UMAP, and what they are worth.
+
+    space = nearest(table.vectors, 50)
+    layout = umap_map(table.vectors, space, n_neighbors=15, min_dist=0.1, seed=0)
+    layout.kept(space), layout.trustworthiness(table.vectors)
+
+Neighbours are computed once, exactly; UMAP starts from them. A map with other parameters of the same data
+starts from an earlier layout and takes a tenth of the time.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vectors.neighbours import Neighbours, nearest, unit_rows
+from phi3lib.vectors.table import EmbeddingTable
+
+Places = NDArray[np.float32]
+EPOCHS, EPOCHS_WARM = 300, 80
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places in the plane (N, 2) with the method and the parameters that made them."""
+
+    places: Places
+    parameters: dict[str, Any]
+
+    def kept(self, space: Neighbours, k: int = 10) -> NDArray[np.float64]:
+        """For each item the share of its k true nearest that are among its k nearest on the map: (N,)."""
+        true = space.first(k).indices
+        shown = plane_neighbours(self.places, k)
+        return (true[:, :, None] == shown[:, None, :]).any(2).mean(1)
+
+    def kept_estimate(self, space: Neighbours, k: int = 10) -> Estimate:
+        """The mean of `kept`, with its interval; chance is k / (N − 1)."""
+        return of_mean(self.kept(space, k), k / (len(self.places) - 1))
+
+    def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
+        """1 where every neighbour on the map is a true one, less the further off they are.
+
+        Venna and Kaski 2001, as in scikit-learn, by cosine. ValueError where k is half of the items or more.
+        """
+        from sklearn.manifold import trustworthiness
+
+        if 2 * k >= len(self.places):
+            raise ValueError(f"k = {k} must be less than half of the {len(self.places)} items")
+        return float(trustworthiness(unit_rows(vectors), self.places, n_neighbors=k, metric="cosine"))
+
+    def save(self, path: str | os.PathLike[str], ids: Sequence[str]) -> None:
+        """Write the places as a table in Parquet; the parameters are its recipe."""
+        EmbeddingTable(self.places, tuple(ids), recipe=self.parameters).save(Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "tuple[Layout, tuple[str, ...]]":
+        """(layout, ids) of what `save` wrote."""
+        table = EmbeddingTable.load(path)
+        return cls(table.vectors, table.recipe), table.ids
+
+
+def pca_map(vectors: ArrayLike) -> Layout:
+    """The two directions of greatest variance of the vectors of length one: honest, linear, often crowded.
+
+    The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
+    each direction is positive. ValueError for fewer than three items.
+    """
+    unit = unit_rows(vectors).astype(np.float64)
+    if len(unit) < 3:
+        raise ValueError(f"a map needs three items at least; there are {len(unit)}")
+    centred = unit - unit.mean(0)
+    _, values, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = (
+        directions[:2] * np.sign(directions[:2, np.abs(directions[:2]).argmax(1)].diagonal())[:, None]
+    )
+    total = float((values**2).sum())
+    shares = [float(value**2 / total) if total else 0.0 for value in values[:2]]
+    return Layout((centred @ directions.T).astype(np.float32), {"method": "PCA", "variance": shares})
+
+
+def umap_map(
+    vectors: ArrayLike,
+    space: Neighbours,
+    *,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    start: Layout | None = None,
+) -> Layout:
+    """UMAP (McInnes et al. 2018) from exact neighbours, the same on every run of one machine.
+
+    space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: an earlier layout of the same items, from
+    which fewer rounds are enough; None: from PCA. ValueError for parameters that do not fit the data.
+    """
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
+
+    count = len(space.indices)
+    if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
+        raise ValueError(
+            f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
+        )
+    if start is not None and len(start.places) != count:
+        raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
+    graph = fuzzy_graph(space, n_neighbors)
+    a, b = find_ab_params(1.0, min_dist)
+    places, _ = simplicial_set_embedding(
+        data=unit_rows(vectors),
+        graph=graph,
+        n_components=2,
+        initial_alpha=1.0 if start is None else 0.3,
+        a=a,
+        b=b,
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=EPOCHS if start is None else EPOCHS_WARM,
+        init=_start(vectors, start, seed),
+        random_state=np.random.RandomState(seed),  # noqa: NPY002  # what umap-learn takes
+        metric="cosine",
+        metric_kwds={},
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
+    )
+    parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
+    return Layout(places.astype(np.float32), {**parameters, "warm start": start is not None})
+
+
+def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
+    """UMAP's graph of these neighbours, the item itself first as umap-learn counts it: sparse (N, N)."""
+    from umap.umap_ import fuzzy_simplicial_set
+
+    count = len(space.indices)
+    near = space.first(n_neighbors - 1)
+    itself = np.arange(count)[:, None]
+    graph, _, _ = fuzzy_simplicial_set(
+        X=itself.astype(np.float32),  # only its length is read where neighbours are given
+        n_neighbors=n_neighbors,
+        random_state=np.random.RandomState(0),  # noqa: NPY002
+        metric="cosine",
+        knn_indices=np.hstack([itself, near.indices]).astype(np.int32),
+        knn_dists=np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32),
+    )
+    return graph
+
+
+def _start(vectors: ArrayLike, start: Layout | None, seed: int) -> Places:
+    """Places to begin with, in a square of ten: an earlier layout, or PCA with a little noise."""
+    places = (pca_map(vectors) if start is None else start).places.astype(np.float64)
+    spread = places.max(0) - places.min(0)
+    places = 10 * (places - places.min(0)) / np.where(spread == 0, 1, spread)
+    if start is None:
+        # Equal vectors must not stand on one point: nothing would drive them apart.
+        places = places + np.random.default_rng(seed).normal(scale=1e-2, size=places.shape)
+    return places.astype(np.float32)
+
+
+def plane_neighbours(places: Places, k: int) -> NDArray[np.intp]:
+    """The k nearest others of each item on the map: (N, k)."""
+    from scipy.spatial import KDTree
+
+    _, found = KDTree(places).query(places, k=k + 1)
+    # An item at the very place of another may not be found first: take it out wherever it stands.
+    others = found != np.arange(len(places))[:, None]
+    others[others.all(1), -1] = False
+    return found[others].reshape(len(places), k)
+
+
+def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
+    """The mean share of map neighbours that two layouts of the same items have in common, over all pairs.
+
+    1: every seed tells the same. Chance is k / (N − 1). ValueError for fewer than two layouts.
+    """
+    if len(layouts) < 2:
+        raise ValueError("stability needs two layouts at least")
+    near = [plane_neighbours(layout.places, k) for layout in layouts]
+    shares = [
+        (one[:, :, None] == other[:, None, :]).any(2).mean(1)
+        for place, one in enumerate(near)
+        for other in near[place + 1 :]
+    ]
+    return of_mean(np.mean(shares, axis=0), k / (len(near[0]) - 1))
+
+
+def aligned(moving: Layout, fixed: Layout) -> Layout:
+    """The first layout turned, mirrored, scaled and shifted onto the second (Procrustes)."""
+    a, b = moving.places.astype(np.float64), fixed.places.astype(np.float64)
+    centre_a, centre_b = a.mean(0), b.mean(0)
+    left, values, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
+    scale = values.sum() / ((a - centre_a) ** 2).sum()
+    places = scale * (a - centre_a) @ left @ right + centre_b
+    return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
+
+
+def neighbours_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbours:
+    """As many exact neighbours as the maps of the course use, or as there are."""
+    return nearest(vectors, min(most, len(np.asarray(vectors)) - 1))

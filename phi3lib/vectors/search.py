@@ -1,0 +1,135 @@
+"""Search and classify: nearest pictures of a text or a picture, zero-shot, few-shot, near duplicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vectors.neighbours import BLOCK, top_of_rows, unit_rows
+from phi3lib.vectors.table import EmbeddingTable
+
+# Radford et al. 2021 average the vectors of eighty sentences; for drawn pictures these few say it.
+PROMPTS = ("{}", "a picture of {}", "a drawing of {}", "this is {}")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One found picture: its row in the table, its id, and its cosine to the query."""
+
+    row: int
+    id: str
+    cosine: float
+
+
+def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The k items most similar to each query by cosine: (rows, cosines), each (queries, k), best first.
+
+    Exact, in blocks; fewer where there are fewer items. ValueError for zero vectors or other widths.
+    """
+    asked, there = unit_rows(queries), unit_rows(items)
+    if asked.shape[1] != there.shape[1]:
+        raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
+    found = [top_of_rows(asked[start : start + BLOCK] @ there.T, k) for start in range(0, len(asked), BLOCK)]
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([values for _, values in found])
+
+
+def search(
+    table: EmbeddingTable,
+    model: Any = None,
+    *,
+    text: str | None = None,
+    picture: Any = None,
+    weight: float = 0.5,
+    k: int = 10,
+) -> list[Hit]:
+    """The k pictures of a table nearest to a text, a picture, or a mixture of both.
+
+    model: the CLIP of the table; needed for a text and for a picture that is not an id of the table.
+    weight: of the text in a mixture, 0 to 1. ValueError without a query.
+    """
+    parts: list[tuple[float, NDArray[np.float32]]] = []
+    if text is not None:
+        parts.append((weight if picture is not None else 1.0, unit_rows(model.text_features(text).numpy())))
+    if picture is not None:
+        parts.append((1 - weight if text is not None else 1.0, _picture_vector(table, model, picture)))
+    if not parts:
+        raise ValueError("give a text, a picture, or both")
+    query = sum(
+        (share * vector for share, vector in parts), np.zeros((1, table.vectors.shape[1]), np.float32)
+    )
+    rows, cosines = top_k(query, table.vectors, k)
+    return [
+        Hit(int(row), table.ids[row], float(value)) for row, value in zip(rows[0], cosines[0], strict=True)
+    ]
+
+
+def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[np.float32]:
+    if isinstance(picture, str) and picture in table.ids:
+        return unit_rows(table.vectors[[table.ids.index(picture)]])
+    from phi3lib.vectors.embed import embed_images
+
+    return unit_rows(embed_images([picture], model=model, progress=False).vectors)
+
+
+# --------------------------------------------------------------------------- classify
+
+
+def class_vectors(
+    model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
+) -> NDArray[np.float32]:
+    """(classes, d): for each class the mean of its prompts' vectors, of length one."""
+    texts = [prompt.format(name) for name in classes for prompt in prompts]
+    vectors = unit_rows(model.text_features(texts).numpy())
+    return unit_rows(vectors.reshape(len(classes), len(prompts), -1).mean(1))
+
+
+def zero_shot(
+    vectors: ArrayLike, model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
+) -> NDArray[np.float64]:
+    """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
+    logits = (
+        float(model.model.logit_scale.exp()) * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
+    )
+    shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def few_shot(
+    vectors: ArrayLike, labels: Sequence[object] | NDArray, shots: int, *, seed: int = 0
+) -> Estimate:
+    """A linear probe trained on `shots` items of each label, scored on all others.
+
+    Chance: one label of as many as there are. ValueError where a label has no item left to score.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    space = unit_rows(vectors)
+    names, wanted = np.unique(np.asarray(labels), return_inverse=True)
+    if np.bincount(wanted).min() <= shots:
+        raise ValueError(f"{shots} items of each label leave none to score for some label")
+    rng = np.random.default_rng(seed)
+    train = np.concatenate(
+        [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
+    )
+    test = np.setdiff1d(np.arange(len(space)), train)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
+        space[train], wanted[train]
+    )
+    return of_mean(probe.predict(space[test]) == wanted[test], 1 / len(names))
+
+
+def near_duplicates(table: EmbeddingTable, least: float = 0.98) -> list[tuple[str, str, float]]:
+    """Pairs of pictures whose cosine is `least` or more, the nearest first: (id, id, cosine)."""
+    unit = unit_rows(table.vectors)
+    pairs: list[tuple[str, str, float]] = []
+    for start in range(0, len(unit), BLOCK):
+        block = unit[start : start + BLOCK] @ unit.T
+        for row, col in zip(*np.nonzero(block >= least), strict=True):
+            if start + row < col:
+                pairs.append((table.ids[start + row], table.ids[col], float(block[row, col])))
+    return sorted(pairs, key=lambda pair: -pair[2])
