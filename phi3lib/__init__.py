@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phi3lib.vectors.embed import embed_images, embed_texts
+    from phi3lib.vectors.table import EmbeddingTable
     from phi3lib.vision.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
     from phi3lib.vision.hd_transform import hd_grid
     from phi3lib.vision.image_embedding import Phi3ImageEmbedding
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "EmbeddingTable": "phi3lib.vectors.table",
     "Phi3ImageEmbedding": "phi3lib.vision.image_embedding",
     "Phi3VConfig": "phi3lib.vision.modeling",
     "Phi3VForCausalLM": "phi3lib.vision.modeling",
     "Phi3VImageProcessor": "phi3lib.vision.image_processing",
     "Phi3VProcessor": "phi3lib.vision.text_processing",
+    "embed_images": "phi3lib.vectors.embed",
+    "embed_texts": "phi3lib.vectors.embed",
     "hd_grid": "phi3lib.vision.hd_transform",
     "load_clip": "phi3lib.vision.checkpoints",
     "load_phi3_model": "phi3lib.vision.checkpoints",
@@ -31,11 +36,14 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "EmbeddingTable",
     "Phi3ImageEmbedding",
     "Phi3VConfig",
     "Phi3VForCausalLM",
     "Phi3VImageProcessor",
     "Phi3VProcessor",
+    "embed_images",
+    "embed_texts",
     "hd_grid",
     "load_clip",
     "load_phi3_model",

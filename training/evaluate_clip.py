@@ -17,8 +17,10 @@ from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.pictures import SIDE, Picture, draw_picture, draw_word
+from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vectors.neighbours import unit_rows
+from phi3lib.vectors.search import class_vectors
 from phi3lib.vision.clip import Clip
-from training.scores import Score, score
 
 PICTURES = 1980  # for a classification: ten of every kind
 PAIRS = 500
@@ -27,7 +29,7 @@ BATCH = 100
 Vectors = NDArray[np.float32]
 
 
-def evaluate_clip(folder: Path) -> dict[str, Score]:
+def evaluate_clip(folder: Path) -> dict[str, Estimate]:
     """All scores of the model in `folder`, by name."""
     clip = load_clip(folder)
     return {
@@ -42,33 +44,19 @@ def evaluate_clip(folder: Path) -> dict[str, Score]:
 def picture_vectors(clip: Clip, images: list[Image.Image]) -> Vectors:
     """(N, d) float32 of length one."""
     parts = [clip.image_features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-    return _unit(torch.cat(parts))
+    return unit_rows(torch.cat(parts).numpy())
 
 
 def text_vectors(clip: Clip, texts: list[str]) -> Vectors:
     """(N, d) float32 of length one."""
-    parts = [
-        clip.text_features(texts[start : start + 4 * BATCH]) for start in range(0, len(texts), 4 * BATCH)
-    ]
-    return _unit(torch.cat(parts))
-
-
-def _unit(features: torch.Tensor) -> Vectors:
-    return torch.nn.functional.normalize(features.float(), dim=-1).numpy()
-
-
-def class_vectors(clip: Clip, phrases: list[str]) -> Vectors:
-    """(classes, d): the mean of the prompt set of each phrase, of length one."""
-    texts = [prompt.format(phrase) for phrase in phrases for prompt in captions.PROMPTS]
-    means = text_vectors(clip, texts).reshape(len(phrases), len(captions.PROMPTS), -1).mean(1)
-    return means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit_rows(clip.text_features(texts).numpy())
 
 
 def _images(pictures: list[Picture]) -> list[Image.Image]:
     return [picture.image for picture in pictures]
 
 
-def _kinds(clip: Clip) -> dict[str, Score]:
+def _kinds(clip: Clip) -> dict[str, Estimate]:
     """Zero-shot over all kinds, in English and in French."""
     kinds = list(KINDS.values())
     pictures = [
@@ -81,15 +69,15 @@ def _kinds(clip: Clip) -> dict[str, Score]:
     order = np.argsort(-vectors @ english.T, axis=1)
     chance = 1 / len(kinds)
     return {
-        "zero-shot, kind": score(order[:, 0] == wanted, chance),
-        "zero-shot, kind among the first five": score((order[:, :5] == wanted[:, None]).any(1), 5 * chance),
-        "zero-shot, kind, French prompts (no French was trained)": score(
+        "zero-shot, kind": of_mean(order[:, 0] == wanted, chance),
+        "zero-shot, kind among the first five": of_mean((order[:, :5] == wanted[:, None]).any(1), 5 * chance),
+        "zero-shot, kind, French prompts (no French was trained)": of_mean(
             (vectors @ french.T).argmax(1) == wanted, chance
         ),
     }
 
 
-def _held_out(clip: Clip) -> dict[str, Score]:
+def _held_out(clip: Clip) -> dict[str, Estimate]:
     """Kind and colour both right, among all pairs, where this pair was never trained."""
     pairs = [(kind, colour) for kind in KINDS.values() if kind.takes_colour for colour in COLOURS]
     classes = class_vectors(clip, [captions.class_phrase(kind, colour) for kind, colour in pairs])
@@ -101,11 +89,11 @@ def _held_out(clip: Clip) -> dict[str, Score]:
         wanted = np.array([place[p.kind.name, p.things[0].look.colour.name] for p in pictures])
         found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
         which = "trained pairs" if split == "test" else "pairs never trained"
-        scores[f"zero-shot, kind and colour, {which}"] = score(found == wanted, 1 / len(pairs))
+        scores[f"zero-shot, kind and colour, {which}"] = of_mean(found == wanted, 1 / len(pairs))
     return scores
 
 
-def _retrieval(clip: Clip) -> dict[str, Score]:
+def _retrieval(clip: Clip) -> dict[str, Estimate]:
     """The right one among 500, both ways; equal captions are drawn once."""
     by_caption: dict[str, Picture] = {}
     number = 10_000
@@ -118,12 +106,12 @@ def _retrieval(clip: Clip) -> dict[str, Score]:
     )
     wanted = np.arange(PAIRS)
     return {
-        "R@1 of 500, picture to text": score(likeness.argmax(1) == wanted, 1 / PAIRS),
-        "R@1 of 500, text to picture": score(likeness.argmax(0) == wanted, 1 / PAIRS),
+        "R@1 of 500, picture to text": of_mean(likeness.argmax(1) == wanted, 1 / PAIRS),
+        "R@1 of 500, text to picture": of_mean(likeness.argmax(0) == wanted, 1 / PAIRS),
     }
 
 
-def _words(clip: Clip) -> dict[str, Score]:
+def _words(clip: Clip) -> dict[str, Estimate]:
     """The word on a sign, among the trained words, and for unseen words among those."""
     scores = {}
     for split, words in (("test", TRAINED_WORDS), ("held-out", HELD_OUT_WORDS)):
@@ -132,11 +120,11 @@ def _words(clip: Clip) -> dict[str, Score]:
         found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
         right = [words[index] == p.things[0].facts["text"] for index, p in zip(found, pictures, strict=True)]
         which = "trained words" if split == "test" else "words never trained"
-        scores[f"word on a sign, {which}"] = score(right, 1 / len(words))
+        scores[f"word on a sign, {which}"] = of_mean(right, 1 / len(words))
     return scores
 
 
-def _digits(clip: Clip) -> dict[str, Score]:
+def _digits(clip: Clip) -> dict[str, Estimate]:
     """scikit-learn's handwritten digits: the half that no training saw."""
     values, vectors = {}, {}
     for name, rows in (("train", TRAIN_DIGITS), ("test", TEST_DIGITS)):
@@ -148,8 +136,8 @@ def _digits(clip: Clip) -> dict[str, Score]:
         vectors["train"], values["train"]
     )
     return {
-        "real digits, zero-shot": score((vectors["test"] @ classes.T).argmax(1) == values["test"], 0.1),
-        "real digits, linear probe": score(probe.predict(vectors["test"]) == values["test"], 0.1),
+        "real digits, zero-shot": of_mean((vectors["test"] @ classes.T).argmax(1) == values["test"], 0.1),
+        "real digits, linear probe": of_mean(probe.predict(vectors["test"]) == values["test"], 0.1),
     }
 
 

@@ -13,9 +13,9 @@ from phi3lib.picturebook.colours import COLOURS
 from phi3lib.picturebook.pages.words import TRAINED_WORDS
 from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, draw_scene
+from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.crop_controls import blurred_crops
 from training.packing import prompt_of
-from training.scores import Score, score
 
 SCENES = 300  # of each kind that is scored
 BATCH = 16
@@ -37,11 +37,11 @@ class Asked:
     question: Question
 
 
-def evaluate_phi3(folder: Path, scenes: int = SCENES) -> dict[str, Score]:
+def evaluate_phi3(folder: Path, scenes: int = SCENES) -> dict[str, Estimate]:
     """All scores of the model in `folder`, by name."""
     model = load_phi3_model(folder, language_model=True, dtype=torch.float32)
     tile = model.processor.image_processor.tile_size
-    scores: dict[str, Score] = {}
+    scores: dict[str, Estimate] = {}
     for topic, asked in _about_things(tile, scenes):
         scores[f"{topic}, 2×2 crops"] = _ask(model, asked, CHANCE[topic])
     for kind in PRINT_KINDS:
@@ -76,7 +76,7 @@ def _one_each(scenes: list[Scene], topic: str, rng: np.random.Generator) -> list
     return asked
 
 
-def _small_print(model: Any, tile: int, scenes: int, kind: str) -> dict[str, Score]:
+def _small_print(model: Any, tile: int, scenes: int, kind: str) -> dict[str, Estimate]:
     """One kind of print on 3×3 crops, in all three modes on the same scenes."""
     rng = np.random.default_rng(3)
     drawn = [
@@ -87,7 +87,7 @@ def _small_print(model: Any, tile: int, scenes: int, kind: str) -> dict[str, Sco
     return {f"small print, {kind}s, {mode}": _ask(model, asked, CHANCE[kind], mode) for mode in MODES}
 
 
-def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Score]:
+def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
     """Words that were never trained: the whole word, and the letters at their places."""
     rng = np.random.default_rng(4)
     drawn = [
@@ -103,14 +103,14 @@ def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Score]:
     ]
     whole = [answer == word for answer, word in zip(answers, wanted, strict=True)]
     return {
-        "words never trained, whole word, with sharp crops": score(whole, 0.0),
-        "words never trained, letters right, with sharp crops": score(letters, 1 / 26),
+        "words never trained, whole word, with sharp crops": of_mean(whole, 0.0),
+        "words never trained, letters right, with sharp crops": of_mean(letters, 1 / 26),
     }
 
 
-def _ask(model: Any, asked: list[Asked], chance: float, mode: str = MODES[0]) -> Score:
+def _ask(model: Any, asked: list[Asked], chance: float, mode: str = MODES[0]) -> Estimate:
     answers = _answers(model, asked, mode)
-    return score([a == item.question.answer for a, item in zip(answers, asked, strict=True)], chance)
+    return of_mean([a == item.question.answer for a, item in zip(answers, asked, strict=True)], chance)
 
 
 def _answers(model: Any, asked: list[Asked], mode: str) -> list[str]:

@@ -34,9 +34,6 @@ SENTENCES = (
 )
 SENTENCES_ABOUT_MANY = ("{}", "{}", "a picture of {}", "a drawing of {}", "there are {}")
 
-# The prompt set of the zero-shot classifier: their vectors are averaged (Radford et al. 2021, section 3.1.4).
-PROMPTS = ("{}", "a picture of {}", "a drawing of {}", "this is {}")
-
 
 def with_article(phrase: str) -> str:
     """The phrase with "a" or "an".

@@ -119,7 +119,7 @@ def umap_map(
         negative_sample_rate=5,
         n_epochs=EPOCHS if start is None else EPOCHS_WARM,
         init=_start(vectors, start, seed),
-        random_state=np.random.RandomState(seed),  # noqa: NPY002  # what umap-learn takes
+        random_state=np.random.RandomState(seed),  # what umap-learn takes
         metric="cosine",
         metric_kwds={},
         densmap=False,
@@ -140,7 +140,7 @@ def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
     graph, _, _ = fuzzy_simplicial_set(
         X=itself.astype(np.float32),  # only its length is read where neighbours are given
         n_neighbors=n_neighbors,
-        random_state=np.random.RandomState(0),  # noqa: NPY002
+        random_state=np.random.RandomState(0),
         metric="cosine",
         knn_indices=np.hstack([itself, near.indices]).astype(np.int32),
         knn_dists=np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32),

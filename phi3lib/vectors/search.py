@@ -91,7 +91,9 @@ def zero_shot(
 ) -> NDArray[np.float64]:
     """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
     logits = (
-        float(model.model.logit_scale.exp()) * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
+        float(model.model.logit_scale.detach().exp())
+        * unit_rows(vectors)
+        @ class_vectors(model, classes, prompts).T
     )
     shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
     return shifted / shifted.sum(1, keepdims=True)

@@ -16,16 +16,17 @@ from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.pictures import SIDE, draw_picture
 from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import draw_scene
+from phi3lib.vectors.intervals import of_mean
+from phi3lib.vectors.search import class_vectors
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive
 from training.dense_labels import CHARACTERS, dense_labels
-from training.evaluate_clip import class_vectors, picture_vectors
+from training.evaluate_clip import picture_vectors
 from training.packing import pack
 from training.phi3_examples import MODES, PATCHES, draw_tiles, scene_batch
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
 from training.runs import Clock, MixedAdamW, learning_rate
-from training.scores import score
 from training.tokenizer import make_tokenizer
 
 
@@ -152,14 +153,6 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
 def test_a_clock_goes_on_from_what_was_spent():
     assert Clock(minutes=1, spent=30).share == pytest.approx(0.5, abs=0.05)
     assert Clock(minutes=1, spent=90).share == 1.0
-
-
-def test_a_score_has_an_interval_around_it():
-    result = score([True] * 75 + [False] * 25, 0.1)
-    assert result.share == 0.75
-    assert 0.6 < result.low < 0.72 < 0.78 < result.high < 0.9
-    assert "75.0%" in str(result)
-    assert "100 asked" in str(result)
 
 
 # ------------------------------------------------------------------------------- Phi-3-vision
@@ -292,7 +285,7 @@ def test_after_a_minute_zero_shot_is_above_chance(short_clip):
     ]
     classes = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
     found = (picture_vectors(clip, [p.image for p in pictures]) @ classes.T).argmax(1)
-    result = score(found == np.arange(len(pictures)) % len(kinds), 1 / len(kinds))
+    result = of_mean(found == np.arange(len(pictures)) % len(kinds), 1 / len(kinds))
     assert result.low > result.chance
 
 
