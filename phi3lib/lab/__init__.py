@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from phi3lib.lab.check_up import doctor
     from phi3lib.lab.photographs import credit, photograph, picture
     from phi3lib.lab.picker import NeighbourPicker
+    from phi3lib.lab.temperature import TemperatureBoard
     from phi3lib.lab.trained import show_trained
 
 _HOME_OF = {
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
     "NeighbourPicker": "phi3lib.lab.picker",
+    "TemperatureBoard": "phi3lib.lab.temperature",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",
     "show_trained": "phi3lib.lab.trained",
@@ -53,6 +55,7 @@ _ROOMS = (
 
 __all__ = [
     "NeighbourPicker",
+    "TemperatureBoard",
     "checks",
     "credit",
     "doctor",

@@ -7,6 +7,7 @@ knows the mistake, it names it. An exercise that is not answered yet never stops
 """
 
 from phi3lib.lab.checks_00 import read_the_report
+from phi3lib.lab.checks_01 import cosine, smallest_scale, symmetric_loss, zero_shot
 from phi3lib.lab.checks_03 import merge_2x2, token_count, token_to_box
 from phi3lib.lab.checks_a1 import call_in_place, tile_count, write_tokens
 from phi3lib.lab.exercise import Verdict
@@ -14,10 +15,14 @@ from phi3lib.lab.exercise import Verdict
 __all__ = [
     "Verdict",
     "call_in_place",
+    "cosine",
     "merge_2x2",
     "read_the_report",
+    "smallest_scale",
+    "symmetric_loss",
     "tile_count",
     "token_count",
     "token_to_box",
     "write_tokens",
+    "zero_shot",
 ]

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 # Okabe and Ito (2008): eight colours that stay apart under the common kinds of colour-vision deficiency.
@@ -227,6 +228,32 @@ def matrix(
     axes.set_yticks(range(len(rows)), labels=rows)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
+    show(fig, alt=alt)
+
+
+def picture_matrix(
+    values: Any, items: Sequence[Any], captions: Sequence[str], *, alt: str, fmt: str = ".2f"
+) -> None:
+    """A matrix (captions × pictures) under its pictures and beside its captions; the diagonal is framed."""
+    values = np.asarray(values, dtype=float)
+    if values.shape != (len(captions), len(items)):
+        raise ValueError(
+            f"values {values.shape} do not fit {len(captions)} captions and {len(items)} pictures"
+        )
+    fig, axes = figure(height=1.3 + 0.42 * len(captions))
+    axes.imshow(values, aspect="auto", cmap=MAGNITUDE, extent=(0, len(items), len(captions), 0))
+    middle = (values.max() + values.min()) / 2
+    for (row, col), value in np.ndenumerate(values):
+        ink = "black" if value > middle else "white"
+        axes.text(col + 0.5, row + 0.5, format(value, fmt), ha="center", va="center", color=ink, fontsize=8)
+    for place in range(min(values.shape)):
+        axes.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor=HERE, lw=2))
+    axes.set_yticks([row + 0.5 for row in range(len(captions))], labels=captions)
+    axes.set_xticks([])
+    axes.set_ylabel(" ")
+    for col, item in enumerate(items):
+        spot = axes.inset_axes((col, -1.9, 1, 1.7), transform=axes.transData)
+        picture_axes(spot, item)
     show(fig, alt=alt)
 
 

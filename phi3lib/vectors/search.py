@@ -90,11 +90,8 @@ def zero_shot(
     vectors: ArrayLike, model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float64]:
     """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
-    logits = (
-        float(model.model.logit_scale.detach().exp())
-        * unit_rows(vectors)
-        @ class_vectors(model, classes, prompts).T
-    )
+    scale = float(model.model.logit_scale.detach().exp())
+    logits = scale * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
     shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
     return shifted / shifted.sum(1, keepdims=True)
 
