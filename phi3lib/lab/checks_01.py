@@ -191,7 +191,10 @@ def symmetric_loss(function: Callable[[Matrix], float]) -> Verdict:
     rng = np.random.default_rng(2)
     cases = [(f"equal logits of {n} pairs", np.zeros((n, n))) for n in (2, 5)]
     cases += [(f"random logits of {n} pairs", rng.normal(size=(n, n)) * 3) for n in (2, 3, 8)]
-    answers = [float(_array(ask(function, logits.copy(), shown=shown)).mean()) for shown, logits in cases]
+    given = [_array(ask(function, logits.copy(), shown=shown)) for shown, logits in cases]
+    if any(answer.shape != () for answer in given):
+        return Verdict(False, f"One number is wanted, not an answer of shape {given[0].shape}.")
+    answers = [float(answer) for answer in given]
     wanted = [(_cross_entropy(logits, 0) + _cross_entropy(logits, 1)) / 2 for _, logits in cases]
     if np.allclose(answers, wanted, atol=1e-5):
         return Verdict(True, "With equal logits it is ln N, and it falls when the diagonal stands out.")

@@ -9,6 +9,7 @@ import torch
 
 from phi3lib.vision.phi3_weights import require_loaded
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
+from phi3lib.vision.progress import without_progress_bars
 from phi3lib.vision.tensor_reading import CheckpointError, first_line
 
 
@@ -83,13 +84,14 @@ def clip_from_folder(
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     try:
-        model, info = CLIPModel.from_pretrained(
-            folder,
-            dtype=dtype or torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with without_progress_bars():
+            model, info = CLIPModel.from_pretrained(
+                folder,
+                dtype=dtype or torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
         require_loaded(info, where=name)
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3lib.vision.default_models import PHI3_TYPE, require_model_type
 from phi3lib.vision.hub import HubModel
+from phi3lib.vision.progress import without_progress_bars
 from phi3lib.vision.tensor_reading import (
     CheckpointError,
     TensorPlace,
@@ -164,14 +165,15 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
     require_phi3(folder)
     register_auto_classes()
     try:
-        model, info = Phi3VForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype or "auto",
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **({} if device is None else {"device_map": {"": device}}),
-        )
+        with without_progress_bars():
+            model, info = Phi3VForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype or "auto",
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **({} if device is None else {"device_map": {"": device}}),
+            )
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{folder} cannot be read as Phi-3-vision: {first_line(error)}") from error
     require_loaded(info, where=str(folder))

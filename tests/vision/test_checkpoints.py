@@ -403,3 +403,12 @@ def test_without_peft_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match="install peft"):
         load_phi3_model(phi3, fine_tuned=adapter)
+
+
+def test_loading_draws_no_progress_bars_and_leaves_them_as_they_were(tmp_path, capfd):
+    from transformers.utils import logging
+
+    make_clip_checkpoint(tmp_path)
+    load_clip(tmp_path)
+    assert "Loading weights" not in capfd.readouterr().err
+    assert logging.is_progress_bar_enabled()
