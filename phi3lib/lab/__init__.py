@@ -27,8 +27,9 @@ if TYPE_CHECKING:
         widgets,
     )
     from phi3lib.lab.check_up import doctor
-    from phi3lib.lab.photographs import credit, photograph, picture
+    from phi3lib.lab.photographs import credit, gallery, photograph, picture
     from phi3lib.lab.picker import NeighbourPicker
+    from phi3lib.lab.search_box import SearchBox
     from phi3lib.lab.temperature import TemperatureBoard
     from phi3lib.lab.trained import show_trained
 
@@ -36,7 +37,9 @@ _HOME_OF = {
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
     "NeighbourPicker": "phi3lib.lab.picker",
+    "SearchBox": "phi3lib.lab.search_box",
     "TemperatureBoard": "phi3lib.lab.temperature",
+    "gallery": "phi3lib.lab.photographs",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",
     "show_trained": "phi3lib.lab.trained",
@@ -55,11 +58,13 @@ _ROOMS = (
 
 __all__ = [
     "NeighbourPicker",
+    "SearchBox",
     "TemperatureBoard",
     "checks",
     "credit",
     "doctor",
     "first_embedding",
+    "gallery",
     "hd_plots",
     "original_class",
     "photograph",

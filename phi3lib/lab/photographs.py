@@ -1,4 +1,4 @@
-"""Pictures to work with: two photographs that come with scikit-learn, and the reader's own."""
+"""Pictures to work with: two photographs that come with scikit-learn, the gallery, the reader's own."""
 
 import textwrap
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from phi3lib.picturebook.gallery import GalleryPicture, read_gallery
+from phi3lib.vision.default_models import BUNDLED_FOLDER
 from phi3lib.vision.pictures import read_picture
 
 
@@ -73,6 +75,14 @@ def photograph(name: str) -> Image.Image:
     photo = picture(folder / whose.name)
     photo.info["credit"] = str(whose)
     return photo
+
+
+def gallery() -> list[GalleryPicture]:
+    """The small drawn pictures of data/pictures, with captions and labels; see data/pictures/README.md.
+
+    Raises FileNotFoundError where the project's data folder is not beside the package.
+    """
+    return [drawn for drawn in read_gallery(BUNDLED_FOLDER.parent / "pictures") if drawn.family != "scenes"]
 
 
 def picture(path: str | Path) -> Image.Image:

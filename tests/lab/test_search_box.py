@@ -1,0 +1,66 @@
+"""The search box: its state without a browser, its reasons, its still picture."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phi3lib import load_clip
+from phi3lib.lab.search_box import SearchBox, SearchState
+from phi3lib.vectors.embed import embed_images
+from phi3lib.vectors.why import patch_likeness
+from tests.real_layout import make_clip_checkpoint
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    make_clip_checkpoint(folder)
+    return load_clip(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [Image.effect_noise((40, 40), 10 + 20 * n).convert("RGB") for n in range(7)]
+
+
+@pytest.fixture
+def table(clip, pictures):
+    return embed_images(pictures, model=clip, progress=False)
+
+
+def test_text_picture_and_mixture(clip, table):
+    state = SearchState(table, clip, "noise")
+    by_text = [hit.id for hit in state.hits()]
+    state.text, state.picture = "", 3
+    assert state.hits()[0].id == "3"
+    state.text, state.weight = "noise", 1.0
+    assert [hit.id for hit in state.hits()] == by_text
+    assert "“noise” and picture 3" in state.sentence()
+
+
+def test_an_empty_query_finds_nothing(clip, table):
+    state = SearchState(table, clip, " ")
+    assert state.hits() == []
+    assert "(empty)" in state.sentence()
+
+
+def test_patches_have_one_cosine_each(clip, table, pictures):
+    likeness = patch_likeness(clip, pictures[0], table.vectors[0])
+    side = clip.model.config.vision_config.image_size // clip.model.config.vision_config.patch_size
+    assert likeness.shape == (side, side)
+    assert np.abs(likeness).max() <= 1 + 1e-5
+    assert np.allclose(likeness, patch_likeness(clip, pictures[0], 5 * table.vectors[0]), atol=1e-5)
+
+
+def test_the_box_follows_its_controls(clip, table, pictures):
+    box = SearchBox(table, pictures, clip, text="noise")
+    text, picture, weight, words, _ = box.live().children
+    text.value, picture.value, weight.value = "<b>bold</b>", 2, 0.25
+    assert (box.state.text, box.state.picture, box.state.weight) == ("<b>bold</b>", 2, 0.25)
+    assert "&lt;b&gt;" in words.value
+    assert box.still().alt == box.state.sentence()
+
+
+def test_pictures_must_fit_the_table(clip, table, pictures):
+    with pytest.raises(ValueError, match="2 pictures"):
+        SearchBox(table, pictures[:2], clip)
