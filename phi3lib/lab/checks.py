@@ -8,6 +8,7 @@ knows the mistake, it names it. An exercise that is not answered yet never stops
 
 from phi3lib.lab.checks_00 import read_the_report
 from phi3lib.lab.checks_01 import cosine, smallest_scale, symmetric_loss, zero_shot
+from phi3lib.lab.checks_02 import best_layer, n_patches, rebuild
 from phi3lib.lab.checks_03 import merge_2x2, token_count, token_to_box
 from phi3lib.lab.checks_07 import duplicates, paired_difference, recall_at_k
 from phi3lib.lab.checks_a1 import call_in_place, tile_count, write_tokens
@@ -15,12 +16,15 @@ from phi3lib.lab.exercise import Verdict
 
 __all__ = [
     "Verdict",
+    "best_layer",
     "call_in_place",
     "cosine",
     "duplicates",
     "merge_2x2",
+    "n_patches",
     "paired_difference",
     "read_the_report",
+    "rebuild",
     "recall_at_k",
     "smallest_scale",
     "symmetric_loss",

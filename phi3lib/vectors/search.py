@@ -1,5 +1,6 @@
 """Search and classify: nearest pictures of a text or a picture, zero-shot, few-shot, near duplicates."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,9 +117,11 @@ def few_shot(
         [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
     )
     test = np.setdiff1d(np.arange(len(space)), train)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
-        space[train], wanted[train]
-    )
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    with warnings.catch_warnings():
+        # scikit-learn takes labels with one item each for a regression that went astray; here it is meant.
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        probe.fit(space[train], wanted[train])
     return of_mean(probe.predict(space[test]) == wanted[test], 1 / len(names))
 
 

@@ -1,0 +1,196 @@
+"""Notebook 02: what the layers of a vision tower hold, and the instrument that walks through them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.lab import plots
+from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.vectors.neighbours import unit_rows
+
+Features = NDArray[np.float32]
+
+
+@torch.inference_mode()
+def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]:
+    """The class token and all patches behind every layer: for each layer (N, 1 + patches, width).
+
+    Number 0 is what enters the first layer, the last one what leaves the last layer.
+    """
+    parts = []
+    for start in range(0, len(pictures), 32):
+        pixels = clip.processor(images=list(pictures[start : start + 32]), return_tensors="pt")[
+            "pixel_values"
+        ]
+        states = clip.model.vision_model(pixel_values=pixels, output_hidden_states=True).hidden_states
+        parts.append([state.float().numpy() for state in states])
+    return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+
+
+def patch_colours(patches: Features) -> NDArray[np.float64]:
+    """Patches (N, patches, width) as colours (N, rows, cols, 3): their first three principal components.
+
+    One PCA for all pictures, so that equal colours mean equal features; each component fills 0 to 1.
+    """
+    count, number, width = patches.shape
+    flat = patches.reshape(-1, width).astype(np.float64)
+    centred = flat - flat.mean(0)
+    _, _, directions = np.linalg.svd(centred[:: max(len(centred) // 4000, 1)], full_matrices=False)
+    shown = centred @ directions[:3].T
+    low, high = np.percentile(shown, [1, 99], axis=0)
+    side = round(number**0.5)
+    return np.clip((shown - low) / (high - low), 0, 1).reshape(count, side, side, 3)
+
+
+def show_layers(
+    picture: Image.Image, colours: Sequence[NDArray[np.float64]], titles: Sequence[str], *, alt: str
+) -> None:
+    """A picture, and beside it the patch colours of several layers."""
+    fig, axes = plots.figure(1, 1 + len(colours), height=1.7)
+    plots.picture_axes(axes[0], picture, "the picture")
+    for spot, colour, title in zip(axes[1:], colours, titles, strict=True):
+        plots.picture_axes(spot, colour, title, smooth=False)
+    plots.show(fig, alt=alt)
+
+
+class LayerState:
+    """A layer and a patch of a picture, and the most similar patches of the other pictures. No widget inside.
+
+    features: for each layer (N, 1 + patches, width), as `layer_features` gives them.
+    """
+
+    def __init__(self, features: Sequence[Features], layer: int, picture: int = 0, patch: int = 0) -> None:
+        self.units = [
+            unit_rows(np.concatenate(list(of_layer[:, 1:]))).reshape(len(of_layer), -1, of_layer.shape[2])
+            for of_layer in features
+        ]
+        self.layer, self.picture, self.patch = layer, picture, patch
+
+    @property
+    def side(self) -> int:
+        """Patches along a side."""
+        return round(self.units[0].shape[1] ** 0.5)
+
+    def likeness(self) -> NDArray[np.float32]:
+        """The cosine of the chosen patch with all patches of all pictures: (N, side, side)."""
+        units = self.units[self.layer]
+        return (units @ units[self.picture, self.patch]).reshape(len(units), self.side, self.side)
+
+    def best_elsewhere(self, count: int = 5) -> list[tuple[int, int, float]]:
+        """The most similar patch of each other picture, the best first: (picture, patch, cosine)."""
+        likeness = self.likeness().reshape(len(self.units[0]), -1)
+        best = [
+            (row, int(of.argmax()), float(of.max())) for row, of in enumerate(likeness) if row != self.picture
+        ]
+        return sorted(best, key=lambda found: -found[2])[:count]
+
+    def sentence(self) -> str:
+        """The same in words."""
+        row, col = divmod(self.patch, self.side)
+        found = ", ".join(f"{picture} ({cosine:.2f})" for picture, _, cosine in self.best_elsewhere())
+        return (
+            f"Layer {self.layer}, picture {self.picture}, patch in row {row}, column {col}; most similar "
+            f"patches in pictures, with cosines: {found}."
+        )
+
+
+class LayerExplorer(_Instrument):
+    """Choose a layer, a picture and a patch; the most similar patches of the other pictures show."""
+
+    def __init__(
+        self,
+        pictures: Sequence[Image.Image],
+        features: Sequence[Features],
+        *,
+        layer: int,
+        picture: int = 0,
+        patch: int = 0,
+    ) -> None:
+        self.pictures = list(pictures)
+        self.state = LayerState(features, layer, picture, patch)
+        self._widget: Any = None
+
+    def still(self) -> plots.Still:
+        """The explorer as it stands, as a picture."""
+        state = self.state
+        found = state.best_elsewhere()
+        fig, axes = plots.figure(1, 2 + len(found), height=1.7)
+        plots.picture_axes(axes[0], self.pictures[state.picture], "your patch")
+        self._frame(axes[0], state.picture, state.patch, plots.HERE)
+        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "its likeness")
+        axes[1].imshow(state.likeness()[state.picture], cmap=plots.MAGNITUDE)
+        for spot, (picture, patch, cosine) in zip(axes[2:], found, strict=True):
+            plots.picture_axes(spot, self.pictures[picture], f"{cosine:.2f}")
+            self._frame(spot, picture, patch, plots.HERE)
+        return plots.still(fig, alt=state.sentence())
+
+    def _frame(self, axes: Any, picture: int, patch: int, colour: str) -> None:
+        image, side = self.pictures[picture], self.state.side
+        row, col = divmod(patch, side)
+        width, height = image.width / side, image.height / side
+        axes.add_patch(
+            Rectangle((col * width, row * height), width, height, fill=False, edgecolor=colour, lw=2)
+        )
+
+    def live(self) -> Any:
+        """The widget; made once."""
+        if self._widget is None:
+            self._widget = _make_explorer(self)
+        return self._widget
+
+
+def _make_explorer(explorer: LayerExplorer) -> Any:
+    import ipywidgets
+
+    state, side = explorer.state, explorer.state.side
+    make: dict[str, Any] = {"style": {"description_width": "8em"}, "continuous_update": False}
+    row, col = divmod(state.patch, side)
+    controls = {
+        "layer": ipywidgets.IntSlider(state.layer, 0, len(state.units) - 1, description="Layer", **make),
+        "picture": ipywidgets.IntSlider(
+            state.picture, 0, len(explorer.pictures) - 1, description="Picture", **make
+        ),
+        "row": ipywidgets.IntSlider(row, 0, side - 1, description="Patch row", **make),
+        "column": ipywidgets.IntSlider(col, 0, side - 1, description="Patch column", **make),
+    }
+    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.Label()
+
+    def redraw(*_: Any) -> None:
+        state.layer, state.picture = controls["layer"].value, controls["picture"].value
+        state.patch = controls["row"].value * side + controls["column"].value
+        words.value = state.sentence()
+        image.value = _as_png(explorer.still())
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([*controls.values(), words, image])
+
+
+def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: Any) -> Any:
+    """The check of exercise 02.3 for these features: what a probe on the mean of patches gets right.
+
+    states: for each layer (N, 1 + patches, width), the first being layer 1; kept: which pictures count.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from phi3lib.lab.checks_02 import best_layer
+
+    def right(vectors: Features, labels: Any) -> list[bool]:
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        split = StratifiedKFold(3, shuffle=True, random_state=0)
+        return list(cross_val_predict(probe, vectors, labels, cv=split) == labels)
+
+    means = [state[kept][:, 1:].mean(1) for state in states]
+    return best_layer(
+        {layer: right(mean, shape[kept]) for layer, mean in enumerate(means, 1)},
+        {layer: right(mean, colour[kept]) for layer, mean in enumerate(means, 1)},
+    )

@@ -1,0 +1,84 @@
+"""The checks of notebook 02 accept the solutions and refuse wrong answers by name."""
+
+import numpy as np
+import pytest
+
+from phi3lib.lab import checks
+from phi3lib.lab.checks_02 import best_layer
+
+
+def count(size, patch):
+    if size % patch:
+        raise ValueError("does not fit")
+    return (size // patch) ** 2
+
+
+def join(patches, rows, cols):
+    p = patches.shape[1]
+    return patches.reshape(rows, cols, p, p, 3).transpose(0, 2, 1, 3, 4).reshape(rows * p, cols * p, 3)
+
+
+@pytest.fixture
+def layers():
+    """Shape grows from layer to layer and colour falls; layers 3 and 4 are alike within noise."""
+    rng = np.random.default_rng(0)
+    shape = {
+        layer: list(rng.random(300) < share) for layer, share in ((1, 0.3), (2, 0.5), (3, 0.8), (4, 0.8))
+    }
+    colour = {
+        layer: list(rng.random(300) < share) for layer, share in ((1, 0.9), (2, 0.8), (3, 0.5), (4, 0.5))
+    }
+    shape[5], colour[5] = list(rng.random(300) < 0.97), list(rng.random(300) < 0.95)
+    return best_layer(shape, colour)
+
+
+@pytest.mark.parametrize("stub", [None, ..., lambda *_: None, lambda *_: ...])
+def test_an_unanswered_exercise_is_no_mistake(stub, layers):
+    assert all(check(stub).right is None for check in (checks.n_patches, checks.rebuild, layers))
+
+
+def test_the_solutions_are_accepted(layers):
+    assert checks.n_patches(count).right
+    assert checks.rebuild(join).right
+    assert layers(lambda: 3).right
+    assert layers(lambda: 4).right
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda size, patch: size // patch, "one side"),
+        (lambda size, patch: (size // patch) ** 2 + 1, "class token"),
+        (lambda size, patch: patch**2, "pixels of one patch"),
+        (lambda size, patch: (size // patch) ** 2, "raise a ValueError"),
+    ],
+)
+def test_wrong_counts_are_named(wrong, named):
+    verdict = checks.n_patches(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda p, rows, cols: p.reshape(rows * p.shape[1], cols * p.shape[1], 3), "plain reshape"),
+        (lambda p, rows, cols: join(p.transpose(0, 2, 1, 3), rows, cols), "on its side"),
+        (lambda p, rows, cols: join(p[::-1], rows, cols), "first wrong pixel"),
+        (lambda p, rows, cols: p[0], "shape"),
+    ],
+)
+def test_wrong_pictures_are_named(wrong, named):
+    verdict = checks.rebuild(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [(1, "taken the smallest"), (5, "difference is asked for"), (2, "leads by"), (9, "There is no layer 9")],
+)
+def test_wrong_layers_are_named(wrong, named, layers):
+    verdict = layers(lambda: wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence

@@ -1,0 +1,60 @@
+"""Layers of the tower: shapes, colours, the explorer's state and still picture."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phi3lib import load_clip
+from phi3lib.lab.layers import LayerExplorer, LayerState, layer_features, patch_colours
+from tests.real_layout import make_clip_checkpoint
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    make_clip_checkpoint(folder)
+    return load_clip(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [Image.effect_noise((40, 40), 20 + 20 * n).convert("RGB") for n in range(7)]
+
+
+@pytest.fixture(scope="module")
+def features(clip, pictures):
+    return layer_features(clip, pictures)
+
+
+def test_one_state_before_and_one_behind_each_layer(clip, features, pictures):
+    vision = clip.model.config.vision_config
+    assert len(features) == vision.num_hidden_layers + 1
+    patches = (vision.image_size // vision.patch_size) ** 2
+    assert all(layer.shape == (len(pictures), 1 + patches, vision.hidden_size) for layer in features)
+
+
+def test_patch_colours_fill_the_range_and_equal_patches_have_equal_colours():
+    patches = np.random.default_rng(0).normal(size=(3, 16, 8)).astype(np.float32)
+    patches[2] = patches[0]
+    colours = patch_colours(patches)
+    assert colours.shape == (3, 4, 4, 3)
+    assert colours.min() == 0 and colours.max() == 1
+    assert np.array_equal(colours[0], colours[2])
+
+
+def test_a_patch_is_most_like_itself_and_others_are_sought_elsewhere(features):
+    state = LayerState(features, layer=1, picture=2, patch=3)
+    likeness = state.likeness()
+    assert likeness[2].ravel()[3] == pytest.approx(1, abs=1e-5)
+    found = state.best_elsewhere()
+    assert all(picture != 2 for picture, _, _ in found)
+    assert [cosine for *_, cosine in found] == sorted((cosine for *_, cosine in found), reverse=True)
+
+
+def test_the_explorer_follows_its_sliders(pictures, features):
+    explorer = LayerExplorer(pictures, features, layer=1)
+    layer, picture, row, column, *_ = explorer.live().children
+    layer.value, picture.value, row.value, column.value = 0, 4, 1, 1
+    state = explorer.state
+    assert (state.layer, state.picture, state.patch) == (0, 4, state.side + 1)
+    assert explorer.still().alt == state.sentence()
