@@ -44,9 +44,12 @@ def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
             "num_img_tokens": (TILE // PATCH // 2) ** 2,
             "vision_config": TOWER,
         },
-        attn_implementation="sdpa",
+        # The backward pass of PyTorch's fused attention is slow on CPUs; not saved with the weights.
+        attn_implementation="eager",
     )
-    return Phi3VForCausalLM(config)
+    model = Phi3VForCausalLM(config)
+    model.model.vision_embed_tokens.img_processor.config._attn_implementation = "eager"
+    return model
 
 
 def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         widgets,
     )
     from phi3lib.lab.check_up import doctor
+    from phi3lib.lab.map_reader import MapReader, map_grid
     from phi3lib.lab.photographs import credit, gallery, photograph, picture
     from phi3lib.lab.picker import NeighbourPicker
     from phi3lib.lab.search_box import SearchBox
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
+    "MapReader": "phi3lib.lab.map_reader",
+    "map_grid": "phi3lib.lab.map_reader",
     "NeighbourPicker": "phi3lib.lab.picker",
     "SearchBox": "phi3lib.lab.search_box",
     "TemperatureBoard": "phi3lib.lab.temperature",
@@ -59,6 +62,7 @@ _ROOMS = (
 )
 
 __all__ = [
+    "MapReader",
     "NeighbourPicker",
     "SearchBox",
     "TemperatureBoard",
@@ -69,6 +73,7 @@ __all__ = [
     "gallery",
     "hd_plots",
     "layers",
+    "map_grid",
     "original_class",
     "photograph",
     "picture",

@@ -10,6 +10,7 @@ from phi3lib.lab.checks_00 import read_the_report
 from phi3lib.lab.checks_01 import cosine, smallest_scale, symmetric_loss, zero_shot
 from phi3lib.lab.checks_02 import best_layer, n_patches, rebuild
 from phi3lib.lab.checks_03 import merge_2x2, token_count, token_to_box
+from phi3lib.lab.checks_05 import close_gap, modality_gap, settings, statements
 from phi3lib.lab.checks_07 import duplicates, paired_difference, recall_at_k
 from phi3lib.lab.checks_a1 import call_in_place, tile_count, write_tokens
 from phi3lib.lab.exercise import Verdict
@@ -18,15 +19,19 @@ __all__ = [
     "Verdict",
     "best_layer",
     "call_in_place",
+    "close_gap",
     "cosine",
     "duplicates",
     "merge_2x2",
+    "modality_gap",
     "n_patches",
     "paired_difference",
     "read_the_report",
     "rebuild",
     "recall_at_k",
+    "settings",
     "smallest_scale",
+    "statements",
     "symmetric_loss",
     "tile_count",
     "token_count",

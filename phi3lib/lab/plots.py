@@ -231,6 +231,32 @@ def matrix(
     show(fig, alt=alt)
 
 
+def map_axes(axes: Axes, places: Any, labels: Any = None, title: str = "", *, size: float = 14) -> Axes:
+    """Draw places (N, 2) in the plane, each label with a colour and a mark of its own; no ticks.
+
+    Distances on such a map have no unit, so the axes carry none. The legend is the caller's:
+    `figure.legend(*axes.get_legend_handles_labels())`.
+    """
+    places = np.asarray(places)
+    names = np.zeros(len(places), dtype=int) if labels is None else np.asarray(labels)
+    for number, name in enumerate(np.unique(names)):
+        chosen = names == name
+        axes.scatter(
+            places[chosen, 0],
+            places[chosen, 1],
+            s=size,
+            color=CLASSES[number % len(CLASSES)],
+            marker=MARKERS[(number + number // len(CLASSES)) % len(MARKERS)],
+            linewidths=0.3,
+            edgecolors="#333333",
+            label=None if labels is None else str(name),
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_aspect("equal", adjustable="datalim")
+    return write_title(axes, title)
+
+
 def picture_matrix(
     values: Any, items: Sequence[Any], captions: Sequence[str], *, alt: str, fmt: str = ".2f"
 ) -> None:

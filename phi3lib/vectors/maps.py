@@ -90,12 +90,13 @@ def umap_map(
     n_neighbors: int = 15,
     min_dist: float = 0.1,
     seed: int = 0,
-    start: Layout | None = None,
+    start: Layout | str = "pca",
 ) -> Layout:
     """UMAP (McInnes et al. 2018) from exact neighbours, the same on every run of one machine.
 
-    space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: an earlier layout of the same items, from
-    which fewer rounds are enough; None: from PCA. ValueError for parameters that do not fit the data.
+    space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: "pca", which gives the large order of a
+    map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
+    earlier layout of the same items, from which fewer rounds are enough. ValueError for what does not fit.
     """
     from umap.umap_ import find_ab_params, simplicial_set_embedding
 
@@ -104,7 +105,8 @@ def umap_map(
         raise ValueError(
             f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
         )
-    if start is not None and len(start.places) != count:
+    warm = isinstance(start, Layout)
+    if isinstance(start, Layout) and len(start.places) != count:
         raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
     graph = fuzzy_graph(space, n_neighbors)
     a, b = find_ab_params(1.0, min_dist)
@@ -112,12 +114,12 @@ def umap_map(
         data=unit_rows(vectors),
         graph=graph,
         n_components=2,
-        initial_alpha=1.0 if start is None else 0.3,
+        initial_alpha=0.3 if warm else 1.0,
         a=a,
         b=b,
         gamma=1.0,
         negative_sample_rate=5,
-        n_epochs=EPOCHS if start is None else EPOCHS_WARM,
+        n_epochs=EPOCHS_WARM if warm else EPOCHS,
         init=_start(vectors, start, seed),
         random_state=np.random.RandomState(seed),  # what umap-learn takes
         metric="cosine",
@@ -127,7 +129,7 @@ def umap_map(
         output_dens=False,
     )
     parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
-    return Layout(places.astype(np.float32), {**parameters, "warm start": start is not None})
+    return Layout(places.astype(np.float32), {**parameters, "start": "a layout" if warm else start})
 
 
 def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
@@ -148,14 +150,19 @@ def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
     return graph
 
 
-def _start(vectors: ArrayLike, start: Layout | None, seed: int) -> Places:
-    """Places to begin with, in a square of ten: an earlier layout, or PCA with a little noise."""
-    places = (pca_map(vectors) if start is None else start).places.astype(np.float64)
+def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
+    """Places to begin with, in a square of ten: an earlier layout, PCA with a little noise, or chance."""
+    rng = np.random.default_rng(seed)
+    if start == "random":
+        return rng.uniform(0, 10, (len(np.asarray(vectors)), 2)).astype(np.float32)
+    if isinstance(start, str) and start != "pca":
+        raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
+    places = (pca_map(vectors) if isinstance(start, str) else start).places.astype(np.float64)
     spread = places.max(0) - places.min(0)
     places = 10 * (places - places.min(0)) / np.where(spread == 0, 1, spread)
-    if start is None:
+    if isinstance(start, str):
         # Equal vectors must not stand on one point: nothing would drive them apart.
-        places = places + np.random.default_rng(seed).normal(scale=1e-2, size=places.shape)
+        places = places + rng.normal(scale=1e-2, size=places.shape)
     return places.astype(np.float32)
 
 

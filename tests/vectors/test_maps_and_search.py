@@ -92,11 +92,20 @@ def test_a_map_is_the_same_on_every_run_and_another_with_another_seed(groups, ma
 @pytest.mark.slow
 def test_a_map_from_an_earlier_one_stays_near_it(groups, maps):
     warm = umap_map(groups, nearest(groups, 30), n_neighbors=14, seed=0, start=maps[0])
-    assert warm.parameters["warm start"]
+    assert warm.parameters["start"] == "a layout"
     moved = np.linalg.norm(aligned(warm, maps[0]).places - maps[0].places, axis=1).mean()
     spread = maps[0].places.std()
     assert moved < spread
     assert warm.trustworthiness(groups) > 0.8
+
+
+@pytest.mark.slow
+def test_from_chance_the_large_order_is_another_one_for_each_seed(groups):
+    space = nearest(groups, 30)
+    maps = [umap_map(groups, space, n_neighbors=12, seed=seed, start="random") for seed in (0, 1)]
+    assert all(one.trustworthiness(groups) > 0.8 for one in maps)
+    with pytest.raises(ValueError, match="not from 'spectral'"):
+        umap_map(groups, space, n_neighbors=12, start="spectral")
 
 
 def test_pca_shows_the_two_widest_directions(groups):

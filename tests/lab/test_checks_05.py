@@ -1,0 +1,116 @@
+"""The checks of notebook 05 accept the solutions and refuse wrong answers by name; the map reader's state."""
+
+import numpy as np
+import pytest
+
+from phi3lib.lab import checks
+from phi3lib.lab.checks_05 import surviving
+from phi3lib.lab.map_reader import MapReader, map_grid
+from phi3lib.vectors.maps import Layout
+from phi3lib.vectors.neighbours import nearest
+
+
+@pytest.fixture(scope="module")
+def groups():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 8)) * 4
+    return (np.repeat(centres, 20, 0) + rng.normal(size=(60, 8))).astype(np.float32)
+
+
+LABELS = np.repeat(["x", "y", "z"], 20)
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def layout_at(centres, spreads=(1, 1, 1), seed=0) -> Layout:
+    """A map with the three groups at these places and of these sizes."""
+    rng = np.random.default_rng(seed)
+    places = np.concatenate(
+        [np.array(c) + s * rng.normal(size=(20, 2)) for c, s in zip(centres, spreads, strict=True)]
+    )
+    return Layout(places.astype(np.float32), {})
+
+
+@pytest.mark.slow
+def test_settings_are_measured(groups):
+    check = checks.settings(groups, nearest(groups, 40))
+    assert check(lambda: (10, 0.1)).right
+    assert "two" in check(lambda: 10).sentence.lower()
+    assert "make no map" in check(lambda: (1, 0.1)).sentence
+    assert check(None).right is None
+
+
+def test_which_statements_survive_is_computed():
+    same = [layout_at([(0, 0), (9, 0), (50, 0)], (1, 4, 1), seed=seed) for seed in range(3)]
+    assert {"a", "b", "c"} <= surviving(same, LABELS)
+    moved = [layout_at([(0, 0), (9, 0), (50, 0)], seed=0), layout_at([(50, 0), (9, 0), (12, 0)], seed=1)]
+    assert "b" not in surviving(moved, LABELS)
+    mixed = [layout_at([(0, 0)] * 3)]
+    assert "a" not in surviving(mixed, LABELS)
+
+
+def test_wrong_statements_are_named():
+    maps = [layout_at([(0, 0), (9, 0), (50, 0)], (1, 4, 1), seed=seed) for seed in range(3)]
+    right = surviving(maps, LABELS)
+    check = checks.statements(maps, LABELS)
+    assert check(lambda: right).right
+    assert "does not hold" in check(lambda: {"a", "b", "c", "d"}).sentence
+    assert "does hold" in check(lambda: set()).sentence
+    assert "no statement 'e'" in check(lambda: {"e"}).sentence
+    assert "Letters are wanted" in check(lambda: 7).sentence
+
+
+def test_gap_solutions_are_accepted():
+    assert checks.modality_gap(lambda a, b: np.linalg.norm(unit(a).mean(0) - unit(b).mean(0))).right
+    assert checks.close_gap(lambda a, b: (unit(a) - unit(a).mean(0), unit(b) - unit(b).mean(0))).right
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda a, b: np.linalg.norm(a.mean(0) - b.mean(0)), "divided by their lengths"),
+        (lambda a, b: ((unit(a).mean(0) - unit(b).mean(0)) ** 2).sum(), "square"),
+        (lambda a, b: np.linalg.norm(unit(a)[:, None] - unit(b)[None], axis=-1).mean(), "all pairs"),
+        (lambda a, b: unit(a).mean(0), "one number"),
+    ],
+)
+def test_wrong_gaps_are_named(wrong, named):
+    verdict = checks.modality_gap(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (
+            lambda a, b: (unit(a) - (m := np.concatenate([unit(a), unit(b)]).mean(0)), unit(b) - m),
+            "each side has its own",
+        ),
+        (lambda a, b: (a, b), "still"),
+        (lambda a, b: (a * 0, b * 0), "Nothing is left"),
+        (lambda a, b: (a.mean(0), b.mean(0)), "shapes"),
+        (lambda a, b: 3, "Two arrays"),
+    ],
+)
+def test_wrong_centring_is_named(wrong, named):
+    verdict = checks.close_gap(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.slow
+def test_the_map_reader_follows_its_sliders(groups):
+    space = nearest(groups, 40)
+    layouts = map_grid(groups, space, n_neighbors=(5, 15), min_dist=(0.1, 0.5), seeds=(0, 1))
+    assert len(layouts) == 8
+    reader = MapReader(layouts, groups, space, LABELS)
+    neighbours, distance, seed, words, _ = reader.live().children
+    neighbours.value, distance.value, seed.value = 15, 0.5, 1
+    assert reader.state.chosen == (15, 0.5, 1)
+    assert reader.state.sentence() == words.value
+    assert 0.5 < reader.state.worth()[0] <= 1
+    with pytest.raises(ValueError, match="no maps"):
+        MapReader({}, groups, space, LABELS)
