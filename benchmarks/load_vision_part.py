@@ -21,11 +21,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from report import write_section
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the stand-in and the published settings in tests/
 
-README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- load_vision_part: begin -->", "<!-- load_vision_part: end -->"
 NAME = "microsoft/Phi-3.5-vision-instruct"
 TENSORS, TOTAL_BYTES = 592, 8_293_242_880  # of the published model.safetensors.index.json
 FIRST_SHARD_BYTES = 5_000_000_000  # transformers fills shards up to this size, in the model's order
@@ -210,16 +210,6 @@ GB as float32.
 Python {platform.python_version()}, {versions}, CPU."""
 
 
-def write_readme(text: str) -> None:
-    """Put the section between its markers; everything else in the file stays."""
-    old = README.read_text(encoding="utf-8") if README.is_file() else "# Benchmarks\n"
-    if BEGIN in old and END in old:
-        before, after = old[: old.index(BEGIN)], old[old.index(END) + len(END) :]
-    else:
-        before, after = old.rstrip() + "\n\n", "\n"
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dir", type=Path, help="make the checkpoint here (default: a temporary folder)")
@@ -238,7 +228,7 @@ def main() -> None:
         make_sparse_checkpoint(folder)
         rows = measure_all(folder, scratch, whole=arguments.whole)
         print(table(rows))
-        write_readme(section(rows))
+        write_section("load_vision_part", section(rows))
     finally:
         if arguments.keep:
             print(f"the checkpoint stays in {folder}")
