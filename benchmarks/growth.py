@@ -64,8 +64,9 @@ def main() -> None:
     print(text)
     write_section(
         "growth",
-        "## As the work grows\n\n`python benchmarks/growth.py`: JPEGs of 112 pixels, from a folder to a Parquet "
-        f"file with the bundled CLIP, one thread, each folder in a process of its own.\n\n{text}\n\n{machine()}",
+        "## As the work grows\n\n`python benchmarks/growth.py`: JPEGs of 112 pixels, from a folder to a "
+        "Parquet file with the bundled CLIP, one thread, each folder in a process of its own.\n\n"
+        f"{text}\n\n{machine()}",
     )
 
 

@@ -14,8 +14,8 @@ from phi3lib.picturebook.pages.words import TRAINED_WORDS
 from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vision.answers import generate_answers, prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
-from training.packing import prompt_of
 
 SCENES = 300  # of each kind that is scored
 BATCH = 16
@@ -134,6 +134,4 @@ def answer_batch(model: Any, asked: list[Asked], mode: str) -> list[str]:
         inputs["pixel_values"] = blurred_crops(
             inputs["pixel_values"], inputs["image_sizes"], processor.image_processor.tile
         )
-    length = inputs["input_ids"].shape[1]
-    generated = model.generate(**inputs, max_new_tokens=60, do_sample=False)
-    return [text.strip() for text in processor.batch_decode(generated[:, length:], skip_special_tokens=True)]
+    return generate_answers(model, inputs)

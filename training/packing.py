@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from phi3lib.picturebook.questions import Question
+from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.prompts import encode_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
 
@@ -24,11 +25,6 @@ class PackedRows:
     mask: Tensor
     positions: Tensor
     is_answer: Tensor
-
-
-def prompt_of(question: str) -> str:
-    """The published chat format for one question about one picture."""
-    return f"<|user|>\n<|image_1|>\n{question}<|end|>\n<|assistant|>\n"
 
 
 def pack(processor: Phi3VProcessor, num_tokens: int, rows: Sequence[Sequence[Question]]) -> PackedRows:

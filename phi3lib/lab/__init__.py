@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         widgets,
     )
     from phi3lib.lab.check_up import doctor
+    from phi3lib.lab.drawing_pad import DrawingPad
     from phi3lib.lab.map_reader import MapReader, map_grid
     from phi3lib.lab.photographs import credit, gallery, photograph, picture
     from phi3lib.lab.picker import NeighbourPicker
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
+    "DrawingPad": "phi3lib.lab.drawing_pad",
     "MapReader": "phi3lib.lab.map_reader",
     "map_grid": "phi3lib.lab.map_reader",
     "NeighbourPicker": "phi3lib.lab.picker",
@@ -62,6 +64,7 @@ _ROOMS = (
 )
 
 __all__ = [
+    "DrawingPad",
     "MapReader",
     "NeighbourPicker",
     "SearchBox",

@@ -1,0 +1,49 @@
+"""Questions to Phi-3-vision about pictures, and its answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from phi3lib.vision.pictures import Picture
+
+CAPTION = "Describe the picture."
+
+
+def prompt_of(question: str) -> str:
+    """The published chat format for one question about one picture."""
+    return f"<|user|>\n<|image_1|>\n{question}<|end|>\n<|assistant|>\n"
+
+
+@torch.inference_mode()
+def answer(
+    model: Any,
+    pictures: Sequence[Picture],
+    questions: str | Sequence[str] = CAPTION,
+    *,
+    num_crops: int | None = None,
+    max_new_tokens: int = 60,
+) -> list[str]:
+    """The model's likeliest answer to a question about each picture, word by word without chance.
+
+    model: from `load_phi3_model(language_model=True)`. questions: one for all pictures, or one for each.
+    num_crops: the most crops of a picture; None: the model's own number. ValueError where numbers differ.
+    """
+    asked = [questions] * len(pictures) if isinstance(questions, str) else list(questions)
+    if len(asked) != len(pictures):
+        raise ValueError(f"{len(asked)} questions about {len(pictures)} pictures: give one, or one for each")
+    processor = model.processor
+    inputs = processor(
+        [prompt_of(question) for question in asked], list(pictures), padding=True, num_crops=num_crops
+    )
+    return generate_answers(model, inputs, max_new_tokens=max_new_tokens)
+
+
+@torch.inference_mode()
+def generate_answers(model: Any, inputs: Any, *, max_new_tokens: int = 60) -> list[str]:
+    """The answers to inputs that are ready, such as those whose crops were blurred on purpose."""
+    inputs = inputs.to(next(model.parameters()).device)
+    length = inputs["input_ids"].shape[1]
+    generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    texts = model.processor.batch_decode(generated[:, length:], skip_special_tokens=True)
+    return [text.strip() for text in texts]

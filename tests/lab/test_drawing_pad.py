@@ -1,0 +1,83 @@
+"""The drawing pad without a browser: what the page may send, what comes back, its still picture."""
+
+import base64
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from phi3lib import load_clip, load_phi3_model
+from phi3lib.lab.drawing_pad import DrawingPad, picture_of_page
+from phi3lib.vectors.embed import embed_images
+from phi3lib.vision.answers import answer
+from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
+
+
+def as_sent(picture: Image.Image, kind: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    clip, phi3 = tmp_path_factory.mktemp("clip"), tmp_path_factory.mktemp("phi3")
+    make_clip_checkpoint(clip)
+    make_phi3_checkpoint(phi3, tokenizer=True)
+    return load_clip(clip), load_phi3_model(phi3, language_model=True, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [Image.effect_noise((40, 40), 10 + 20 * n).convert("RGB") for n in range(6)]
+
+
+def test_a_picture_of_the_page_is_read():
+    red = Image.new("RGB", (20, 10), "red")
+    assert picture_of_page(as_sent(red)).getpixel((3, 3)) == (255, 0, 0)
+    assert picture_of_page(as_sent(red, "JPEG")).size == (20, 10)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["", "data:text/html;base64,PGI+", "data:image/png;base64,!!!", "data:image/png;base64,QUJD", "https://x/y.png",
+     "data:image/png;base64," + "A" * 5_000_000],
+)  # fmt: skip
+def test_anything_else_is_refused(sent):
+    with pytest.raises(ValueError, match="no picture"):
+        picture_of_page(sent)
+
+
+def test_caption_and_neighbours_follow_the_picture(models, pictures):
+    clip, phi3 = models
+    table = embed_images(pictures, model=clip, progress=False)
+    pad = DrawingPad(pictures[0], table, pictures, clip, phi3)
+    assert pad.state.hits[0].id == "0"
+    assert pad.state.caption == answer(phi3, [pictures[0]])[0]
+    widget = pad.live()
+    widget._handle_custom_msg({"picture": as_sent(pictures[4])}, [])
+    assert pad.state.hits[0].id == "4"
+    assert widget.findings["sentence"] == pad.state.sentence()
+    assert len(widget.findings["near"]) == 5
+    widget._handle_custom_msg({"picture": "nonsense"}, [])
+    assert "no picture" in widget.problem
+    assert pad.state.hits[0].id == "4"
+    assert pad.still().alt == pad.state.sentence()
+
+
+def test_without_a_language_model_there_is_no_caption(models, pictures):
+    clip, _ = models
+    table = embed_images(pictures, model=clip, progress=False)
+    pad = DrawingPad(pictures[0], table, pictures, clip)
+    assert pad.state.caption == ""
+    assert "Phi-3" not in pad.state.sentence()
+
+
+def test_one_question_for_all_or_one_for_each(models, pictures):
+    _, phi3 = models
+    same = answer(phi3, pictures[:2], "What is it?", num_crops=1, max_new_tokens=3)
+    each = answer(phi3, pictures[:2], ["What is it?", "What is it?"], num_crops=1, max_new_tokens=3)
+    assert same == each
+    with pytest.raises(ValueError, match="3 questions about 2 pictures"):
+        answer(phi3, pictures[:2], ["a", "b", "c"])
