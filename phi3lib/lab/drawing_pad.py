@@ -39,7 +39,8 @@ class SketchState:
 
     def sentence(self) -> str:
         """Caption and neighbours in words."""
-        near = ", ".join(f"{hit.id} ({hit.cosine:.2f})" for hit in self.hits)
+        kinds = self.table.labels.get("kind", self.table.ids)
+        near = ", ".join(f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits)
         caption = f"Caption by the small Phi-3-vision: “{self.caption}”. " if self.caption else ""
         return f"{caption}Nearest pictures by the small CLIP, with cosines: {near}."
 

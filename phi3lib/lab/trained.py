@@ -6,8 +6,6 @@ from PIL import Image
 
 from phi3lib.lab.check_up import trained_models
 
-PROMPT = "<|user|>\n<|image_1|>\nDescribe the picture.<|end|>\n<|assistant|>\n"
-
 
 def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
     """Print a trained CLIP's vector size and a trained Phi-3-vision's caption of a picture.
@@ -30,13 +28,8 @@ def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
 
 def caption(picture: Image.Image, folder: Any, *, max_words: int = 30) -> str:
     """What the Phi-3-vision model in a folder answers to "Describe the picture."."""
-    import torch
-
+    from phi3lib.vision.answers import answer
     from phi3lib.vision.checkpoints import load_phi3_model
 
     model = load_phi3_model(folder, language_model=True)
-    inputs = model.processor(text=PROMPT, images=[picture], return_tensors="pt")
-    with torch.inference_mode():
-        ids = model.generate(**inputs, max_new_tokens=max_words, do_sample=False)
-    answer = ids[0, inputs["input_ids"].shape[1] :]
-    return model.processor.tokenizer.decode(answer, skip_special_tokens=True).strip()
+    return answer(model, [picture], max_new_tokens=max_words)[0]
