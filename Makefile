@@ -16,7 +16,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser check run test-transformers-5.17 lock clean
+.PHONY: help set-up lab test test-browser check run evaluate test-transformers-5.17 lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -49,6 +49,9 @@ check: set-up ## the part of `make test` that takes seconds
 
 run: set-up ## execute every notebook, render build/html, measure the run times
 	$(VENV) notebooks/run.py --html build/html --times $(RUN_ARGS)
+
+evaluate: set-up ## measure the bundled models again and compare with their cards
+	$(VENV) -m training.evaluate $(RUN_ARGS)
 
 test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transformers that we support
 	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(VENV) -m pytest tests/vision $(TEST_ARGS)
