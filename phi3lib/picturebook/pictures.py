@@ -28,7 +28,7 @@ SIDE = 112  # pixels: eight patches of fourteen
 _KINDS = tuple(KINDS.values())
 # A kind is drawn as often as any other, but those with much to say more often.
 _WEIGHT = {"sign": 10.0, "playing card": 3.0, "clock": 3.0, "die": 2.0}
-_SHARES = np.array([_WEIGHT.get(kind.name, 1.5 if kind.family == "digits" else 1.0) for kind in _KINDS])
+_SHARES = np.array([_WEIGHT.get(kind.name, 4.0 if kind.family == "digits" else 1.0) for kind in _KINDS])
 _CUMULATED = np.cumsum(_SHARES) / _SHARES.sum()
 # The least side at which a kind can be recognised, as a share of the picture.
 _LEAST = {"documents": 0.62, "charts": 0.55, "cards": 0.5, "clocks": 0.42, "signs": 0.5, "flags": 0.34}

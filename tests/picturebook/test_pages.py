@@ -138,11 +138,13 @@ def test_halves_of_the_handwriting_are_disjoint_and_complete() -> None:
 def test_only_the_training_half_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[int] = []
 
-    def spy(value: int, index: int, side: int = 128) -> Image.Image:
-        used.append(index)
-        return handwritten_digit(value, index, side)
+    stroke = digits._stroke
 
-    monkeypatch.setattr(digits, "handwritten_digit", spy)
+    def spy(index: int) -> Image.Image:
+        used.append(index)
+        return stroke(index)
+
+    monkeypatch.setattr(digits, "_stroke", spy)
     rng = default_rng(0)
     hands = [digits.draw_digit(int(rng.integers(10)), RED, 30, rng).facts["hand"] for _ in range(400)]
     assert 150 < hands.count("handwritten") == len(used) < 250
@@ -445,3 +447,14 @@ def test_a_small_document_claims_no_text(kind: str) -> None:
     assert draw_document(kind, 70, default_rng(0)).facts == {}
     with pytest.raises(ValueError, match="has room"):
         draw_document(kind, 100, default_rng(0), cap_height=12)
+
+
+def test_no_two_drawings_of_one_scan_are_the_same_and_none_is_clipped() -> None:
+    drawn = []
+    for seed in range(40):
+        drawing = digits.draw_digit(5, RED, 60, default_rng(seed))
+        if drawing.facts["hand"] == "handwritten":
+            alpha = np.asarray(drawing.image)[..., 3]
+            assert alpha.max(0).min() > 0 and alpha.max(1).min() > 0  # cut to its ink, with no empty edge
+            drawn.append(drawing.image.tobytes())
+    assert len(set(drawn)) == len(drawn) > 10

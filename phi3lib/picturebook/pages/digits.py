@@ -64,12 +64,29 @@ def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
     """A digit, handwritten (a scan of the training half) or printed with equal chance."""
     if rng.random() < 0.5:
         rows = _train_rows(value)
-        mask = handwritten_digit(value, int(rows[rng.integers(len(rows))]), side)
+        mask = _in_another_hand(_stroke(int(rows[rng.integers(len(rows))])), rng)
+        mask = mask.resize(size_with_side(*mask.size, side), Image.Resampling.HAMMING)
         hand = "handwritten"
     else:
         mask = glyph_mask(str(value), pick_font(str(value), look, side, rng), side)
         hand = "printed"
     return Drawing(painted(mask, look, side // 8), {"value": value, "hand": hand})
+
+
+def _in_another_hand(stroke: Image.Image, rng: Generator) -> Image.Image:
+    """The stroke slanted, turned and drawn out a little: there are few scans, and every hand is another."""
+    size = 128
+    small = stroke.resize(size_with_side(*stroke.size, size), Image.Resampling.HAMMING)
+    angle, slant = np.radians(rng.uniform(-12, 12)), rng.uniform(-0.25, 0.25)
+    across, down = rng.uniform(0.85, 1.15, 2)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = turn @ np.array([[across, slant], [0, down]])
+    # Pillow asks for the way back: where in the stroke each pixel of the result comes from.
+    middle_in, middle_out = np.array(small.size) / 2, np.array([size, size])
+    shift = middle_in - matrix @ middle_out
+    data = (*matrix[0], shift[0], *matrix[1], shift[1])
+    moved = small.transform((2 * size, 2 * size), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+    return moved.crop(moved.getbbox())
 
 
 def _describe(facts: Mapping[str, Fact]) -> str:
