@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import Scene, draw_scene
+from phi3lib.picturebook.scenes import CAPS, Scene, draw_scene
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.text_processing import Phi3VProcessor
 from training.dense_labels import PLANES, dense_labels
@@ -41,8 +41,10 @@ def draw_scenes(processor: Phi3VProcessor, start: int, size: int, offset: int = 
     rng = np.random.default_rng([7, start])
     style = str(rng.choice(list(_STYLE_SHARES), p=list(_STYLE_SHARES.values())))
     mode = str(rng.choice(MODES, p=_MODE_SHARES))
+    # A third of the print is larger than small print: reading is learned there, and then made smaller.
+    caps = caps_at(rng.random()) if rng.random() < 0.33 else CAPS
     scenes = [
-        draw_scene(start + offset + number, style=style, tile=TILE, grid=GRIDS[style])
+        draw_scene(start + offset + number, style=style, tile=TILE, grid=GRIDS[style], caps=caps)
         for number in range(size)
     ]
     asked = [questions_of(scene, rng)[:MOST_QUESTIONS] for scene in scenes]
@@ -95,13 +97,26 @@ class TileBatch:
     labels: dict[str, Tensor]
 
 
-def draw_tiles(processor: Phi3VProcessor, start: int, size: int) -> TileBatch:
-    """Tiles for the tower alone: half of them full of print, half with things, whole or cut."""
+LARGE_CAPS = (20, 26)  # pixels: where reading begins
+
+
+def caps_at(level: float) -> tuple[int, int]:
+    """The heights of capitals at a level of difficulty, 0 (large) to 1 (small print)."""
+    least, most = (round(a + (b - a) * level) for a, b in zip(LARGE_CAPS, CAPS, strict=True))
+    return least, most
+
+
+def draw_tiles(processor: Phi3VProcessor, start: int, size: int, level: float = 1.0) -> TileBatch:
+    """Tiles for the tower alone: half of them full of print, half with things, whole or cut.
+
+    level: how small the print is, 0 to 1; every fifth is easier.
+    """
     images = processor.image_processor
     pixels, planes = [], {name: [] for name in PLANES}
     for number in range(start, start + size):
         style, side = ("print", 1) if number % 2 else ("things", 1 if number % 4 else 2)
-        scene = draw_scene(number, style=style, tile=TILE, grid=(side, side))
+        ease = number * 0.6180339887 % 1 if number % 5 == 0 else 1.0
+        scene = draw_scene(number, style=style, tile=TILE, grid=(side, side), caps=caps_at(level * ease))
         tiles = images(scene.image, num_crops=side * side, return_tensors="pt")["pixel_values"][0]
         chosen = number // 4 % (side * side)
         pixels.append(tiles[1 + chosen])

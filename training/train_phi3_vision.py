@@ -37,6 +37,7 @@ from training.runs import (
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
+READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 
 
@@ -85,30 +86,40 @@ def train(rank: int, options: argparse.Namespace) -> None:
     model = make_phi3(processor.tokenizer)
     start_from_clip(model, str(options.clip / "model.safetensors"))
     learner = Phi3Learner(model).to(torch.bfloat16)
-    optimizer, step, clock = MixedAdamW(learner), 0, Clock(options.minutes)
+    optimizer, step, clock, level = MixedAdamW(learner), 0, Clock(options.minutes), 0.0
     if kept := load(options.run / "checkpoint.pt"):
         optimizer.load(kept["optimizer"])
-        step, clock = kept["step"], Clock(options.minutes, kept["seconds"])
+        step, clock, level = kept["step"], Clock(options.minutes, kept["seconds"]), kept["level"]
     logs = {stage: Log(options.run / f"{stage}.csv") for stage in ("tower", "answers")}
     means: dict[str, float] = {}
     while not over(clock):
         alone = average({"share": clock.share})["share"] < options.tower
         stage = "tower" if alone else "answers"
         rate = learning_rate(step, clock.share, options.rate)
-        measured = (tower_step if alone else answer_step)(
-            rank, options, learner, optimizer, processor, step, rate
-        )
+        if alone:
+            measured = tower_step(rank, options, learner, optimizer, processor, step, rate, level)
+            level = harder(level, means)
+        else:
+            measured = answer_step(rank, options, learner, optimizer, processor, step, rate)
         # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
         means |= {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
         step += 1
         if rank == 0 and step % REPORT_STEPS == 0:
-            logs[stage].write(step=step, minutes=clock.seconds / 60, **dict(sorted(means.items())))
+            logs[stage].write(
+                step=step, minutes=clock.seconds / 60, level=level, **dict(sorted(means.items()))
+            )
         if rank == 0 and step % KEEP_STEPS == 0:
-            _keep(options, learner, optimizer, processor, step, clock)
+            _keep(options, learner, optimizer, processor, step, clock, level)
     if rank == 0:
-        _keep(options, learner, optimizer, processor, step, clock)
+        _keep(options, learner, optimizer, processor, step, clock, level)
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def harder(level: float, means: dict[str, float]) -> float:
+    """A little smaller print where the tower reads what it gets, else the same."""
+    reads = means.get("patch first", 0.0) > READS
+    return min(level + LEVEL_STEP, 1.0) if reads else level
 
 
 def tower_step(
@@ -119,10 +130,11 @@ def tower_step(
     processor: Phi3VProcessor,
     step: int,
     rate: float,
+    level: float,
 ) -> dict[str, float]:
     """The tower alone: what does each patch show?"""
     start = (step * options.processes + rank) * options.tiles
-    batch = draw_tiles(processor, start, options.tiles)
+    batch = draw_tiles(processor, start, options.tiles, level)
     loss, shares = learner.dense(learner.features(batch.pixels.to(torch.bfloat16)), batch.labels)
     loss.backward()
     optimizer.step(rate)
@@ -175,8 +187,14 @@ def _keep(
     processor: Phi3VProcessor,
     step: int,
     clock: Clock,
+    level: float,
 ) -> None:
-    state: dict[str, Any] = {"optimizer": optimizer.state(), "step": step, "seconds": clock.seconds}
+    state: dict[str, Any] = {
+        "optimizer": optimizer.state(),
+        "step": step,
+        "seconds": clock.seconds,
+        "level": level,
+    }
     save(state, options.run / "checkpoint.pt")
     if options.out is not None:
         export(learner.phi3, processor, options.out)

@@ -70,10 +70,12 @@ def draw_scene(
     tile: int = 336,
     grid: tuple[int, int] = (2, 2),
     print_kind: str | None = None,
+    caps: tuple[int, int] = CAPS,
 ) -> Scene:
     """Scene `number` of a split for `grid` (rows, columns) tiles of `tile` pixels.
 
-    style: one of STYLES, or None for any. print_kind: one of PRINT_KINDS for all print. In the split
+    style: one of STYLES, or None for any. print_kind: one of PRINT_KINDS for all print. caps: the least and
+    the greatest height of its capitals in pixels; where a word finds no room, CAPS hold. In the split
     "held-out" words are those that are never trained, and things come in colours held out for their kind.
     ValueError for names that there are not.
     """
@@ -87,7 +89,7 @@ def draw_scene(
     if chosen == "things":
         return _things(split, size, rng)
     if chosen == "print":
-        return _prints(split, size, rng, print_kind)
+        return _prints(split, size, rng, print_kind, caps)
     return _page(size, rng)
 
 
@@ -172,12 +174,14 @@ def _caption(things: Sequence[Placed], places: Sequence[str], *, same: bool) -> 
 # --------------------------------------------------------------------------- small print
 
 
-def _prints(split: str, size: tuple[int, int], rng: Generator, kind: str | None) -> Scene:
+def _prints(
+    split: str, size: tuple[int, int], rng: Generator, kind: str | None, caps: tuple[int, int]
+) -> Scene:
     """One to four pieces of small print, each somewhere in its own quarter."""
     ground = _any_colour(rng)
     image = ground_picture(ground, size, rng)
     places = _places(int(rng.integers(2, 5)) if rng.random() < 0.8 else 1, rng)
-    prints = [_print(image, split, ground, place, len(places), rng, kind) for place in places]
+    prints = [_print(image, split, ground, place, len(places), rng, kind, caps) for place in places]
     parts = [f'"{piece.text}" {piece.place}' for piece in prints]
     return Scene(image, "print", ground, f"small print: {', '.join(parts)}", prints=tuple(prints))
 
@@ -201,12 +205,13 @@ def _print(
     count: int,
     rng: Generator,
     kind: str | None,
+    caps: tuple[int, int],
 ) -> Print:
     kind = kind or PRINT_KINDS[int(rng.integers(len(PRINT_KINDS)))]
     text = print_text(kind, split, rng)
     font = PRINT_FONTS[int(rng.integers(len(PRINT_FONTS)))]
     room = image.width // (1 if count == 1 else 2) - 8
-    fitting = [cap for cap in range(CAPS[0], CAPS[1] + 1) if text_width(text, font, cap) < room] or [CAPS[0]]
+    fitting = [cap for cap in range(caps[0], caps[1] + 1) if text_width(text, font, cap) < room] or [CAPS[0]]
     cap = fitting[int(rng.integers(len(fitting)))]
     # On a slip of paper, or straight on the background.
     slip = rng.random() < 0.5 or contrast(readable_ink(ground.rgb), ground.rgb) < 3

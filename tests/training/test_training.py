@@ -15,7 +15,7 @@ from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.pictures import SIDE, draw_picture
 from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import draw_scene
+from phi3lib.picturebook.scenes import CAPS, draw_scene
 from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.search import class_vectors
 from training import train_clip, train_phi3_vision
@@ -24,7 +24,7 @@ from training.clip_model import PATCH, busiest_patches, contrastive
 from training.dense_labels import CHARACTERS, dense_labels
 from training.evaluate_clip import picture_vectors
 from training.packing import pack
-from training.phi3_examples import MODES, PATCHES, draw_tiles, scene_batch
+from training.phi3_examples import LARGE_CAPS, MODES, PATCHES, caps_at, draw_tiles, scene_batch
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
 from training.runs import Clock, MixedAdamW, learning_rate
 from training.tokenizer import make_tokenizer
@@ -186,6 +186,14 @@ def test_a_word_is_spelled_by_its_patches():
             spelled += CHARACTERS[last - 1] if last and last != first else ""
         assert spelled[0] == piece.text[0]
         assert spelled[-1] == piece.text[-1]
+
+
+def test_print_gets_smaller_only_while_it_is_read():
+    assert caps_at(0.0) == LARGE_CAPS
+    assert caps_at(1.0) == CAPS
+    assert train_phi3_vision.harder(0.5, {"patch first": 0.2}) == 0.5
+    assert train_phi3_vision.harder(0.5, {"patch first": 0.9}) > 0.5
+    assert train_phi3_vision.harder(1.0, {"patch first": 0.9}) == 1.0
 
 
 def test_tiles_have_one_label_for_each_patch(phi3_run):
