@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 from pathlib import Path
 
 from safetensors import safe_open
@@ -99,6 +100,26 @@ def _wanted(title: str, value: float) -> tuple[str, str]:
     if title in LIMITS:
         return f"at most {LIMITS[title]:.0%}", "kept" if value <= LIMITS[title] else "**missed**"
     return "", ""
+
+
+def record_training(
+    folder: Path, log: Path, *, minutes: float, processes: int, program: str, names: tuple[str, ...]
+) -> None:
+    """Write what the card says of the training: time, machine, and a dozen rows of the log."""
+    facts = {
+        "minutes": minutes,
+        "machine": f"{processes} core{'s' if processes > 1 else ''} of a CPU ({_processor()}), no GPU",
+        "program": program,
+        "curve": curve(log, names),
+    }
+    (folder / TRAINING).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
 
 
 def curve(log: Path, names: tuple[str, ...], rows: int = 12) -> list[dict[str, float]]:

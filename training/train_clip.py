@@ -18,6 +18,7 @@ import torch.multiprocessing as mp
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from phi3lib.picturebook.pictures import SIDE
+from training.cards import record_training
 from training.clip_examples import Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
 from training.runs import (
@@ -37,6 +38,7 @@ from training.tokenizer import make_tokenizer
 
 REPORT_STEPS = 50
 KEEP_STEPS = 250
+CURVE = ("minutes", "pictures", "loss", "pair", "kind", "colour", "word", "hard", "hard_words")
 PATCHES = (SIDE // PATCH) ** 2
 
 
@@ -147,6 +149,14 @@ def _keep(
     save(state, options.run / "checkpoint.pt")
     if options.out is not None:
         export(learner.clip, tokenizer, options.out)
+        record_training(
+            options.out,
+            options.run / "log.csv",
+            minutes=clock.seconds / 60,
+            processes=options.processes,
+            program="training/train_clip.py",
+            names=CURVE,
+        )
 
 
 def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -18,6 +18,7 @@ import torch.multiprocessing as mp
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
+from training.cards import record_training
 from training.phi3_examples import draw_scenes, draw_tiles
 from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
 from training.phi3_tokenizer import make_phi3_tokenizer
@@ -37,6 +38,7 @@ from training.runs import (
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
+CURVE = ("minutes", "step", "patch loss", "right things sharp", "right print sharp", "right print blurred")
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 
@@ -198,6 +200,15 @@ def _keep(
     save(state, options.run / "checkpoint.pt")
     if options.out is not None:
         export(learner.phi3, processor, options.out)
+        if (log := options.run / "answers.csv").exists():
+            record_training(
+                options.out,
+                log,
+                minutes=clock.seconds / 60,
+                processes=options.processes,
+                program="training/train_phi3_vision.py",
+                names=CURVE,
+            )
 
 
 def export(phi3: Phi3VForCausalLM, processor: Phi3VProcessor, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -313,5 +314,36 @@ def test_phi3_starts_from_clips_tower_and_learns(short_clip, tmp_path, phi3_run)
     from training.evaluate_phi3 import evaluate_phi3
 
     scores = evaluate_phi3(tmp_path / "out", scenes=4)
-    assert all(0 <= value.share <= 1 for value in scores.values())
+    assert all(0 <= score.value <= 1 for score in scores.values())
     assert any("blurred" in name for name in scores)
+
+
+def test_a_card_is_written_from_what_was_measured(tmp_path, short_clip):
+    import shutil
+
+    from training import cards
+
+    folder = tmp_path / "model"
+    shutil.copytree(short_clip / "out", folder)
+    (folder / "README.md").write_text(f"before\n{cards.BEGIN}old\n{cards.END}after\n", encoding="utf-8")
+    scores = {
+        "zero-shot, kind": {"value": 0.9, "low": 0.88, "high": 0.92, "chance": 0.01, "count": 50},
+        "R@1 of 500, picture to text": {"value": 0.1, "low": 0.0, "high": 0.2, "chance": 0.01, "count": 50},
+        "small print, words, global view only": {
+            "value": 0.4,
+            "low": 0.3,
+            "high": 0.5,
+            "chance": 0.0,
+            "count": 9,
+        },
+        "caption": {"value": 0.4, "low": 0.3, "high": 0.5, "chance": None, "count": 9},
+    }
+    (folder / "evaluation.json").write_text(json.dumps(scores), encoding="utf-8")
+    cards.write_card(folder)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| 90.0% | 88.0% to 92.0% | 1.0% | at least 85% | reached |" in text
+    assert "at least 75% | **missed**" in text
+    assert "at most 30% | **missed**" in text
+    assert "million parameters" in text
+    assert "training/train_clip.py" in text
