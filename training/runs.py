@@ -1,21 +1,41 @@
 """What long trainings share: a schedule by the clock, mixed precision, checkpoints, a log."""
 
+import argparse
 import copy
 import csv
 import json
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 MEETING = "meeting"  # the file over which the processes of a run find each other
+
+
+def launch(train: Callable[[int, Any], None], options: Any) -> None:
+    """Run `train(rank, options)` in `options.processes` processes; with one, in this one."""
+    (options.run / MEETING).unlink(missing_ok=True)
+    if options.processes == 1:
+        train(0, options)
+    else:
+        mp.spawn(train, (options,), options.processes)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, *, minutes: float, run: Path) -> None:
+    """The options that every training has."""
+    parser.add_argument("--minutes", type=float, default=minutes, help="of training, all starts together")
+    parser.add_argument("--processes", type=int, default=1, help="one for each core")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--run", type=Path, default=run, help="checkpoint and log")
+    parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
 
 
 def join(rank: int, processes: int, run: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from phi3lib.picturebook.pictures import SIDE
@@ -22,12 +21,13 @@ from training.cards import record_training
 from training.clip_examples import Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
 from training.runs import (
-    MEETING,
     Clock,
     Log,
     MixedAdamW,
+    add_common_arguments,
     average,
     join,
+    launch,
     learning_rate,
     load,
     over,
@@ -46,24 +46,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=150, help="of training, all starts together")
-    parser.add_argument("--processes", type=int, default=1, help="one for each core")
+    add_common_arguments(parser, minutes=150, run=Path("build/clip"))
     parser.add_argument("--batch", type=int, default=96, help="pictures of a step and process")
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
-    parser.add_argument("--run", type=Path, default=Path("build/clip"), help="checkpoint and log")
-    parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     options.run.mkdir(parents=True, exist_ok=True)
-    (options.run / MEETING).unlink(missing_ok=True)
     tokenizer_of(options.run)
-    if options.processes == 1:
-        train(0, options)
-    else:
-        mp.spawn(train, (options,), options.processes)
+    launch(train, options)
 
 
 def tokenizer_of(run: Path) -> CLIPTokenizer:

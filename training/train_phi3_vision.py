@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
@@ -23,12 +22,13 @@ from training.phi3_examples import draw_scenes, draw_tiles
 from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
 from training.phi3_tokenizer import make_phi3_tokenizer
 from training.runs import (
-    MEETING,
     Clock,
     Log,
     MixedAdamW,
+    add_common_arguments,
     average,
     join,
+    launch,
     learning_rate,
     load,
     over,
@@ -48,26 +48,18 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clip", type=Path, required=True, help="the folder of the small CLIP")
-    parser.add_argument("--minutes", type=float, default=180, help="of training, all starts together")
+    add_common_arguments(parser, minutes=180, run=Path("build/phi3"))
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
-    parser.add_argument("--processes", type=int, default=1, help="one for each core")
     parser.add_argument("--tiles", type=int, default=64, help="tiles of a step and process, tower alone")
     parser.add_argument("--scenes", type=int, default=12, help="scenes of a step and process")
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
-    parser.add_argument("--run", type=Path, default=Path("build/phi3"), help="checkpoint and log")
-    parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     options.run.mkdir(parents=True, exist_ok=True)
-    (options.run / MEETING).unlink(missing_ok=True)
     processor_of(options.run)
-    if options.processes == 1:
-        train(0, options)
-    else:
-        mp.spawn(train, (options,), options.processes)
+    launch(train, options)
 
 
 def processor_of(run: Path) -> Phi3VProcessor:
