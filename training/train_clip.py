@@ -141,14 +141,15 @@ def _keep(
     save(state, options.run / "checkpoint.pt")
     if options.out is not None:
         export(learner.clip, tokenizer, options.out)
-        record_training(
-            options.out,
-            options.run / "log.csv",
-            minutes=clock.seconds / 60,
-            processes=options.processes,
-            program="training/train_clip.py",
-            names=CURVE,
-        )
+        if (log := options.run / "log.csv").exists():
+            record_training(
+                options.out,
+                log,
+                minutes=clock.seconds / 60,
+                processes=options.processes,
+                program="training/train_clip.py",
+                names=CURVE,
+            )
 
 
 def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -347,3 +347,13 @@ def test_a_card_is_written_from_what_was_measured(tmp_path, short_clip):
     assert "at most 30% | **missed**" in text
     assert "million parameters" in text
     assert "training/train_clip.py" in text
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_before_its_first_report_leaves_a_model(tmp_path, clip_tokenizer):
+    clip_tokenizer.save_pretrained(tmp_path / "tokenizer")
+    threads = torch.get_num_threads()
+    train_clip.train(0, options(tmp_path, minutes=0.01, batch=8))
+    torch.set_num_threads(threads)
+    assert load_clip(tmp_path / "out").model is not None
+    assert not (tmp_path / "out" / "training.json").exists()
