@@ -76,7 +76,8 @@ def test_no_two_kinds_look_alike() -> None:
         ground.paste(picture, ((48 - picture.width) // 2, (48 - picture.height) // 2), picture)
         greys[kind.name] = np.asarray(ground.convert("L")).astype(int)
     for (first, a), (second, b) in combinations(greys.items(), 2):
-        assert (np.abs(a - b) > 50).mean() > 0.03, (first, second)
+        # A wink is one eye of a happy face, the least that two kinds differ by.
+        assert (np.abs(a - b) > 50).mean() > 0.015, (first, second)
 
 
 def test_what_may_not_be_mirrored_is_not() -> None:
