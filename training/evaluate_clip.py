@@ -6,9 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from phi3lib import load_clip
 from phi3lib.picturebook import captions
@@ -17,6 +14,7 @@ from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.pictures import SIDE, Picture, draw_picture, draw_word
+from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.neighbours import unit_rows
 from phi3lib.vectors.search import class_vectors
@@ -132,9 +130,7 @@ def _digits(clip: Clip) -> dict[str, Estimate]:
         vectors[name] = picture_vectors(clip, [image for image, _ in drawn])
         values[name] = np.array([value for _, value in drawn])
     classes = class_vectors(clip, [f"a handwritten digit {name}" for name in NAMES])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
-        vectors["train"], values["train"]
-    )
+    probe = linear_probe().fit(vectors["train"], values["train"])
     return {
         "real digits, zero-shot": of_mean((vectors["test"] @ classes.T).argmax(1) == values["test"], 0.1),
         "real digits, linear probe": of_mean(probe.predict(vectors["test"]) == values["test"], 0.1),

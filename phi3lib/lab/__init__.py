@@ -6,13 +6,16 @@
     picture = lab.picture("my.jpg")      # your own
     lab.plots, lab.checks, lab.widgets   # figures, exercise checks, instruments
 
-All but `start` is imported when it is first used.
+All but `start` and `how_many` is imported when it is first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from phi3lib.lab.start import start  # at once: otherwise the module of that name could take its place
+from phi3lib.lab.start import (
+    how_many,
+    start,
+)  # at once: otherwise the module of that name could take its place
 
 if TYPE_CHECKING:
     from phi3lib.lab import (
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
         places_plot,
         plots,
         same_weights,
+        spaces,
         take_home,
         widgets,
     )
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from phi3lib.lab.map_reader import MapReader, map_grid
     from phi3lib.lab.photographs import credit, gallery, photograph, picture
     from phi3lib.lab.picker import NeighbourPicker
+    from phi3lib.lab.ranked_strips import RankedStrips
+    from phi3lib.lab.recipes import RecipeSwitches, show_recipe_card
     from phi3lib.lab.search_box import SearchBox
     from phi3lib.lab.temperature import TemperatureBoard
     from phi3lib.lab.trained import show_trained
@@ -43,11 +49,14 @@ _HOME_OF = {
     "MapReader": "phi3lib.lab.map_reader",
     "map_grid": "phi3lib.lab.map_reader",
     "NeighbourPicker": "phi3lib.lab.picker",
+    "RankedStrips": "phi3lib.lab.ranked_strips",
+    "RecipeSwitches": "phi3lib.lab.recipes",
     "SearchBox": "phi3lib.lab.search_box",
     "TemperatureBoard": "phi3lib.lab.temperature",
     "gallery": "phi3lib.lab.photographs",
     "photograph": "phi3lib.lab.photographs",
     "picture": "phi3lib.lab.photographs",
+    "show_recipe_card": "phi3lib.lab.recipes",
     "show_trained": "phi3lib.lab.trained",
 }
 _ROOMS = (
@@ -59,6 +68,7 @@ _ROOMS = (
     "places_plot",
     "plots",
     "same_weights",
+    "spaces",
     "take_home",
     "widgets",
 )
@@ -67,6 +77,8 @@ __all__ = [
     "DrawingPad",
     "MapReader",
     "NeighbourPicker",
+    "RankedStrips",
+    "RecipeSwitches",
     "SearchBox",
     "TemperatureBoard",
     "checks",
@@ -75,6 +87,7 @@ __all__ = [
     "first_embedding",
     "gallery",
     "hd_plots",
+    "how_many",
     "layers",
     "map_grid",
     "original_class",
@@ -83,7 +96,9 @@ __all__ = [
     "places_plot",
     "plots",
     "same_weights",
+    "show_recipe_card",
     "show_trained",
+    "spaces",
     "start",
     "take_home",
     "widgets",

@@ -10,7 +10,9 @@ from phi3lib.lab.checks_00 import read_the_report
 from phi3lib.lab.checks_01 import cosine, smallest_scale, symmetric_loss, zero_shot
 from phi3lib.lab.checks_02 import best_layer, n_patches, rebuild
 from phi3lib.lab.checks_03 import merge_2x2, token_count, token_to_box
+from phi3lib.lab.checks_04 import cache_key, in_batches, masked_mean
 from phi3lib.lab.checks_05 import close_gap, modality_gap, settings, statements
+from phi3lib.lab.checks_06 import linear_cka, merged_and_separated, mutual_knn
 from phi3lib.lab.checks_07 import duplicates, paired_difference, recall_at_k
 from phi3lib.lab.checks_a1 import call_in_place, tile_count, write_tokens
 from phi3lib.lab.exercise import Verdict
@@ -18,12 +20,18 @@ from phi3lib.lab.exercise import Verdict
 __all__ = [
     "Verdict",
     "best_layer",
+    "cache_key",
     "call_in_place",
     "close_gap",
     "cosine",
     "duplicates",
+    "in_batches",
+    "linear_cka",
+    "masked_mean",
     "merge_2x2",
+    "merged_and_separated",
     "modality_gap",
+    "mutual_knn",
     "n_patches",
     "paired_difference",
     "read_the_report",

@@ -177,20 +177,12 @@ def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: A
 
     states: for each layer (N, 1 + patches, width), the first being layer 1; kept: which pictures count.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     from phi3lib.lab.checks_02 import best_layer
-
-    def right(vectors: Features, labels: Any) -> list[bool]:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        split = StratifiedKFold(3, shuffle=True, random_state=0)
-        return list(cross_val_predict(probe, vectors, labels, cv=split) == labels)
+    from phi3lib.vectors.compare import probe_hits
 
     means = [state[kept][:, 1:].mean(1) for state in states]
-    return best_layer(
-        {layer: right(mean, shape[kept]) for layer, mean in enumerate(means, 1)},
-        {layer: right(mean, colour[kept]) for layer, mean in enumerate(means, 1)},
+    of_shape, of_colour = (
+        {layer: list(probe_hits(mean, labels[kept], folds=3)) for layer, mean in enumerate(means, 1)}
+        for labels in (shape, colour)
     )
+    return best_layer(of_shape, of_colour)

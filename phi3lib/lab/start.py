@@ -27,6 +27,16 @@ def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
     print(f"Instruments: {_say_widgets()}")
 
 
+def how_many(*, bundled: int, real: int) -> int:
+    """How many pictures a notebook takes: `bundled` with the small models, else `real`.
+
+    A picture takes the small models a hundredth of a second, and the published ones seconds on a CPU.
+    """
+    from phi3lib.vision.default_models import default_models
+
+    return bundled if default_models().choice == "bundled" else real
+
+
 def _choose_models(models: str | None) -> str:
     """What is chosen: "bundled", "real", or a folder; it holds for everything that the notebook loads."""
     from phi3lib.vision.default_models import default_models, set_default_models

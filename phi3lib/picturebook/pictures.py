@@ -8,7 +8,7 @@ colour on every ground from the start learns colour and no shape, so training be
 large and in the middle, and goes on to everything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,14 +77,21 @@ def draw_picture(
     return _single(split, side, level, rng, kind)
 
 
-def draw_word(number: int, *, split: str = "train", side: int = SIDE, difficulty: float = 1.0) -> Picture:
+def draw_word(
+    number: int,
+    *,
+    split: str = "train",
+    side: int = SIDE,
+    difficulty: float = 1.0,
+    words: Sequence[str] | None = None,
+) -> Picture:
     """Picture `number` of a split: one sign with a word; the easiest is large, bold, black on white.
 
-    In the split "held-out" the words are those that are never trained.
+    words: to choose from; None: all of the split. In the split "held-out" these are never trained.
     """
     rng = rng_of(split, number)
     level = float(np.clip(difficulty, 0, 1))
-    words = HELD_OUT_WORDS if split == "held-out" else TRAINED_WORDS
+    words = words or (HELD_OUT_WORDS if split == "held-out" else TRAINED_WORDS)
     look, ground = _paint(SIGN, "train", level, rng)
     if rng.random() > level / 0.3:
         look, ground = Look(COLOURS["white"]), COLOURS["grey"]

@@ -4,6 +4,7 @@ Two tables are compared on the pictures that both hold, in one order: see `match
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,16 +115,23 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     return of_mean(found == wanted, _commonest(wanted))
 
 
-def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5) -> Estimate:
-    """The share that a linear probe gets right on held-out folds; chance: the commonest label.
-
-    Logistic regression on standardised vectors, stratified folds in a fixed order: Alain and Bengio 2016.
-    ValueError where a label has fewer items than there are folds.
-    """
+def linear_probe() -> Any:
+    """Logistic regression on standardised vectors, not fitted yet: Alain and Bengio 2016."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def probe_hits(
+    vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5
+) -> NDArray[np.bool_]:
+    """For each item whether a linear probe gets it right that was fitted on the other folds: (N,).
+
+    Folds are stratified and in a fixed order. ValueError where a label has fewer items than there are folds.
+    """
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     space, wanted = _labelled(vectors, labels, folds)
     smallest = np.bincount(wanted).min()
@@ -131,9 +139,17 @@ def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, fo
         raise ValueError(
             f"a label has {smallest} items, fewer than {folds} folds: leave it out, or take fewer"
         )
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     split = StratifiedKFold(folds, shuffle=True, random_state=0)
-    return of_mean(cross_val_predict(probe, space, wanted, cv=split) == wanted, _commonest(wanted))
+    return cross_val_predict(linear_probe(), space, wanted, cv=split) == wanted
+
+
+def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5) -> Estimate:
+    """The share that a linear probe gets right on held-out folds; chance: the commonest label.
+
+    ValueError as in `probe_hits`.
+    """
+    _, wanted = _labelled(vectors, labels, folds)
+    return of_mean(probe_hits(vectors, labels, folds=folds), _commonest(wanted))
 
 
 def retrieval(
@@ -185,6 +201,20 @@ def anisotropy(vectors: ArrayLike) -> Estimate:
 def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
     """The distance of the two centres of vectors of length one, 0 to 2: Liang et al. 2022."""
     return float(np.linalg.norm(_unit(_matrix(pictures)).mean(0) - _unit(_matrix(texts)).mean(0)))
+
+
+def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
+    """The vectors along their `width` directions of largest variance: (N, width).
+
+    Makes spaces of different width comparable; no label is seen. ValueError where there are fewer numbers or
+    items than that.
+    """
+    space = _matrix(vectors)
+    if not 1 <= width <= min(space.shape):
+        raise ValueError(f"{width} directions of {len(space)} vectors with {space.shape[1]} numbers each")
+    centred = space - space.mean(0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return centred @ directions[:width].T
 
 
 # --------------------------------------------------------------------------- helpers

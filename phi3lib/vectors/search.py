@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.neighbours import BLOCK, top_of_rows, unit_rows
 from phi3lib.vectors.table import EmbeddingTable
@@ -104,10 +105,6 @@ def few_shot(
 
     Chance: one label of as many as there are. ValueError where a label has no item left to score.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     space = unit_rows(vectors)
     names, wanted = np.unique(np.asarray(labels), return_inverse=True)
     if np.bincount(wanted).min() <= shots:
@@ -117,7 +114,7 @@ def few_shot(
         [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
     )
     test = np.setdiff1d(np.arange(len(space)), train)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probe = linear_probe()
     with warnings.catch_warnings():
         # scikit-learn takes labels with one item each for a regression that went astray; here it is meant.
         warnings.filterwarnings("ignore", "The number of unique classes")

@@ -15,6 +15,13 @@ def test_the_set_up_cell_says_what_it_has(capsys):
     assert [line.split(":")[0] for line in lines[1:]] == ["Checkpoints", "Threads", "Instruments"]
 
 
+def test_real_checkpoints_get_fewer_pictures(monkeypatch):
+    monkeypatch.setenv("PHI3LIB_MODELS", "bundled")
+    assert lab.how_many(bundled=240, real=72) == 240
+    monkeypatch.setenv("PHI3LIB_MODELS", "real")
+    assert lab.how_many(bundled=240, real=72) == 72
+
+
 @pytest.mark.parametrize("name", ["china", "flower"])
 def test_photographs_come_with_their_credit(name):
     photo = lab.photograph(name)

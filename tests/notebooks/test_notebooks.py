@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IDS = [path.stem for path in NOTEBOOKS]
 # Their numbers come from trained models and maps, whose last digits depend on the processor.
-MEASURED = {"01_clip_concepts", "02_vision_tower", "05_umap_maps", "07_search_and_classify"}
+MEASURED = {
+    "01_clip_concepts", "02_vision_tower", "04_image_embeddings", "05_umap_maps", "06_clip_vs_phi3",
+    "07_search_and_classify",
+}  # fmt: skip
 NUMBER = re.compile(r"[-−]?\d+(\.\d+)?")
 DECIMAL = re.compile(r"[-−]?\d+\.\d+")
 

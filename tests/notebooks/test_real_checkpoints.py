@@ -8,10 +8,13 @@ import nbformat
 import pytest
 
 from tests.hub_stand_in import HubStandIn
-from tests.real_layout import make_clip_checkpoint
+from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-WITH_CLIP = ("01_clip_concepts", "02_vision_tower", "05_umap_maps", "07_search_and_classify")
+WITH_CLIP = {
+    "01_clip_concepts", "02_vision_tower", "05_umap_maps", "06_clip_vs_phi3", "07_search_and_classify",
+}  # fmt: skip
+WITH_PHI3 = {"04_image_embeddings", "06_clip_vs_phi3"}
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +29,13 @@ def run():
 
 @pytest.mark.notebooks
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WITH_CLIP)
+@pytest.mark.parametrize("name", sorted(WITH_CLIP | WITH_PHI3))
 def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
     make_clip_checkpoint(tmp_path / "clip")
+    make_phi3_checkpoint(tmp_path / "phi3", tokenizer=True)
     with HubStandIn() as hub:
         hub.add("openai/clip-vit-base-patch32", tmp_path / "clip")
+        hub.add("microsoft/Phi-3.5-vision-instruct", tmp_path / "phi3")
         changes = {
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(tmp_path / "home"),
@@ -42,6 +47,8 @@ def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
         notebook = nbformat.read(path, as_version=4)
         measured = run.execute(notebook, path)
         assert measured.error == ""
-        assert any(request.path.endswith("model.safetensors") for request in hub.requests)
+        fetched = {request.path.split("/")[1] for request in hub.requests if "/resolve/" in request.path}
+        wanted = {"openai": name in WITH_CLIP, "microsoft": name in WITH_PHI3}
+        assert fetched == {owner for owner, is_wanted in wanted.items() if is_wanted}
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "Checkpoints: real" in said

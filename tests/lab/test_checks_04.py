@@ -1,0 +1,153 @@
+"""The checks of notebook 04 accept the solutions and refuse wrong answers by name; the recipe switches."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from phi3lib.lab import checks
+from phi3lib.lab.checks_04 import in_batches_with_a_bug
+from phi3lib.lab.recipes import RecipeState, RecipeSwitches
+from phi3lib.vectors.table import EmbeddingTable
+
+
+def right_mean(tokens, keep):
+    return torch.stack([row[kept].mean(0) for row, kept in zip(tokens, keep, strict=True)])
+
+
+def right_batches(items, encode, size):
+    order = sorted(range(len(items)), key=lambda place: items[place])
+    results = [None] * len(items)
+    for start in range(0, len(items), size):
+        places = order[start : start + size]
+        for place, vector in zip(places, encode([items[p] for p in places]), strict=True):
+            results[place] = vector
+    return results
+
+
+def right_key(recipe):
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+
+def test_solutions_are_accepted():
+    assert checks.masked_mean(right_mean).right
+    assert checks.in_batches(right_batches).right
+    assert checks.cache_key(right_key).right
+
+
+@pytest.mark.parametrize("check", [checks.masked_mean, checks.in_batches, checks.cache_key])
+def test_a_stub_is_not_answered(check):
+    assert check(lambda *_: ...).right is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda tokens, keep: tokens.mean(1), "separators and padding"),
+        (lambda tokens, keep: (tokens * keep[..., None]).sum(1) / keep.shape[1], "length of the row"),
+        (lambda tokens, keep: (tokens * keep[..., None]).sum(1), "a sum"),
+        (lambda tokens, keep: (tokens * keep[..., None]).sum(1) / keep.sum(1, keepdim=True), "NaN"),
+        (lambda tokens, keep: right_mean(tokens, ~keep), "left out"),
+        (lambda tokens, keep: tokens[keep].mean(0), "a tensor"),
+    ],
+)
+def test_wrong_means_are_named(wrong, named):
+    verdict = checks.masked_mean(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+def undone_twice(items, encode, size):
+    order = sorted(range(len(items)), key=lambda place: items[place])
+    by_cost = in_batches_with_a_bug(items, encode, size)
+    return [by_cost[place] for place in order]
+
+
+def without_the_rest(items, encode, size):
+    full = len(items) - len(items) % size
+    return right_batches(items[:full], encode, size)
+
+
+def unsorted(items, encode, size):
+    return [v for s in range(0, len(items), size) for v in encode(items[s : s + size])]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (in_batches_with_a_bug, "order of the batches"),
+        (undone_twice, "second time"),
+        (without_the_rest, "2 vectors for 3"),
+        (unsorted, "like size"),
+        (lambda items, encode, size: encode(items), "a batch held 3"),
+        (lambda items, encode, size: [encode([item])[0] for item in items], "fill the batches"),
+    ],
+)
+def test_wrong_batches_are_named(wrong, named):
+    verdict = checks.in_batches(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (str, "another order"),
+        (lambda recipe: recipe["model"], "the pooling is another"),
+        (lambda recipe: str(hash(json.dumps(recipe, sort_keys=True))), "every Python process"),
+        (lambda recipe: str(sorted(recipe.items())), "inside “preprocessing” stand"),
+        (lambda recipe: str(sorted(recipe)), "the model is another"),
+        (lambda recipe: 7, "A text is wanted"),
+    ],
+)
+def test_wrong_keys_are_named(wrong, named):
+    verdict = checks.cache_key(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+# ---------------------------------------------------------------------------- the switches
+
+
+@pytest.fixture
+def tables():
+    rng = np.random.default_rng(0)
+    ids = tuple(f"p{n}" for n in range(8))
+    made = {name: rng.normal(size=(8, width)) + 3 for name, width in (("mean", 6), ("tower", 4))}
+    return {name: EmbeddingTable(vectors.astype(np.float32), ids) for name, vectors in made.items()}
+
+
+def test_neighbours_are_those_of_the_recipe(tables):
+    state = RecipeState(tables, "tower", 2, centred=True)
+    vectors = tables["tower"].vectors - tables["tower"].vectors.mean(0)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = unit @ unit[2]
+    likeness[2] = -2
+    assert [row for row, _ in state.neighbours()] == list(np.argsort(-likeness)[:5])
+    others = ~np.eye(8, dtype=bool)
+    assert state.typical_cosine() == pytest.approx((unit @ unit.T)[others].mean(), abs=1e-6)
+
+
+def test_taking_the_mean_away_opens_the_cone(tables):
+    closed, opened = (RecipeState(tables, "mean", centred=centred) for centred in (False, True))
+    assert closed.typical_cosine() > 0.5 > opened.typical_cosine()
+
+
+def test_the_switches_follow_their_controls(tables):
+    pictures = [Image.new("RGB", (8, 8), (20 * n, 0, 0)) for n in range(8)]
+    switches = RecipeSwitches(tables, pictures, recipe="mean")
+    recipe, picture, centred, words, _ = switches.live().children
+    recipe.value, picture.value, centred.value = "tower", 3, True
+    assert (switches.state.recipe, switches.state.picture, switches.state.centred) == ("tower", 3, True)
+    assert words.value == switches.state.sentence() == switches.still().alt
+    assert "4 numbers" in words.value and "p3" in words.value
+
+
+def test_tables_must_hold_the_same_pictures(tables):
+    with pytest.raises(ValueError, match="no recipe 'max'"):
+        RecipeState(tables, "max")
+    with pytest.raises(ValueError, match="same pictures"):
+        RecipeState({**tables, "cls": tables["mean"].select(range(4))}, "mean")

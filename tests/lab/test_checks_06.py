@@ -1,0 +1,194 @@
+"""The checks of notebook 06 accept the solutions and refuse wrong answers by name; spaces and strips."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phi3lib.lab import checks, spaces
+from phi3lib.lab.ranked_strips import RankedStrips, StripsState
+from phi3lib.vectors.table import EmbeddingTable
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def my_cka(first, second):
+    a, b = first - first.mean(axis=0), second - second.mean(axis=0)
+    return np.linalg.norm(a.T @ b) ** 2 / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b))
+
+
+def near(vectors, k):
+    likeness = unit(vectors) @ unit(vectors).T
+    np.fill_diagonal(likeness, -np.inf)
+    return np.argsort(-likeness, axis=1)[:, :k]
+
+
+def my_knn(first, second, k):
+    pairs = zip(near(first, k), near(second, k), strict=True)
+    return np.mean([len(set(a) & set(b)) / k for a, b in pairs])
+
+
+def my_pair(first, second, cosines=None, combine=lambda a, b: a - b):
+    rows, cols = np.triu_indices(len(first), 1)
+
+    def standard(vectors):
+        of = (unit(vectors) @ unit(vectors).T)[rows, cols]
+        return of if cosines == "plain" else (of - of.mean()) / of.std()
+
+    best = combine(standard(first), standard(second)).argmax()
+    return rows[best], cols[best]
+
+
+def test_solutions_are_accepted():
+    assert checks.linear_cka(my_cka).right
+    assert checks.mutual_knn(my_knn).right
+    assert checks.merged_and_separated(my_pair).right
+
+
+@pytest.mark.parametrize("check", [checks.linear_cka, checks.mutual_knn, checks.merged_and_separated])
+def test_a_stub_is_not_answered(check):
+    assert check(lambda *_: ...).right is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (
+            lambda a, b: np.linalg.norm(a.T @ b) ** 2 / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)),
+            "means are not taken away",
+        ),
+        (lambda a, b: my_cka(a, b) ** 0.5, "square root"),
+        (
+            lambda a, b: my_cka(a, b) / np.linalg.norm((a - a.mean(0)).T @ (b - b.mean(0))),
+            "not squared",
+        ),
+        (lambda a, b: my_cka(a, b) + 0.1, "is right"),
+        (lambda a, b: a.T @ b, "one number"),
+    ],
+)
+def test_wrong_cka_is_named(wrong, named):
+    verdict = checks.linear_cka(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+def with_itself(first, second, k):
+    tops = [np.argsort(-(unit(v) @ unit(v).T), axis=1)[:, :k] for v in (first, second)]
+    return np.mean([len(set(a) & set(b)) / k for a, b in zip(*tops, strict=True)])
+
+
+def by_dot_product(first, second, k):
+    tops = []
+    for vectors in (first, second):
+        products = vectors @ vectors.T
+        np.fill_diagonal(products, -np.inf)
+        tops.append(np.argsort(-products, axis=1)[:, :k])
+    return np.mean([len(set(a) & set(b)) / k for a, b in zip(*tops, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (with_itself, "own neighbour"),
+        (by_dot_product, "dot product"),
+        (lambda a, b, k: (near(a, k) == near(b, k)).mean(), "same rank"),
+        (lambda a, b, k: my_knn(a, b, k) * k, "not the share"),
+        (lambda a, b, k: near(a, k), "one number"),
+    ],
+)
+def test_wrong_neighbours_are_named(wrong, named):
+    verdict = checks.mutual_knn(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda a, b: my_pair(b, a), "apart in the first"),
+        (lambda a, b: my_pair(a, b, "plain"), "standardise"),
+        (lambda a, b: my_pair(a, b, combine=lambda x, y: abs(x - y)), "was the sign lost"),
+        (lambda a, b: my_pair(a, b, combine=lambda x, y: x), "was not asked"),
+        (lambda a, b: (3, 3), "one item with itself"),
+        (lambda a, b: 3, "Two numbers"),
+    ],
+)
+def test_wrong_pairs_are_named(wrong, named):
+    verdict = checks.merged_and_separated(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+# ----------------------------------------------------------------- pictures, scores, strips
+
+
+def test_the_sets_hold_what_they_say():
+    sets = spaces.comparison_sets(36)
+    assert set(sets) == {"things", "groups", "signs"}
+    kinds, quarters = sets["things"].labels["kind"], sets["things"].labels["position"]
+    assert all((kinds == name).sum() == 3 for name in spaces.KIND_NAMES)
+    assert set(quarters) <= {"top left", "top right", "bottom left", "bottom right"}
+    assert set(sets["groups"].labels["count"]) == {"1", "2", "3", "4"}
+    assert set(sets["signs"].labels["word"]) <= set(spaces.SIGN_WORDS)
+    again = spaces.comparison_sets(36)
+    assert sets["signs"].pictures[7].tobytes() == again["signs"].pictures[7].tobytes()
+
+
+def test_scores_find_what_a_space_holds():
+    """One space holds the colour, the other nothing; reduced to one direction, the first still does."""
+    rng = np.random.default_rng(0)
+    colours = np.array(["red", "blue"] * 30)
+    sets = {"things": spaces.PictureSet([], {"colour": colours})}
+    knows = rng.normal(size=(60, 5)).astype(np.float32)
+    knows[:, 0] += 8 * (colours == "red")
+    ids = tuple(map(str, range(60)))
+    tables = {
+        "knows": {"things": EmbeddingTable(knows, ids)},
+        "guesses": {"things": EmbeddingTable(rng.normal(size=(60, 5)).astype(np.float32), ids)},
+    }
+    scores, narrow = (spaces.probe_scores(tables, sets, width=width) for width in (None, 1))
+    assert scores["knows"]["colour"].value > 0.95 and narrow["knows"]["colour"].value > 0.95
+    assert scores["guesses"]["colour"].high < 0.8
+    line = spaces.score_lines(scores)
+    assert line.startswith("colour    knows") and "behind" not in line
+
+
+@pytest.fixture
+def tables():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20, 6)).astype(np.float32)
+    ids = tuple(f"p{n}" for n in range(20))
+    other = rng.normal(size=(20, 4)).astype(np.float32)
+    return {
+        "one": EmbeddingTable(vectors, ids),
+        "turned": EmbeddingTable(np.ascontiguousarray(-vectors[:, ::-1]), ids),
+        "other": EmbeddingTable(other, ids),
+    }
+
+
+def test_strips_agree_where_spaces_do(tables):
+    state = StripsState({name: tables[name] for name in ("one", "turned")}, 4)
+    assert state.ranked()["one"] == state.ranked()["turned"]
+    assert set(state.votes().values()) == {2}
+    assert "In one space only: 0" in state.sentence()
+    with_other = StripsState(tables, 4)
+    assert min(with_other.votes().values()) == 1
+
+
+def test_the_strips_follow_their_control(tables):
+    pictures = [Image.new("RGB", (8, 8), (10 * n, 0, 0)) for n in range(20)]
+    strips = RankedStrips(tables, pictures)
+    query, words, _ = strips.live().children
+    query.value = 9
+    assert strips.state.query == 9
+    assert words.value == strips.state.sentence() == strips.still().alt
+    with pytest.raises(ValueError, match="same pictures"):
+        StripsState({"one": tables["one"], "cut": tables["other"].select(range(5))})
+
+
+def test_the_most_disputed_picture_shares_no_neighbour(tables):
+    first, second = tables["one"].vectors.copy(), tables["one"].vectors.copy()
+    second[3] = -second[3]
+    pair = [EmbeddingTable(vectors, tables["one"].ids) for vectors in (first, second)]
+    assert spaces.most_disputed(*pair, k=3) == 3
