@@ -19,14 +19,15 @@ MOST_QUESTIONS = 8
 MODES = ("sharp", "blurred", "global")
 # Sharp and blurred crops equally often; without crops a picture is cheap and soon learned.
 _MODE_SHARES = (0.4, 0.4, 0.2)
-# Things on 2×2 tiles; print and pages where the global view is three times smaller than the crops.
-GRIDS = {"things": (2, 2), "print": (3, 3), "page": (3, 3)}
-_STYLE_SHARES = {"things": 0.45, "print": 0.45, "page": 0.1}
+# Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
+_SIDES = {"things": 2, "page": 3}
+_STYLE_SHARES = {"things": 0.4, "print": 0.5, "page": 0.1}
+_SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
 
 @dataclass
 class SceneBatch:
-    """Tensors of one step on scenes; `labels` are those of the tiles that are sharp, row by row."""
+    """Tensors of one step on scenes of side × side tiles; `labels` are those of their tiles, row by row."""
 
     pixel_values: Tensor
     image_sizes: Tensor
@@ -34,29 +35,55 @@ class SceneBatch:
     labels: dict[str, Tensor]
     mode: str
     style: str
+    side: int
 
 
-def draw_scenes(processor: Phi3VProcessor, start: int, size: int, offset: int = 0) -> SceneBatch:
-    """`size` scenes of the training split from `start + offset` on; `start` decides their style and mode."""
+def draw_scenes(
+    processor: Phi3VProcessor, start: int, size: int, *, offset: int = 0, share: float = 1.0
+) -> SceneBatch:
+    """Scenes of the training split from `start + offset` on, `size` of them if they are large, else more.
+
+    `start` decides their style, mode and side, `share` of the training how often print is small and cheap.
+    """
     rng = np.random.default_rng([7, start])
     style = str(rng.choice(list(_STYLE_SHARES), p=list(_STYLE_SHARES.values())))
     mode = str(rng.choice(MODES, p=_MODE_SHARES))
     # A third of the print is larger than small print: reading is learned there, and then made smaller.
     caps = caps_at(rng.random()) if rng.random() < 0.33 else CAPS
+    side = _SIDES[style] if style in _SIDES else print_side(share, rng)
+    if side == 1:
+        mode = "sharp"  # one crop and the global view are the same picture
+    many = size * _SCENES_OF_SIDE[side]
+    first = (start + offset) * max(_SCENES_OF_SIDE.values())
     scenes = [
-        draw_scene(start + offset + number, style=style, tile=TILE, grid=GRIDS[style], caps=caps)
-        for number in range(size)
+        draw_scene(first + number, style=style, tile=TILE, grid=(side, side), caps=caps)
+        for number in range(many)
     ]
     asked = [questions_of(scene, rng)[:MOST_QUESTIONS] for scene in scenes]
-    return scene_batch(processor, scenes, asked, mode, style)
+    return scene_batch(processor, scenes, asked, mode, style, side)
+
+
+def print_side(share: float, rng: np.random.Generator) -> int:
+    """The tiles on a side of a scene with print: often one at first, mostly three at the end.
+
+    Where to look and how to spell is learned on one tile, at a fifth of the cost; what it is learned for is
+    print on three, where the global view is three times smaller than the crops.
+    """
+    one = 0.6 - 0.4 * share
+    return int(rng.choice([1, 2, 3], p=[one, 0.2, 0.8 - one]))
 
 
 def scene_batch(
-    processor: Phi3VProcessor, scenes: list[Scene], asked: list[list[Question]], mode: str, style: str
+    processor: Phi3VProcessor,
+    scenes: list[Scene],
+    asked: list[list[Question]],
+    mode: str,
+    style: str,
+    side: int,
 ) -> SceneBatch:
-    """Scenes of equal size with their questions, as the tower and the language model take them."""
+    """Scenes of side × side tiles with their questions, as the tower and the language model take them."""
     images = processor.image_processor
-    crops = 1 if mode == "global" else GRIDS[style][0] * GRIDS[style][1]
+    crops = 1 if mode == "global" else side * side
     batch = images([scene.image for scene in scenes], num_crops=crops, return_tensors="pt")
     pixels, sizes = batch["pixel_values"], batch["image_sizes"]
     if mode == "blurred":
@@ -65,9 +92,10 @@ def scene_batch(
         pixels,
         sizes,
         pack(processor, int(batch["num_img_tokens"][0]), asked),
-        scene_labels(scenes, 1 if mode == "global" else GRIDS[style][0], mode),
+        scene_labels(scenes, 1 if mode == "global" else side, mode),
         mode,
         style,
+        side,
     )
 
 
@@ -82,7 +110,7 @@ def scene_labels(scenes: list[Scene], side: int, mode: str) -> dict[str, Tensor]
         parts = dense_labels(scene, side * PATCHES, side * PATCHES).tiles(PATCHES)
         for name in PLANES:
             both = np.concatenate([whole[name], parts[name]])
-            if name in ("first", "last"):
+            if name in ("first", "last") and not (mode == "sharp" and side == 1):
                 unreadable = slice(None) if mode != "sharp" else slice(0, 1)
                 both[unreadable] = 0
             planes[name].append(both)

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,8 @@ class MixedAdamW:
     def step(self, rate: float, clip: float = 1.0) -> float:
         """One step from the gradients of the model's weights; the norm of the gradient before clipping."""
         grads = [
-            m if w.grad is None else w.grad.float() for w, m in zip(self.weights, self._zeros(), strict=True)
+            torch.zeros_like(master) if weight.grad is None else weight.grad.float()
+            for weight, master in zip(self.weights, self.masters, strict=True)
         ]
         grads = averaged(grads)
         norm = torch.nn.utils.get_total_norm(grads)
@@ -110,9 +111,6 @@ class MixedAdamW:
         self.optimizer.step()
         self._publish()
         return float(norm)
-
-    def _zeros(self) -> Iterable[Tensor]:
-        return (torch.zeros_like(master) for master in self.masters)
 
     @torch.no_grad()
     def _publish(self) -> None:
@@ -181,11 +179,17 @@ class Log:
         self.path = path
 
     def write(self, **row: float) -> None:
-        """Append a row; the first one writes the names."""
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if new:
-                writer.writeheader()
-            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+        """Append a row; names that are new get a column of their own, empty in the rows before."""
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        rows.append({name: f"{value:.6g}" for name, value in row.items()})
+        names = list(dict.fromkeys(name for each in rows for name in each))
+        temporary = self.path.with_suffix(".part")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self.path)
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)

@@ -87,14 +87,15 @@ def train(rank: int, options: argparse.Namespace) -> None:
     logs = {stage: Log(options.run / f"{stage}.csv") for stage in ("tower", "answers")}
     means: dict[str, float] = {}
     while not over(clock):
-        alone = average({"share": clock.share})["share"] < options.tower
+        share = average({"share": clock.share})["share"]
+        alone = share < options.tower
         stage = "tower" if alone else "answers"
         rate = learning_rate(step, clock.share, options.rate)
         if alone:
             measured = tower_step(rank, options, learner, optimizer, processor, step, rate, level)
             level = harder(level, means)
         else:
-            measured = answer_step(rank, options, learner, optimizer, processor, step, rate)
+            measured = answer_step(rank, options, learner, optimizer, processor, step, rate, share)
         # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
         means |= {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
         step += 1
@@ -145,11 +146,12 @@ def answer_step(
     processor: Phi3VProcessor,
     step: int,
     rate: float,
+    share: float,
 ) -> dict[str, float]:
     """All together: the answers, and beside them what each patch shows."""
-    # Both processes draw other scenes of one style and mode, so that neither waits for the other.
+    # Both processes draw other scenes of one style, mode and side, so that neither waits for the other.
     start = step * options.processes * options.scenes
-    batch = draw_scenes(processor, start, options.scenes, offset=rank * options.scenes)
+    batch = draw_scenes(processor, start, options.scenes, offset=rank * options.scenes, share=share)
     count, tiles = batch.pixel_values.shape[:2]
     features = learner.features(batch.pixel_values.flatten(0, 1).to(torch.bfloat16))
     dense, _ = learner.dense(features, {name: plane.flatten(0, 1) for name, plane in batch.labels.items()})
@@ -167,10 +169,13 @@ def answer_step(
     measured = average(
         {"loss": float(loss.detach()), "right": float(right), "patch loss": float(dense.detach())}
     )
+    # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
+    practice = batch.style == "print" and batch.side < 3
+    what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
     return {
         "patch loss": measured["patch loss"],
-        f"loss {batch.style} {batch.mode}": measured["loss"],
-        f"right {batch.style} {batch.mode}": measured["right"],
+        f"loss {what}": measured["loss"],
+        f"right {what}": measured["right"],
     }
 
 

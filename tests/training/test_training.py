@@ -25,9 +25,17 @@ from training.clip_model import PATCH, busiest_patches, contrastive
 from training.dense_labels import CHARACTERS, dense_labels
 from training.evaluate_clip import picture_vectors
 from training.packing import pack
-from training.phi3_examples import LARGE_CAPS, MODES, PATCHES, caps_at, draw_tiles, scene_batch
+from training.phi3_examples import (
+    LARGE_CAPS,
+    MODES,
+    PATCHES,
+    caps_at,
+    draw_tiles,
+    print_side,
+    scene_batch,
+)
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Clock, MixedAdamW, learning_rate
+from training.runs import Clock, Log, MixedAdamW, learning_rate
 from training.tokenizer import make_tokenizer
 
 
@@ -206,6 +214,23 @@ def test_tiles_have_one_label_for_each_patch(phi3_run):
     assert (batch.labels["kind"] > 0).any()
 
 
+def test_print_is_practised_on_few_tiles_first_and_asked_for_where_it_can_be_read(phi3_run):
+    early, late = (
+        np.mean([print_side(share, np.random.default_rng(n)) == 1 for n in range(300)]) for share in (0, 1)
+    )
+    assert 0.5 < early < 0.7 and 0.1 < late < 0.3
+    scene = draw_scene(3, style="print", tile=TILE, grid=(1, 1))
+    asked = questions_of(scene, np.random.default_rng(0))
+    alone = scene_batch(phi3_run, [scene], [asked], "sharp", "print", 1).labels["first"]
+    assert (alone[0, 0] == alone[0, 1]).all() and (alone > 0).any()  # the global view is the crop
+    large = draw_scene(3, style="print", tile=TILE, grid=(3, 3))
+    labels = {
+        mode: scene_batch(phi3_run, [large], [asked], mode, "print", 3).labels["first"] for mode in MODES
+    }
+    assert (labels["sharp"][0, 1:] > 0).any() and not labels["sharp"][0, 0].any()
+    assert not labels["blurred"].any() and not labels["global"].any()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
     torch.manual_seed(1)
@@ -214,7 +239,7 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
     asked = questions_of(scene, np.random.default_rng(0))[:4]
 
     def loss_of(questions: list[Question]) -> tuple[float, int]:
-        batch = scene_batch(phi3_run, [scene], [questions], mode, "things")
+        batch = scene_batch(phi3_run, [scene], [questions], mode, "things", 2)
         features = learner.features(batch.pixel_values.flatten(0, 1))
         rows = batch.rows
         loss, _ = learner.answers(
@@ -228,6 +253,17 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
         alone = [loss_of([question]) for question in asked]
     assert sum(count for _, count in alone) == tokens
     assert together == pytest.approx(sum(loss * count for loss, count in alone) / tokens, rel=1e-4)
+
+
+def test_a_log_gives_later_names_their_own_column(tmp_path):
+    log = Log(tmp_path / "log.csv")
+    log.write(step=1, loss=3.0, zeal=7.0)
+    log.write(step=2, early=5.0, loss=2.0, zeal=8.0)
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["loss"] for row in rows] == ["3", "2"]
+    assert [row["zeal"] for row in rows] == ["7", "8"]
+    assert [row["early"] for row in rows] == ["", "5"]
 
 
 def test_packed_rows_of_unequal_length_do_not_disturb_each_other(phi3_run):
