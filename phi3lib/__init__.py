@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phi3lib.lab.atlas import Atlas
     from phi3lib.vectors.embed import embed_images, embed_texts
     from phi3lib.vectors.table import EmbeddingTable
     from phi3lib.vision.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "Atlas": "phi3lib.lab.atlas",
     "EmbeddingTable": "phi3lib.vectors.table",
     "Phi3ImageEmbedding": "phi3lib.vision.image_embedding",
     "Phi3VConfig": "phi3lib.vision.modeling",
@@ -36,6 +38,7 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "Atlas",
     "EmbeddingTable",
     "Phi3ImageEmbedding",
     "Phi3VConfig",

@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ def launch(train: Callable[[int, Any], None], options: Any) -> None:
     if options.processes == 1:
         train(0, options)
     else:
-        mp.spawn(train, (options,), options.processes)
+        # A launcher that is terminated ends as any other program, and its workers, as daemons, end with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        mp.spawn(train, (options,), options.processes, daemon=True)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, *, minutes: float, run: Path) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         take_home,
         widgets,
     )
+    from phi3lib.lab.atlas import Atlas
     from phi3lib.lab.check_up import doctor
     from phi3lib.lab.drawing_pad import DrawingPad
     from phi3lib.lab.map_reader import MapReader, map_grid
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from phi3lib.lab.trained import show_trained
 
 _HOME_OF = {
+    "Atlas": "phi3lib.lab.atlas",
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
     "DrawingPad": "phi3lib.lab.drawing_pad",
@@ -74,6 +76,7 @@ _ROOMS = (
 )
 
 __all__ = [
+    "Atlas",
     "DrawingPad",
     "MapReader",
     "NeighbourPicker",

@@ -55,7 +55,7 @@ class EmbeddingTable:
 
     def __repr__(self) -> str:
         lines = [f"EmbeddingTable: {len(self)} vectors of {self.vectors.shape[1]} numbers"]
-        lines += [f"  {name}: {_short(value)}" for name, value in self.recipe.items()]
+        lines += [f"  {name}: {_short(value)}" for name, value in shown_recipe(self.recipe).items()]
         if self.labels:
             lines.append(f"  labels: {', '.join(self.labels)}")
         if self.errors:
@@ -162,6 +162,13 @@ def same_recipe(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
         for name, (a, b) in pairs.items()
         if a != b
     ]
+
+
+def shown_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe to look at: of a model in a folder the folder's name, not where on this machine it lies."""
+    model = recipe.get("model")
+    shown = {"model": Path(model).name} if isinstance(model, str) and Path(model).is_absolute() else {}
+    return {**recipe, **shown}
 
 
 def _json(value: Any) -> bytes:

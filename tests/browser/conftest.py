@@ -34,7 +34,7 @@ CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.mod
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that is tested here needs a browser, and is asked for."""
+    """All that is tested here needs a browser; what needs JupyterLab, too, is asked for."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"))
         # A cold kernel behind a cold browser can outlast any sensible limit on shared cores.
-        wanted = "PHI3LIB_BROWSER" in os.environ
+        wanted = "PHI3LIB_BROWSER" in os.environ or "jupyterlab" not in item.fixturenames
         item.add_marker(pytest.mark.skipif(not wanted, reason="asked for by `make test-browser`"))
 
 
@@ -55,6 +55,12 @@ class OpenNotebook:
         self.errors: list[str] = []
         page.on("request", lambda r: None if OURS.match(r.url) else self.outside.append(r.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda m: self.errors.append(m.text) if self._is_ours(m) else None)
+
+    @staticmethod
+    def _is_ours(message: Any) -> bool:
+        """Errors that the page writes; JupyterLab's own about resources and extensions are not ours."""
+        return message.type == "error" and "Failed to load resource" not in message.text
 
     def open(self, address: str) -> None:
         """Open a notebook's address and wait for its cells and its kernel."""
@@ -126,6 +132,16 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+def serious_faults(page: Any, selector: str) -> list[str]:
+    """What axe-core finds serious or critical within the first element that fits."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context=selector).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
+    ]
 
 
 @pytest.fixture

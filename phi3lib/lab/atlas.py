@@ -1,0 +1,193 @@
+"""The explorer: linked maps with their pictures, selection into Python, trust, and an export to one file.
+
+atlas = Atlas({"CLIP": table_a, "Phi-3": table_b}, pictures=pictures, labels="kind", model=load_clip())
+atlas                       # as the last line of a cell
+atlas.selected.to_pandas()  # what was clicked or drawn around
+atlas.to_html("atlas.html")
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from phi3lib.lab import plots
+from phi3lib.lab.atlas_page import SCRIPT, page_data, whole_page
+from phi3lib.lab.atlas_state import AtlasState, Found, Settings
+from phi3lib.lab.widgets import _Instrument
+from phi3lib.vectors.table import EmbeddingTable
+
+
+class Atlas(_Instrument):
+    """One map, or several maps of the same pictures side by side, with everything linked.
+
+    tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for
+    each row of the first table, pictures or files; None: without thumbnails. labels: the name of a label, or
+    one value for each row; None: the table's first label. grid: the parameters that are made ready, as
+    {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for queries in words.
+
+    By keyboard, on a map: arrows go to the neighbour in that direction, Enter selects, Shift+Enter adds,
+    Escape clears. ValueError for what does not fit together.
+    """
+
+    def __init__(
+        self,
+        tables: EmbeddingTable | Mapping[str, EmbeddingTable],
+        *,
+        pictures: Sequence[Any] | None = None,
+        labels: str | Sequence[Any] | None = None,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        model: Any = None,
+        title: str = "Atlas",
+    ) -> None:
+        first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
+        if pictures is not None and len(pictures) != len(first):
+            raise ValueError(f"{len(pictures)} pictures for a table of {len(first)} rows")
+        self.state = AtlasState(tables, labels=labels, grid=grid, model=model)
+        self.title = title
+        self.pictures = None
+        if pictures is not None:
+            row_of = {name: row for row, name in enumerate(first.ids)}
+            self.pictures = [pictures[row_of[name]] for name in self.state.ids]
+        self._widget: Any = None
+        self._observers: list[Callable[[EmbeddingTable], None]] = []
+
+    @property
+    def selected(self) -> EmbeddingTable:
+        """The rows of the first table that are selected; `.to_pandas()` gives their names and labels."""
+        return next(iter(self.state.tables.values())).select(np.asarray(self.state.selected, dtype=int))
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Select these rows, as a click or a lasso does."""
+        self.state.select(rows)
+        if self._widget is not None:
+            self._widget.selected = self.state.selected
+
+    def on_select(self, observer: Callable[[EmbeddingTable], None]) -> None:
+        """Call `observer` with the selected rows, once after each gesture on the page."""
+        self._observers.append(observer)
+
+    def still(self) -> plots.Still:
+        """The maps as they stand, as a picture."""
+        return plots.still(self._figure(), alt=f"{self.title}. {self.state.sentence()}")
+
+    def _figure(self) -> Any:
+        state = self.state
+        fig, axes = plots.figure(1, len(state.names), height=4.0, squeeze=False)
+        for spot, name in zip(axes[0], state.names, strict=True):
+            places = state.layout(name).places
+            title = f"{name} · trustworthiness {state.trustworthiness(name):.2f}"
+            plots.map_axes(spot, places, state.labels if state.label_name else None, title, size=10)
+            if state.selected:
+                chosen = places[state.selected]
+                spot.scatter(*chosen.T, s=50, facecolors="none", edgecolors=plots.HERE, linewidths=1.6)
+        handles, names = axes[0][0].get_legend_handles_labels()
+        if 0 < len(names) <= 16:
+            fig.legend(handles, names, loc="outside lower center", ncols=6, fontsize=7)
+        return fig
+
+    def live(self) -> Any:
+        """The widget; made once, so that all its views show the same selection."""
+        if self._widget is None:
+            self._widget = _make_atlas(self)
+        return self._widget
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write one HTML file with links, hover and keyboard; it loads nothing from anywhere. Its path."""
+        target = Path(path)
+        page = whole_page(page_data(self.state, self.pictures), self.state.chosen, self.title)
+        target.write_text(page, encoding="utf-8")
+        return target
+
+    def to_png(self, path: str | os.PathLike[str]) -> Path:
+        """Write the maps as they stand; model, recipe, parameters and versions are in the file. Its path."""
+        target = Path(path)
+        still = self.still()
+        image = Image.open(io.BytesIO(still.data))
+        about = PngInfo()
+        about.add_itxt("Description", still.alt)
+        about.add_itxt("phi3lib.card", json.dumps(self.state.card(), ensure_ascii=False))
+        image.save(target, "PNG", pnginfo=about)
+        return target
+
+
+def _make_atlas(atlas: Atlas) -> Any:
+    import anywidget
+    import traitlets
+
+    class AtlasWidget(anywidget.AnyWidget):
+        _esm = SCRIPT
+        spec = traitlets.Dict().tag(sync=True)
+        places = traitlets.Bytes().tag(sync=True)
+        near = traitlets.Bytes().tag(sync=True)
+        shares = traitlets.Bytes().tag(sync=True)
+        shade = traitlets.Bytes().tag(sync=True)
+        sheets = traitlets.List().tag(sync=True)
+        chosen = traitlets.Dict().tag(sync=True)
+        selected = traitlets.List().tag(sync=True)
+        found = traitlets.Dict().tag(sync=True)
+        status = traitlets.Unicode().tag(sync=True)
+
+    state = atlas.state
+    widget = AtlasWidget(
+        **page_data(state, atlas.pictures), chosen=asdict(state.chosen), selected=state.selected
+    )
+
+    def take_selection(change: Any) -> None:
+        if change["new"] == state.selected:
+            return
+        state.select(change["new"])
+        for observer in atlas._observers:
+            observer(atlas.selected)
+
+    def take_settings(change: Any) -> None:
+        state.chosen = Settings(**change["new"])
+
+    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        try:
+            _answer(atlas, widget, message)
+        except ValueError as error:
+            widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
+
+    widget.observe(take_selection, "selected")
+    widget.observe(take_settings, "chosen")
+    widget.on_msg(receive)
+    return widget
+
+
+def _answer(atlas: Atlas, widget: Any, message: dict[str, Any]) -> None:
+    """Do what the page asks for; unknown requests change nothing."""
+    state = atlas.state
+    if message.get("do") == "find":
+        widget.found = {}
+        found = state.find(str(message.get("text", "")))
+        widget.status = _say_found(found)
+        widget.found = asdict(found) | {"weak": found.weak}
+    elif message.get("do") == "recompute":
+        widget.status = "Computing the maps …"
+        settings = state.recompute(
+            int(message["n_neighbors"]), float(message["min_dist"]), int(message["seed"])
+        )
+        data = page_data(state, None)
+        with widget.hold_sync():
+            for name in ("places", "near", "shares", "shade", "spec"):
+                setattr(widget, name, data[name])
+            widget.chosen = asdict(settings)
+        widget.status = "The maps are ready."
+
+
+def _say_found(found: Found) -> str:
+    said = (
+        f"“{found.text}”: the best picture has a cosine of {found.cosines[0]:.2f}, "
+        f"{found.standing:.1f} standard deviations above the mean of all."
+    )
+    if found.weak:
+        said += " That is weak: perhaps no picture shows this."
+    return said

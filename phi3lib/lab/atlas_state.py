@@ -1,0 +1,283 @@
+"""What the explorer shows: maps of the same pictures for saved parameters, their trust, and a selection.
+
+No widget inside; `atlas.py` puts it on the screen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.vectors.compare import matched, shared_neighbours
+from phi3lib.vectors.maps import Layout, aligned, pca_map, plane_neighbours, umap_map
+from phi3lib.vectors.neighbours import nearest
+from phi3lib.vectors.search import top_k
+from phi3lib.vectors.table import EmbeddingTable, shown_recipe
+
+K = 10  # true neighbours that are shown and counted
+MOST_POINTS = 20_000  # that are drawn one by one; beyond, a sample over a shade of all
+SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
+GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
+SMALL_GRID = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0, 1)}
+WEAK = 2.5  # standard deviations of the best picture over all pictures
+
+Shares = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a map; PCA has no parameters and ignores them."""
+
+    method: str = "UMAP"
+    n_neighbors: int = 15
+    min_dist: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a text found: rows and cosines, the best first, and by which table."""
+
+    text: str
+    rows: list[int]
+    cosines: list[float]
+    standing: float  # standard deviations of the best above the mean of all
+    through: str
+
+    @property
+    def weak(self) -> bool:
+        """Whether the best picture hardly stands out."""
+        return self.standing < WEAK
+
+
+class AtlasState:
+    """Tables of the same pictures, their maps, a selection of rows.
+
+    ValueError for fewer than four pictures, and for tables without a common picture.
+    """
+
+    def __init__(
+        self,
+        tables: EmbeddingTable | Mapping[str, EmbeddingTable],
+        *,
+        labels: str | Sequence[Any] | None = None,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        model: Any = None,
+    ) -> None:
+        named = {"map": tables} if isinstance(tables, EmbeddingTable) else dict(tables)
+        self.tables = _same_pictures(named)
+        self.ids = next(iter(self.tables.values())).ids
+        if len(self.ids) < 4:
+            raise ValueError(f"a map needs four pictures at least; there are {len(self.ids)}")
+        self.label_name, self.labels = _labels(self.tables, labels)
+        self.model = model
+        self.spaces = {
+            name: nearest(table.vectors, min(max(K, 50), len(self.ids) - 1))
+            for name, table in self.tables.items()
+        }
+        self.k = min(K, len(self.ids) - 2)
+        self.settings = _usable(grid or (GRID if len(self.ids) <= SMALL else SMALL_GRID), len(self.ids))
+        self.chosen = Settings() if Settings() in self.settings else self.settings[1]
+        self._layouts: dict[tuple[str, Settings], Layout] = {}
+        self.selected: list[int] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the maps."""
+        return list(self.tables)
+
+    def layout(self, name: str, settings: Settings | None = None) -> Layout:
+        """A map, made when it is first asked for; maps of one seed start from each other."""
+        settings = settings or self.chosen
+        key = (name, settings)
+        if key not in self._layouts:
+            table, space = self.tables[name], self.spaces[name]
+            if settings.method == "PCA":
+                self._layouts[key] = pca_map(table.vectors)
+            else:
+                self._layouts[key] = umap_map(
+                    table.vectors,
+                    space,
+                    n_neighbors=settings.n_neighbors,
+                    min_dist=settings.min_dist,
+                    seed=settings.seed,
+                    start=self._kin(name, settings.seed) or "pca",
+                )
+        return self._layouts[key]
+
+    def _kin(self, name: str, seed: int) -> Layout | None:
+        """A map that is there already, of the same space and seed: a start that saves most of the work."""
+        kin = (
+            layout
+            for (of, settings), layout in self._layouts.items()
+            if of == name and settings.method == "UMAP" and settings.seed == seed
+        )
+        return next(kin, None)
+
+    def recompute(self, n_neighbors: int, min_dist: float, seed: int) -> Settings:
+        """Maps for parameters that are not in the grid; they become the chosen ones. ValueError if unfit."""
+        most = next(iter(self.spaces.values())).indices.shape[1] + 1
+        if not 2 <= n_neighbors <= most:
+            raise ValueError(f"n_neighbors is {n_neighbors}; for these pictures it may be 2 to {most}")
+        if not 0 <= min_dist <= 1:
+            raise ValueError(f"min_dist is {min_dist:g}; it may be 0 to 1")
+        settings = Settings("UMAP", n_neighbors, min_dist, seed)
+        for name in self.names:
+            self.layout(name, settings)
+        if settings not in self.settings:
+            self.settings.append(settings)
+        self.chosen = settings
+        return settings
+
+    # ------------------------------------------------------------------------ trust
+
+    def kept(self, name: str, settings: Settings | None = None) -> Shares:
+        """For each picture the share of its true neighbours that are near it on the map: (N,)."""
+        return self.layout(name, settings).kept(self.spaces[name], self.k)
+
+    @cached_property
+    def between(self) -> Shares:
+        """For each picture the share of neighbours that the first two spaces have in common: (N,)."""
+        first, second = (self.tables[name].vectors for name in self.names[:2])
+        return shared_neighbours(first, second, self.k)
+
+    def moved(self, settings: Settings | None = None) -> Shares:
+        """How far each picture stands apart on the first two maps, as a share of their width: (N,).
+
+        The second map is turned, mirrored and scaled onto the first (Procrustes).
+        """
+        first, second = (self.layout(name, settings) for name in self.names[:2])
+        laid = aligned(second, first).places
+        width = float(np.ptp(first.places, axis=0).max()) or 1.0
+        return np.linalg.norm(first.places - laid, axis=1) / width
+
+    def wobble(self, name: str) -> Shares | None:
+        """For each picture the share of map neighbours that change with the seed; None for one seed only."""
+        same = [s for s in self.settings if s.method == "UMAP" and _but_seed(s) == _but_seed(self._umap())]
+        if len(same) < 2:
+            return None
+        near = [plane_neighbours(self.layout(name, settings).places, self.k) for settings in same]
+        shares = [
+            (one[:, :, None] == other[:, None, :]).any(2).mean(1)
+            for place, one in enumerate(near)
+            for other in near[place + 1 :]
+        ]
+        return 1 - np.mean(shares, axis=0)
+
+    def _umap(self) -> Settings:
+        return self.chosen if self.chosen.method == "UMAP" else self.settings[-1]
+
+    def trustworthiness(self, name: str, settings: Settings | None = None) -> float:
+        """Of the map, 0 to 1; on a sample of 2,000 pictures where there are more."""
+        layout, vectors = self.layout(name, settings), self.tables[name].vectors
+        rows = sample_rows(len(self.ids), 2_000)
+        part = Layout(layout.places[rows], layout.parameters)
+        return part.trustworthiness(vectors[rows], min(self.k, max((len(rows) - 1) // 2, 1)))
+
+    # ------------------------------------------------------------------------ selecting and finding
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Take these rows as the selection. ValueError for rows that there are not."""
+        if any(not 0 <= row < len(self.ids) for row in rows):
+            raise ValueError(f"rows are 0 to {len(self.ids) - 1}")
+        self.selected = list(dict.fromkeys(int(row) for row in rows))
+
+    def search_table(self) -> str | None:
+        """The name of the first table in the space of texts, or None."""
+        wanted = "projected"
+        return next(
+            (name for name, t in self.tables.items() if str(t.recipe.get("pooling", "")).startswith(wanted)),
+            None,
+        )
+
+    def find(self, text: str, k: int = 8) -> Found:
+        """The pictures nearest to a text, through CLIP's table. ValueError without a CLIP or its table."""
+        through = self.search_table()
+        if self.model is None or through is None:
+            raise ValueError('texts need model=load_clip() and a table of its "projected" vectors')
+        if not text.strip():
+            raise ValueError("the text is empty")
+        asked = self.model.text_features(text).numpy()
+        rows, cosines = top_k(asked, self.tables[through].vectors, len(self.ids))
+        standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
+        return Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)
+
+    def card(self) -> dict[str, Any]:
+        """How the maps came about: recipes of the tables, parameters, versions."""
+        import umap
+
+        return {
+            "tables": {name: shown_recipe(table.recipe) for name, table in self.tables.items()},
+            "map": asdict(self.chosen),
+            "neighbours": f"{self.k} nearest by cosine, exact",
+            "umap-learn": umap.__version__,
+        }
+
+    def sentence(self) -> str:
+        """The state in words."""
+        chosen = self.chosen
+        how = (
+            "PCA"
+            if chosen.method == "PCA"
+            else f"UMAP, n_neighbors {chosen.n_neighbors}, min_dist {chosen.min_dist:g}, seed {chosen.seed}"
+        )
+        worth = "; ".join(
+            f"{name}: trustworthiness {self.trustworthiness(name):.2f}, "
+            f"{self.kept(name).mean():.0%} of {self.k} true neighbours kept"
+            for name in self.names
+        )
+        return f"{len(self.ids)} pictures. {how}. {worth}. {len(self.selected)} selected."
+
+
+def sample_rows(count: int, most: int) -> NDArray[np.intp]:
+    """All rows, or `most` of them by chance, always the same ones, in their order."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+def _same_pictures(tables: dict[str, EmbeddingTable]) -> dict[str, EmbeddingTable]:
+    if not tables:
+        raise ValueError("there is no table to show")
+    common = next(iter(tables.values()))
+    for table in tables.values():
+        common, _ = matched(common, table)
+    return {name: matched(common, table)[1] for name, table in tables.items()}
+
+
+def _labels(
+    tables: Mapping[str, EmbeddingTable], labels: str | Sequence[Any] | None
+) -> tuple[str, NDArray[np.str_]]:
+    """(name, one text for each picture); without any label all are the same."""
+    first = next(iter(tables.values()))
+    if isinstance(labels, str):
+        for table in tables.values():
+            if labels in table.labels:
+                return labels, table.labels[labels].astype(str)
+        raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
+    if labels is not None:
+        if len(labels) != len(first):
+            raise ValueError(f"{len(labels)} labels for {len(first)} pictures")
+        return "label", np.asarray(labels).astype(str)
+    if first.labels:
+        name = next(iter(first.labels))
+        return name, first.labels[name].astype(str)
+    return "", np.full(len(first), "picture")
+
+
+def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
+    """PCA, and UMAP for all combinations that so many pictures allow."""
+    fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
+    return [Settings("PCA", fitting[0], grid["min_dist"][0], grid["seed"][0])] + [
+        Settings("UMAP", neighbours, distance, seed)
+        for seed in grid["seed"]
+        for neighbours in fitting
+        for distance in grid["min_dist"]
+    ]
+
+
+def _but_seed(settings: Settings) -> tuple[int, float]:
+    return settings.n_neighbors, settings.min_dist

@@ -1,0 +1,261 @@
+"""The explorer's state, what its page is given, and its exports; the page itself is tested in a browser."""
+
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phi3lib import Atlas, EmbeddingTable
+from phi3lib.lab.atlas_page import UNKNOWN, page_data, sprite_sheets
+from phi3lib.lab.atlas_state import AtlasState, Settings, sample_rows
+from phi3lib.vectors.maps import plane_neighbours
+from phi3lib.vectors.neighbours import nearest
+
+COUNT = 40
+GRID = {"n_neighbors": (5, 10), "min_dist": (0.1,), "seed": (0, 1)}
+EVIL = '"><script>document.title="owned"</script>'
+
+
+RECIPE = {"model": "/home/me/models/small"}
+
+
+def table_of(seed: int, width: int, recipe: dict | None = None) -> EmbeddingTable:
+    """Four groups of ten around centres of their own; one picture has a name that means harm."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(4), COUNT // 4)
+    vectors = rng.normal(size=(4, width))[groups] * 3 + rng.normal(size=(COUNT, width))
+    ids = tuple(EVIL if n == 7 else f"p{n}" for n in range(COUNT))
+    labels = {"group": np.array([f"g{group}" for group in groups])}
+    return EmbeddingTable(
+        vectors.astype(np.float32), ids, labels, recipe or {"model": "/home/me/models/small"}
+    )
+
+
+class Words:
+    """Stands for a CLIP: the vector of a text is that of the picture with its number."""
+
+    def __init__(self, table: EmbeddingTable) -> None:
+        self.table = table
+
+    def text_features(self, text):
+        import torch
+
+        return torch.from_numpy(self.table.vectors[[int(text)]])
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return {"one": table_of(0, 6, {"pooling": "projected: so"}), "two": table_of(1, 9)}
+
+
+@pytest.fixture(scope="module")
+def state(tables):
+    return AtlasState(tables, grid=GRID, model=Words(tables["one"]))
+
+
+@pytest.fixture(scope="module")
+def atlas(tables):
+    pictures = [Image.new("RGB", (9, 5), (6 * n, 0, 0)) for n in range(COUNT)]
+    return Atlas(tables, pictures=pictures, labels="group", grid=GRID, title=EVIL)
+
+
+# ------------------------------------------------------------------------------- state
+
+
+def test_the_grid_holds_pca_and_all_combinations(state):
+    assert state.settings[0].method == "PCA"
+    assert {(s.n_neighbors, s.seed) for s in state.settings[1:]} == {(5, 0), (10, 0), (5, 1), (10, 1)}
+
+
+def test_pictures_are_those_that_all_tables_have(tables):
+    cut = tables["two"].select(list(range(5, COUNT))[::-1])
+    state = AtlasState({"one": tables["one"], "two": cut}, grid=GRID)
+    assert state.ids == tables["one"].ids[5:]
+    assert np.array_equal(state.tables["two"].vectors, tables["two"].vectors[5:])
+
+
+def test_trust_is_what_the_map_keeps_of_the_space(state):
+    settings = state.settings[1]
+    true = nearest(state.tables["one"].vectors, 10).indices
+    shown = plane_neighbours(state.layout("one", settings).places, 10)
+    wanted = [len(set(a) & set(b)) / 10 for a, b in zip(true, shown, strict=True)]
+    assert state.kept("one", settings) == pytest.approx(wanted)
+
+
+def test_what_two_spaces_share_and_what_moves(state, tables):
+    assert state.between.shape == (COUNT,) and 0 < state.between.mean() < 1
+    same = AtlasState({"a": tables["one"], "b": tables["one"]}, grid=GRID)
+    assert (same.between == 1).all()
+    assert np.abs(same.moved()).max() < 1e-5
+    assert state.moved().max() > 0.05
+
+
+def test_wobble_needs_two_seeds(tables, state):
+    assert 0 <= state.wobble("one").min() <= state.wobble("one").max() <= 1
+    assert AtlasState(tables["one"], grid={**GRID, "seed": (0,)}).wobble("map") is None
+
+
+def test_other_parameters_are_computed_and_kept(tables):
+    state = AtlasState(tables["one"], grid=GRID)
+    settings = state.recompute(7, 0.3, 0)
+    assert state.chosen == settings == Settings("UMAP", 7, 0.3, 0) and settings in state.settings
+    again = state.layout("map")
+    assert again is state.layout("map")
+    for wrong in ((1, 0.1, 0), (41, 0.1, 0), (5, 2.0, 0)):
+        with pytest.raises(ValueError, match=r"n_neighbors|min_dist"):
+            state.recompute(*wrong)
+
+
+def test_a_text_is_found_through_clip_alone(state, tables):
+    found = state.find("12", k=3)
+    assert found.rows[0] == 12 and found.cosines[0] == pytest.approx(1.0, abs=1e-5)
+    assert found.through == "one"
+    with pytest.raises(ValueError, match="empty"):
+        state.find("  ")
+    with pytest.raises(ValueError, match="projected"):
+        AtlasState({"two": tables["two"]}, grid=GRID, model=Words(tables["one"])).find("1")
+
+
+def test_few_pictures_one_class_and_equal_vectors_make_a_map():
+    same = EmbeddingTable(np.tile(np.float32([1, 2, 3]), (6, 1)), tuple("abcdef"))
+    state = AtlasState(same)
+    assert np.isfinite(state.layout("map").places).all()
+    assert state.label_name == "" and set(state.labels) == {"picture"}
+    assert page_data(state, None)["spec"]["count"] == 6
+    with pytest.raises(ValueError, match="four pictures"):
+        AtlasState(same.select([0, 1, 2]))
+    with pytest.raises(ValueError, match="no table"):
+        AtlasState({})
+    with pytest.raises(ValueError, match="no picture in common"):
+        AtlasState({"a": same, "b": table_of(0, 3)})
+
+
+def test_labels_must_be_there_and_fit(tables):
+    with pytest.raises(ValueError, match="no table has the label 'kind'"):
+        AtlasState(tables, labels="kind", grid=GRID)
+    with pytest.raises(ValueError, match="3 labels for 40"):
+        AtlasState(tables, labels=["a", "b", "c"], grid=GRID)
+
+
+# ------------------------------------------------------------------------------- the page
+
+
+def test_places_on_the_page_are_those_of_the_map(state):
+    data = page_data(state, None)
+    places = np.frombuffer(data["places"], "<u2").reshape(2, len(state.settings), COUNT, 2)
+    for map_, name in enumerate(state.names):
+        for number, settings in enumerate(state.settings):
+            true, shown = state.layout(name, settings).places, places[map_, number].astype(float)
+            scale = np.ptp(true, axis=0).max() / 65_535
+            assert np.ptp(shown, axis=0).max() == 65_535
+            difference = (shown - shown.mean(0)) * scale - (true - true.mean(0))
+            assert np.abs(difference).max() < 2 * scale
+
+
+def test_neighbours_and_shares_on_the_page(state):
+    data, settings = page_data(state, None), len(state.settings)
+    near = np.frombuffer(data["near"], "<u4").reshape(2, COUNT, state.k)
+    assert np.array_equal(near[0], state.spaces["one"].indices[:, : state.k])
+    shares = np.frombuffer(data["shares"], np.uint8).reshape(-1, COUNT)
+    assert len(shares) == 2 * settings + 2 + 1 + settings
+    assert shares[settings] == pytest.approx(100 * state.kept("two", state.settings[0]), abs=0.51)
+    assert shares[2 * settings + 2] == pytest.approx(100 * state.between, abs=0.51)
+    alone = page_data(AtlasState(state.tables["one"], grid={**GRID, "seed": (0,)}), None)
+    assert np.frombuffer(alone["shares"], np.uint8)[-COUNT:].tolist() == [UNKNOWN] * COUNT
+
+
+def test_thumbnails_stand_on_sheets_in_order(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    pictures = [Image.new("RGB", (20, 10), colour) for colour in colours] + [tmp_path / "broken.png"]
+    (uri,) = sprite_sheets(pictures, 16)
+    import io
+
+    sheet = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    middles = [sheet.getpixel((16 * n + 8, 8)) for n in range(4)]
+    for shown, wanted in zip(middles, [*colours, (200, 200, 200)], strict=True):
+        assert np.abs(np.subtract(shown, wanted)).max() < 40
+
+
+def test_a_sample_stands_for_too_many(monkeypatch, state):
+    monkeypatch.setattr("phi3lib.lab.atlas_page.MOST_POINTS", 12)
+    data = page_data(state, [Image.new("RGB", (4, 4))] * COUNT)
+    rows = data["spec"]["rows"]
+    assert len(rows) == 12 == data["spec"]["count"] and data["spec"]["all"] == COUNT
+    assert data["spec"]["ids"] == [state.ids[row] for row in rows]
+    shade = np.frombuffer(data["shade"], np.uint8)
+    assert shade.reshape(2, len(state.settings), -1).max(2).tolist() == [[255] * len(state.settings)] * 2
+    near = np.frombuffer(data["near"], "<u4").reshape(2, 12, state.k)
+    own = np.arange(12)
+    true = state.spaces["one"].indices[rows[0], : state.k].tolist()
+    shown = {rows[point] for point in near[0, 0] if point != own[0]}
+    assert shown == set(true) & set(rows)
+    assert np.array_equal(sample_rows(COUNT, 12), rows)
+
+
+# ------------------------------------------------------------------------------- the widget
+
+
+def test_a_gesture_reaches_python_once(tables):
+    atlas = Atlas(tables, grid=GRID)
+    seen = []
+    atlas.on_select(lambda rows: seen.append(rows.ids))
+    atlas.live().selected = [3, 5]
+    assert seen == [("p3", "p5")]
+    assert list(atlas.selected.to_pandas()["group"]) == ["g0", "g0"]
+    atlas.select([9])
+    assert seen == [("p3", "p5")] and atlas.live().selected == [9]  # no gesture, no call
+    with pytest.raises(ValueError, match="0 to 39"):
+        atlas.select([40])
+    assert "1 selected" in atlas.still().alt
+
+
+def test_the_page_may_ask_for_maps_and_texts(tables):
+    atlas = Atlas(tables, grid=GRID, model=Words(tables["one"]))
+    widget = atlas.live()
+    send = widget._msg_callbacks
+    send(widget, {"do": "recompute", "n_neighbors": "6", "min_dist": "0.2", "seed": "0"}, [])
+    assert widget.chosen["n_neighbors"] == 6 and len(widget.spec["settings"]) == 6
+    assert len(widget.places) == 2 * 6 * COUNT * 4
+    send(widget, {"do": "recompute", "n_neighbors": "600", "min_dist": "0.2", "seed": "0"}, [])
+    assert "may be 2 to 40" in widget.status
+    send(widget, {"do": "find", "text": "3"}, [])
+    assert widget.found["rows"][0] == 3 and "cosine of 1.00" in widget.status
+    send(widget, {"do": "find", "text": ""}, [])
+    assert widget.status == "The text is empty." and widget.found == {}
+    send(widget, {"do": "dance"}, [])
+
+
+def test_pictures_must_fit(tables):
+    with pytest.raises(ValueError, match="2 pictures for a table of 40"):
+        Atlas(tables, pictures=[Image.new("RGB", (2, 2))] * 2)
+
+
+# ------------------------------------------------------------------------------- exports
+
+
+def test_the_exported_page_is_whole_small_and_closed(atlas, tmp_path):
+    page = atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8")
+    thumbnails = sum(map(len, page_data(atlas.state, atlas.pictures)["sheets"]))
+    assert len(page.encode()) - thumbnails < 300_000
+    assert EVIL not in page and "<script>document" not in page
+    assert not re.search(r"(src|href)=\"?https?:", page)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page).group(1)
+    assert len(scripts) == 1 and "unsafe" not in policy and "default-src &#x27;none&#x27;" in policy
+    assert base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode() in policy
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    assert data["spec"]["ids"][7] == EVIL
+    assert data["spec"]["card"]["tables"]["two"]["model"] == "small"  # and not where it lies
+    assert data["spec"]["card"]["map"]["seed"] == 0 and data["spec"]["card"]["umap-learn"]
+
+
+def test_the_exported_picture_carries_its_card(atlas, tmp_path):
+    image = Image.open(atlas.to_png(tmp_path / "atlas.png"))
+    card = json.loads(image.info["phi3lib.card"])
+    assert card["map"]["method"] == "UMAP" and "trustworthiness" in image.info["Description"]
+    assert image.width > 600
