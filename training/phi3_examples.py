@@ -21,7 +21,7 @@ MODES = ("sharp", "blurred", "global")
 _MODE_SHARES = (0.4, 0.4, 0.2)
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.4, "print": 0.5, "page": 0.1}
+_STYLE_SHARES = {"things": 0.5, "print": 0.4, "page": 0.1}
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
 
@@ -140,7 +140,8 @@ def draw_tiles(processor: Phi3VProcessor, start: int, size: int, level: float = 
     level: how small the print is, 0 to 1; every fifth is easier.
     """
     images = processor.image_processor
-    pixels, planes = [], {name: [] for name in PLANES}
+    pixels: list[Tensor] = []
+    planes: dict[str, list[np.ndarray]] = {name: [] for name in PLANES}
     for number in range(start, start + size):
         style, side = ("print", 1) if number % 2 else ("things", 1 if number % 4 else 2)
         ease = number * 0.6180339887 % 1 if number % 5 == 0 else 1.0

@@ -1,5 +1,7 @@
 """The small Phi-3-vision, and what is added to its tower while it learns."""
 
+from typing import Any
+
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from training.dense_labels import NOTHING, PLANES
 
 TILE, PATCH = 112, 14
 NUM_CROPS = 9
-TOWER = {
+TOWER: dict[str, Any] = {
     "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 3,
     "image_size": TILE, "patch_size": PATCH, "hidden_act": "gelu",
 }  # fmt: skip
@@ -93,7 +95,7 @@ class Phi3Learner(nn.Module):
         self.dense = DenseHeads(TOWER["hidden_size"])
 
     @property
-    def embedding(self) -> nn.Module:
+    def embedding(self) -> Any:
         """The model's `Phi3ImageEmbedding`."""
         return self.phi3.model.vision_embed_tokens
 

@@ -3,22 +3,27 @@
     python -m training.train_phi3_vision --clip data/models/clip-small --minutes 180 --processes 2 \\
         --run build/phi3 --out data/models/phi3-vision-small
 
-The tower starts from the small CLIP's. First (`--tower` of the time) it learns alone to tell what every
-patch shows, then tower, projector and language model learn together to answer. An interrupted run goes on
-where it stopped; a finished one goes on when it is given more minutes.
+The tower starts from the small CLIP's, and the time has three parts. First (`--tower` of it) the tower learns
+alone to tell what every patch shows. Then projector and language model learn to answer on a tower that stays
+as it is: its features are kept and seen several times, so that many more scenes go by. At last (`--together`)
+all of it learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
 """
 
 import argparse
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
 from training.cards import record_training
-from training.phi3_examples import draw_scenes, draw_tiles
+from training.phi3_examples import SceneBatch, draw_scenes, draw_tiles
 from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
 from training.phi3_tokenizer import make_phi3_tokenizer
 from training.runs import (
@@ -38,7 +43,16 @@ from training.runs import (
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
-CURVE = ("minutes", "step", "patch loss", "right things sharp", "right print sharp", "right print blurred")
+STAGES = ("tower", "answers", "together")
+CURVE = (
+    "minutes",
+    "step",
+    "right things sharp",
+    "right things blurred",
+    "right print sharp",
+    "right print blurred",
+)
+PASSES, MOST_KEPT = 6, 300  # how often a batch is seen while the tower stays as it is, and how many are kept
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 
@@ -50,6 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True, help="the folder of the small CLIP")
     add_common_arguments(parser, minutes=180, run=Path("build/phi3"))
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
+    parser.add_argument("--together", type=float, default=0.15, help="share of the time for all, at the end")
     parser.add_argument("--tiles", type=int, default=64, help="tiles of a step and process, tower alone")
     parser.add_argument("--scenes", type=int, default=12, help="scenes of a step and process")
     return parser.parse_args()
@@ -79,133 +94,190 @@ def train(rank: int, options: argparse.Namespace) -> None:
     processor = processor_of(options.run)
     model = make_phi3(processor.tokenizer)
     start_from_clip(model, str(options.clip / "model.safetensors"))
-    learner = Phi3Learner(model).to(torch.bfloat16)
-    optimizer, step, clock, level = MixedAdamW(learner), 0, Clock(options.minutes), 0.0
+    run = Run(rank, options, processor, Phi3Learner(model).to(torch.bfloat16))
     if kept := load(options.run / "checkpoint.pt"):
-        optimizer.load(kept["optimizer"])
-        step, clock, level = kept["step"], Clock(options.minutes, kept["seconds"]), kept["level"]
-    logs = {stage: Log(options.run / f"{stage}.csv") for stage in ("tower", "answers")}
-    means: dict[str, float] = {}
-    while not over(clock):
-        share = average({"share": clock.share})["share"]
-        alone = share < options.tower
-        stage = "tower" if alone else "answers"
-        rate = learning_rate(step, clock.share, options.rate)
-        if alone:
-            measured = tower_step(rank, options, learner, optimizer, processor, step, rate, level)
-            level = harder(level, means)
-        else:
-            measured = answer_step(rank, options, learner, optimizer, processor, step, rate, share)
-        # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
-        means |= {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
-        step += 1
-        if rank == 0 and step % REPORT_STEPS == 0:
-            logs[stage].write(
-                step=step, minutes=clock.seconds / 60, level=level, **dict(sorted(means.items()))
-            )
-        if rank == 0 and step % KEEP_STEPS == 0:
-            _keep(options, learner, optimizer, processor, step, clock, level)
+        run.go_on(kept)
+    while not over(run.clock):
+        run.one_step()
     if rank == 0:
-        _keep(options, learner, optimizer, processor, step, clock, level)
+        run.keep()
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def stage_of(share: float, options: argparse.Namespace) -> str:
+    """What learns after this share of the time: "tower", "answers" or "together"."""
+    if share < options.tower:
+        return "tower"
+    return "answers" if share < 1 - options.together else "together"
+
+
+class Replay:
+    """The last batches with the features that the tower made of them; each is seen about PASSES times."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[SceneBatch, Tensor]] = []
+
+    def batch(self, step: int, draw: Callable[[], tuple[SceneBatch, Tensor]]) -> tuple[SceneBatch, Tensor]:
+        """A batch that `draw` makes, or one of those that are kept; alike in all processes."""
+        rng = np.random.default_rng([11, step])
+        if self.kept and rng.random() > 1 / PASSES:
+            return self.kept[int(rng.integers(len(self.kept)))]
+        self.kept = [*self.kept, draw()][-MOST_KEPT:]
+        return self.kept[-1]
+
+
+class Run:
+    """One process of a training: model, optimizer, clock and logs."""
+
+    def __init__(
+        self, rank: int, options: argparse.Namespace, processor: Phi3VProcessor, learner: Phi3Learner
+    ) -> None:
+        self.rank, self.options, self.processor, self.learner = rank, options, processor, learner
+        self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes)
+        self.logs = {stage: Log(options.run / f"{stage}.csv") for stage in STAGES}
+        self.means: dict[str, float] = {}
+        self.enter("tower")
+
+    def enter(self, stage: str) -> None:
+        """Begin a stage: its weights learn, with an optimizer of their own, and the others stay."""
+        self.stage, self.entered, self.replay = stage, self.step, Replay()
+        tower = {id(weight) for weight in self.learner.embedding.img_processor.parameters()}
+        tower |= {id(weight) for weight in self.learner.dense.parameters()}
+        for weight in self.learner.parameters():
+            weight.requires_grad_(stage == "together" or (id(weight) in tower) == (stage == "tower"))
+        self.optimizer = MixedAdamW(self.learner)
+
+    def go_on(self, kept: dict[str, Any]) -> None:
+        """Go on from what `keep` wrote."""
+        self.learner.load_state_dict(kept["model"])
+        self.step, self.level = kept["step"], kept["level"]
+        self.clock = Clock(self.options.minutes, kept["seconds"])
+        self.enter(kept["stage"])
+        self.entered = kept["entered"]
+        self.optimizer.load(kept["optimizer"])
+
+    def one_step(self) -> None:
+        """One step of the stage that the clock is in; now and then a report and a checkpoint."""
+        share = average({"share": self.clock.share})["share"]
+        if (stage := stage_of(share, self.options)) != self.stage:
+            self.enter(stage)
+        rate = learning_rate(self.step - self.entered, share, self.options.rate)
+        steps = {"tower": self.tower_step, "answers": self.answer_step, "together": self.whole_step}
+        measured = steps[self.stage](share)
+        self.optimizer.step(rate)
+        # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
+        self.means |= {
+            name: 0.95 * self.means.get(name, value) + 0.05 * value for name, value in measured.items()
+        }
+        self.step += 1
+        if self.rank == 0 and self.step % REPORT_STEPS == 0:
+            self.report()
+        if self.rank == 0 and self.step % KEEP_STEPS == 0:
+            self.keep()
+
+    def tower_step(self, _: float) -> dict[str, float]:
+        """Gradients of the tower alone: what does each patch show?"""
+        tiles = self.options.tiles
+        start = (self.step * self.options.processes + self.rank) * tiles
+        batch = draw_tiles(self.processor, start, tiles, self.level)
+        features = self.learner.features(batch.pixels.to(torch.bfloat16))
+        loss, shares = self.learner.dense(features, batch.labels)
+        loss.backward()
+        measured = average(
+            {f"patch {name}": float(value) for name, value in {"loss": loss.detach(), **shares}.items()}
+        )
+        self.level = harder(self.level, self.means)
+        return measured
+
+    def answer_step(self, share: float) -> dict[str, float]:
+        """Gradients of projector and language model, on features of a tower that stays as it is."""
+        batch, features = self.replay.batch(self.step, lambda: self.draw(share))
+        loss, right = self.answers(batch, features)
+        loss.backward()
+        return measures_of(batch, loss, right)
+
+    def whole_step(self, share: float) -> dict[str, float]:
+        """Gradients of everything: the answers, and beside them what each patch shows."""
+        batch = self.scenes(share)
+        features = self.features(batch)
+        labels = {name: plane.flatten(0, 1) for name, plane in batch.labels.items()}
+        dense, _ = self.learner.dense(features.flatten(0, 1), labels)
+        loss, right = self.answers(batch, features)
+        (loss + DENSE_WEIGHT * dense).backward()
+        return measures_of(batch, loss, right)
+
+    def scenes(self, share: float) -> SceneBatch:
+        """Fresh scenes; all processes draw others of one style, mode and side, so that none waits."""
+        many = self.options.scenes
+        start = self.step * self.options.processes * many
+        return draw_scenes(self.processor, start, many, offset=self.rank * many, share=share)
+
+    def features(self, batch: SceneBatch) -> Tensor:
+        """The tower's features of all tiles: (scenes, 1 + crops, patches², C)."""
+        count, tiles = batch.pixel_values.shape[:2]
+        features = self.learner.features(batch.pixel_values.flatten(0, 1).to(torch.bfloat16))
+        return features.view(count, tiles, *features.shape[1:])
+
+    @torch.no_grad()
+    def draw(self, share: float) -> tuple[SceneBatch, Tensor]:
+        """Fresh scenes with their features, without the pixels, which nothing asks for again."""
+        batch = self.scenes(share)
+        features = self.features(batch)
+        return replace(batch, pixel_values=torch.empty(0), labels={}), features
+
+    def answers(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(loss, share of right tokens) of the answers."""
+        rows = batch.rows
+        return self.learner.answers(
+            features, batch.image_sizes, rows.input_ids, rows.mask, rows.positions, rows.is_answer
+        )
+
+    def report(self) -> None:
+        """A row in the stage's log."""
+        means = dict(sorted(self.means.items()))
+        self.logs[self.stage].write(
+            step=self.step, minutes=self.clock.seconds / 60, level=self.level, **means
+        )
+
+    def keep(self) -> None:
+        """Write the checkpoint, and the model as it is now."""
+        state: dict[str, Any] = {
+            "model": self.learner.state_dict(),
+            "optimizer": self.optimizer.state(),
+            "stage": self.stage,
+            "entered": self.entered,
+            "step": self.step,
+            "seconds": self.clock.seconds,
+            "level": self.level,
+        }
+        save(state, self.options.run / "checkpoint.pt")
+        if self.options.out is not None:
+            export(self.learner.phi3, self.processor, self.options.out)
+            if (log := self.options.run / "answers.csv").exists():
+                record_training(
+                    self.options.out,
+                    log,
+                    minutes=self.clock.seconds / 60,
+                    processes=self.options.processes,
+                    program="training/train_phi3_vision.py",
+                    names=CURVE,
+                )
+
+
+def measures_of(batch: SceneBatch, loss: Tensor, right: Tensor) -> dict[str, float]:
+    """Loss and share of right tokens of one step, averaged over processes, by what was asked."""
+    measured = average({"loss": float(loss.detach()), "right": float(right)})
+    # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
+    practice = batch.style == "print" and batch.side < 3
+    what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
+    return {f"{name} {what}": value for name, value in measured.items()}
 
 
 def harder(level: float, means: dict[str, float]) -> float:
     """A little smaller print where the tower reads what it gets, else the same."""
     reads = means.get("patch first", 0.0) > READS
     return min(level + LEVEL_STEP, 1.0) if reads else level
-
-
-def tower_step(
-    rank: int,
-    options: argparse.Namespace,
-    learner: Phi3Learner,
-    optimizer: MixedAdamW,
-    processor: Phi3VProcessor,
-    step: int,
-    rate: float,
-    level: float,
-) -> dict[str, float]:
-    """The tower alone: what does each patch show?"""
-    start = (step * options.processes + rank) * options.tiles
-    batch = draw_tiles(processor, start, options.tiles, level)
-    loss, shares = learner.dense(learner.features(batch.pixels.to(torch.bfloat16)), batch.labels)
-    loss.backward()
-    optimizer.step(rate)
-    return average(
-        {f"patch {name}": float(value) for name, value in {"loss": loss.detach(), **shares}.items()}
-    )
-
-
-def answer_step(
-    rank: int,
-    options: argparse.Namespace,
-    learner: Phi3Learner,
-    optimizer: MixedAdamW,
-    processor: Phi3VProcessor,
-    step: int,
-    rate: float,
-    share: float,
-) -> dict[str, float]:
-    """All together: the answers, and beside them what each patch shows."""
-    # Both processes draw other scenes of one style, mode and side, so that neither waits for the other.
-    start = step * options.processes * options.scenes
-    batch = draw_scenes(processor, start, options.scenes, offset=rank * options.scenes, share=share)
-    count, tiles = batch.pixel_values.shape[:2]
-    features = learner.features(batch.pixel_values.flatten(0, 1).to(torch.bfloat16))
-    dense, _ = learner.dense(features, {name: plane.flatten(0, 1) for name, plane in batch.labels.items()})
-    rows = batch.rows
-    loss, right = learner.answers(
-        features.view(count, tiles, *features.shape[1:]),
-        batch.image_sizes,
-        rows.input_ids,
-        rows.mask,
-        rows.positions,
-        rows.is_answer,
-    )
-    (loss + DENSE_WEIGHT * dense).backward()
-    optimizer.step(rate)
-    measured = average(
-        {"loss": float(loss.detach()), "right": float(right), "patch loss": float(dense.detach())}
-    )
-    # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
-    practice = batch.style == "print" and batch.side < 3
-    what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
-    return {
-        "patch loss": measured["patch loss"],
-        f"loss {what}": measured["loss"],
-        f"right {what}": measured["right"],
-    }
-
-
-def _keep(
-    options: argparse.Namespace,
-    learner: Phi3Learner,
-    optimizer: MixedAdamW,
-    processor: Phi3VProcessor,
-    step: int,
-    clock: Clock,
-    level: float,
-) -> None:
-    state: dict[str, Any] = {
-        "optimizer": optimizer.state(),
-        "step": step,
-        "seconds": clock.seconds,
-        "level": level,
-    }
-    save(state, options.run / "checkpoint.pt")
-    if options.out is not None:
-        export(learner.phi3, processor, options.out)
-        if (log := options.run / "answers.csv").exists():
-            record_training(
-                options.out,
-                log,
-                minutes=clock.seconds / 60,
-                processes=options.processes,
-                program="training/train_phi3_vision.py",
-                names=CURVE,
-            )
 
 
 def export(phi3: Phi3VForCausalLM, processor: Phi3VProcessor, folder: Path) -> None:

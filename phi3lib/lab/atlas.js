@@ -3,7 +3,7 @@
 // a stand-in for the notebook's model, under a policy that allows no inline style: so styles are set on
 // elements, and all text goes in as text.
 
-const SIDE = 400, MARGIN = 16, REACH = 14, MOST_THUMBS = 60, MOST_ROWS = 100, GLIDE = 350, UNKNOWN = 255;
+const SIDE = 400, MARGIN = 16, REACH = 14, MOST_THUMBS = 60, MOST_ROWS = 100, MOST_KINDS = 40, GLIDE = 350, UNKNOWN = 255;
 const MAGNITUDE = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
 const HERE = "#D55E00";
 
@@ -106,8 +106,9 @@ function render({ model, el }) {
   status.setAttribute("aria-live", "polite");
   const stage = make("div", { style: "display:flex;flex-wrap:wrap;gap:12px" });
   const controls = make("div", { style: "display:flex;flex-wrap:wrap;gap:.4em 1.2em;align-items:center" });
+  const legend = make("div", { style: "display:flex;flex-wrap:wrap;gap:.2em 1em;font-size:.85em;margin:.3em 0" });
   const strip = make("div", {}), gallery = make("div", {}), lists = make("div", {});
-  root.append(controls, status, stage, strip, gallery, lists);
+  root.append(controls, status, stage, legend, strip, gallery, lists);
   el.append(root);
 
   const isDark = () => document.body.dataset.jpThemeLight === "false" ||
@@ -157,6 +158,22 @@ function render({ model, el }) {
     sprites = view.colour === "label"
       ? data.spec.kinds.map((_, n) => sprite(colours[n % 8], (n + Math.floor(n / 8)) % 8))
       : MAGNITUDE.map((colour) => sprite(colour, 0));
+  }
+
+  // What colours and shapes mean: the labels, or the two ends of a measure.
+  function fillLegend() {
+    const entry = (image, words) => {
+      const mark = make("canvas", { width: image.width, height: image.height,
+        style: `width:${image.width / ratio}px;height:${image.height / ratio}px` });
+      mark.setAttribute("aria-hidden", "true");
+      mark.getContext("2d").drawImage(image, 0, 0);
+      return make("span", { style: "display:inline-flex;gap:.3em;align-items:center" }, mark, words);
+    };
+    const more = data.spec.kinds.length - MOST_KINDS;
+    legend.replaceChildren(...(view.colour !== "label"
+      ? sprites.flatMap((image, n) => (n % 3 ? [] : [entry(image, `${10 * n}%${n === 9 ? " and more" : ""}`)]))
+      : data.spec.label ? data.spec.kinds.slice(0, MOST_KINDS).map((kind, n) => entry(sprites[n], kind)) : []),
+    ...(view.colour === "label" && more > 0 ? [`and ${more} more`] : []));
   }
 
   function spriteOf(map, point) {
@@ -289,6 +306,7 @@ function render({ model, el }) {
 
   function drawAll() {
     prepareSprites();
+    fillLegend();
     maps.forEach((one) => {
       const trust = data.spec.trust[one.map][data.chosen];
       const through = data.spec.finds && model.get("found").rows && one.name !== data.spec.through

@@ -129,9 +129,9 @@ def _make_atlas(atlas: Atlas) -> Any:
         near = traitlets.Bytes().tag(sync=True)
         shares = traitlets.Bytes().tag(sync=True)
         shade = traitlets.Bytes().tag(sync=True)
-        sheets = traitlets.List().tag(sync=True)
+        sheets: Any = traitlets.List().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)
-        selected = traitlets.List().tag(sync=True)
+        selected: Any = traitlets.List().tag(sync=True)
         found = traitlets.Dict().tag(sync=True)
         status = traitlets.Unicode().tag(sync=True)
 

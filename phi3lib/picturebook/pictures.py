@@ -97,7 +97,7 @@ def draw_word(
         look, ground = Look(COLOURS["white"]), COLOURS["grey"]
     share = rng.uniform(0.94 - 0.44 * level, 0.97)
     drawing = draw_sign(
-        words[rng.integers(len(words))],
+        words[int(rng.integers(len(words)))],
         look,
         round(share * side),
         rng,

@@ -90,7 +90,8 @@ def drag(page, canvas, *, shift=False):
 
 
 def test_both_maps_are_drawn_and_linked(page):
-    first, second = page.locator("canvas").all()
+    first, second = page.locator("canvas[role=application]").all()
+    expect(page.get_by_text("g3", exact=True).last).to_be_visible()  # the legend
     assert first.evaluate(PAINTED) > 10 and second.evaluate(PAINTED) > 10
     before = second.evaluate(LOOK)
     drag(page, first)

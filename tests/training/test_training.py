@@ -3,9 +3,14 @@
 import argparse
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -35,7 +40,7 @@ from training.phi3_examples import (
     scene_batch,
 )
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Clock, Log, MixedAdamW, learning_rate
+from training.runs import Clock, Log, MixedAdamW, learning_rate, load
 from training.tokenizer import make_tokenizer
 
 
@@ -253,6 +258,102 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
         alone = [loss_of([question]) for question in asked]
     assert sum(count for _, count in alone) == tokens
     assert together == pytest.approx(sum(loss * count for loss, count in alone) / tokens, rel=1e-4)
+
+
+def run_of(phi3_run, tmp_path, **options) -> train_phi3_vision.Run:
+    """One process of a training that has not begun, with an untrained model."""
+    torch.manual_seed(0)
+    given = {"run": tmp_path, "minutes": 10, "tower": 0.2, "together": 0.2, "processes": 1, "scenes": 1}
+    given |= {"tiles": 2, "rate": 1e-3, "out": None, **options}
+    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).to(torch.bfloat16)
+    return train_phi3_vision.Run(0, argparse.Namespace(**given), phi3_run, learner)
+
+
+def test_each_stage_moves_its_own_weights_alone(phi3_run, tmp_path):
+    run = run_of(phi3_run, tmp_path)
+
+    def moved_by(stage: str) -> set[str]:
+        run.enter(stage)
+        before = {name: weight.detach().clone() for name, weight in run.learner.named_parameters()}
+        for _ in range(2):
+            run.one_step()
+        return {
+            "tower" if "img_processor" in name else "heads" if name.startswith("dense") else "rest"
+            for name, weight in run.learner.named_parameters()
+            if not torch.equal(weight, before[name])
+        }
+
+    moved = {}
+    for stage, share in (("tower", 0.1), ("answers", 0.5), ("together", 0.9)):
+        run.clock = Clock(10, spent=600 * share)
+        moved[stage] = moved_by(stage)
+    assert moved == {"tower": {"tower", "heads"}, "answers": {"rest"}, "together": {"tower", "heads", "rest"}}
+
+
+def test_the_time_has_three_stages():
+    options = argparse.Namespace(tower=0.2, together=0.15)
+    stages = [train_phi3_vision.stage_of(share, options) for share in (0, 0.19, 0.21, 0.84, 0.86, 1)]
+    assert stages == ["tower", "tower", "answers", "answers", "together", "together"]
+
+
+def test_kept_batches_come_several_times_and_alike_in_all_processes():
+    drawn: list[int] = []
+
+    def seen() -> list[int]:
+        replay, drawn[:] = train_phi3_vision.Replay(), []
+
+        def draw() -> tuple[int, int]:
+            drawn.append(len(drawn))
+            return drawn[-1], drawn[-1]
+
+        return [replay.batch(step, draw)[0] for step in range(1200)]
+
+    first, second = seen(), seen()
+    assert first == second
+    assert len(drawn) == pytest.approx(1200 / train_phi3_vision.PASSES, rel=0.2)
+
+
+def test_a_training_goes_on_where_it_stopped(phi3_run, tmp_path):
+    run = run_of(phi3_run, tmp_path)
+    run.clock = Clock(10, spent=300)
+    run.one_step()
+    run.keep()
+    other = run_of(phi3_run, tmp_path)
+    other.go_on(load(tmp_path / "checkpoint.pt"))
+    assert (other.step, other.stage, other.entered) == (1, "answers", 0)
+    assert other.clock.seconds == pytest.approx(300, abs=60)
+    for mine, theirs in zip(run.learner.parameters(), other.learner.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert len(other.optimizer.masters) == len(run.optimizer.masters)
+
+
+def test_a_terminated_launcher_leaves_no_worker_behind(tmp_path):
+    program = tmp_path / "sleepers.py"
+    program.write_text(
+        "import argparse, os, sys, time\nfrom pathlib import Path\nfrom training.runs import launch\n"
+        "def sleep(rank, options):\n"
+        "    (options.run / f'pid{rank}').write_text(str(os.getpid()))\n    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    launch(sleep, argparse.Namespace(run=Path(sys.argv[1]), processes=2))\n"
+    )
+    root = str(Path(train_phi3_vision.__file__).parents[1])
+    launcher = subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path)], env={**os.environ, "PYTHONPATH": root}
+    )
+    names = [tmp_path / "pid0", tmp_path / "pid1"]
+    wait_until(lambda: all(name.exists() and name.read_text() for name in names))
+    workers = [int(name.read_text()) for name in names]
+    launcher.terminate()
+    assert launcher.wait(60) != 0
+    wait_until(lambda: not any(psutil.pid_exists(worker) for worker in workers))
+
+
+def wait_until(holds, seconds: float = 90) -> None:
+    """Wait for something that another process does; AssertionError when it does not come."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_log_gives_later_names_their_own_column(tmp_path):
