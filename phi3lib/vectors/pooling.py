@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from phi3lib.vision.hd_transform import TileGeometry, grid_shape, hd_sequence
+from phi3lib.vision.precision import precision_of
 
 INSTRUCTION = "Describe the picture in one word."
 Pictures = Sequence[Image.Image]
@@ -219,6 +220,6 @@ def describe(model: Any, recipe: Recipe, dimension: int) -> dict[str, Any]:
             "patch_size": processor.patch_size,
         },
         "dimension": dimension,
-        "dtype": str(next(_embedding(model).parameters()).dtype).removeprefix("torch."),
+        "dtype": precision_of(_embedding(model)),
         "versions": versions,
     }

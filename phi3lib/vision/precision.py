@@ -1,0 +1,76 @@
+"""Models that compute with fewer bits: faster on CPUs, and a little off. How much, `agreement` measures.
+
+quick = in_precision(load_clip(), "int8")
+"""
+
+import copy
+import warnings
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+PRECISIONS = ("fp32", "bf16", "int8")
+
+
+def in_precision(model: Any, precision: str) -> Any:
+    """A copy of a model of `load_clip` or `load_phi3_model` that computes so; the model itself stays.
+
+    "fp32" and "bf16" are the dtype of all weights. "int8": the linear layers hold whole numbers of eight
+    bits, one scale for each row of weights, and their inputs are rounded as they come (dynamic
+    quantisation); all else stays float32. CPU only. ValueError for other names.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"no precision {precision!r}; there are: {', '.join(map(repr, PRECISIONS))}")
+    if is_dataclass(model) and not isinstance(model, type):  # a Clip, which holds the network and its recipe
+        network = _network_in(model.model, precision)
+        return replace(model, model=network, recipe={**model.recipe, "dtype": precision_of(network)})
+    return _network_in(model, precision)
+
+
+def _network_in(network: nn.Module, precision: str) -> nn.Module:
+    if precision == "bf16":
+        return copy.deepcopy(network).to(torch.bfloat16)
+    plain = copy.deepcopy(network).to(torch.float32)
+    return _quantised(plain) if precision == "int8" else plain
+
+
+def _quantised(network: nn.Module) -> nn.Module:
+    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
+
+    with warnings.catch_warnings():
+        # PyTorch wants to move this to torchao, which is one more package, bound to torch's exact version.
+        warnings.filterwarnings("ignore", message=r".*(quantiz|ao\.quantization).*")
+        return quantize_dynamic(network.eval(), {nn.Linear: per_channel_dynamic_qconfig}, inplace=True)
+
+
+def precision_of(network: nn.Module) -> str:
+    """ "int8" for a network of `in_precision(…, "int8")`, else the dtype of its first weight."""
+    if any("quantized" in type(module).__module__ for module in network.modules()):
+        return "int8"
+    return str(next(network.parameters()).dtype).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How close vectors of two precisions are: the mean and the least cosine, and of how many pictures."""
+
+    mean: float
+    least: float
+    count: int
+
+    def __str__(self) -> str:
+        return (
+            f"cosine to float32 {self.mean:.5f} on average, {self.least:.5f} at least ({self.count} pictures)"
+        )
+
+
+def agreement(exact: torch.Tensor, quick: torch.Tensor) -> Agreement:
+    """Of vectors (N, d) of the same pictures. ValueError where the shapes differ."""
+    if exact.shape != quick.shape:
+        raise ValueError(
+            f"vectors of {tuple(exact.shape)} and {tuple(quick.shape)} are not of the same pictures"
+        )
+    cosines = torch.cosine_similarity(exact.double(), quick.double())
+    return Agreement(float(cosines.mean()), float(cosines.min()), len(cosines))
