@@ -2,7 +2,7 @@
 
     python -m training.evaluate                # both models: prints the scores beside those of the cards
     python -m training.evaluate --write        # and writes them into data/models/*/README.md
-    python -m training.evaluate --only clip-small --write --runs build
+    python -m training.evaluate --only clip-small --write
 
 The pictures are drawn afresh from splits that were never trained; everything is the same on every run. The
 exit status is 1 where a score lies outside the interval that the card gives.
