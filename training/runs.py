@@ -17,8 +17,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+CHECKPOINT = "checkpoint.safetensors"
 MEETING = "meeting"  # the file over which the processes of a run find each other
 
 
@@ -121,16 +124,23 @@ class MixedAdamW:
         for weight, master in zip(self.weights, self.masters, strict=True):
             weight.copy_(master)
 
-    def state(self) -> dict[str, Any]:
-        """All that a later start needs."""
-        return {"masters": self.masters, "optimizer": self.optimizer.state_dict()}
+    def state(self) -> dict[str, Tensor]:
+        """All that a later start needs: the masters, and what AdamW keeps for each."""
+        tensors = {f"master.{place}": master for place, master in enumerate(self.masters)}
+        for place, master in enumerate(self.masters):
+            kept = self.optimizer.state.get(master, {})
+            tensors |= {f"{name}.{place}": value for name, value in kept.items()}
+        return tensors
 
     @torch.no_grad()
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, tensors: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
-        for master, kept in zip(self.masters, state["masters"], strict=True):
-            master.copy_(kept)
-        self.optimizer.load_state_dict(state["optimizer"])
+        for place, master in enumerate(self.masters):
+            master.copy_(tensors[f"master.{place}"])
+            names = ("step", "exp_avg", "exp_avg_sq")
+            kept = {name: tensors[f"{name}.{place}"] for name in names if f"{name}.{place}" in tensors}
+            if kept:
+                self.optimizer.state[master] = kept
         self._publish()
 
 
@@ -154,16 +164,32 @@ def average(values: dict[str, float]) -> dict[str, float]:
     return dict(zip(values, (flat / dist.get_world_size()).tolist(), strict=True))
 
 
-def save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint through a temporary name: an interrupted write leaves the old one."""
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stands: plain values, and tensors in named groups."""
 
+    facts: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]]
 
-def load(path: Path) -> dict[str, Any] | None:
-    """The checkpoint, or None where there is none. Tensors and plain values only: no code is unpickled."""
-    return torch.load(path, weights_only=True) if path.exists() else None
+    def save(self, run: Path) -> None:
+        """Write it through a temporary name: an interrupted write leaves the old one."""
+        flat = {f"{g}/{n}": t.contiguous() for g, group in self.tensors.items() for n, t in group.items()}
+        temporary = (run / CHECKPOINT).with_suffix(".part")
+        save_file(flat, temporary, metadata={"facts": json.dumps(self.facts)})
+        os.replace(temporary, run / CHECKPOINT)
+
+    @classmethod
+    def load(cls, run: Path) -> "Checkpoint | None":
+        """That of a run, or None where there is none yet."""
+        if not (run / CHECKPOINT).exists():
+            return None
+        tensors: dict[str, dict[str, Tensor]] = {}
+        with safe_open(run / CHECKPOINT, "pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            for name in file.keys():  # noqa: SIM118
+                group, _, own = name.partition("/")
+                tensors.setdefault(group, {})[own] = file.get_tensor(name)
+        return cls(facts, tensors)
 
 
 def save_half(model: Any, folder: Path) -> None:

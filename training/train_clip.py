@@ -10,7 +10,6 @@ import argparse
 import random
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -21,6 +20,7 @@ from training.cards import record_training
 from training.clip_examples import Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
 from training.runs import (
+    Checkpoint,
     Clock,
     Log,
     MixedAdamW,
@@ -29,9 +29,7 @@ from training.runs import (
     join,
     launch,
     learning_rate,
-    load,
     over,
-    save,
     save_half,
 )
 from training.tokenizer import make_tokenizer
@@ -72,9 +70,10 @@ def train(rank: int, options: argparse.Namespace) -> None:
     tokenizer = tokenizer_of(options.run)
     learner = ClipLearner(make_clip(tokenizer)).to(torch.bfloat16)
     optimizer, pace, step, clock = MixedAdamW(learner), Pace(), 0, Clock(options.minutes)
-    if kept := load(options.run / "checkpoint.pt"):
-        optimizer.load(kept["optimizer"])
-        pace, step, clock = Pace(**kept["pace"]), kept["step"], Clock(options.minutes, kept["seconds"])
+    if kept := Checkpoint.load(options.run):
+        optimizer.load(kept.tensors["optimizer"])
+        pace, step = Pace(**kept.facts["pace"]), kept.facts["step"]
+        clock = Clock(options.minutes, kept.facts["seconds"])
     log = Log(options.run / "log.csv")
     means: dict[str, float] = {}
     while not over(clock):
@@ -132,13 +131,8 @@ def _keep(
     step: int,
     clock: Clock,
 ) -> None:
-    state: dict[str, Any] = {
-        "optimizer": optimizer.state(),
-        "pace": asdict(pace),
-        "step": step,
-        "seconds": clock.seconds,
-    }
-    save(state, options.run / "checkpoint.pt")
+    facts = {"pace": asdict(pace), "step": step, "seconds": clock.seconds}
+    Checkpoint(facts, {"optimizer": optimizer.state()}).save(options.run)
     if options.out is not None:
         export(learner.clip, tokenizer, options.out)
         if (log := options.run / "log.csv").exists():

@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from training.phi3_examples import SceneBatch, draw_scenes, draw_tiles
 from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
 from training.phi3_tokenizer import make_phi3_tokenizer
 from training.runs import (
+    Checkpoint,
     Clock,
     Log,
     MixedAdamW,
@@ -35,9 +35,7 @@ from training.runs import (
     join,
     launch,
     learning_rate,
-    load,
     over,
-    save,
     save_half,
 )
 
@@ -95,7 +93,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     model = make_phi3(processor.tokenizer)
     start_from_clip(model, str(options.clip / "model.safetensors"))
     run = Run(rank, options, processor, Phi3Learner(model).to(torch.bfloat16))
-    if kept := load(options.run / "checkpoint.pt"):
+    if kept := Checkpoint.load(options.run):
         run.go_on(kept)
     while not over(run.clock):
         run.one_step()
@@ -148,14 +146,15 @@ class Run:
             weight.requires_grad_(stage == "together" or (id(weight) in tower) == (stage == "tower"))
         self.optimizer = MixedAdamW(self.learner)
 
-    def go_on(self, kept: dict[str, Any]) -> None:
+    def go_on(self, kept: Checkpoint) -> None:
         """Go on from what `keep` wrote."""
-        self.learner.load_state_dict(kept["model"])
-        self.step, self.level = kept["step"], kept["level"]
-        self.clock = Clock(self.options.minutes, kept["seconds"])
-        self.enter(kept["stage"])
-        self.entered = kept["entered"]
-        self.optimizer.load(kept["optimizer"])
+        facts = kept.facts
+        self.learner.load_state_dict(kept.tensors["model"])
+        self.step, self.level = facts["step"], facts["level"]
+        self.clock = Clock(self.options.minutes, facts["seconds"])
+        self.enter(facts["stage"])
+        self.entered = facts["entered"]
+        self.optimizer.load(kept.tensors["optimizer"])
 
     def one_step(self) -> None:
         """One step of the stage that the clock is in; now and then a report and a checkpoint."""
@@ -242,16 +241,16 @@ class Run:
 
     def keep(self) -> None:
         """Write the checkpoint, and the model as it is now."""
-        state: dict[str, Any] = {
-            "model": self.learner.state_dict(),
-            "optimizer": self.optimizer.state(),
+        facts = {
             "stage": self.stage,
             "entered": self.entered,
             "step": self.step,
             "seconds": self.clock.seconds,
             "level": self.level,
         }
-        save(state, self.options.run / "checkpoint.pt")
+        # The word embedding stands there under two names; in a file each needs numbers of its own.
+        model = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
+        Checkpoint(facts, {"model": model, "optimizer": self.optimizer.state()}).save(self.options.run)
         if self.options.out is not None:
             export(self.learner.phi3, self.processor, self.options.out)
             if (log := self.options.run / "answers.csv").exists():

@@ -5,11 +5,13 @@ quick = in_precision(load_clip(), "int8")
 
 import copy
 import warnings
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
+
+from phi3lib.vision.clip import Clip
 
 PRECISIONS = ("fp32", "bf16", "int8")
 
@@ -23,7 +25,7 @@ def in_precision(model: Any, precision: str) -> Any:
     """
     if precision not in PRECISIONS:
         raise ValueError(f"no precision {precision!r}; there are: {', '.join(map(repr, PRECISIONS))}")
-    if is_dataclass(model) and not isinstance(model, type):  # a Clip, which holds the network and its recipe
+    if isinstance(model, Clip):
         network = _network_in(model.model, precision)
         return replace(model, model=network, recipe={**model.recipe, "dtype": precision_of(network)})
     return _network_in(model, precision)

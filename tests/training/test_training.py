@@ -40,7 +40,7 @@ from training.phi3_examples import (
     scene_batch,
 )
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Clock, Log, MixedAdamW, learning_rate, load
+from training.runs import Checkpoint, Clock, Log, MixedAdamW, learning_rate
 from training.tokenizer import make_tokenizer
 
 
@@ -319,7 +319,9 @@ def test_a_training_goes_on_where_it_stopped(phi3_run, tmp_path):
     run.one_step()
     run.keep()
     other = run_of(phi3_run, tmp_path)
-    other.go_on(load(tmp_path / "checkpoint.pt"))
+    kept = Checkpoint.load(tmp_path)
+    assert kept is not None
+    other.go_on(kept)
     assert (other.step, other.stage, other.entered) == (1, "answers", 0)
     assert other.clock.seconds == pytest.approx(300, abs=60)
     for mine, theirs in zip(run.learner.parameters(), other.learner.parameters(), strict=True):
