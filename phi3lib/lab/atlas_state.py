@@ -80,7 +80,7 @@ class AtlasState:
         }
         self.k = min(K, len(self.ids) - 2)
         self.settings = _usable(grid or (GRID if len(self.ids) <= SMALL else SMALL_GRID), len(self.ids))
-        self.chosen = Settings() if Settings() in self.settings else self.settings[1]
+        self.chosen = _most_usual(self.settings)
         self._layouts: dict[tuple[str, Settings], Layout] = {}
         self.selected: list[int] = []
 
@@ -269,14 +269,27 @@ def _labels(
 
 
 def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
-    """PCA, and UMAP for all combinations that so many pictures allow."""
+    """PCA, and UMAP for all combinations that so many pictures allow; none for an empty list."""
     fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
-    return [Settings("PCA", fitting[0], grid["min_dist"][0], grid["seed"][0])] + [
+    return [Settings("PCA")] + [
         Settings("UMAP", neighbours, distance, seed)
         for seed in grid["seed"]
         for neighbours in fitting
         for distance in grid["min_dist"]
     ]
+
+
+def _most_usual(settings: list[Settings]) -> Settings:
+    """What umap-learn does when it is told nothing, or what comes nearest to it."""
+    usual = Settings()
+    return min(
+        [one for one in settings if one.method == "UMAP"] or settings,
+        key=lambda one: (
+            one.seed,
+            abs(one.n_neighbors - usual.n_neighbors),
+            abs(one.min_dist - usual.min_dist),
+        ),
+    )
 
 
 def _but_seed(settings: Settings) -> tuple[int, float]:

@@ -71,6 +71,13 @@ def test_the_grid_holds_pca_and_all_combinations(state):
     assert {(s.n_neighbors, s.seed) for s in state.settings[1:]} == {(5, 0), (10, 0), (5, 1), (10, 1)}
 
 
+def test_pca_alone_needs_no_umap(tables):
+    state = AtlasState(tables["one"], grid={"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)})
+    assert [settings.method for settings in state.settings] == ["PCA"] and state.chosen.method == "PCA"
+    assert state.wobble("map") is None
+    assert "PCA" in state.sentence()
+
+
 def test_pictures_are_those_that_all_tables_have(tables):
     cut = tables["two"].select(list(range(5, COUNT))[::-1])
     state = AtlasState({"one": tables["one"], "two": cut}, grid=GRID)
