@@ -20,7 +20,8 @@ from phi3lib import Atlas, EmbeddingTable
 WIDTH, GROUPS = 64, 12
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}  # where points stand is all one here
 REPAINT = """(count) => {
-  const select = [...document.querySelectorAll("select")].find((one) => [...one.options].some((o) => o.value === "kept"));
+  const ofColours = (one) => [...one.options].some((option) => option.value === "kept");
+  const select = [...document.querySelectorAll("select")].find(ofColours);
   const start = performance.now();
   for (let n = 0; n < count; n++) {
     select.value = n % 2 ? "label" : "kept";
@@ -32,8 +33,8 @@ HOVER = """(count) => {
   const canvas = document.querySelector("canvas[role=application]"), box = canvas.getBoundingClientRect();
   const start = performance.now();
   for (let n = 0; n < count; n++) {
-    const at = { clientX: box.left + 20 + (n * 37) % 360, clientY: box.top + 20 + (n * 53) % 360, bubbles: true };
-    canvas.dispatchEvent(new PointerEvent("pointermove", at));
+    const across = box.left + 20 + (n * 37) % 360, down = box.top + 20 + (n * 53) % 360;
+    canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: across, clientY: down, bubbles: true }));
   }
   return (performance.now() - start) / count;
 }"""
@@ -75,7 +76,7 @@ def main() -> None:
         browser.close()
     names = [
         "pictures",
-        "to make the page, s",
+        "to make it, s",
         "its size, MB",
         "to repaint all, ms",
         "to follow the pointer, ms",
@@ -84,9 +85,9 @@ def main() -> None:
     print(text)
     write_section(
         "atlas",
-        f"## The explorer\n\n`python benchmarks/atlas.py`: one map by PCA, exported with thumbnails and opened "
-        f"in headless Chromium without a graphics card. A page that follows within 16 ms is fluid at 60 "
-        f"pictures a second.\n\n{text}\n\n{machine()}",
+        f"## The explorer\n\n`python benchmarks/atlas.py`: one map by PCA, exported with thumbnails and "
+        f"opened in headless Chromium without a graphics card. What takes less than 16 ms is fluid at 60 "
+        f"frames a second.\n\n{text}\n\n{machine()}",
     )
 
 

@@ -21,7 +21,8 @@ MODES = ("sharp", "blurred", "global")
 _MODE_SHARES = (0.4, 0.4, 0.2)
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.5, "print": 0.4, "page": 0.1}
+_STYLE_SHARES = {"things": 0.35, "print": 0.55, "page": 0.1}
+PRACTICE = 0.8  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
 
@@ -64,13 +65,13 @@ def draw_scenes(
 
 
 def print_side(share: float, rng: np.random.Generator) -> int:
-    """The tiles on a side of a scene with print: often one at first, mostly three at the end.
+    """The tiles on a side of a scene with print: mostly one at first, mostly three at the end.
 
     Where to look and how to spell is learned on one tile, at a fifth of the cost; what it is learned for is
     print on three, where the global view is three times smaller than the crops.
     """
-    one = 0.6 - 0.4 * share
-    return int(rng.choice([1, 2, 3], p=[one, 0.2, 0.8 - one]))
+    one = 0.75 if share < PRACTICE else 0.3
+    return int(rng.choice([1, 2, 3], p=[one, 0.1, 0.9 - one]))
 
 
 def scene_batch(
