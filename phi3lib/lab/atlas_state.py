@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.vectors.compare import matched, shared_neighbours
-from phi3lib.vectors.maps import Layout, aligned, pca_map, plane_neighbours, umap_map
+from phi3lib.vectors.maps import Layout, aligned, pca_map, steadiness, umap_map
 from phi3lib.vectors.neighbours import nearest
 from phi3lib.vectors.search import top_k
 from phi3lib.vectors.table import EmbeddingTable, shown_recipe
@@ -159,13 +159,7 @@ class AtlasState:
         same = [s for s in self.settings if s.method == "UMAP" and _but_seed(s) == _but_seed(self._umap())]
         if len(same) < 2:
             return None
-        near = [plane_neighbours(self.layout(name, settings).places, self.k) for settings in same]
-        shares = [
-            (one[:, :, None] == other[:, None, :]).any(2).mean(1)
-            for place, one in enumerate(near)
-            for other in near[place + 1 :]
-        ]
-        return 1 - np.mean(shares, axis=0)
+        return 1 - steadiness([self.layout(name, settings) for settings in same], self.k)
 
     def _umap(self) -> Settings:
         return self.chosen if self.chosen.method == "UMAP" else self.settings[-1]

@@ -10,7 +10,7 @@ from PIL import Image
 from phi3lib.lab import plots
 from phi3lib.lab.widgets import _as_png, _Instrument
 from phi3lib.vectors.neighbours import nearest
-from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vectors.table import EmbeddingTable, require_same_ids
 
 SHOWN = 7
 
@@ -19,8 +19,7 @@ class StripsState:
     """The same pictures in several spaces, and a query among them. No widget inside."""
 
     def __init__(self, tables: Mapping[str, EmbeddingTable], query: int = 0) -> None:
-        if len({table.ids for table in tables.values()}) != 1:
-            raise ValueError("the tables must hold the same pictures in the same order")
+        require_same_ids(tables.values())
         self.ids = next(iter(tables.values())).ids
         shown = min(SHOWN, len(self.ids) - 1)
         self.near = {name: nearest(table.vectors, shown).indices for name, table in tables.items()}

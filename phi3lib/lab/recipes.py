@@ -11,7 +11,7 @@ from phi3lib.lab import plots
 from phi3lib.lab.widgets import _as_png, _Instrument
 from phi3lib.vectors.neighbours import unit_rows
 from phi3lib.vectors.search import top_k
-from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vectors.table import EmbeddingTable, require_same_ids
 
 Tables = Mapping[str, EmbeddingTable]
 SHOWN = 5  # neighbours of a picture
@@ -24,8 +24,7 @@ class RecipeState:
     """
 
     def __init__(self, tables: Tables, recipe: str, picture: int = 0, *, centred: bool = False) -> None:
-        if len({table.ids for table in tables.values()}) != 1:
-            raise ValueError("the tables must hold the same pictures in the same order")
+        require_same_ids(tables.values())
         if recipe not in tables:
             raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(map(repr, tables))}")
         self.tables, self.recipe, self.picture, self.centred = dict(tables), recipe, picture, centred

@@ -1,5 +1,6 @@
 """Notebook 07's instrument: search by text, by a picture of the table, or both, and see why."""
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,8 +117,6 @@ def _make_box(box: SearchBox) -> Any:
     image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.HTML()
 
     def redraw(*_: Any) -> None:
-        import html
-
         state.text, state.picture, state.weight = text.value, picture.value, weight.value
         words.value = html.escape(state.sentence())
         image.value = _as_png(box.still())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean, of_statistic
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.vectors.neighbours import nearest, share_in_common
 from phi3lib.vectors.table import EmbeddingTable
 
 Matrix = NDArray[np.floating]
@@ -34,17 +34,14 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     0 to 1; symmetric; chance is k / (N − 1). After Huh et al. 2024, "The Platonic Representation
     Hypothesis".
     """
-    a, b = _pair(first, second, k + 2)
-    shares = shared_neighbours(a, b, k)
-    return of_mean(shares, k / (len(a) - 1))
+    shares = shared_neighbours(first, second, k)
+    return of_mean(shares, k / (len(shares) - 1))
 
 
 def shared_neighbours(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArray[np.float64]:
     """For each item the share of its k nearest that are the same in both spaces: (N,)."""
     a, b = _pair(first, second, k + 2)
-    near_a, near_b = nearest(a, k).indices, nearest(b, k).indices
-    same = (near_a[:, :, None] == near_b[:, None, :]).any(2)  # (N, k)
-    return same.mean(1)
+    return share_in_common(nearest(a, k).indices, nearest(b, k).indices)
 
 
 def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) -> float:

@@ -8,6 +8,7 @@ Neighbours are computed once, exactly; UMAP starts from them. A map with other p
 starts from an earlier layout and takes a tenth of the time.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vectors.neighbours import Neighbours, nearest, unit_rows
+from phi3lib.vectors.neighbours import Neighbours, nearest, share_in_common, unit_rows
 from phi3lib.vectors.table import EmbeddingTable
 
 Places = NDArray[np.float32]
@@ -34,9 +35,7 @@ class Layout:
 
     def kept(self, space: Neighbours, k: int = 10) -> NDArray[np.float64]:
         """For each item the share of its k true nearest that are among its k nearest on the map: (N,)."""
-        true = space.first(k).indices
-        shown = plane_neighbours(self.places, k)
-        return (true[:, :, None] == shown[:, None, :]).any(2).mean(1)
+        return share_in_common(space.first(k).indices, plane_neighbours(self.places, k))
 
     def kept_estimate(self, space: Neighbours, k: int = 10) -> Estimate:
         """The mean of `kept`, with its interval; chance is k / (N − 1)."""
@@ -182,15 +181,20 @@ def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
 
     1: every seed tells the same. Chance is k / (N − 1). ValueError for fewer than two layouts.
     """
+    shares = steadiness(layouts, k)
+    return of_mean(shares, k / (len(shares) - 1))
+
+
+def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
+    """For each item the share of its map neighbours that two layouts have in common, mean of all pairs: (N,).
+
+    ValueError for fewer than two layouts.
+    """
     if len(layouts) < 2:
         raise ValueError("stability needs two layouts at least")
     near = [plane_neighbours(layout.places, k) for layout in layouts]
-    shares = [
-        (one[:, :, None] == other[:, None, :]).any(2).mean(1)
-        for place, one in enumerate(near)
-        for other in near[place + 1 :]
-    ]
-    return of_mean(np.mean(shares, axis=0), k / (len(near[0]) - 1))
+    pairs = itertools.combinations(near, 2)
+    return np.mean([share_in_common(one, other) for one, other in pairs], axis=0)
 
 
 def aligned(moving: Layout, fixed: Layout) -> Layout:

@@ -45,6 +45,11 @@ def nearest(vectors: ArrayLike, k: int) -> Neighbours:
     return Neighbours(indices, distances)
 
 
+def share_in_common(first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+    """For each item the share of its k neighbours in the first list that are in the second: (N, k) → (N,)."""
+    return (first[:, :, None] == second[:, None, :]).any(2).mean(1)
+
+
 def top_of_rows(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """The k greatest of each row, the greatest first and the earlier first of equals: (places, values)."""
     k = min(k, scores.shape[1])

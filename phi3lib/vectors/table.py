@@ -9,7 +9,7 @@ is in the schema's metadata. pandas, datasets, DuckDB and Ray read it as it is.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -121,6 +121,12 @@ class EmbeddingTable:
         errors = tuple((name, reason) for name, reason in json.loads(metadata.get(ERRORS_KEY, b"[]")))
         recipe = json.loads(metadata[RECIPE_KEY])
         return cls(vectors_of(table["vector"]), tuple(table["id"].to_pylist()), labels, recipe, errors)
+
+
+def require_same_ids(tables: Iterable[EmbeddingTable]) -> None:
+    """ValueError unless all tables hold the same pictures in the same order."""
+    if len({table.ids for table in tables}) != 1:
+        raise ValueError("the tables must hold the same pictures in the same order")
 
 
 def vector_array(vectors: NDArray[np.float32]) -> Any:

@@ -213,8 +213,7 @@ def _load_whole(
     base, found = None, None
     if tuned is None or not phi3_weights.is_whole(tuned, own):
         base, found = _local_folder(name, revision, whole=True)
-    folder = base or tuned
-    assert folder is not None  # either there is a base, or `tuned` is whole
+    folder: Path = base or tuned  # type: ignore[assignment]  # a base, or `tuned`, which then is whole
     in_folder = tensors_of_folder(folder)
     model = phi3_weights.whole_model(folder, device=device, dtype=dtype)
     overriding = own if base is not None else {}
