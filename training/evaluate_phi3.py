@@ -17,7 +17,7 @@ from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import generate_answers, prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
 
-SCENES = 300  # of each kind that is scored
+SCENES = 200  # of each kind that is scored
 BATCH = 16
 MODES = ("with sharp crops", "with crops rebuilt from the blurred global view", "global view only")
 # Guessing without looking: one of so many answers.
