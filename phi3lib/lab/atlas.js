@@ -496,7 +496,7 @@ function render({ model, el }) {
     const more = points.length > MOST_THUMBS ? `, the first ${MOST_THUMBS} of them shown` : "";
     const buttons = points.slice(0, MOST_THUMBS).map((point) => thumbButton(point, `${data.kept(0)[point]}%`));
     gallery.replaceChildren(...(points.length
-      ? [make("h3", { style: "font-size:1em;margin:.5em 0 .2em" }, `Selected: ${points.length}${more}`), make("div", { style: ROW }, ...buttons)]
+      ? [make("h3", { style: "font-size:1em;margin:.5em 0 .2em" }, `Selected: ${points.length}${more}; under each, how many of its true neighbours ${data.spec.names[0]} keeps`), make("div", { style: ROW }, ...buttons)]
       : []));
     fillTable();
   }
