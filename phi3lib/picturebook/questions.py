@@ -90,6 +90,17 @@ _NEIGHBOURS: dict[str, Callable[[Placed, Placed], bool]] = {
 }
 
 
+def _about_close_up(scene: Scene, rng: Generator) -> Iterator[Question]:
+    yield Question(_caption_request(rng), scene.caption, "caption")
+    yield Question("Which colour is the background?", scene.background.name, "colour")
+    first, count = scene.things[0], len(scene.things)
+    how_many = pick(("How many things are there?", "How many things do you see?"), rng)
+    yield Question(how_many, NUMBERS[count], "count")
+    if first.kind.takes_colour:
+        named = f"are the {first.kind.plural}" if count > 1 else f"is the {first.kind.name}"
+        yield Question(f"Which colour {named}?", first.look.colour.name, "colour")
+
+
 def _about_print(scene: Scene, rng: Generator) -> Iterator[Question]:
     if len(scene.prints) == 1:
         request = pick(("What does the small print say?", "What is written here?"), rng)
@@ -121,4 +132,5 @@ _ASK: dict[str, Callable[[Scene, Generator], Iterator[Question]]] = {
     "things": _about_things,
     "print": _about_print,
     "page": _about_page,
+    "close-up": _about_close_up,
 }

@@ -24,7 +24,7 @@ from phi3lib.picturebook.pages.charts import CHARTS, draw_chart
 from phi3lib.picturebook.pages.documents import DOCUMENTS, draw_document
 from phi3lib.picturebook.pages.ink import draw_text, readable_ink, text_width
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from phi3lib.picturebook.pictures import Box, Placed, colours_apart, colours_of, ground_picture
+from phi3lib.picturebook.pictures import Box, Placed, colours_apart, colours_of, draw_picture, ground_picture
 from phi3lib.picturebook.splits import rng_of
 
 STYLES = ("things", "print", "page")
@@ -91,6 +91,31 @@ def draw_scene(
     if chosen == "print":
         return _prints(split, size, rng, print_kind, caps)
     return _page(size, rng)
+
+
+def close_up(number: int, *, split: str = "train", side: int = 224) -> Scene:
+    """One thing close up, of any kind, or two to six of a kind: side × side pixels.
+
+    It is a small picture as `draw_picture` draws it, but with a caption that is always made alike: pattern,
+    colour, kind, and the background. ValueError for an unknown split.
+    """
+    picture = draw_picture(number, split=split, side=side)
+    if len({thing.kind.name for thing in picture.things}) > 1:
+        # Two kinds side by side are what the style "things" is for.
+        picture = draw_picture(number, split=split, side=side, kind=picture.kind)
+    phrase = f"{_phrase_of_all(picture.things)} on {with_article(picture.background.name)} background"
+    return Scene(picture.image, "close-up", picture.background, phrase, picture.things)
+
+
+def _phrase_of_all(things: Sequence[Placed]) -> str:
+    first = things[0]
+    kind, look = first.kind, first.look
+    words = [look.pattern] if look.pattern != "plain" else []
+    words += [look.colour.name] if kind.takes_colour else []
+    if len(things) > 1:
+        return " ".join([COUNTS[len(things)], *words, kind.plural])
+    noun = kind.describe(first.facts) if kind.describe else kind.name
+    return with_article(" ".join([*words, noun]))
 
 
 # --------------------------------------------------------------------------- things

@@ -12,7 +12,7 @@ from phi3lib.picturebook.gallery import read_gallery, write_gallery
 from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.questions import NUMBERS, TOPICS, questions_of
-from phi3lib.picturebook.scenes import CAPS, PRINT_KINDS, STYLES, Scene, draw_scene
+from phi3lib.picturebook.scenes import CAPS, PRINT_KINDS, STYLES, Scene, close_up, draw_scene
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "pictures"
 SMALL = {"tile": 112, "grid": (3, 3)}
@@ -126,3 +126,21 @@ def test_the_gallery_is_the_one_that_is_drawn(tmp_path: Path) -> None:
 def test_a_folder_without_a_gallery_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"captions\.jsonl"):
         read_gallery(tmp_path)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_a_close_up_shows_one_kind_and_says_so_always_alike(number):
+    scene = close_up(number)
+    assert scene.image.size == (224, 224)
+    assert len({thing.kind.name for thing in scene.things}) == 1
+    first = scene.things[0]
+    assert scene.caption.endswith(f"{scene.background.name} background")
+    if first.kind.takes_colour:
+        assert first.look.colour.name in scene.caption
+    asked = {question.topic: question for question in questions_of(scene, np.random.default_rng(number))}
+    assert asked["caption"].answer == scene.caption
+    assert asked["count"].answer == NUMBERS[len(scene.things)]
+
+
+def test_close_ups_know_every_family():
+    assert {close_up(n).things[0].kind.family for n in range(600)} == {kind.family for kind in KINDS.values()}
