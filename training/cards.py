@@ -67,14 +67,14 @@ def _training(folder: Path) -> str:
     if not path.exists():
         return ""
     facts = json.loads(path.read_text(encoding="utf-8"))
-    lines = [
-        f"Trained for {facts['minutes']:.0f} minutes on {facts['machine']} with `{facts['program']}`:",
-        "",
-    ]
+    time = f"{facts['minutes']:.0f} minutes"
+    if facts.get("before"):
+        time += f", after {facts['before']:.0f} minutes of earlier runs,"
+    lines = [f"Trained for {time} on {facts['machine']} with `{facts['program']}`:", ""]
     rows = [_rounded(row) for row in facts["curve"]]
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines += [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    lines += [f"| {' | '.join(row.values())} |" for row in rows]
+    lines += [f"| {' | '.join(row.get(name, '') for name in names)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -102,12 +102,32 @@ def _wanted(title: str, value: float) -> tuple[str, str]:
     return "", ""
 
 
+def minutes_of(folder: Path) -> float:
+    """How long the model in `folder` was trained, all runs together; 0 where nothing says it."""
+    path = folder / TRAINING
+    if not path.exists():
+        return 0.0
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return float(facts["minutes"]) + float(facts.get("before", 0.0))
+
+
 def record_training(
-    folder: Path, log: Path, *, minutes: float, processes: int, program: str, names: tuple[str, ...]
+    folder: Path,
+    log: Path,
+    *,
+    minutes: float,
+    processes: int,
+    program: str,
+    names: tuple[str, ...],
+    before: float = 0.0,
 ) -> None:
-    """Write what the card says of the training: time, machine, and a dozen rows of the log."""
+    """Write what the card says of the training: time, machine, and a dozen rows of the log.
+
+    before: minutes of an earlier run that this one went on from.
+    """
     facts = {
         "minutes": minutes,
+        "before": before,
         "machine": f"{processes} core{'s' if processes > 1 else ''} of a CPU ({_processor()}), no GPU",
         "program": program,
         "curve": curve(log, names),

@@ -14,7 +14,9 @@ from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
 from training.clip_model import MEAN, STD, Targets
 
 WORDS_SHARE = 4  # every fourth picture is a word
+DIGITS_SHARE = 5  # and every fifth of the others a digit: few hands have to teach what all have in common
 _KIND = {name: place for place, name in enumerate(KINDS)}
+_DIGITS = [kind for kind in KINDS.values() if kind.family == "digits"]
 _COLOUR = {name: place for place, name in enumerate(COLOURS)}
 _WORD = {word: place for place, word in enumerate(TRAINED_WORDS)}
 
@@ -63,7 +65,8 @@ def draw_batch(tokenizer: CLIPTokenizer, start: int, size: int, pace: Pace) -> B
         if is_word:
             pictures.append(draw_word(number, difficulty=pace.words * ease))
         else:
-            pictures.append(draw_picture(number, difficulty=pace.pictures * ease))
+            kind = _DIGITS[number // DIGITS_SHARE % 10] if number % DIGITS_SHARE == 2 else None
+            pictures.append(draw_picture(number, difficulty=pace.pictures * ease, kind=kind))
     texts = tokenizer([picture.caption for picture in pictures], padding=True, return_tensors="pt")
     return Batch(to_pixels(pictures), texts["input_ids"], texts["attention_mask"], _targets(pictures, words))
 

@@ -9,21 +9,23 @@ import numpy as np
 import torch
 
 from phi3lib import load_phi3_model
+from phi3lib.picturebook.captions import PLACES
 from phi3lib.picturebook.colours import COLOURS
 from phi3lib.picturebook.pages.words import TRAINED_WORDS
 from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, draw_scene
+from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import generate_answers, prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
 
 SCENES = 200  # of each kind that is scored
 BATCH = 16
+CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
 MODES = ("with sharp crops", "with crops rebuilt from the blurred global view", "global view only")
 # Guessing without looking: one of so many answers.
 CHANCE = {
     "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "count": 1 / 4,
-    "relation": 1 / len(SCENE_KINDS), "caption": 0.0,
+    "relation": 1 / len(SCENE_KINDS),
     "letter": 1 / 26, "number": 0.0, "word": 1 / len(TRAINED_WORDS),
     "title": 0.0, "highest": 1 / 3, "total": 0.0,
 }  # fmt: skip
@@ -44,6 +46,7 @@ def evaluate_phi3(folder: Path, scenes: int = SCENES) -> dict[str, Estimate]:
     scores: dict[str, Estimate] = {}
     for topic, asked in _about_things(tile, scenes):
         scores[f"{topic}, 2×2 crops"] = _ask(model, asked, CHANCE[topic])
+    scores |= _captions(model, tile, scenes)
     for kind in PRINT_KINDS:
         scores |= _small_print(model, tile, scenes, kind)
     scores |= _held_out_words(model, tile, scenes)
@@ -56,8 +59,33 @@ def _about_things(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
     """For each topic one question of each scene that has one."""
     rng = np.random.default_rng(1)
     drawn = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(2 * scenes)]
-    for topic in ("kind", "colour", "where", "count", "relation", "caption"):
+    for topic in ("kind", "colour", "where", "count", "relation"):
         yield topic, _one_each(drawn, topic, rng)[:scenes]
+
+
+def _captions(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
+    """Captions of several things, and of one thing close up, of any kind."""
+    rng = np.random.default_rng(5)
+    several = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(scenes)]
+    asked = _one_each(several, "caption", rng)
+    said = list(zip(_answers(model, asked, MODES[0]), [item.question.answer for item in asked], strict=True))
+    near = _one_each([close_up(n, split="test", side=2 * tile) for n in range(scenes)], "caption", rng)
+    return {
+        "caption, 2×2 crops": of_mean([objects_of(a) == objects_of(b) for a, b in said], 0.0),
+        "caption with every place, 2×2 crops": of_mean([a == b for a, b in said], 0.0),
+        "caption, close up": _ask(model, near, 0.0),
+    }
+
+
+def objects_of(caption: str) -> list[str]:
+    """What a caption names, each with its colour, in alphabetical order and without the places.
+
+    >>> objects_of("a red cat on the left and a blue dog on the right")
+    ['a blue dog', 'a red cat']
+    """
+    for place in PLACES.values():
+        caption = caption.replace(f" {place}", "")
+    return sorted(part.strip() for part in caption.replace(" and ", ",").split(","))
 
 
 def _about_pages(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
@@ -122,13 +150,13 @@ def _answers(model: Any, asked: list[Asked], mode: str) -> list[str]:
 
 @torch.inference_mode()
 def answer_batch(model: Any, asked: list[Asked], mode: str) -> list[str]:
-    """The model's greedy answers in one of MODES."""
+    """The model's greedy answers in one of MODES; all scenes are of one style."""
     processor = model.processor
     inputs = processor(
         [prompt_of(item.question.text) for item in asked],
         [item.scene.image for item in asked],
         padding=True,
-        num_crops=1 if mode == MODES[2] else None,
+        num_crops=1 if mode == MODES[2] else CROPS[asked[0].scene.style],
     )
     if mode == MODES[1]:
         inputs["pixel_values"] = blurred_crops(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import CAPS, Scene, draw_scene
+from phi3lib.picturebook.scenes import CAPS, Scene, close_up, draw_scene
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.text_processing import Phi3VProcessor
 from training.dense_labels import PLANES, dense_labels
@@ -20,9 +20,9 @@ MODES = ("sharp", "blurred", "global")
 # Sharp and blurred crops equally often; without crops a picture is cheap and soon learned.
 _MODE_SHARES = (0.4, 0.4, 0.2)
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
-_SIDES = {"things": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.35, "print": 0.55, "page": 0.1}
-PRACTICE = 0.8  # of the time: until then print is read on one tile more often than on three
+_SIDES = {"things": 2, "close-up": 2, "page": 3}
+_STYLE_SHARES = {"things": 0.3, "close-up": 0.1, "print": 0.5, "page": 0.1}
+PRACTICE = 0.5  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
 
@@ -56,12 +56,15 @@ def draw_scenes(
         mode = "sharp"  # one crop and the global view are the same picture
     many = size * _SCENES_OF_SIDE[side]
     first = (start + offset) * max(_SCENES_OF_SIDE.values())
-    scenes = [
-        draw_scene(first + number, style=style, tile=TILE, grid=(side, side), caps=caps)
-        for number in range(many)
-    ]
+    scenes = [_draw(first + number, style, side, caps) for number in range(many)]
     asked = [questions_of(scene, rng)[:MOST_QUESTIONS] for scene in scenes]
     return scene_batch(processor, scenes, asked, mode, style, side)
+
+
+def _draw(number: int, style: str, side: int, caps: tuple[int, int]) -> Scene:
+    if style == "close-up":
+        return close_up(number, side=side * TILE)
+    return draw_scene(number, style=style, tile=TILE, grid=(side, side), caps=caps)
 
 
 def print_side(share: float, rng: np.random.Generator) -> int:

@@ -11,7 +11,7 @@ from phi3lib import Phi3VConfig, Phi3VForCausalLM
 from training.dense_labels import NOTHING, PLANES
 
 TILE, PATCH = 112, 14
-NUM_CROPS = 9
+NUM_CROPS = 4  # unless asked for more: small print needs nine
 TOWER: dict[str, Any] = {
     "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 3,
     "image_size": TILE, "patch_size": PATCH, "hidden_act": "gelu",
@@ -56,9 +56,23 @@ def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
 
 def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:
     """Give the tower the weights of the small CLIP's tower, as the real one started from CLIP's."""
-    prefix = "vision_model."
-    tower = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith(prefix)}
-    model.model.vision_embed_tokens.img_processor.load_state_dict(tower)
+    _load_tower(model, weights, "vision_model.")
+
+
+def start_from_phi3(model: Phi3VForCausalLM, weights: str) -> None:
+    """Give the tower the weights of an earlier run's tower."""
+    _load_tower(model, weights, "model.vision_embed_tokens.img_processor.vision_model.")
+
+
+def _load_tower(model: Phi3VForCausalLM, weights: str, prefix: str) -> None:
+    tower = {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in load_file(weights).items()
+        if name.startswith(prefix)
+    }
+    model.model.vision_embed_tokens.img_processor.load_state_dict(
+        {f"vision_model.{name}": tensor for name, tensor in tower.items()}
+    )
 
 
 class DenseHeads(nn.Module):

@@ -2,7 +2,8 @@
 
     python -m training.train_clip --minutes 150 --processes 2 --run build/clip --out data/models/clip
 
-An interrupted run goes on where it stopped; a finished one goes on when it is given more minutes. The
+An interrupted run goes on where it stopped; a finished one goes on when it is given more minutes. With
+`--earlier FOLDER` a new run goes on from the weights of an earlier one, on pictures as hard as they get. The
 weights in `--out` are float16 safetensors in transformers' layout.
 """
 
@@ -16,14 +17,14 @@ import torch.distributed as dist
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from phi3lib.picturebook.pictures import SIDE
-from training.cards import record_training
+from training.cards import minutes_of, record_training
 from training.clip_examples import Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
 from training.runs import (
     Checkpoint,
     Clock,
     Log,
-    MixedAdamW,
+    MixedMuon,
     add_common_arguments,
     average,
     join,
@@ -45,6 +46,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_common_arguments(parser, minutes=150, run=Path("build/clip"))
+    parser.add_argument("--earlier", type=Path, default=None, help="a CLIP whose training goes on")
     parser.add_argument("--batch", type=int, default=96, help="pictures of a step and process")
     return parser.parse_args()
 
@@ -52,24 +54,36 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     options.run.mkdir(parents=True, exist_ok=True)
-    tokenizer_of(options.run)
+    tokenizer_of(options.run, options.earlier)
     launch(train, options)
 
 
-def tokenizer_of(run: Path) -> CLIPTokenizer:
-    """The run's tokenizer; made at the first start."""
+def tokenizer_of(run: Path, earlier: Path | None) -> CLIPTokenizer:
+    """The run's tokenizer: that of an earlier run, or made at the first start."""
+    if earlier is not None:
+        return CLIPTokenizer.from_pretrained(earlier)
     folder = run / "tokenizer"
     if not folder.exists():
         make_tokenizer().save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder)
 
 
+def first_model(tokenizer: CLIPTokenizer, earlier: Path | None) -> tuple[CLIPModel, Pace]:
+    """The model that a run begins with, and how hard its pictures are."""
+    model = make_clip(tokenizer)
+    if earlier is None:
+        return model, Pace()
+    model.load_state_dict(CLIPModel.from_pretrained(earlier).state_dict())
+    return model, Pace(pictures=1.0, words=1.0)
+
+
 def train(rank: int, options: argparse.Namespace) -> None:
     """One process of the training."""
     join(rank, options.processes, options.run)
-    tokenizer = tokenizer_of(options.run)
-    learner = ClipLearner(make_clip(tokenizer)).to(torch.bfloat16)
-    optimizer, pace, step, clock = MixedAdamW(learner), Pace(), 0, Clock(options.minutes)
+    tokenizer = tokenizer_of(options.run, options.earlier)
+    model, pace = first_model(tokenizer, options.earlier)
+    learner = ClipLearner(model).to(torch.bfloat16)
+    optimizer, step, clock = MixedMuon(learner), 0, Clock(options.minutes)
     if kept := Checkpoint.load(options.run):
         optimizer.load(kept.tensors["optimizer"])
         pace, step = Pace(**kept.facts["pace"]), kept.facts["step"]
@@ -103,7 +117,7 @@ def one_step(
     rank: int,
     options: argparse.Namespace,
     learner: ClipLearner,
-    optimizer: MixedAdamW,
+    optimizer: MixedMuon,
     tokenizer: CLIPTokenizer,
     pace: Pace,
     step: int,
@@ -125,7 +139,7 @@ def one_step(
 def _keep(
     options: argparse.Namespace,
     learner: ClipLearner,
-    optimizer: MixedAdamW,
+    optimizer: MixedMuon,
     tokenizer: CLIPTokenizer,
     pace: Pace,
     step: int,
@@ -140,6 +154,7 @@ def _keep(
                 options.out,
                 log,
                 minutes=clock.seconds / 60,
+                before=minutes_of(options.earlier) if options.earlier else 0.0,
                 processes=options.processes,
                 program="training/train_clip.py",
                 names=CURVE,

@@ -7,6 +7,7 @@ The tower starts from the small CLIP's, and the time has three parts. First (`--
 alone to tell what every patch shows. Then projector and language model learn to answer on a tower that stays
 as it is: its features are kept and seen several times, so that many more scenes go by. At last (`--together`)
 all of it learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
+With `--earlier FOLDER` the tower starts from that of an earlier run's model instead.
 """
 
 import argparse
@@ -21,15 +22,23 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
-from training.cards import record_training
+from training.cards import minutes_of, record_training
 from training.phi3_examples import SceneBatch, draw_scenes, draw_tiles
-from training.phi3_model import NUM_CROPS, PATCH, TILE, Phi3Learner, make_phi3, start_from_clip
+from training.phi3_model import (
+    NUM_CROPS,
+    PATCH,
+    TILE,
+    Phi3Learner,
+    make_phi3,
+    start_from_clip,
+    start_from_phi3,
+)
 from training.phi3_tokenizer import make_phi3_tokenizer
 from training.runs import (
     Checkpoint,
     Clock,
     Log,
-    MixedAdamW,
+    MixedMuon,
     add_common_arguments,
     average,
     join,
@@ -45,6 +54,8 @@ STAGES = ("tower", "answers", "together")
 CURVE = (
     "minutes",
     "step",
+    "patch kind",
+    "patch first",
     "right things sharp",
     "right things blurred",
     "right print sharp",
@@ -60,6 +71,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clip", type=Path, required=True, help="the folder of the small CLIP")
+    parser.add_argument("--earlier", type=Path, default=None, help="a Phi-3-vision whose tower is taken over")
     add_common_arguments(parser, minutes=180, run=Path("build/phi3"))
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
     parser.add_argument("--together", type=float, default=0.15, help="share of the time for all, at the end")
@@ -91,7 +103,10 @@ def train(rank: int, options: argparse.Namespace) -> None:
     join(rank, options.processes, options.run)
     processor = processor_of(options.run)
     model = make_phi3(processor.tokenizer)
-    start_from_clip(model, str(options.clip / "model.safetensors"))
+    if options.earlier is None:
+        start_from_clip(model, str(options.clip / "model.safetensors"))
+    else:
+        start_from_phi3(model, str(options.earlier / "model.safetensors"))
     run = Run(rank, options, processor, Phi3Learner(model).to(torch.bfloat16))
     if kept := Checkpoint.load(options.run):
         run.go_on(kept)
@@ -133,7 +148,7 @@ class Run:
     ) -> None:
         self.rank, self.options, self.processor, self.learner = rank, options, processor, learner
         self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes)
-        self.logs = {stage: Log(options.run / f"{stage}.csv") for stage in STAGES}
+        self.log = Log(options.run / "log.csv")
         self.means: dict[str, float] = {}
         self.enter("tower")
 
@@ -144,7 +159,7 @@ class Run:
         tower |= {id(weight) for weight in self.learner.dense.parameters()}
         for weight in self.learner.parameters():
             weight.requires_grad_(stage == "together" or (id(weight) in tower) == (stage == "tower"))
-        self.optimizer = MixedAdamW(self.learner)
+        self.optimizer = MixedMuon(self.learner)
 
     def go_on(self, kept: Checkpoint) -> None:
         """Go on from what `keep` wrote."""
@@ -233,10 +248,14 @@ class Run:
         )
 
     def report(self) -> None:
-        """A row in the stage's log."""
+        """A row in the log."""
         means = dict(sorted(self.means.items()))
-        self.logs[self.stage].write(
-            step=self.step, minutes=self.clock.seconds / 60, level=self.level, **means
+        self.log.write(
+            step=self.step,
+            minutes=self.clock.seconds / 60,
+            stage=STAGES.index(self.stage),
+            level=self.level,
+            **means,
         )
 
     def keep(self) -> None:
@@ -253,15 +272,21 @@ class Run:
         Checkpoint(facts, {"model": model, "optimizer": self.optimizer.state()}).save(self.options.run)
         if self.options.out is not None:
             export(self.learner.phi3, self.processor, self.options.out)
-            if (log := self.options.run / "answers.csv").exists():
+            if (log := self.options.run / "log.csv").exists():
                 record_training(
                     self.options.out,
                     log,
                     minutes=self.clock.seconds / 60,
+                    before=self.minutes_before(),
                     processes=self.options.processes,
                     program="training/train_phi3_vision.py",
                     names=CURVE,
                 )
+
+    def minutes_before(self) -> float:
+        """Minutes of the earlier run whose tower was taken over."""
+        earlier = self.options.earlier
+        return 0.0 if earlier is None else minutes_of(earlier)
 
 
 def measures_of(batch: SceneBatch, loss: Tensor, right: Tensor) -> dict[str, float]:

@@ -40,7 +40,7 @@ from training.phi3_examples import (
     scene_batch,
 )
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Checkpoint, Clock, Log, MixedAdamW, learning_rate
+from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate
 from training.tokenizer import make_tokenizer
 
 
@@ -125,36 +125,84 @@ def test_equal_captions_are_no_wrong_answers():
 # ------------------------------------------------------------------------------- runs
 
 
-def test_mixed_precision_follows_plain_adamw():
+class Small(nn.Module):
+    """Two layers and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh())
+        self.lm_head = nn.Linear(16, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.lm_head(self.layers(inputs))
+
+
+def test_the_matrices_of_layers_are_told_from_classifiers_and_the_rest():
+    model = Small()
+    assert {id(m) for m in layer_matrices(model)} == {id(model.layers[0].weight), id(model.layers[2].weight)}
+    model.layers[0].weight.requires_grad_(False)
+    assert [id(m) for m in layer_matrices(model)] == [id(model.layers[2].weight)]
+
+
+def test_mixed_precision_follows_plain_muon_and_adamw():
     torch.manual_seed(0)
-    plain = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
-    mixed = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    plain, mixed = Small(), Small()
     mixed.load_state_dict(plain.state_dict())
     mixed = mixed.to(torch.bfloat16)
-    matrices = [p for p in plain.parameters() if p.ndim >= 2]
-    vectors = [p for p in plain.parameters() if p.ndim < 2]
-    reference = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
-        lr=1e-2, betas=(0.9, 0.98), eps=1e-6,
-    )  # fmt: skip
-    ours = MixedAdamW(mixed)
+    biases = [p for p in plain.parameters() if p.ndim < 2]
+    references = [
+        torch.optim.AdamW(
+            [
+                {"params": [plain.lm_head.weight], "weight_decay": 0.05},
+                {"params": biases, "weight_decay": 0.0},
+            ],
+            lr=1e-2, betas=(0.9, 0.98), eps=1e-6,
+        ),
+        torch.optim.Muon(layer_matrices(plain), lr=1e-2, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+    ]  # fmt: skip
+    ours = MixedMuon(mixed)
     inputs = torch.randn(64, 8)
     wanted = inputs.sum(1, keepdim=True).tanh()
-    for _ in range(60):
+
+    def loss_of(model: nn.Module) -> torch.Tensor:
+        dtype = next(model.parameters()).dtype
+        return ((model(inputs.to(dtype)).float() - wanted) ** 2).mean()
+
+    for _ in range(250):
         for model in (plain, mixed):
-            dtype = next(model.parameters()).dtype
-            ((model(inputs.to(dtype)).float() - wanted) ** 2).mean().backward()
+            loss_of(model).backward()
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
-        reference.step()
-        reference.zero_grad()
+        for reference in references:
+            reference.step()
+            reference.zero_grad()
         ours.step(1e-2)
     with torch.no_grad():
-        ends = [
-            float(((m(inputs.to(next(m.parameters()).dtype)).float() - wanted) ** 2).mean())
-            for m in (plain, mixed)
-        ]
+        ends = [float(loss_of(model)) for model in (plain, mixed)]
     assert ends[0] < 0.05
     assert ends[1] == pytest.approx(ends[0], abs=0.02)
+
+
+def test_an_optimizer_goes_on_as_if_it_had_not_stopped():
+    torch.manual_seed(0)
+    straight = Small()
+    other = Small()
+    other.load_state_dict(straight.state_dict())
+    inputs = torch.randn(32, 8)
+
+    def steps(model: nn.Module, optimizer: MixedMuon, count: int) -> None:
+        for _ in range(count):
+            model(inputs).square().mean().backward()
+            optimizer.step(1e-2)
+
+    steps(straight, MixedMuon(straight), 6)
+    first = MixedMuon(other)
+    steps(other, first, 3)
+    kept = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = MixedMuon(other)
+    second.load(kept)
+    steps(other, second, 3)
+    for mine, theirs in zip(straight.parameters(), other.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
 
 
 def test_the_learning_rate_warms_up_and_ends_near_zero():
@@ -264,7 +312,7 @@ def run_of(phi3_run, tmp_path, **options) -> train_phi3_vision.Run:
     """One process of a training that has not begun, with an untrained model."""
     torch.manual_seed(0)
     given = {"run": tmp_path, "minutes": 10, "tower": 0.2, "together": 0.2, "processes": 1, "scenes": 1}
-    given |= {"tiles": 2, "rate": 1e-3, "out": None, **options}
+    given |= {"tiles": 2, "rate": 1e-3, "out": None, "earlier": None, **options}
     learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).to(torch.bfloat16)
     return train_phi3_vision.Run(0, argparse.Namespace(**given), phi3_run, learner)
 
@@ -396,6 +444,7 @@ def options(run: Path, **changes: object) -> argparse.Namespace:
             "rate": 1e-3,
             "run": run,
             "out": run / "out",
+            "earlier": None,
             **changes,
         }
     )
@@ -447,7 +496,8 @@ def test_phi3_starts_from_clips_tower_and_learns(short_clip, tmp_path, phi3_run)
     assert torch.equal(ours, theirs)
     threads = torch.get_num_threads()
     train_phi3_vision.train(
-        0, options(tmp_path, minutes=0.5, clip=short_clip / "out", tower=0.3, tiles=16, scenes=2)
+        0,
+        options(tmp_path, minutes=0.5, clip=short_clip / "out", tower=0.3, together=0.3, tiles=16, scenes=2),
     )
     torch.set_num_threads(threads)
     from training.evaluate_phi3 import evaluate_phi3
