@@ -5,6 +5,7 @@ import json
 import platform
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 
 BARS = {
@@ -116,7 +117,7 @@ def record_training(
     log: Path,
     *,
     minutes: float,
-    processes: int,
+    machine: str,
     program: str,
     names: tuple[str, ...],
     before: float = 0.0,
@@ -128,11 +129,19 @@ def record_training(
     facts = {
         "minutes": minutes,
         "before": before,
-        "machine": f"{processes} core{'s' if processes > 1 else ''} of a CPU ({_processor()}), no GPU",
+        "machine": machine,
         "program": program,
         "curve": curve(log, names),
     }
     (folder / TRAINING).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def machine(device: torch.device, processes: int) -> str:
+    """What a training ran on, in words."""
+    plural = "s" if processes > 1 else ""
+    if device.type == "cuda":
+        return f"{processes} GPU{plural} ({torch.cuda.get_device_name(device)})"
+    return f"{processes} core{plural} of a CPU ({_processor()}), no GPU"
 
 
 def _processor() -> str:

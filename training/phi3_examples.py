@@ -40,7 +40,7 @@ class SceneBatch:
 
 
 def draw_scenes(
-    processor: Phi3VProcessor, start: int, size: int, *, offset: int = 0, share: float = 1.0
+    processor: Phi3VProcessor, start: int, size: int, offset: int = 0, share: float = 1.0
 ) -> SceneBatch:
     """Scenes of the training split from `start + offset` on, `size` of them if they are large, else more.
 

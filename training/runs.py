@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 CHECKPOINT = "checkpoint.safetensors"
 MEETING = "meeting"  # the file over which the processes of a run find each other
 
@@ -39,7 +40,10 @@ def launch(train: Callable[[int, Any], None], options: Any) -> None:
 def add_common_arguments(parser: argparse.ArgumentParser, *, minutes: float, run: Path) -> None:
     """The options that every training has."""
     parser.add_argument("--minutes", type=float, default=minutes, help="of training, all starts together")
-    parser.add_argument("--processes", type=int, default=1, help="one for each core")
+    parser.add_argument("--processes", type=int, default=1, help="one for each core, or for each GPU")
+    parser.add_argument("--workers", type=int, default=0, help="that draw pictures, for each process")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the model while it learns")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--run", type=Path, default=run, help="checkpoint and log")
     parser.add_argument("--out", type=Path, default=None, help="where the trained model is written")
@@ -52,6 +56,24 @@ def join(rank: int, processes: int, run: Path) -> None:
     if processes > 1:
         store = f"file://{(run / MEETING).resolve()}"
         dist.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
+
+
+def device_of(name: str, rank: int) -> torch.device:
+    """Where a process computes: "cuda" gives each a GPU of its own, in turn."""
+    if name == "cuda":
+        return torch.device("cuda", rank % torch.cuda.device_count())
+    return torch.device(name)
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """A dataclass of tensors, or of such dataclasses, with all its tensors on a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {name: moved(value, device) for name, value in batch.items()}
+    if not is_dataclass(batch):
+        return batch
+    return replace(batch, **{f.name: moved(getattr(batch, f.name), device) for f in fields(batch)})
 
 
 @dataclass
@@ -87,7 +109,7 @@ def learning_rate(step: int, share: float, peak: float, warm_up: int = 30) -> fl
 
 
 class MixedMuon:
-    """Muon and AdamW on float32 masters of a bfloat16 model; gradients are averaged over processes.
+    """Muon and AdamW on float32 masters of a model; gradients are averaged over processes.
 
     Muon (Jordan 2024; the scale of Liu et al. 2025, arXiv:2502.16982, so that both take one rate) turns the
     matrices of the layers; word embeddings, classifiers and everything that is no matrix are AdamW's. With
@@ -157,7 +179,9 @@ class MixedMuon:
             own = kept[str(place)]
             master.copy_(own.pop("master"))
             if own:
-                self._optimizer_of(master).state[master] = own
+                # AdamW counts its steps on the CPU; everything else lies where the weight does.
+                there = {what: v if what == "step" else v.to(master.device) for what, v in own.items()}
+                self._optimizer_of(master).state[master] = there
         self._publish()
 
     def _optimizer_of(self, master: Tensor) -> torch.optim.Optimizer:

@@ -10,26 +10,30 @@ weights in `--out` are float16 safetensors in transformers' layout.
 import argparse
 import random
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from phi3lib.picturebook.pictures import SIDE
-from training.cards import minutes_of, record_training
-from training.clip_examples import Pace, draw_batch
+from training.cards import machine, minutes_of, record_training
+from training.clip_examples import Batch, Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
+from training.drawing import Ahead
 from training.runs import (
+    DTYPES,
     Checkpoint,
     Clock,
     Log,
     MixedMuon,
     add_common_arguments,
     average,
+    device_of,
     join,
     launch,
     learning_rate,
+    moved,
     over,
     save_half,
 )
@@ -82,83 +86,101 @@ def train(rank: int, options: argparse.Namespace) -> None:
     join(rank, options.processes, options.run)
     tokenizer = tokenizer_of(options.run, options.earlier)
     model, pace = first_model(tokenizer, options.earlier)
-    learner = ClipLearner(model).to(torch.bfloat16)
-    optimizer, step, clock = MixedMuon(learner), 0, Clock(options.minutes)
+    learner = ClipLearner(model).to(device_of(options.device, rank), DTYPES[options.dtype])
+    run = Run(rank, options, tokenizer, learner, pace)
     if kept := Checkpoint.load(options.run):
-        optimizer.load(kept.tensors["optimizer"])
-        pace, step = Pace(**kept.facts["pace"]), kept.facts["step"]
-        clock = Clock(options.minutes, kept.facts["seconds"])
-    log = Log(options.run / "log.csv")
-    means: dict[str, float] = {}
-    while not over(clock):
-        measured = one_step(rank, options, learner, optimizer, tokenizer, pace, step, clock.share)
-        pace.learn(measured["kind"], measured.get("word", 0.0))
-        means = {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
-        step += 1
-        if rank == 0 and step % REPORT_STEPS == 0:
-            pictures = step * options.batch * options.processes
-            log.write(
-                step=step,
-                minutes=clock.seconds / 60,
-                pictures=pictures,
-                hard=pace.pictures,
-                hard_words=pace.words,
-                **means,
-            )
-        if rank == 0 and (step % KEEP_STEPS == 0):
-            _keep(options, learner, optimizer, tokenizer, pace, step, clock)
+        run.go_on(kept)
+    while not over(run.clock):
+        run.one_step()
+    run.batches.close()
     if rank == 0:
-        _keep(options, learner, optimizer, tokenizer, pace, step, clock)
+        run.keep()
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def one_step(
-    rank: int,
-    options: argparse.Namespace,
-    learner: ClipLearner,
-    optimizer: MixedMuon,
-    tokenizer: CLIPTokenizer,
-    pace: Pace,
-    step: int,
-    share: float,
-) -> dict[str, float]:
-    """Draw, learn, and say what was right."""
-    start = (step * options.processes + rank) * options.batch
-    batch = draw_batch(tokenizer, start, options.batch, pace)
-    # All patches in the last fifth: until then about half of them is enough to learn from.
-    keep = PATCHES if share > 0.8 else random.Random(step).randint(PATCHES // 3, PATCHES * 2 // 3)
-    loss, shares = learner(
-        batch.pixels.to(torch.bfloat16), batch.input_ids, batch.attention_mask, batch.targets, keep
-    )
-    loss.backward()
-    optimizer.step(learning_rate(step, share, options.rate))
-    return average({"loss": float(loss.detach()), **{name: float(value) for name, value in shares.items()}})
+class Run:
+    """One process of a training: model, optimizer, pace, clock and log."""
 
+    def __init__(
+        self,
+        rank: int,
+        options: argparse.Namespace,
+        tokenizer: CLIPTokenizer,
+        learner: ClipLearner,
+        pace: Pace,
+    ) -> None:
+        self.rank, self.options, self.tokenizer, self.learner = rank, options, tokenizer, learner
+        self.optimizer, self.pace, self.step = MixedMuon(learner), pace, 0
+        self.clock, self.log = Clock(options.minutes), Log(options.run / "log.csv")
+        self.batches: Ahead[Batch] = Ahead(partial(draw_batch, tokenizer), options.workers)
+        self.means: dict[str, float] = {}
 
-def _keep(
-    options: argparse.Namespace,
-    learner: ClipLearner,
-    optimizer: MixedMuon,
-    tokenizer: CLIPTokenizer,
-    pace: Pace,
-    step: int,
-    clock: Clock,
-) -> None:
-    facts = {"pace": asdict(pace), "step": step, "seconds": clock.seconds}
-    Checkpoint(facts, {"optimizer": optimizer.state()}).save(options.run)
-    if options.out is not None:
-        export(learner.clip, tokenizer, options.out)
-        if (log := options.run / "log.csv").exists():
-            record_training(
-                options.out,
-                log,
-                minutes=clock.seconds / 60,
-                before=minutes_of(options.earlier) if options.earlier else 0.0,
-                processes=options.processes,
-                program="training/train_clip.py",
-                names=CURVE,
-            )
+    def go_on(self, kept: Checkpoint) -> None:
+        """Go on from what `keep` wrote."""
+        self.optimizer.load(kept.tensors["optimizer"])
+        self.pace, self.step = Pace(**kept.facts["pace"]), kept.facts["step"]
+        self.clock = Clock(self.options.minutes, kept.facts["seconds"])
+
+    def one_step(self) -> None:
+        """Draw, learn, and say now and then what was right."""
+        share = self.clock.share
+        measured = self.gradients(share)
+        self.optimizer.step(learning_rate(self.step, share, self.options.rate))
+        self.pace.learn(measured["kind"], measured.get("word", 0.0))
+        self.means = {
+            name: 0.95 * self.means.get(name, value) + 0.05 * value for name, value in measured.items()
+        }
+        self.step += 1
+        if self.rank == 0 and self.step % REPORT_STEPS == 0:
+            self.report()
+        if self.rank == 0 and self.step % KEEP_STEPS == 0:
+            self.keep()
+
+    def gradients(self, share: float) -> dict[str, float]:
+        """Gradients of one batch; the loss and what share of each task was right, over all processes."""
+        weight, size = next(self.learner.parameters()), self.options.batch
+        batch = self.batches.take(
+            self.step, lambda step: ((step * self.options.processes + self.rank) * size, size, self.pace)
+        )
+        batch = moved(batch, weight.device)
+        # All patches in the last fifth: until then about half of them is enough to learn from.
+        keep = PATCHES if share > 0.8 else random.Random(self.step).randint(PATCHES // 3, PATCHES * 2 // 3)
+        loss, shares = self.learner(
+            batch.pixels.to(weight.dtype), batch.input_ids, batch.attention_mask, batch.targets, keep
+        )
+        loss.backward()
+        return average(
+            {"loss": float(loss.detach()), **{name: float(value) for name, value in shares.items()}}
+        )
+
+    def report(self) -> None:
+        """A row in the log."""
+        self.log.write(
+            step=self.step,
+            minutes=self.clock.seconds / 60,
+            pictures=self.step * self.options.batch * self.options.processes,
+            hard=self.pace.pictures,
+            hard_words=self.pace.words,
+            **self.means,
+        )
+
+    def keep(self) -> None:
+        """Write the checkpoint, and the model as it is now."""
+        facts = {"pace": asdict(self.pace), "step": self.step, "seconds": self.clock.seconds}
+        Checkpoint(facts, {"optimizer": self.optimizer.state()}).save(self.options.run)
+        if self.options.out is not None:
+            export(self.learner.clip, self.tokenizer, self.options.out)
+            if (log := self.options.run / "log.csv").exists():
+                record_training(
+                    self.options.out,
+                    log,
+                    minutes=self.clock.seconds / 60,
+                    before=minutes_of(self.options.earlier) if self.options.earlier else 0.0,
+                    machine=machine(next(self.learner.parameters()).device, self.options.processes),
+                    program="training/train_clip.py",
+                    names=CURVE,
+                )
 
 
 def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -13,6 +13,7 @@ With `--earlier FOLDER` the tower starts from that of an earlier run's model ins
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
-from training.cards import minutes_of, record_training
-from training.phi3_examples import SceneBatch, draw_scenes, draw_tiles
+from training.cards import machine, minutes_of, record_training
+from training.drawing import Ahead
+from training.phi3_examples import SceneBatch, TileBatch, draw_scenes, draw_tiles
 from training.phi3_model import (
     NUM_CROPS,
     PATCH,
@@ -35,15 +37,18 @@ from training.phi3_model import (
 )
 from training.phi3_tokenizer import make_phi3_tokenizer
 from training.runs import (
+    DTYPES,
     Checkpoint,
     Clock,
     Log,
     MixedMuon,
     add_common_arguments,
     average,
+    device_of,
     join,
     launch,
     learning_rate,
+    moved,
     over,
     save_half,
 )
@@ -75,8 +80,8 @@ def arguments() -> argparse.Namespace:
     add_common_arguments(parser, minutes=180, run=Path("build/phi3"))
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
     parser.add_argument("--together", type=float, default=0.15, help="share of the time for all, at the end")
-    parser.add_argument("--tiles", type=int, default=64, help="tiles of a step and process, tower alone")
-    parser.add_argument("--scenes", type=int, default=12, help="scenes of a step and process")
+    parser.add_argument("--tiles", type=int, default=48, help="tiles of a step and process, tower alone")
+    parser.add_argument("--scenes", type=int, default=4, help="scenes of a step and process")
     return parser.parse_args()
 
 
@@ -107,11 +112,13 @@ def train(rank: int, options: argparse.Namespace) -> None:
         start_from_clip(model, str(options.clip / "model.safetensors"))
     else:
         start_from_phi3(model, str(options.earlier / "model.safetensors"))
-    run = Run(rank, options, processor, Phi3Learner(model).to(torch.bfloat16))
+    learner = Phi3Learner(model).to(device_of(options.device, rank), DTYPES[options.dtype])
+    run = Run(rank, options, processor, learner)
     if kept := Checkpoint.load(options.run):
         run.go_on(kept)
     while not over(run.clock):
         run.one_step()
+    run.close()
     if rank == 0:
         run.keep()
     if dist.is_initialized():
@@ -147,7 +154,11 @@ class Run:
         self, rank: int, options: argparse.Namespace, processor: Phi3VProcessor, learner: Phi3Learner
     ) -> None:
         self.rank, self.options, self.processor, self.learner = rank, options, processor, learner
+        weight = next(learner.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
         self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes)
+        self.tiles: Ahead[TileBatch] = Ahead(partial(draw_tiles, processor), options.workers)
+        self.drawn, self.scenes = 0, Ahead(partial(draw_scenes, processor), options.workers)
         self.log = Log(options.run / "log.csv")
         self.means: dict[str, float] = {}
         self.enter("tower")
@@ -165,7 +176,7 @@ class Run:
         """Go on from what `keep` wrote."""
         facts = kept.facts
         self.learner.load_state_dict(kept.tensors["model"])
-        self.step, self.level = facts["step"], facts["level"]
+        self.step, self.level, self.drawn = facts["step"], facts["level"], facts["drawn"]
         self.clock = Clock(self.options.minutes, facts["seconds"])
         self.enter(facts["stage"])
         self.entered = facts["entered"]
@@ -192,10 +203,12 @@ class Run:
 
     def tower_step(self, _: float) -> dict[str, float]:
         """Gradients of the tower alone: what does each patch show?"""
-        tiles = self.options.tiles
-        start = (self.step * self.options.processes + self.rank) * tiles
-        batch = draw_tiles(self.processor, start, tiles, self.level)
-        features = self.learner.features(batch.pixels.to(torch.bfloat16))
+        many = self.options.tiles
+        batch = self.tiles.take(
+            self.step, lambda step: ((step * self.options.processes + self.rank) * many, many, self.level)
+        )
+        batch = moved(batch, self.device)
+        features = self.learner.features(batch.pixels.to(self.dtype))
         loss, shares = self.learner.dense(features, batch.labels)
         loss.backward()
         measured = average(
@@ -213,7 +226,7 @@ class Run:
 
     def whole_step(self, share: float) -> dict[str, float]:
         """Gradients of everything: the answers, and beside them what each patch shows."""
-        batch = self.scenes(share)
+        batch = self.fresh(share)
         features = self.features(batch)
         labels = {name: plane.flatten(0, 1) for name, plane in batch.labels.items()}
         dense, _ = self.learner.dense(features.flatten(0, 1), labels)
@@ -221,22 +234,27 @@ class Run:
         (loss + DENSE_WEIGHT * dense).backward()
         return measures_of(batch, loss, right)
 
-    def scenes(self, share: float) -> SceneBatch:
+    def fresh(self, share: float) -> SceneBatch:
         """Fresh scenes; all processes draw others of one style, mode and side, so that none waits."""
         many = self.options.scenes
-        start = self.step * self.options.processes * many
-        return draw_scenes(self.processor, start, many, offset=self.rank * many, share=share)
+
+        def arguments_of(number: int) -> tuple[object, ...]:
+            return number * self.options.processes * many, many, self.rank * many, share
+
+        batch = self.scenes.take(self.drawn, arguments_of)
+        self.drawn += 1
+        return moved(batch, self.device)
 
     def features(self, batch: SceneBatch) -> Tensor:
         """The tower's features of all tiles: (scenes, 1 + crops, patches², C)."""
         count, tiles = batch.pixel_values.shape[:2]
-        features = self.learner.features(batch.pixel_values.flatten(0, 1).to(torch.bfloat16))
+        features = self.learner.features(batch.pixel_values.flatten(0, 1).to(self.dtype))
         return features.view(count, tiles, *features.shape[1:])
 
     @torch.no_grad()
     def draw(self, share: float) -> tuple[SceneBatch, Tensor]:
         """Fresh scenes with their features, without the pixels, which nothing asks for again."""
-        batch = self.scenes(share)
+        batch = self.fresh(share)
         features = self.features(batch)
         return replace(batch, pixel_values=torch.empty(0), labels={}), features
 
@@ -266,6 +284,7 @@ class Run:
             "step": self.step,
             "seconds": self.clock.seconds,
             "level": self.level,
+            "drawn": self.drawn,
         }
         # The word embedding stands there under two names; in a file each needs numbers of its own.
         model = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
@@ -278,10 +297,15 @@ class Run:
                     log,
                     minutes=self.clock.seconds / 60,
                     before=self.minutes_before(),
-                    processes=self.options.processes,
+                    machine=machine(self.device, self.options.processes),
                     program="training/train_phi3_vision.py",
                     names=CURVE,
                 )
+
+    def close(self) -> None:
+        """End the workers."""
+        self.tiles.close()
+        self.scenes.close()
 
     def minutes_before(self) -> float:
         """Minutes of the earlier run whose tower was taken over."""

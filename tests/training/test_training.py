@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,16 @@ from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from phi3lib.picturebook.pictures import SIDE, draw_picture
 from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import CAPS, draw_scene
+from phi3lib.picturebook.scenes import CAPS, close_up, draw_scene
 from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.search import class_vectors
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive
 from training.dense_labels import CHARACTERS, dense_labels
+from training.drawing import Ahead
 from training.evaluate_clip import picture_vectors
+from training.evaluate_phi3 import CROPS, objects_of
 from training.packing import pack
 from training.phi3_examples import (
     LARGE_CAPS,
@@ -40,7 +43,7 @@ from training.phi3_examples import (
     scene_batch,
 )
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate
+from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved
 from training.tokenizer import make_tokenizer
 
 
@@ -217,6 +220,35 @@ def test_a_clock_goes_on_from_what_was_spent():
     assert Clock(minutes=1, spent=90).share == 1.0
 
 
+@pytest.mark.slow
+def test_workers_draw_what_would_be_drawn_without_them(phi3_run):
+    with_workers, without = Ahead(partial(draw_tiles, phi3_run), 1), Ahead(partial(draw_tiles, phi3_run), 0)
+    asked: list[int] = []
+
+    def arguments_of(number: int) -> tuple[int, int, float]:
+        asked.append(number)
+        return 4 * number, 4, 0.5
+
+    try:
+        for number in range(3):
+            ours = with_workers.take(number, arguments_of)
+            assert max(asked) > number  # the next ones are under way
+            plain = without.take(number, lambda n: (4 * n, 4, 0.5))
+            assert torch.equal(ours.pixels, plain.pixels)
+            assert all(torch.equal(ours.labels[name], plane) for name, plane in plain.labels.items())
+    finally:
+        with_workers.close()
+
+
+def test_all_tensors_of_a_batch_move(phi3_run):
+    scene = draw_scene(3, style="things", tile=TILE, grid=(2, 2))
+    asked = questions_of(scene, np.random.default_rng(0))[:2]
+    batch = moved(scene_batch(phi3_run, [scene], [asked], "sharp", "things", 2), torch.device("meta"))
+    assert batch.mode == "sharp"
+    tensors = [batch.pixel_values, batch.image_sizes, *batch.labels.values(), *vars(batch.rows).values()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
 # ------------------------------------------------------------------------------- Phi-3-vision
 
 
@@ -308,11 +340,33 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
     assert together == pytest.approx(sum(loss * count for loss, count in alone) / tokens, rel=1e-4)
 
 
+def test_a_caption_is_judged_by_what_it_names():
+    wanted = objects_of(
+        "a red cat in the top left corner, a blue dog at the top and an orange cup on the right"
+    )
+    assert wanted == ["a blue dog", "a red cat", "an orange cup"]
+    assert objects_of("an orange cup, a red cat and a blue dog") == wanted
+    assert objects_of("a blue cat, a red dog and an orange cup") != wanted
+    assert objects_of("a red cat and a blue dog") != wanted
+    assert objects_of("three red cats") == ["three red cats"]
+
+
+def test_a_scene_is_asked_about_on_the_grid_that_it_was_drawn_for(phi3_run):
+    grids = {"things": (2, 2), "close-up": (2, 2), "print": (3, 3), "page": (3, 3)}
+    for style, (rows, cols) in grids.items():
+        if style == "close-up":
+            scene = close_up(1, side=2 * TILE)
+        else:
+            scene = draw_scene(1, style=style, tile=TILE, grid=(rows, cols))
+        inputs = phi3_run.image_processor([scene.image], num_crops=CROPS[style], return_tensors="pt")
+        assert inputs["image_sizes"].tolist() == [[rows * TILE, cols * TILE]]
+
+
 def run_of(phi3_run, tmp_path, **options) -> train_phi3_vision.Run:
     """One process of a training that has not begun, with an untrained model."""
     torch.manual_seed(0)
     given = {"run": tmp_path, "minutes": 10, "tower": 0.2, "together": 0.2, "processes": 1, "scenes": 1}
-    given |= {"tiles": 2, "rate": 1e-3, "out": None, "earlier": None, **options}
+    given |= {"tiles": 2, "rate": 1e-3, "out": None, "earlier": None, "workers": 0, **options}
     learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).to(torch.bfloat16)
     return train_phi3_vision.Run(0, argparse.Namespace(**given), phi3_run, learner)
 
@@ -445,6 +499,9 @@ def options(run: Path, **changes: object) -> argparse.Namespace:
             "run": run,
             "out": run / "out",
             "earlier": None,
+            "workers": 0,
+            "device": "cpu",
+            "dtype": "bfloat16",
             **changes,
         }
     )
