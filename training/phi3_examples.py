@@ -15,7 +15,7 @@ from training.packing import PackedRows, pack
 from training.phi3_model import PATCH, TILE
 
 PATCHES = TILE // PATCH
-MOST_QUESTIONS = 8
+MOST_QUESTIONS = 10
 MODES = ("sharp", "blurred", "global")
 # Sharp and blurred crops equally often; without crops a picture is cheap and soon learned.
 _MODE_SHARES = (0.4, 0.4, 0.2)
@@ -73,7 +73,7 @@ def print_side(share: float, rng: np.random.Generator) -> int:
     Where to look and how to spell is learned on one tile, at a fifth of the cost; what it is learned for is
     print on three, where the global view is three times smaller than the crops.
     """
-    one = 0.75 if share < PRACTICE else 0.3
+    one = 0.75 if share < PRACTICE else 0.4
     return int(rng.choice([1, 2, 3], p=[one, 0.1, 0.9 - one]))
 
 

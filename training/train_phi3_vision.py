@@ -5,18 +5,15 @@
 
 The tower starts from the small CLIP's, and the time has three parts. First (`--tower` of it) the tower learns
 alone to tell what every patch shows. Then projector and language model learn to answer on a tower that stays
-as it is: its features are kept and seen several times, so that many more scenes go by. At last (`--together`)
-all of it learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
+as it is, so that what it knows is not lost to answers that mean nothing yet. At last (`--together`) all of it
+learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
 With `--earlier FOLDER` the tower starts from that of an earlier run's model instead.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -66,7 +63,6 @@ CURVE = (
     "right print sharp",
     "right print blurred",
 )
-PASSES, MOST_KEPT = 6, 300  # how often a batch is seen while the tower stays as it is, and how many are kept
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 
@@ -132,21 +128,6 @@ def stage_of(share: float, options: argparse.Namespace) -> str:
     return "answers" if share < 1 - options.together else "together"
 
 
-class Replay:
-    """The last batches with the features that the tower made of them; each is seen about PASSES times."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[SceneBatch, Tensor]] = []
-
-    def batch(self, step: int, draw: Callable[[], tuple[SceneBatch, Tensor]]) -> tuple[SceneBatch, Tensor]:
-        """A batch that `draw` makes, or one of those that are kept; alike in all processes."""
-        rng = np.random.default_rng([11, step])
-        if self.kept and rng.random() > 1 / PASSES:
-            return self.kept[int(rng.integers(len(self.kept)))]
-        self.kept = [*self.kept, draw()][-MOST_KEPT:]
-        return self.kept[-1]
-
-
 class Run:
     """One process of a training: model, optimizer, clock and logs."""
 
@@ -165,7 +146,7 @@ class Run:
 
     def enter(self, stage: str) -> None:
         """Begin a stage: its weights learn, with an optimizer of their own, and the others stay."""
-        self.stage, self.entered, self.replay = stage, self.step, Replay()
+        self.stage, self.entered = stage, self.step
         tower = {id(weight) for weight in self.learner.embedding.img_processor.parameters()}
         tower |= {id(weight) for weight in self.learner.dense.parameters()}
         for weight in self.learner.parameters():
@@ -219,7 +200,9 @@ class Run:
 
     def answer_step(self, share: float) -> dict[str, float]:
         """Gradients of projector and language model, on features of a tower that stays as it is."""
-        batch, features = self.replay.batch(self.step, lambda: self.draw(share))
+        batch = self.fresh(share)
+        with torch.no_grad():
+            features = self.features(batch)
         loss, right = self.answers(batch, features)
         loss.backward()
         return measures_of(batch, loss, right)
@@ -250,13 +233,6 @@ class Run:
         count, tiles = batch.pixel_values.shape[:2]
         features = self.learner.features(batch.pixel_values.flatten(0, 1).to(self.dtype))
         return features.view(count, tiles, *features.shape[1:])
-
-    @torch.no_grad()
-    def draw(self, share: float) -> tuple[SceneBatch, Tensor]:
-        """Fresh scenes with their features, without the pixels, which nothing asks for again."""
-        batch = self.fresh(share)
-        features = self.features(batch)
-        return replace(batch, pixel_values=torch.empty(0), labels={}), features
 
     def answers(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, Tensor]:
         """(loss, share of right tokens) of the answers."""

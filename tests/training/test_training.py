@@ -303,7 +303,7 @@ def test_print_is_practised_on_few_tiles_first_and_asked_for_where_it_can_be_rea
     early, late = (
         np.mean([print_side(share, np.random.default_rng(n)) == 1 for n in range(300)]) for share in (0, 1)
     )
-    assert 0.65 < early < 0.85 and 0.2 < late < 0.4
+    assert 0.65 < early < 0.85 and 0.3 < late < 0.5
     scene = draw_scene(3, style="print", tile=TILE, grid=(1, 1))
     asked = questions_of(scene, np.random.default_rng(0))
     alone = scene_batch(phi3_run, [scene], [asked], "sharp", "print", 1).labels["first"]
@@ -396,23 +396,6 @@ def test_the_time_has_three_stages():
     options = argparse.Namespace(tower=0.2, together=0.15)
     stages = [train_phi3_vision.stage_of(share, options) for share in (0, 0.19, 0.21, 0.84, 0.86, 1)]
     assert stages == ["tower", "tower", "answers", "answers", "together", "together"]
-
-
-def test_kept_batches_come_several_times_and_alike_in_all_processes():
-    drawn: list[int] = []
-
-    def seen() -> list[int]:
-        replay, drawn[:] = train_phi3_vision.Replay(), []
-
-        def draw() -> tuple[int, int]:
-            drawn.append(len(drawn))
-            return drawn[-1], drawn[-1]
-
-        return [replay.batch(step, draw)[0] for step in range(1200)]
-
-    first, second = seen(), seen()
-    assert first == second
-    assert len(drawn) == pytest.approx(1200 / train_phi3_vision.PASSES, rel=0.2)
 
 
 def test_a_training_goes_on_where_it_stopped(phi3_run, tmp_path):
