@@ -15,13 +15,17 @@ from phi3lib.picturebook.pages.words import TRAINED_WORDS
 from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vision.answers import generate_answers, prompt_of
-from phi3lib.vision.crop_controls import blurred_crops
+from phi3lib.vision.answers import answer
 
 SCENES = 200  # of each kind that is scored
 BATCH = 16
-CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
-MODES = ("with sharp crops", "with crops rebuilt from the blurred global view", "global view only")
+NUM_CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
+SHARP = "with sharp crops"
+MODES = {
+    SHARP: "sharp",
+    "with crops rebuilt from the blurred global view": "blurred",
+    "global view only": "none",
+}
 # Guessing without looking: one of so many answers.
 CHANCE = {
     "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "count": 1 / 4,
@@ -68,7 +72,7 @@ def _captions(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
     rng = np.random.default_rng(5)
     several = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(scenes)]
     asked = _one_each(several, "caption", rng)
-    said = list(zip(_answers(model, asked, MODES[0]), [item.question.answer for item in asked], strict=True))
+    said = list(zip(_answers(model, asked, SHARP), [item.question.answer for item in asked], strict=True))
     near = _one_each([close_up(n, split="test", side=2 * tile) for n in range(scenes)], "caption", rng)
     return {
         "caption, 2×2 crops": of_mean([objects_of(a) == objects_of(b) for a, b in said], 0.0),
@@ -123,7 +127,7 @@ def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
         for n in range(scenes)
     ]
     asked = _one_each(drawn, "print", rng)
-    answers = _answers(model, asked, MODES[0])
+    answers = _answers(model, asked, SHARP)
     wanted = [item.question.answer for item in asked]
     letters = [
         np.mean([a == b for a, b in zip(word, answer.ljust(len(word)), strict=False)])
@@ -136,30 +140,21 @@ def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
     }
 
 
-def _ask(model: Any, asked: list[Asked], chance: float, mode: str = MODES[0]) -> Estimate:
+def _ask(model: Any, asked: list[Asked], chance: float, mode: str = SHARP) -> Estimate:
     answers = _answers(model, asked, mode)
     return of_mean([a == item.question.answer for a, item in zip(answers, asked, strict=True)], chance)
 
 
 def _answers(model: Any, asked: list[Asked], mode: str) -> list[str]:
+    """The model's greedy answers in one of MODES; all scenes are of one style."""
     answers: list[str] = []
     for start in range(0, len(asked), BATCH):
-        answers += answer_batch(model, asked[start : start + BATCH], mode)
-    return answers
-
-
-@torch.inference_mode()
-def answer_batch(model: Any, asked: list[Asked], mode: str) -> list[str]:
-    """The model's greedy answers in one of MODES; all scenes are of one style."""
-    processor = model.processor
-    inputs = processor(
-        [prompt_of(item.question.text) for item in asked],
-        [item.scene.image for item in asked],
-        padding=True,
-        num_crops=1 if mode == MODES[2] else CROPS[asked[0].scene.style],
-    )
-    if mode == MODES[1]:
-        inputs["pixel_values"] = blurred_crops(
-            inputs["pixel_values"], inputs["image_sizes"], processor.image_processor.tile
+        some = asked[start : start + BATCH]
+        answers += answer(
+            model,
+            [item.scene.image for item in some],
+            [item.question.text for item in some],
+            num_crops=NUM_CROPS[some[0].scene.style],
+            crops=MODES[mode],
         )
-    return generate_answers(model, inputs)
+    return answers

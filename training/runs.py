@@ -112,8 +112,8 @@ class MixedMuon:
     """Muon and AdamW on float32 masters of a model; gradients are averaged over processes.
 
     Muon (Jordan 2024; the scale of Liu et al. 2025, arXiv:2502.16982, so that both take one rate) turns the
-    matrices of the layers; word embeddings, classifiers and everything that is no matrix are AdamW's. In three
-    minutes on the same scenes the loss of the small Phi-3 fell much further than with AdamW alone.
+    matrices of the layers; word embeddings, classifiers and everything that is no matrix are AdamW's. In
+    three minutes on the same scenes the loss of the small Phi-3 fell much further than with AdamW alone.
     """
 
     def __init__(self, model: nn.Module, weight_decay: float = 0.05) -> None:

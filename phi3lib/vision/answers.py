@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
+from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.pictures import Picture
 
 CAPTION = "Describe the picture."
+CROPS = ("sharp", "blurred", "none")
 
 
 def prompt_of(question: str) -> str:
@@ -22,20 +24,31 @@ def answer(
     questions: str | Sequence[str] = CAPTION,
     *,
     num_crops: int | None = None,
+    crops: str = "sharp",
     max_new_tokens: int = 60,
 ) -> list[str]:
     """The model's likeliest answer to a question about each picture, word by word without chance.
 
     model: from `load_phi3_model(language_model=True)`. questions: one for all pictures, or one for each.
-    num_crops: the most crops of a picture; None: the model's own number. ValueError where numbers differ.
+    num_crops: the most crops of a picture; None: the model's own number. crops: "sharp"; "blurred", rebuilt
+    from the global view (`crop_controls.blurred_crops`); or "none", where the only crop is the global view
+    once more. ValueError where numbers differ, and for other words.
     """
     asked = [questions] * len(pictures) if isinstance(questions, str) else list(questions)
     if len(asked) != len(pictures):
         raise ValueError(f"{len(asked)} questions about {len(pictures)} pictures: give one, or one for each")
+    if crops not in CROPS:
+        raise ValueError(f"no crops {crops!r}; there are: {', '.join(CROPS)}")
     processor = model.processor
     inputs = processor(
-        [prompt_of(question) for question in asked], list(pictures), padding=True, num_crops=num_crops
+        [prompt_of(question) for question in asked],
+        list(pictures),
+        padding=True,
+        num_crops=1 if crops == "none" else num_crops,
     )
+    if crops == "blurred":
+        tile = processor.image_processor.tile
+        inputs["pixel_values"] = blurred_crops(inputs["pixel_values"], inputs["image_sizes"], tile)
     return generate_answers(model, inputs, max_new_tokens=max_new_tokens)
 
 

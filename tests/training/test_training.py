@@ -31,7 +31,7 @@ from training.clip_model import PATCH, busiest_patches, contrastive
 from training.dense_labels import CHARACTERS, dense_labels
 from training.drawing import Ahead
 from training.evaluate_clip import picture_vectors
-from training.evaluate_phi3 import CROPS, objects_of
+from training.evaluate_phi3 import NUM_CROPS, objects_of
 from training.packing import pack
 from training.phi3_examples import (
     LARGE_CAPS,
@@ -358,7 +358,7 @@ def test_a_scene_is_asked_about_on_the_grid_that_it_was_drawn_for(phi3_run):
             scene = close_up(1, side=2 * TILE)
         else:
             scene = draw_scene(1, style=style, tile=TILE, grid=(rows, cols))
-        inputs = phi3_run.image_processor([scene.image], num_crops=CROPS[style], return_tensors="pt")
+        inputs = phi3_run.image_processor([scene.image], num_crops=NUM_CROPS[style], return_tensors="pt")
         assert inputs["image_sizes"].tolist() == [[rows * TILE, cols * TILE]]
 
 

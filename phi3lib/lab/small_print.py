@@ -1,0 +1,79 @@
+"""Small print read with sharp crops, with blurred ones and without: what the HD transform is worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from phi3lib.picturebook.pages.words import TRAINED_WORDS
+from phi3lib.picturebook.questions import Question, questions_of
+from phi3lib.picturebook.scenes import draw_scene
+from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vision.answers import answer
+
+FIRST = 20_000  # the scenes before this one are those by which the bundled model's card is written
+GRID = (3, 3)
+BATCH = 16
+# Guessing without looking: one letter of 26, one word of those that are trained; a number is never hit.
+_CHANCE = {"letter": 1 / 26, "word": 1 / len(TRAINED_WORDS), "number": 0.0}
+
+
+@dataclass(frozen=True)
+class SmallPrint:
+    """A scene of three by three crops with small print, and a question about one piece of it."""
+
+    image: Image.Image
+    question: Question
+    kind: str
+    box: tuple[int, int, int, int]
+
+
+def small_print(count: int, tile: int) -> list[SmallPrint]:
+    """So many scenes for crops of `tile` pixels, from a split that no model was trained on."""
+    return [_one(number, tile) for number in range(FIRST, FIRST + count)]
+
+
+def _one(number: int, tile: int) -> SmallPrint:
+    scene = draw_scene(number, split="test", style="print", tile=tile, grid=GRID)
+    asked = questions_of(scene, np.random.default_rng(number))
+    question = next(question for question in asked if question.topic == "print")
+    piece = next(
+        piece
+        for piece in scene.prints
+        if piece.text == question.answer and (len(scene.prints) == 1 or piece.place in question.text)
+    )
+    return SmallPrint(scene.image, question, piece.kind, piece.box)
+
+
+def readings(phi3: Any, prints: Sequence[SmallPrint], crops: str) -> list[str]:
+    """What the model reads, with "sharp" crops, "blurred" ones, or "none"."""
+    said: list[str] = []
+    for start in range(0, len(prints), BATCH):
+        some = prints[start : start + BATCH]
+        said += answer(
+            phi3,
+            [one.image for one in some],
+            [one.question.text for one in some],
+            num_crops=GRID[0] * GRID[1],
+            crops=crops,
+        )
+    return said
+
+
+def score(prints: Sequence[SmallPrint], said: Sequence[str]) -> Estimate:
+    """The share that is right word for word, with its interval and the level of chance."""
+    right = [one.question.answer == text for one, text in zip(prints, said, strict=True)]
+    return of_mean(right, float(np.mean([_CHANCE[one.kind] for one in prints])))
+
+
+def two_views(one: SmallPrint, around: int = 24) -> list[Image.Image]:
+    """The print as a sharp crop has it, and as the global view has it, enlarged to the same size."""
+    left, top, right, bottom = one.box
+    box = (left - around, top - around, right + around, bottom + around)
+    small = one.image.resize(
+        (one.image.width // GRID[1], one.image.height // GRID[0]), Image.Resampling.BICUBIC
+    )
+    blurred = small.resize(one.image.size, Image.Resampling.BICUBIC)
+    return [image.crop(box) for image in (one.image, blurred)]
