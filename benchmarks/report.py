@@ -1,7 +1,11 @@
 """Where the benchmarks write: each its own section of README.md, with the machine's name and versions."""
 
+import argparse
+import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,14 +58,57 @@ def seconds(action: Callable[[], object], *, times: int = 3) -> float:
     return min(measured)
 
 
+def memory_now() -> int:
+    """What this process holds now, in bytes; where there is no /proc, its peak so far."""
+    return _memory("VmRSS")
+
+
 def peak_memory() -> int:
-    """The peak of this process in bytes."""
+    """The peak of this process in bytes, since `forget_peak` where the system can forget."""
+    return _memory("VmHWM")
+
+
+def forget_peak() -> None:
+    """From now on `peak_memory` counts anew (Linux only)."""
+    path = Path("/proc/self/clear_refs")
+    if path.exists():
+        path.write_text("5")
+
+
+def _memory(field: str) -> int:
     status = Path("/proc/self/status")
     if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in status.read_text().splitlines() if line.startswith(f"{field}:"))
         return int(line.split()[1]) * 1024
     import resource
-    import sys
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def parser_of(text: str) -> argparse.ArgumentParser:
+    """A parser with the option that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small, to try it: prints, and writes nothing")
+    return parser
+
+
+def publish(name: str, title: str, text: str, figures: str, *, quick: bool) -> None:
+    """Print the figures; those of a full run go into README.md, with what was measured and the machine."""
+    print(f"{figures}\n\n{machine()}")
+    if not quick:
+        write_section(name, f"## {title}\n\n{text}\n\n{figures}\n\n{machine()}")
+
+
+def in_own_process(file: str, *arguments: str) -> dict:
+    """What a benchmark's program, started with these arguments, prints as JSON on its last line."""
+    done = subprocess.run([sys.executable, file, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def fastest(rounds: int, ways: Sequence[str], measure: Callable[[str], dict]) -> dict[str, dict]:
+    """For each way the run with the least "seconds". Ways take turns: others may use the machine, too."""
+    runs = [{way: measure(way) for way in ways} for _ in range(rounds)]
+    return {way: min((run[way] for run in runs), key=lambda run: run["seconds"]) for way in ways}

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean, of_statistic
-from phi3lib.vectors.neighbours import nearest, share_in_common
+from phi3lib.vectors.neighbours import BLOCK, nearest, share_in_common
 from phi3lib.vectors.table import EmbeddingTable
 
 Matrix = NDArray[np.floating]
+MANY_ROWS = 60  # half-samples of what takes the square of the items
 
 
 def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTable, EmbeddingTable]:
@@ -31,7 +32,8 @@ def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTab
 def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     """The mean share of each item's k nearest (by cosine) that are the same in both spaces.
 
-    0 to 1; symmetric; chance is k / (N − 1). After Huh et al. 2024, "The Platonic Representation
+    0 to 1; symmetric; chance is k / (N − 1). The interval is that of drawing other items to ask about; that
+    their neighbours would be others, too, is left out. After Huh et al. 2024, "The Platonic Representation
     Hypothesis".
     """
     shares = shared_neighbours(first, second, k)
@@ -83,7 +85,7 @@ def _unbiased_hsic(first: Matrix, second: Matrix) -> float:
 def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
     """Representational similarity: Spearman's correlation of all pairwise cosines; chance 0.
 
-    Kriegeskorte et al. 2008.
+    Kriegeskorte et al. 2008. ValueError for a space in which all cosines are alike.
     """
     from scipy.stats import rankdata
 
@@ -91,10 +93,13 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
 
     def correlation(rows: NDArray[np.intp]) -> float:
         upper = np.triu_indices(len(rows), 1)
-        ranks = [rankdata((space[rows] @ space[rows].T)[upper]) for space in (a, b)]
+        # Rounded, so that equal vectors have equal cosines and not ranks by chance.
+        ranks = [rankdata((space[rows] @ space[rows].T)[upper].round(12)) for space in (a, b)]
+        if min(np.ptp(rank) for rank in ranks) == 0:
+            return float("nan")
         return float(np.corrcoef(*ranks)[0, 1])
 
-    return of_statistic(correlation, len(a), 0.0, resamples=40)
+    return of_statistic(correlation, len(a), 0.0, resamples=MANY_ROWS)
 
 
 # --------------------------------------------------------------------------- what a space knows
@@ -103,7 +108,8 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
 def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int = 5) -> Estimate:
     """The share of items whose k nearest others, by majority, have their label; chance: the commonest label.
 
-    Of labels with equally many votes the one that comes first among the neighbours wins.
+    Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
+    of drawing other items to ask about, as in `mutual_knn`.
     """
     space, wanted = _labelled(vectors, labels, k + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
@@ -155,11 +161,17 @@ def retrieval(
     """Recall@k: the share of queries whose wanted item is among the k most similar; chance k / N.
 
     Items as similar as the wanted one count as better ones: a space in which all are equal finds nothing.
+    ValueError for k < 1 and where `wanted` does not name one item for each query.
     """
-    likeness = _unit(_matrix(queries)) @ _unit(_matrix(items)).T
-    own = likeness[np.arange(len(likeness)), np.asarray(wanted)]
-    better = (likeness >= own[:, None] - 1e-7).sum(1) - 1
-    return of_mean(better < k, k / likeness.shape[1])
+    asked, there, rows = _unit(_matrix(queries)), _unit(_matrix(items)), np.asarray(wanted)
+    if asked.shape[1] != there.shape[1]:
+        raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
+    if rows.shape != (len(asked),) or not ((rows >= 0) & (rows < len(there))).all() or k < 1:
+        raise ValueError(f"one of {len(there)} items is wanted for each of {len(asked)} queries, and k ≥ 1")
+    own = (asked * there[rows]).sum(1)
+    starts = range(0, len(asked), BLOCK)
+    alike = [(asked[s : s + BLOCK] @ there.T >= own[s : s + BLOCK, None] - 1e-7).sum(1) - 1 for s in starts]
+    return of_mean(np.concatenate(alike) < k, min(k / len(there), 1.0))
 
 
 def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArray) -> Estimate:
@@ -167,18 +179,27 @@ def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArra
 
     Items without a partner are left out. Chance: about the share of the label, averaged.
     """
-    space, wanted = _labelled(vectors, labels, 2)
+    space, wanted = _labelled(vectors, labels, 8)
     unit = _unit(space)
-    precisions, chances = [], []
-    for row in range(len(space)):
+    others = np.bincount(wanted)[wanted] - 1  # for each item: how many share its label
+    if not others.any():
+        raise ValueError("no label has two items: there is nothing to find")
+    chance = float(others[others > 0].mean() / (len(wanted) - 1))
+    mean = lambda rows: _mean_precision(unit[rows], wanted[rows])  # noqa: E731
+    return of_statistic(mean, len(unit), chance, resamples=MANY_ROWS)
+
+
+def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
+    """The mean of the average precisions of the items that have a partner; NaN without any."""
+    precisions = []
+    for row in range(len(unit)):
         order = np.argsort(-(unit @ unit[row]), kind="stable")
         order = order[order != row]
         right = wanted[order] == wanted[row]
         if right.any():
             found = np.cumsum(right)[right]
             precisions.append(float((found / (np.flatnonzero(right) + 1)).mean()))
-            chances.append(right.mean())
-    return of_mean(precisions, float(np.mean(chances)))
+    return float(np.mean(precisions)) if precisions else float("nan")
 
 
 # --------------------------------------------------------------------------- the shape of a space
@@ -187,17 +208,55 @@ def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArra
 def anisotropy(vectors: ArrayLike) -> Estimate:
     """The mean cosine of two different items: 0 where all directions are used, near 1 in a narrow cone.
 
-    Ethayarajh 2019.
+    Chance, for vectors of no common direction, is 0. Ethayarajh 2019. ValueError for fewer than four items.
     """
     unit = _unit(_matrix(vectors))
-    total = unit.sum(0)
-    mean_to_others = (unit @ total - (unit * unit).sum(1)) / (len(unit) - 1)
-    return of_mean(mean_to_others)
+    if len(unit) < 4:
+        raise ValueError(f"{len(unit)} vectors: four at least are needed")
+    return of_statistic(lambda rows: _mean_cosine(unit[rows]), len(unit), 0.0)
+
+
+def _mean_cosine(unit: Matrix) -> float:
+    """Of all pairs of different items, from the length of their sum."""
+    pairs = len(unit) * (len(unit) - 1)
+    return float((np.square(unit.sum(0)).sum() - np.square(unit).sum()) / pairs)
 
 
 def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
     """The distance of the two centres of vectors of length one, 0 to 2: Liang et al. 2022."""
-    return float(np.linalg.norm(_unit(_matrix(pictures)).mean(0) - _unit(_matrix(texts)).mean(0)))
+    one, other = _two_kinds(pictures, texts)
+    return _gap(one, other)
+
+
+def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 0) -> Estimate:
+    """`modality_gap` with the interval of drawing other pictures and texts.
+
+    Chance is the distance of the centres where the same vectors are dealt out at random: with few of them it
+    is not 0.
+    """
+    one, other = _two_kinds(pictures, texts)
+    rng, both = np.random.default_rng(seed), np.concatenate([one, other])
+    dealt = [
+        _gap(mixed[: len(one)], mixed[len(one) :]) for mixed in (rng.permutation(both) for _ in range(50))
+    ]
+
+    def gap(rows: NDArray[np.intp]) -> float:
+        return _gap(one[rows[rows < len(one)]], other[rows[rows >= len(one)] - len(one)])
+
+    if min(len(one), len(other)) < 8:
+        raise ValueError(f"{len(one)} pictures and {len(other)} texts: eight of each at least are needed")
+    return of_statistic(gap, len(both), float(np.mean(dealt)), seed=seed)
+
+
+def _two_kinds(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
+    one, other = _unit(_matrix(pictures)), _unit(_matrix(texts))
+    if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
+        raise ValueError(f"pictures {one.shape} and texts {other.shape} are no vectors of one space")
+    return one, other
+
+
+def _gap(one: Matrix, other: Matrix) -> float:
+    return float(np.linalg.norm(one.mean(0) - other.mean(0)))
 
 
 def principal_parts(vectors: ArrayLike, width: int) -> Matrix:

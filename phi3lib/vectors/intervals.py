@@ -55,10 +55,13 @@ def of_statistic(
 
     statistic: takes row numbers and returns its value on these rows. Rows are drawn without replacement,
     because a row that stands in the sample twice is its own nearest neighbour; half of the rows, because the
-    spread of half-samples is that of the bootstrap (Politis and Romano 1994, subsampling).
+    spread of half-samples is that of the bootstrap (Politis and Romano 1994, subsampling). ValueError where
+    the statistic is no number.
     """
     rng = np.random.default_rng(seed)
     value = statistic(np.arange(count))
+    if not np.isfinite(value):
+        raise ValueError("the value is no number: are all items alike?")
     halves = [statistic(np.sort(rng.permutation(count)[: count // 2])) for _ in range(resamples)]
     # A half-sample's mean may be off the whole's; only its spread is used.
     spread = np.asarray(halves) - np.mean(halves) + value

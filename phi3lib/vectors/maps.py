@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vectors.neighbours import Neighbours, nearest, share_in_common, unit_rows
+from phi3lib.vectors.neighbours import BLOCK, Neighbours, nearest, share_in_common, unit_rows
 from phi3lib.vectors.table import EmbeddingTable
 
 Places = NDArray[np.float32]
@@ -44,23 +44,46 @@ class Layout:
     def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
         """1 where every neighbour on the map is a true one, less the further off they are.
 
-        Venna and Kaski 2001, as in scikit-learn, by cosine. ValueError where k is half of the items or more.
+        Venna and Kaski 2001, as in scikit-learn, by cosine, in blocks; of equally near items each has the
+        better rank. ValueError where k is half of the items or more, or vectors do not fit.
         """
-        from sklearn.manifold import trustworthiness
-
-        if 2 * k >= len(self.places):
-            raise ValueError(f"k = {k} must be less than half of the {len(self.places)} items")
-        return float(trustworthiness(unit_rows(vectors), self.places, n_neighbors=k, metric="cosine"))
+        unit, count = unit_rows(vectors), len(self.places)
+        if len(unit) != count:
+            raise ValueError(f"{len(unit)} vectors do not fit a map of {count} items")
+        if not k >= 1 or 2 * k >= count:
+            raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
+        near = plane_neighbours(self.places, k)
+        # In blocks: for each neighbour on the map how far behind the k-th true one it really stands.
+        too_far = sum(
+            int(np.maximum(_ranks(unit, near, start) - k, 0).sum()) for start in range(0, count, BLOCK)
+        )
+        return 1 - 2 * too_far / (count * k * (2 * count - 3 * k - 1))
 
     def save(self, path: str | os.PathLike[str], ids: Sequence[str]) -> None:
-        """Write the places as a table in Parquet; the parameters are its recipe."""
-        EmbeddingTable(self.places, tuple(ids), recipe=self.parameters).save(Path(path))
+        """Write the places as a table in Parquet; parameters and versions are its recipe."""
+        recipe = {**self.parameters, "versions": _versions()}
+        EmbeddingTable(self.places, tuple(ids), recipe=recipe).save(Path(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "tuple[Layout, tuple[str, ...]]":
         """(layout, ids) of what `save` wrote."""
         table = EmbeddingTable.load(path)
         return cls(table.vectors, table.recipe), table.ids
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("umap-learn", "numpy")}
+
+
+def _ranks(unit: NDArray[np.float32], near: NDArray[np.intp], start: int) -> NDArray[np.intp]:
+    """For a block of items: which nearest by cosine, from 1, each of their neighbours on the map is."""
+    likeness = unit[start : start + BLOCK] @ unit.T
+    rows = np.arange(len(likeness))
+    likeness[rows, start + rows] = -np.inf
+    of_near = np.take_along_axis(likeness, near[start : start + BLOCK], axis=1)
+    return np.stack([(likeness > column[:, None]).sum(1) + 1 for column in of_near.T], axis=1)
 
 
 def pca_map(vectors: ArrayLike) -> Layout:
@@ -72,14 +95,24 @@ def pca_map(vectors: ArrayLike) -> Layout:
     unit = unit_rows(vectors).astype(np.float64)
     if len(unit) < 3:
         raise ValueError(f"a map needs three items at least; there are {len(unit)}")
+    if unit.shape[1] < 2:
+        raise ValueError("vectors of one number have no two directions")
     centred = unit - unit.mean(0)
-    _, values, directions = np.linalg.svd(centred, full_matrices=False)
-    directions = (
-        directions[:2] * np.sign(directions[:2, np.abs(directions[:2]).argmax(1)].diagonal())[:, None]
-    )
-    total = float((values**2).sum())
-    shares = [float(value**2 / total) if total else 0.0 for value in values[:2]]
-    return Layout((centred @ directions.T).astype(np.float32), {"method": "PCA", "variance": shares})
+    directions = _widest_directions(centred)
+    places = centred @ directions.T
+    total = float(np.square(centred).sum())
+    shares = [float(np.square(axis).sum() / total) if total else 0.0 for axis in places.T]
+    return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
+
+
+def _widest_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The two directions of greatest variance, of length one: (2, d)."""
+    if len(centred) > centred.shape[1]:  # the smaller of the two products has the same answer
+        directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1].T
+    else:
+        directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    longest = np.abs(directions).argmax(1)
+    return directions * np.sign(directions[[0, 1], longest])[:, None]
 
 
 def umap_map(
@@ -100,6 +133,10 @@ def umap_map(
     from umap.umap_ import find_ab_params, simplicial_set_embedding
 
     count = len(space.indices)
+    if len(np.asarray(vectors)) != count:
+        raise ValueError(f"{len(np.asarray(vectors))} vectors, but neighbours of {count} items")
+    if not 0 <= min_dist <= 1:
+        raise ValueError(f"min_dist is {min_dist}; it may be 0 to 1")
     if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
         raise ValueError(
             f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
@@ -166,9 +203,11 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
 
 
 def plane_neighbours(places: Places, k: int) -> NDArray[np.intp]:
-    """The k nearest others of each item on the map: (N, k)."""
+    """The k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
     from scipy.spatial import KDTree
 
+    if not 1 <= k < len(places):
+        raise ValueError(f"{k} neighbours on a map of {len(places)} items")
     _, found = KDTree(places).query(places, k=k + 1)
     # An item at the very place of another may not be found first: take it out wherever it stands.
     others = found != np.arange(len(places))[:, None]
@@ -198,11 +237,17 @@ def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
 
 
 def aligned(moving: Layout, fixed: Layout) -> Layout:
-    """The first layout turned, mirrored, scaled and shifted onto the second (Procrustes)."""
+    """The first layout turned, mirrored, scaled and shifted onto the second (Procrustes).
+
+    One whose items all stand on one place is shifted only. ValueError for layouts of other items.
+    """
+    if len(moving.places) != len(fixed.places):
+        raise ValueError(f"layouts of {len(moving.places)} and {len(fixed.places)} items")
     a, b = moving.places.astype(np.float64), fixed.places.astype(np.float64)
     centre_a, centre_b = a.mean(0), b.mean(0)
     left, values, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
-    scale = values.sum() / ((a - centre_a) ** 2).sum()
+    spread = ((a - centre_a) ** 2).sum()
+    scale = values.sum() / spread if spread else 1.0
     places = scale * (a - centre_a) @ left @ right + centre_b
     return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
 

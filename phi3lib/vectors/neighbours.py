@@ -51,8 +51,13 @@ def share_in_common(first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArra
 
 
 def top_of_rows(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The k greatest of each row, the greatest first and the earlier first of equals: (places, values)."""
+    """The k greatest of each row, the greatest first and the earlier first of equals: (places, values).
+
+    All of them where there are fewer than k. ValueError for k < 1 and for rows without any.
+    """
     k = min(k, scores.shape[1])
+    if k < 1:
+        raise ValueError(f"the {k} greatest of {scores.shape[1]}: there must be 1 at least")
     # A partition leaves the order of equals to chance; take all that reach the k-th value and sort them.
     least = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
     places = np.empty((len(scores), k), dtype=np.intp)

@@ -4,6 +4,7 @@ A recipe takes a model and pictures and gives one vector each. CLIP was trained 
 Phi-3-vision has hundreds of tokens for a picture and no such vector, so that every recipe is a choice.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from PIL import Image
 from phi3lib.vision.hd_transform import TileGeometry, grid_shape, hd_sequence
 from phi3lib.vision.precision import precision_of
 
-INSTRUCTION = "Describe the picture in one word."
+# One word each, so that pictures and texts end in states of one kind: E5-V, Jiang et al. 2024.
+INSTRUCTION, INSTRUCTION_TEXT = "Describe the picture in one word.", "Describe the text in one word."
 Pictures = Sequence[Image.Image]
 
 
@@ -25,7 +27,8 @@ class Recipe:
     name: str
     says: str
     source: str
-    encode: Callable[[Any, Pictures], torch.Tensor]  # (n, d) float32
+    encode: Callable[[Any, Pictures], torch.Tensor]  # (n, d) in the model's dtype
+    width: Callable[[Any], int]  # d
     whole_model: bool = False  # needs Phi-3-vision's language model
 
 
@@ -50,6 +53,14 @@ def clip_tower_patches(clip: Any, pictures: Pictures) -> torch.Tensor:
 def _clip_tower(clip: Any, pictures: Pictures) -> Any:
     pixels = clip.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
     return clip.model.vision_model(pixel_values=pixels.to(clip.model.device, clip.model.dtype))
+
+
+def _clip_width(clip: Any) -> int:
+    return clip.model.config.projection_dim
+
+
+def _clip_tower_width(clip: Any) -> int:
+    return clip.model.config.vision_config.hidden_size
 
 
 # --------------------------------------------------------------------------- Phi-3-vision
@@ -84,7 +95,18 @@ def phi3_tower_cls(model: Any, pictures: Pictures) -> torch.Tensor:
 def phi3_last_token(model: Any, pictures: Pictures) -> torch.Tensor:
     """The language model's last state behind the picture and an instruction."""
     prompt = f"<|user|>\n<|image_1|>\n{INSTRUCTION}<|end|>\n<|assistant|>\n"
-    inputs = model.processor([prompt] * len(pictures), list(pictures), padding=True).to(_device(model))
+    return _last_states(model, [prompt] * len(pictures), list(pictures))
+
+
+def phi3_last_token_of_texts(model: Any, texts: Sequence[str]) -> torch.Tensor:
+    """The language model's last state behind a text and an instruction of the same kind (as E5-V has it)."""
+    return _last_states(
+        model, [f"<|user|>\n{text}\n{INSTRUCTION_TEXT}<|end|>\n<|assistant|>\n" for text in texts]
+    )
+
+
+def _last_states(model: Any, prompts: list[str], pictures: list[Image.Image] | None = None) -> torch.Tensor:
+    inputs = model.processor(prompts, pictures, padding=True).to(_device(model))
     # Prompts are padded on the left, so that the last place is everyone's last token.
     return model.model(**inputs, use_cache=False).last_hidden_state[:, -1]
 
@@ -126,6 +148,15 @@ def _global_features(model: Any, pictures: Pictures) -> torch.Tensor:
     return embedding.img_processor(tiles, layer=embedding.layer_idx)
 
 
+def _width(model: Any) -> int:
+    config = _embedding(model).config
+    return config.n_embd if hasattr(config, "n_embd") else config.hidden_size
+
+
+def _tower_width(model: Any) -> int:
+    return _embedding(model).image_dim_out
+
+
 def _embedding(model: Any) -> Any:
     """The vision part, of the whole model or on its own."""
     return model.model.vision_embed_tokens if is_whole(model) else model
@@ -141,8 +172,7 @@ def _device(model: Any) -> torch.device:
 
 
 def _inputs(model: Any, pictures: Pictures) -> Any:
-    processor = getattr(model.processor, "image_processor", model.processor)
-    inputs = processor(list(pictures), return_tensors="pt").to(_device(model))
+    inputs = image_processor_of(model)(list(pictures), return_tensors="pt").to(_device(model))
     tower = next(_embedding(model).img_processor.parameters())
     inputs["pixel_values"] = inputs["pixel_values"].to(tower.dtype)
     return inputs
@@ -150,32 +180,53 @@ def _inputs(model: Any, pictures: Pictures) -> Any:
 
 # --------------------------------------------------------------------------- the list
 
+RADFORD = "Radford et al. 2021"
 CLIP_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("projected", "CLIP's vector, in the space of texts", "Radford et al. 2021", clip_projected),
-        Recipe("cls", "class token of the tower, not projected", "Radford et al. 2021", clip_tower_cls),
-        Recipe("patches", "mean of the tower's patches", "common practice", clip_tower_patches),
+        Recipe("projected", "CLIP's vector, in the space of texts", RADFORD, clip_projected, _clip_width),
+        Recipe("cls", "class token of the tower, not projected", RADFORD, clip_tower_cls, _clip_tower_width),
+        Recipe(
+            "patches",
+            "mean of the tower's patches",
+            "common practice",
+            clip_tower_patches,
+            _clip_tower_width,
+        ),
     )
 }
 PHI3_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("mean", "mean of all visual tokens, without separators", "common practice", phi3_mean),
-        Recipe("global", "mean of the global view's tokens", "Abdin et al. 2024", phi3_global),
-        Recipe("crops", "mean of the crops' tokens", "Abdin et al. 2024", phi3_crops),
-        Recipe("tower", "mean of the tower's patches in the global view", "common practice", phi3_tower),
-        Recipe("cls", "class token of the tower in the global view", "Radford et al. 2021", phi3_tower_cls),
+        Recipe(
+            "mean",
+            "mean of all visual tokens, without separators",
+            "common practice",
+            phi3_mean,
+            _width,
+        ),
+        Recipe("global", "mean of the global view's tokens", "Abdin et al. 2024", phi3_global, _width),
+        Recipe("crops", "mean of the crops' tokens", "Abdin et al. 2024", phi3_crops, _width),
+        Recipe(
+            "tower",
+            "mean of the tower's patches in the global view",
+            "common practice",
+            phi3_tower,
+            _tower_width,
+        ),
+        Recipe("cls", "class token of the tower in the global view", RADFORD, phi3_tower_cls, _tower_width),
         Recipe(
             "last token",
             "the language model's last state behind an instruction",
             "VLM2Vec, Jiang et al. 2024",
             phi3_last_token,
+            _width,
             whole_model=True,
         ),
     )
 }
 DEFAULT = {"clip": "projected", "phi3": "mean"}
+WITH_TEXTS = {"clip": "projected", "phi3": "last token"}  # whose space texts share
 
 
 def family_of(model: Any) -> str:
@@ -195,23 +246,48 @@ def recipe_of(model: Any, name: str | None = None) -> Recipe:
     return recipes[chosen]
 
 
-def describe(model: Any, recipe: Recipe, dimension: int) -> dict[str, Any]:
+def describe_texts(model: Any) -> dict[str, Any]:
+    """`describe` for the vectors of texts. ValueError for a model that has none."""
+    if family_of(model) == "clip":
+        of_pictures = describe(model, CLIP_RECIPES["projected"])
+        return {**of_pictures, "pooling": "text: end-of-text token, projected"}
+    if not is_whole(model):
+        raise ValueError(
+            "the vision part of Phi-3-vision has no common space of pictures and texts: use a model of "
+            "load_clip, or load_phi3_model(language_model=True)"
+        )
+    of_pictures = describe(model, PHI3_RECIPES["last token"])
+    said = "the language model's last state behind a text and an instruction"
+    return {**of_pictures, "pooling": f"last token: {said}", "instruction": INSTRUCTION_TEXT}
+
+
+def describe(model: Any, recipe: Recipe) -> dict[str, Any]:
     """All that tells these vectors from others: to be kept beside them."""
     import transformers
 
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    if family_of(model) == "clip":
-        described = {**model.recipe, "pooling": f"{recipe.name}: {recipe.says}"}
-        return {**described, "dimension": dimension, "versions": versions}
-    processor = getattr(model.processor, "image_processor", model.processor)
-    checkpoint = model.checkpoint
+    said = _describe_clip(model) if family_of(model) == "clip" else _describe_phi3(model, recipe)
+    return {
+        **said,
+        "pooling": f"{recipe.name}: {recipe.says}",
+        "dimension": recipe.width(model),
+        "weights": _mark_of_weights(model, recipe),
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+
+
+def _describe_clip(clip: Any) -> dict[str, Any]:
+    return {name: value for name, value in clip.recipe.items() if name != "versions"}
+
+
+def _describe_phi3(model: Any, recipe: Recipe) -> dict[str, Any]:
+    processor, checkpoint = image_processor_of(model), model.checkpoint
     return {
         "model": checkpoint.name,
         "revision": checkpoint.revision,
         "fine_tuned": checkpoint.fine_tuned,
         "family": "phi3",
         "layer": _embedding(model).layer_idx,
-        "pooling": f"{recipe.name}: {recipe.says}",
+        "pooling": recipe.name,
         "instruction": INSTRUCTION if recipe.whole_model else None,
         "normalisation": "none",
         "preprocessing": {
@@ -219,7 +295,23 @@ def describe(model: Any, recipe: Recipe, dimension: int) -> dict[str, Any]:
             "tile_size": processor.tile_size,
             "patch_size": processor.patch_size,
         },
-        "dimension": dimension,
         "dtype": precision_of(_embedding(model)),
-        "versions": versions,
     }
+
+
+def image_processor_of(model: Any) -> Any:
+    """Phi-3-vision's image processor, of the whole model or of the vision part."""
+    return getattr(model.processor, "image_processor", model.processor)
+
+
+def _mark_of_weights(model: Any, recipe: Recipe) -> str:
+    """Eight letters that change with the weights: a model that was trained on, or replaced in its folder."""
+    network = (
+        model.model if family_of(model) == "clip" else model if recipe.whole_model else _embedding(model)
+    )
+    mark = 0
+    for name, weight in network.named_parameters():
+        # Training moves all numbers: the first of each tensor will do. The vision part may lack the words.
+        if recipe.whole_model or not name.startswith("wte."):
+            mark = zlib.crc32(weight.detach().flatten()[:256].float().cpu().numpy().tobytes(), mark)
+    return f"{mark:08x}"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.neighbours import BLOCK, top_of_rows, unit_rows
+from phi3lib.vectors.pooling import WITH_TEXTS, family_of
 from phi3lib.vectors.table import EmbeddingTable
 
 # Radford et al. 2021 average the vectors of eighty sentences; for drawn pictures these few say it.
@@ -32,6 +33,8 @@ def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np
     Exact, in blocks; fewer where there are fewer items. ValueError for zero vectors or other widths.
     """
     asked, there = unit_rows(queries), unit_rows(items)
+    if not len(asked):
+        raise ValueError("there is no query")
     if asked.shape[1] != there.shape[1]:
         raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
     found = [top_of_rows(asked[start : start + BLOCK] @ there.T, k) for start in range(0, len(asked), BLOCK)]
@@ -49,12 +52,16 @@ def search(
 ) -> list[Hit]:
     """The k pictures of a table nearest to a text, a picture, or a mixture of both.
 
-    model: the CLIP of the table; needed for a text and for a picture that is not an id of the table.
-    weight: of the text in a mixture, 0 to 1. ValueError without a query.
+    picture: an id of the table, or anything that `embed_images` takes as one picture; it is read as the
+    table's own were. model: the one that made the table; needed for a text and for a picture that is not an
+    id. weight: of the text in a mixture, 0 to 1. ValueError without a query, where the model is missing or
+    made no such table, and for a text where the table's vectors are not in the space of texts.
     """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"the weight of the text is {weight}, not 0 to 1")
     parts: list[tuple[float, NDArray[np.float32]]] = []
     if text is not None:
-        parts.append((weight if picture is not None else 1.0, unit_rows(model.text_features(text).numpy())))
+        parts.append((weight if picture is not None else 1.0, _text_vector(table, model, text)))
     if picture is not None:
         parts.append((1 - weight if text is not None else 1.0, _picture_vector(table, model, picture)))
     if not parts:
@@ -68,12 +75,41 @@ def search(
     ]
 
 
+def _text_vector(table: EmbeddingTable, model: Any, text: str) -> NDArray[np.float32]:
+    from phi3lib.vectors.embed import embed_texts
+
+    shared = WITH_TEXTS[family_of(_made(table, model))]
+    if _pooling(table) not in (None, shared):
+        raise ValueError(
+            f"these vectors are not in the space of texts: make the table with pooling={shared!r}"
+        )
+    return unit_rows(embed_texts([text], model=model).vectors)
+
+
 def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[np.float32]:
     if isinstance(picture, str) and picture in table.ids:
         return unit_rows(table.vectors[[table.ids.index(picture)]])
     from phi3lib.vectors.embed import embed_images
 
-    return unit_rows(embed_images([picture], model=model, progress=False).vectors)
+    made = _made(table, model)
+    return unit_rows(embed_images([picture], model=made, pooling=_pooling(table), progress=False).vectors)
+
+
+def _made(table: EmbeddingTable, model: Any) -> Any:
+    """The model, if by all that is known it made the table."""
+    if model is None:
+        raise ValueError(
+            "a text, and a picture that is no id of the table, need the model that made the table"
+        )
+    of_table, family = table.recipe.get("family"), family_of(model)
+    if of_table not in (None, family):
+        raise ValueError(f"the table was made by a model of the family {of_table!r}; this one is {family!r}")
+    return model
+
+
+def _pooling(table: EmbeddingTable) -> str | None:
+    """The name of the table's recipe; None where nothing is known."""
+    return str(table.recipe["pooling"]).split(":")[0] if "pooling" in table.recipe else None
 
 
 # --------------------------------------------------------------------------- classify
@@ -92,6 +128,8 @@ def zero_shot(
     vectors: ArrayLike, model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float64]:
     """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
+    if not len(classes) or not len(prompts):
+        raise ValueError(f"{len(classes)} classes and {len(prompts)} prompts: one of each at least")
     scale = float(model.model.logit_scale.detach().exp())
     logits = scale * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
     shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
@@ -103,10 +141,16 @@ def few_shot(
 ) -> Estimate:
     """A linear probe trained on `shots` items of each label, scored on all others.
 
-    Chance: one label of as many as there are. ValueError where a label has no item left to score.
+    Chance: one label of as many as there are. ValueError for fewer than two labels or one shot, and where a
+    label has no item left to score.
     """
     space = unit_rows(vectors)
     names, wanted = np.unique(np.asarray(labels), return_inverse=True)
+    if len(wanted) != len(space) or len(names) < 2 or shots < 1:
+        raise ValueError(
+            f"{len(space)} vectors, {len(wanted)} labels of {len(names)} kinds, {shots} shots: "
+            f"one label each, two kinds and one shot at least"
+        )
     if np.bincount(wanted).min() <= shots:
         raise ValueError(f"{shots} items of each label leave none to score for some label")
     rng = np.random.default_rng(seed)

@@ -1,10 +1,12 @@
 """What pictures can come from: folders, lists of files, pictures in memory, datasets."""
 
+import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -15,19 +17,29 @@ from phi3lib.vision.pictures import read_picture
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to come: its id, how to read it, and how to learn its size without reading all of it."""
+    """One picture to come.
+
+    id: its name. read: the picture; raises an exception where it cannot be read. size: (width, height)
+    without reading all of it. mark: tells this picture from another one of the same id: a file's size and
+    time, else a checksum.
+    """
 
     id: str
     read: Callable[[], Image.Image]
     size: Callable[[], tuple[int, int]]
+    mark: Callable[[], str]
 
 
 def items_of(images: Any) -> list[Item]:
     """The pictures of a folder (with its subfolders), a list, an array or a `datasets.Dataset`.
 
-    Ids: the path within the folder, the file name as it was given, or the place in the list. Hidden files
-    are left out. FileNotFoundError for a folder that is not there; ValueError for none at all, or for an id
-    that comes twice.
+    An array (H, W), (H, W, channels) or a tensor (channels, H, W) is one picture, one with four axes many.
+    Ids: the path within the folder, the file name as it was given, or the place in the list; bytes of a name
+    that are no UTF-8 are written as \\xff. Hidden files are left out, links that lead nowhere are not: they
+    are told of as unreadable.
+
+    FileNotFoundError for a folder that is not there; ValueError for none at all, or for an id that comes
+    twice.
     """
     items = list(_items(images))
     if not items:
@@ -45,7 +57,9 @@ def _items(images: Any) -> Iterator[Item]:
         yield from _of_path(Path(images).expanduser())
     elif hasattr(images, "features") and hasattr(images, "num_rows"):
         yield from _of_dataset(images)
-    elif isinstance(images, Image.Image):
+    elif isinstance(images, Image.Image) or (
+        isinstance(images, np.ndarray | torch.Tensor) and images.ndim < 4
+    ):
         yield _in_memory("0", images)
     elif isinstance(images, Iterable):
         for place, image in enumerate(images):
@@ -67,26 +81,38 @@ def _of_path(path: Path) -> Iterator[Item]:
         raise FileNotFoundError(f"there is no folder {str(path)!r}")
     for file in sorted(path.rglob("*")):
         within = file.relative_to(path)
-        if file.is_file() and not any(part.startswith(".") for part in within.parts):
+        leads_nowhere = file.is_symlink() and not file.exists()
+        hidden = any(part.startswith(".") for part in within.parts)
+        if (file.is_file() or leads_nowhere) and not hidden:
             yield _of_file(within.as_posix(), file)
 
 
 def _of_file(name: str, path: Path) -> Item:
-    def size() -> tuple[int, int]:
-        with Image.open(path) as opened:
-            return opened.size
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return Item(
+        readable, lambda: read_upright(path), lambda: _size_in_header(path), lambda: _mark_of_file(path)
+    )
 
-    return Item(name, lambda: read_upright(path), size)
+
+def _size_in_header(file: Any) -> tuple[int, int]:
+    with Image.open(file) as opened:
+        return opened.size
 
 
-def read_upright(path: Path) -> Image.Image:
-    """The picture in a file, RGB and upright. ValueError with the reason where it cannot be read."""
-    if not path.exists():
-        raise ValueError("there is no such file")
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
+def _mark_of_file(path: Path) -> str:
     try:
-        with Image.open(path) as opened:
+        status = path.stat()
+    except OSError:  # reading it will say what is wrong
+        return "none"
+    return f"{status.st_size} bytes, {status.st_mtime_ns}"
+
+
+def read_upright(file: Path | BinaryIO) -> Image.Image:
+    """The picture in a file, RGB and upright. ValueError with the reason where it cannot be read."""
+    if isinstance(file, Path):
+        _require_content(file)
+    try:
+        with Image.open(file) as opened:
             opened.load()
             return read_picture(ImageOps.exif_transpose(opened))
     except Image.UnidentifiedImageError:
@@ -98,14 +124,32 @@ def read_upright(path: Path) -> Image.Image:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
+def _require_content(path: Path) -> None:
+    if not path.exists():
+        raise ValueError("there is no such file")
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+
+
 def _in_memory(name: str, image: Any) -> Item:
     if not isinstance(image, Image.Image | np.ndarray | torch.Tensor):
         raise ValueError(f"picture {name} is a {type(image).__name__}, not a picture or a file name")
-    return Item(name, lambda: read_picture(image), lambda: _size_of(image))
+    return Item(name, lambda: read_picture(image), lambda: _size_of(image), lambda: _mark_of_pixels(image))
 
 
 def _size_of(image: Any) -> tuple[int, int]:
     return image.size if isinstance(image, Image.Image) else read_picture(image).size
+
+
+def _mark_of_pixels(image: Any) -> str:
+    try:
+        return _checksum(read_picture(image).tobytes())
+    except ValueError:  # reading it will say what is wrong
+        return "none"
+
+
+def _checksum(data: bytes | memoryview) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def _of_dataset(dataset: Any) -> Iterator[Item]:
@@ -114,14 +158,29 @@ def _of_dataset(dataset: Any) -> Iterator[Item]:
         raise ValueError(
             f"the dataset has no column of pictures; its columns are {', '.join(dataset.features)}"
         )
+    # As files, not decoded: what is broken must not stop the others, and a size needs the header only.
+    encoded = dataset.select_columns([column]).cast_column(
+        column, type(dataset.features[column])(decode=False)
+    )
+    yield from (_of_dataset_row(encoded, column, row) for row in range(len(dataset)))
 
-    def item(row: int) -> Item:
-        def read() -> Image.Image:
-            return read_picture(ImageOps.exif_transpose(dataset[row][column]))
 
-        return Item(str(row), read, lambda: read().size)
+def _of_dataset_row(encoded: Any, column: str, row: int) -> Item:
+    def file() -> Any:
+        """What Pillow can open: the bytes, or the path where the dataset holds only that."""
+        value = encoded[row][column]
+        if value is None or not (value["bytes"] or value["path"]):
+            raise ValueError("the row holds no picture")
+        return io.BytesIO(value["bytes"]) if value["bytes"] else Path(value["path"])
 
-    yield from (item(row) for row in range(len(dataset)))
+    def mark() -> str:
+        try:
+            opened = file()
+        except ValueError:  # reading it will say what is wrong
+            return "none"
+        return _mark_of_file(opened) if isinstance(opened, Path) else _checksum(opened.getbuffer())
+
+    return Item(str(row), lambda: read_upright(file()), lambda: _size_in_header(file()), mark)
 
 
 def check_labels(labels: dict[str, Sequence[Any]], count: int) -> None:

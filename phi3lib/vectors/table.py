@@ -89,8 +89,11 @@ class EmbeddingTable:
 
         return pandas.DataFrame(dict(self.labels), index=pandas.Index(self.ids, name="id"))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file through a temporary name: an interrupted write leaves the old file."""
+    def save(self, path: str | os.PathLike[str], *, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        """Write a Parquet file through a temporary name: an interrupted write leaves the old file.
+
+        metadata: more entries for the schema, beside the recipe and the errors.
+        """
         import pyarrow
 
         columns = {
@@ -99,7 +102,8 @@ class EmbeddingTable:
         }
         for name, values in self.labels.items():
             columns[name] = pyarrow.array(values.tolist())
-        write_parquet(pyarrow.table(columns), Path(path), recipe=self.recipe, errors=self.errors)
+        own = {RECIPE_KEY: _json(self.recipe), ERRORS_KEY: _json([list(error) for error in self.errors])}
+        _write_parquet(pyarrow.table(columns), Path(path), {**own, **(metadata or {})})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -145,16 +149,13 @@ def vectors_of(column: Any) -> NDArray[np.float32]:
     return flat.reshape(-1, width).astype(np.float32)
 
 
-def write_parquet(
-    table: Any, path: Path, *, recipe: Mapping[str, Any], errors: Sequence[tuple[str, str]] = ()
-) -> None:
-    """Write an Arrow table with its recipe, through a temporary name in the same folder."""
+def _write_parquet(table: Any, path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    """Write an Arrow table with this metadata, through a temporary name in the same folder."""
     import pyarrow.parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {RECIPE_KEY: _json(recipe), ERRORS_KEY: _json([list(error) for error in errors])}
     temporary = path.with_name(path.name + ".part")
-    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), temporary)
+    pyarrow.parquet.write_table(table.replace_schema_metadata(dict(metadata)), temporary)
     os.replace(temporary, path)
 
 

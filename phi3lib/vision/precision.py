@@ -56,23 +56,26 @@ def precision_of(network: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How close vectors of two precisions are: the mean and the least cosine, and of how many pictures."""
+    """How close vectors of two precisions are: the mean and the least cosine, and of how many pictures.
+
+    reference: the precision of the exact ones.
+    """
 
     mean: float
     least: float
     count: int
+    reference: str = "float32"
 
     def __str__(self) -> str:
-        return (
-            f"cosine to float32 {self.mean:.5f} on average, {self.least:.5f} at least ({self.count} pictures)"
-        )
+        cosines = f"{self.mean:.5f} on average, {self.least:.5f} at least"
+        return f"cosine to {self.reference} {cosines} ({self.count} pictures)"
 
 
-def agreement(exact: torch.Tensor, quick: torch.Tensor) -> Agreement:
+def agreement(exact: torch.Tensor, quick: torch.Tensor, reference: str = "float32") -> Agreement:
     """Of vectors (N, d) of the same pictures. ValueError where the shapes differ."""
     if exact.shape != quick.shape:
         raise ValueError(
             f"vectors of {tuple(exact.shape)} and {tuple(quick.shape)} are not of the same pictures"
         )
     cosines = torch.cosine_similarity(exact.double(), quick.double())
-    return Agreement(float(cosines.mean()), float(cosines.min()), len(cosines))
+    return Agreement(float(cosines.mean()), float(cosines.min()), len(cosines), reference)

@@ -11,6 +11,7 @@ from phi3lib.vectors.compare import (
     matched,
     mean_average_precision,
     modality_gap,
+    modality_gap_estimate,
     mutual_knn,
     probe_accuracy,
     retrieval,
@@ -123,6 +124,87 @@ def test_the_gap_closes_when_both_are_centred(space):
     other = np.random.default_rng(8).normal(size=(50, 8)) + np.array([5, 0, 0, 0, 0, 0, 0, 0])
     assert modality_gap(space, other) > 0.5
     assert modality_gap(space, space) == 0
+
+
+def test_the_gap_has_an_interval_and_a_chance_level():
+    rng = np.random.default_rng(11)
+    one, other = rng.normal(size=(60, 8)), rng.normal(size=(40, 8))
+    none = modality_gap_estimate(one, other)
+    assert none.low < none.chance < none.high and none.chance > 0.1
+    apart = modality_gap_estimate(one + 2, other - 2)
+    assert apart.value == modality_gap(one + 2, other - 2)
+    assert apart.chance < apart.low < apart.value < apart.high
+    with pytest.raises(ValueError, match="one space"):
+        modality_gap(one, other[:, :5])
+    with pytest.raises(ValueError, match="eight of each"):
+        modality_gap_estimate(one, other[:7])
+
+
+def test_similarity_is_that_of_scipy():
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(12)
+    spaces = [rng.normal(size=(20, 4)), rng.normal(size=(20, 7))]
+    upper = np.triu_indices(20, 1)
+    cosines = [np.corrcoef(np.hstack([s, -s]))[upper] for s in spaces]  # centred rows: the plain cosine
+    assert rsa(*spaces).value == pytest.approx(spearmanr(*cosines).statistic)
+
+
+def test_neighbours_vote_as_in_scikit_learn(space):
+    from sklearn.model_selection import LeaveOneOut, cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    labels = (space[:, 0] > 0).astype(int)
+    judge = KNeighborsClassifier(5, metric="cosine", algorithm="brute")
+    assert knn_accuracy(space, labels, k=5).value == pytest.approx(
+        cross_val_score(judge, space, labels, cv=LeaveOneOut()).mean()
+    )
+
+
+@pytest.mark.parametrize("measure", ["anisotropy", "precision", "probe", "recall"])
+def test_intervals_are_as_wide_as_the_values_of_other_samples_scatter(measure):
+    def of(seed):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 3, 100)
+        vectors = rng.normal(size=(100, 8)) + 1.2 * np.eye(3, 8)[labels] + 0.3
+        return {
+            "anisotropy": lambda: anisotropy(vectors),
+            "precision": lambda: mean_average_precision(vectors, labels),
+            "probe": lambda: probe_accuracy(vectors, labels),
+            "recall": lambda: retrieval(vectors, vectors + rng.normal(size=vectors.shape), range(100), 3),
+        }[measure]()
+
+    found = [of(seed) for seed in range(25)]
+    scatter = np.std([one.value for one in found], ddof=1)
+    width = np.mean([one.high - one.low for one in found]) / 3.92
+    assert 0.7 < width / scatter < 1.6
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: retrieval(np.eye(3), np.eye(3), [0, 1]),
+        lambda: retrieval(np.eye(3), np.eye(3), [0, 1, 3]),
+        lambda: retrieval(np.eye(3), np.eye(3), [0, 1, -1]),
+        lambda: retrieval(np.eye(3), np.eye(3), [0, 1, 2], k=0),
+        lambda: retrieval(np.eye(3), np.eye(4), [0, 1, 2]),
+        lambda: rsa(np.ones((9, 3)), np.random.default_rng(0).normal(size=(9, 3))),
+        lambda: cka(np.ones((20, 3)), np.ones((20, 3))),
+        lambda: anisotropy(np.ones((1, 3))),
+        lambda: anisotropy(np.full((9, 3), np.nan)),
+        lambda: mean_average_precision(np.eye(9), np.arange(9)),
+        lambda: mean_average_precision(np.eye(9), np.zeros(9)),
+        lambda: knn_accuracy(np.zeros((9, 3)), [0, 1, 2] * 3),
+        lambda: mutual_knn(np.zeros((20, 3)), np.ones((20, 3))),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_words(wrong):
+    with pytest.raises(ValueError, match="[a-z]{3}"):
+        wrong()
+
+
+def test_chance_is_never_above_one():
+    assert retrieval(np.eye(3), np.eye(3), range(3), k=9).chance == 1
 
 
 def test_tables_are_matched_by_id():

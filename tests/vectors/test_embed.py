@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from phi3lib import load_phi3_model
 from phi3lib.vectors import embed as embed_module
+from phi3lib.vectors import store as store_module
 from phi3lib.vectors.embed import embed_images, embed_texts
 from phi3lib.vectors.pooling import (
     CLIP_RECIPES,
@@ -21,12 +23,15 @@ from phi3lib.vectors.pooling import (
     GLOBAL,
     PHI3_RECIPES,
     SEPARATOR,
+    describe,
     phi3_crops,
     phi3_global,
     phi3_mean,
     recipe_of,
     token_views,
 )
+from phi3lib.vectors.search import search
+from phi3lib.vectors.sources import items_of
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.hd_transform import TileGeometry, count_image_tokens, hd_grid
 from phi3lib.vision.token_map import TokenKind, token_at
@@ -138,6 +143,21 @@ def test_a_picture_that_is_too_extreme_is_reported_and_its_batch_goes_on(phi3):
     assert "too extreme" in table.errors[0][1]
 
 
+def test_a_vector_that_is_no_number_is_reported_and_the_rest_goes_on(clip, tmp_path, monkeypatch):
+    own = CLIP_RECIPES["projected"]
+
+    def encode(model, pictures):
+        vectors = own.encode(model, pictures)
+        vectors[[picture.size == (13, 13) for picture in pictures]] = torch.inf
+        return vectors
+
+    monkeypatch.setitem(CLIP_RECIPES, "projected", replace(own, encode=encode))
+    pictures = [Image.new("RGB", (side, side)) for side in (12, 13, 14)]
+    table = embed_images(pictures, model=clip, out=tmp_path / "t.parquet", progress=False)
+    assert table.ids == ("0", "2")
+    assert table.errors == (("1", "its vector holds NaN or infinity"),)
+
+
 def test_orientation_of_a_camera_is_honoured(clip, tmp_path):
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8))
     exif = Image.Exif()
@@ -148,7 +168,179 @@ def test_orientation_of_a_camera_is_honoured(clip, tmp_path):
     assert np.allclose(table.vectors[0], table.vectors[1], atol=1e-5)
 
 
+def test_one_array_is_one_picture_and_four_axes_are_many(clip):
+    pixels = np.random.default_rng(2).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    one = embed_images(pixels, model=clip, progress=False)
+    tensor = embed_images(torch.from_numpy(pixels).permute(2, 0, 1), model=clip, progress=False)
+    many = embed_images(np.stack([pixels, pixels[::-1]]), model=clip, progress=False)
+    assert one.ids == tensor.ids == ("0",)
+    assert many.ids == ("0", "1")
+    assert np.allclose(one.vectors[0], many.vectors[0], atol=1e-5)
+    assert np.allclose(one.vectors, tensor.vectors, atol=1e-5)
+
+
+def test_broken_rows_of_a_dataset_are_reported_and_the_rest_goes_on(clip, tmp_path):
+    import datasets
+
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    contents = [whole, None, b"", whole[:40], b"no picture"]
+    rows = [{"image": None if data is None else {"bytes": data, "path": None}} for data in contents]
+    rows.append({"image": {"bytes": None, "path": str(tmp_path / "a.png")}})
+    dataset = datasets.Dataset.from_list(rows, features=datasets.Features({"image": datasets.Image()}))
+    table = embed_images(dataset, model=clip, progress=False)
+    assert table.ids == ("0", "5")
+    assert {name for name, _ in table.errors} == {"1", "2", "3", "4"}
+    assert "no picture" in dict(table.errors)["1"]
+    with pytest.raises(ValueError, match="no column of pictures; its columns are n"):
+        embed_images(datasets.Dataset.from_dict({"n": [1]}), model=clip, progress=False)
+
+
+def test_odd_names_and_links_that_lead_nowhere(clip, tmp_path):
+    folder = tmp_path / "odd"
+    (folder / "a folder.png").mkdir(parents=True)
+    picture = Image.new("RGB", (20, 20), "red")
+    names = ["<b>&\"'ü😀.png", "two\nlines.png", "a folder.png/x.png"]
+    for name in names:
+        picture.save(folder / name)
+    (folder / "gone.png").symlink_to("nowhere")
+    with open(os.fsencode(folder) + b"/\xff.png", "wb") as file:  # a name that is no UTF-8
+        picture.save(file, "PNG")
+    table = embed_images(folder, model=clip, out=tmp_path / "odd.parquet", progress=False)
+    assert set(table.ids) == {*names, "\\xff.png"}
+    assert dict(table.errors) == {"gone.png": "there is no such file"}
+    assert EmbeddingTable.load(tmp_path / "odd.parquet").ids == table.ids
+
+
+def test_pictures_of_every_kind(clip, tmp_path):
+    rng = np.random.default_rng(3)
+    picture = Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8))
+    picture.convert("CMYK").save(tmp_path / "cmyk.jpg")
+    Image.fromarray(rng.integers(0, 65535, (20, 30), dtype=np.uint16)).save(tmp_path / "deep.png")
+    picture.quantize(16).save(tmp_path / "palette.png", transparency=0)
+    picture.convert("RGBA").save(tmp_path / "alpha.webp")
+    picture.save(tmp_path / "moving.gif", save_all=True, append_images=[picture.rotate(180)])
+    picture.resize((1, 1)).save(tmp_path / "dot.png")
+    picture.resize((30_000, 1)).save(tmp_path / "long.png")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "vast.png")
+    picture.convert("F").save(tmp_path / "floats.tiff")
+    table = embed_images(tmp_path, model=clip, progress=False)
+    assert len(table) == 7
+    reasons = dict(table.errors)
+    assert "too large" in reasons["vast.png"]
+    assert "unknown range" in reasons["floats.tiff"]
+
+
+# ------------------------------------------------------------------------------- costs
+
+
+def test_large_pictures_do_not_wait_in_memory_by_the_batch(clip):
+    large = [Image.new("RGB", (4000, 3000)) for _ in range(6)]
+    batches = embed_module._batches(clip, items_of(large))
+    assert [len(batch.items) for batch in batches] == [2, 2, 2]
+    small = [Image.new("RGB", (40, 30)) for _ in range(70)]
+    assert [batch.tiles for batch in embed_module._batches(clip, items_of(small))] == [32, 32, 6]
+
+
+def test_large_models_tell_before_the_start_how_long_it_takes(phi3, photos, monkeypatch, capsys):
+    exact = embed_images(photos / "a", model=phi3, progress=False)
+    assert "about" not in capsys.readouterr().out
+    monkeypatch.setattr(embed_module, "LARGE", 1)
+    encode, order = embed_module._encode_batch, []
+    monkeypatch.setattr(
+        embed_module, "_encode_batch", lambda *a: order.append((len(a[2]), capsys.readouterr())) or encode(*a)
+    )
+    told = embed_images(photos / "a", model=phi3, progress=True)
+    assert order[0][0] == order[1][0] == 1  # the first twice, alone
+    assert "for 19 pictures of" in order[2][1].out
+    assert told.ids == exact.ids
+    assert np.allclose(told.vectors, exact.vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mean", "tower", "last token"])
+def test_no_graph_is_built(phi3_folder, name):
+    whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
+    grads: list[bool] = []
+    for module in whole.modules():
+        module.register_forward_hook(lambda *_: grads.append(torch.is_grad_enabled()))
+    embed_images([Image.new("RGB", (40, 40), "red")], model=whole, pooling=name, progress=False)
+    assert grads and not any(grads)
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        ((200, 200, 0.1), "about 20 s for 200 pictures, by the first"),
+        ((200, 2000, 0.3), "about 10 min for 200 pictures of 2,000 tiles"),
+        ((2000, 34_000, 1.0), "about 9 h 27 min for 2,000 pictures of 34,000 tiles"),
+    ],
+)
+def test_the_estimate_is_tiles_times_seconds(work, words):
+    assert words in embed_module.estimate(*work)
+
+
+@pytest.mark.parametrize("name", [*CLIP_RECIPES, *PHI3_RECIPES])
+def test_a_recipe_knows_its_width_without_computing(clip, phi3_folder, name):
+    picture = Image.new("RGB", (40, 40), "red")
+    whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
+    for model, recipes in ((clip, CLIP_RECIPES), (whole, PHI3_RECIPES)):
+        if name in recipes:
+            recipe = recipe_of(model, name)
+            with torch.inference_mode():
+                assert recipe.encode(model, [picture]).shape == (1, recipe.width(model))
+
+
 # ------------------------------------------------------------------------------- on disk
+
+
+def test_a_slow_run_is_written_before_a_shard_is_full(clip, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed_module, "TILES_AT_ONCE", 4)
+    monkeypatch.setattr(store_module, "SHARD_SECONDS", 0.0)
+    encode, calls = embed_module._encode_batch, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            shards = Path(f"{tmp_path / 'photos.parquet'}.shards").glob("*.parquet")
+            raise InterruptedError(sum(len(EmbeddingTable.load(shard)) for shard in shards))
+        return encode(*args)
+
+    monkeypatch.setattr(embed_module, "_encode_batch", killed)
+    with pytest.raises(InterruptedError, match="12"):
+        embed_images(photos / "a", model=clip, out=tmp_path / "photos.parquet", progress=False)
+
+
+def test_other_pictures_of_the_same_name_are_computed_anew(clip, tmp_path):
+    out = tmp_path / "table.parquet"
+    red, blue = Image.new("RGB", (30, 30), "red"), Image.new("RGB", (30, 30), "blue")
+    for colour, picture in (("red", red), ("blue", blue)):
+        (tmp_path / colour).mkdir()
+        picture.save(tmp_path / colour / "same.png")
+    wanted = embed_images([red, blue], model=clip, progress=False).vectors
+    sources = [[red], [blue], tmp_path / "red", tmp_path / "blue"]
+    for number, source in enumerate(sources):
+        found = embed_images(source, model=clip, out=out, progress=False)
+        assert np.allclose(found.vectors[0], wanted[number % 2], atol=1e-5)
+    red.save(tmp_path / "blue" / "same.png")  # a file that was changed
+    again = embed_images(tmp_path / "blue", model=clip, out=out, progress=False)
+    assert np.allclose(again.vectors[0], wanted[0], atol=1e-5)
+
+
+def test_a_model_that_was_trained_on_is_another_recipe(clip, phi3, phi3_folder, tmp_path):
+    import copy
+
+    picture, out = Image.new("RGB", (30, 30), "red"), tmp_path / "table.parquet"
+    embed_images([picture], model=clip, out=out, progress=False)
+    trained = copy.deepcopy(clip)
+    with torch.no_grad():
+        for weight in trained.model.parameters():
+            weight.add_(0.01)
+    with pytest.raises(ValueError, match="weights"):
+        embed_images([picture], model=trained, out=out, progress=False)
+    # The vision part is the same on its own and in the whole model.
+    whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
+    marks = {describe(model, recipe_of(model, "mean"))["weights"] for model in (phi3, whole)}
+    assert len(marks) == 1
 
 
 def test_what_is_on_disk_is_not_computed_again(clip, photos, tmp_path, monkeypatch):
@@ -170,7 +362,7 @@ def test_what_is_on_disk_is_not_computed_again(clip, photos, tmp_path, monkeypat
 
 def test_an_interrupted_run_goes_on(clip, photos, tmp_path, monkeypatch):
     out = tmp_path / "photos.parquet"
-    monkeypatch.setattr(embed_module, "SHARD", 8)
+    monkeypatch.setattr(store_module, "SHARD", 8)
     monkeypatch.setattr(embed_module, "TILES_AT_ONCE", 4)
     encode, calls = embed_module._encode_batch, []
 
@@ -206,8 +398,8 @@ def test_a_killed_run_goes_on_without_loss_or_duplicates(tmp_path):
             tmp_path / "many" / f"{number:03}.png"
         )
     program = (
-        "import sys, time; from phi3lib import load_clip; from phi3lib.vectors import embed as e\n"
-        "e.SHARD = 32; encode = e._encode_batch\n"
+        "import sys, time; from phi3lib import load_clip; from phi3lib.vectors import embed as e, store\n"
+        "store.SHARD = 32; encode = e._encode_batch\n"
         "e._encode_batch = lambda *a: time.sleep(float(sys.argv[1])) or encode(*a)\n"
         f"e.embed_images({str(tmp_path / 'many')!r}, model=load_clip({str(tmp_path / 'clip')!r}), "
         f"out={str(tmp_path / 'out.parquet')!r}, progress=False)"
@@ -243,3 +435,20 @@ def test_texts_share_the_space_of_pictures(clip, phi3):
     assert table.vectors.shape[1] == clip.model.config.projection_dim
     with pytest.raises(ValueError, match="no common space"):
         embed_texts(["a cat"], model=phi3)
+    with pytest.raises(ValueError, match="no texts"):
+        embed_texts([], model=clip)
+
+
+def test_texts_in_the_space_of_the_language_model(phi3_folder):
+    whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
+    pictures = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    table = embed_images(pictures, model=whole, pooling="last token", progress=False)
+    texts = embed_texts(["a red square", "two words"], model=whole)
+    alone = embed_texts(["two words"], model=whole)
+    assert texts.vectors.shape[1] == table.vectors.shape[1]
+    assert np.allclose(texts.vectors[1], alone.vectors[0], atol=1e-4)
+    assert texts.recipe["pooling"].startswith("last token") and "text" in texts.recipe["instruction"]
+    assert len(search(table, whole, text="a red square")) == 2
+    mean = embed_images(pictures, model=whole, progress=False)
+    with pytest.raises(ValueError, match="pooling='last token'"):
+        search(mean, whole, text="a red square")

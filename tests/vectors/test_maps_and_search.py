@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from phi3lib.vectors import maps as maps_module
 from phi3lib.vectors import neighbours as neighbours_module
 from phi3lib.vectors.maps import (
     Layout,
@@ -144,11 +145,71 @@ def test_alignment_undoes_turning_mirroring_and_scale(groups):
     assert np.allclose(aligned(turned, fixed).places, fixed.places, atol=1e-4)
 
 
+def test_trustworthiness_is_that_of_scikit_learn(groups, monkeypatch):
+    from sklearn.manifold import trustworthiness
+
+    monkeypatch.setattr(maps_module, "BLOCK", 37)
+    rng = np.random.default_rng(5)
+    for layout in (pca_map(groups), Layout(rng.normal(size=(160, 2)).astype(np.float32), {})):
+        reference = trustworthiness(groups, layout.places, n_neighbors=7, metric="cosine")
+        assert layout.trustworthiness(groups, 7) == pytest.approx(reference, abs=1e-4)
+    with pytest.raises(ValueError, match="less than half"):
+        layout.trustworthiness(groups, 80)
+    with pytest.raises(ValueError, match="do not fit"):
+        layout.trustworthiness(groups[:9], 3)
+
+
+def test_equal_items_do_not_lower_trust():
+    vectors = np.repeat(np.eye(4, 6, dtype=np.float32), 10, 0)
+    places = np.repeat(np.array([[0, 0], [0, 9], [9, 0], [9, 9]], np.float32), 10, 0)
+    assert Layout(places, {}).trustworthiness(vectors, 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda v, s: umap_map(v[:9], s, n_neighbors=5), "9 vectors, but neighbours of 160"),
+        (lambda v, s: umap_map(v, s, n_neighbors=5, min_dist=-1.0), "min_dist is -1"),
+        (lambda v, s: umap_map(v * np.nan, s, n_neighbors=5), "NaN"),
+        (lambda v, s: pca_map(v[:, :1]), "one number"),
+        (lambda v, s: pca_map(np.zeros_like(v)), "is zero"),
+        (lambda v, s: plane_neighbours(v[:5, :2], 5), "5 neighbours on a map of 5"),
+        (lambda v, s: stability([pca_map(v)]), "two layouts"),
+        (lambda v, s: aligned(pca_map(v), pca_map(v[:9])), "160 and 9 items"),
+        (lambda v, s: nearest(np.zeros((5, 3)), 2), "zero and has no direction"),
+        (lambda v, s: top_k(v, v, 0), "1 at least"),
+        (lambda v, s: top_k(v[:0], v), "no query"),
+        (lambda v, s: few_shot(v, [0] * 160, 1), "1 kinds"),
+        (lambda v, s: few_shot(v, [0, 1], 1), "2 labels"),
+        (lambda v, s: few_shot(v, [0, 1] * 80, 0), "0 shots"),
+    ],
+)
+def test_what_makes_no_map_or_search_is_refused_in_words(wrong, words, groups):
+    with pytest.raises(ValueError, match=words):
+        wrong(groups, nearest(groups, 10))
+
+
+def test_more_vectors_than_numbers_or_fewer_give_the_same_kind_of_map(groups):
+    wide = groups[:10]  # fewer items than numbers
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    from sklearn.decomposition import PCA
+
+    assert np.allclose(np.abs(pca_map(wide).places), np.abs(PCA(2).fit_transform(unit)), atol=1e-3)
+    assert pca_map(np.ones((5, 3))).places.std() == 0
+
+
+def test_a_layout_on_one_place_is_shifted_only(groups):
+    fixed = pca_map(groups)
+    flat = Layout(np.zeros_like(fixed.places), {})
+    assert np.isfinite(aligned(flat, fixed).places).all()
+
+
 def test_layouts_are_saved_with_their_parameters(groups, tmp_path):
     layout = pca_map(groups)
     layout.save(tmp_path / "map.parquet", [str(row) for row in range(len(groups))])
     again, ids = Layout.load(tmp_path / "map.parquet")
     assert np.array_equal(again.places, layout.places)
+    assert again.parameters.pop("versions")["umap-learn"]
     assert again.parameters == layout.parameters
     assert ids[3] == "3"
 
@@ -185,6 +246,31 @@ def test_search_by_text_picture_and_both(clip):
     assert mixed[0].id == "3"
     with pytest.raises(ValueError, match="text, a picture"):
         search(table, clip)
+
+
+def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3):
+    from PIL import Image
+
+    from phi3lib.vectors.embed import embed_images
+
+    pictures = [Image.effect_noise((40, 40), 10 + 20 * n).convert("RGB") for n in range(6)]
+    patches = embed_images(pictures, model=clip, pooling="patches", progress=False)
+    hit = search(patches, clip, picture=pictures[4], k=1)[0]
+    assert (hit.id, round(hit.cosine, 4)) == ("4", 1.0)
+    with pytest.raises(ValueError, match="not in the space of texts"):
+        search(patches, clip, text="noise")
+    of_phi3 = embed_images(pictures, model=phi3, progress=False)
+    assert search(of_phi3, phi3, picture=pictures[2], k=1)[0].id == "2"
+    with pytest.raises(ValueError, match="not in the space of texts"):
+        search(of_phi3, phi3, text="noise")
+    with pytest.raises(ValueError, match="family 'phi3'"):
+        search(of_phi3, clip, picture=pictures[2])
+    with pytest.raises(ValueError, match="need the model"):
+        search(patches, picture=pictures[2])
+    with pytest.raises(ValueError, match="not 0 to 1"):
+        search(patches, clip, text="noise", picture="3", weight=1.5)
+    with pytest.raises(ValueError, match="0 classes"):
+        zero_shot(patches.vectors, clip, [])
 
 
 def test_zero_shot_is_the_softmax_of_scaled_cosines(clip, groups):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from phi3lib import embed_images
+from phi3lib import embed_images, load_phi3_model
+from phi3lib.vectors import embed as embed_module
 from phi3lib.vision.precision import agreement, in_precision, precision_of
 
 
@@ -41,6 +42,33 @@ def test_int8_holds_whole_numbers_where_the_work_is(clip):
     layer = quick.model.vision_model.encoder.layers[0].self_attn.q_proj
     assert layer.weight().dtype == torch.qint8
     assert precision_of(quick.model) == "int8" and precision_of(clip.model) == "float32"
+
+
+def test_the_agreement_names_the_model_as_it_came(phi3_folder, pictures, capsys):
+    half = load_phi3_model(phi3_folder, dtype=torch.bfloat16)
+    embed_images(pictures, model=half, precision="int8", progress=False)
+    assert "int8: cosine to bfloat16" in capsys.readouterr().out
+
+
+def test_pictures_of_many_tiles_are_compared_in_smaller_number(phi3, pictures, capsys, monkeypatch):
+    monkeypatch.setattr(embed_module, "TILES_COMPARED", 2 + phi3.processor.num_crops)
+    embed_images(pictures, model=phi3, precision="bf16", progress=False)
+    assert "(2 pictures)" in capsys.readouterr().out
+
+
+def test_a_picture_that_the_model_cannot_take_stops_no_comparison(phi3, pictures, capsys):
+    table = embed_images(
+        [Image.new("RGB", (1, 9000)), *pictures], model=phi3, precision="bf16", progress=False
+    )
+    assert len(table) == len(pictures) and len(table.errors) == 1
+    assert "bf16: cosine" in capsys.readouterr().out
+
+
+def test_nothing_is_compared_where_nothing_is_computed(clip, pictures, tmp_path, capsys):
+    for expected in ("(5 pictures)", ""):
+        embed_images(pictures, model=clip, precision="bf16", out=tmp_path / "t.parquet", progress=False)
+        out = capsys.readouterr().out
+        assert expected in out and bool(out) == bool(expected)
 
 
 def test_another_precision_is_another_recipe(clip, pictures, tmp_path):
