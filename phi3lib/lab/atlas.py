@@ -6,7 +6,6 @@ atlas.selected.to_pandas()  # what was clicked or drawn around
 atlas.to_html("atlas.html")
 """
 
-import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from matplotlib.patches import Circle
 from PIL.PngImagePlugin import PngInfo
 
 from phi3lib.lab import plots
-from phi3lib.lab.atlas_page import SCRIPT, page_data, whole_page
+from phi3lib.lab.atlas_page import page_data, script, whole_page
+from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_state import AtlasState, Found, Settings
 from phi3lib.lab.widgets import _Instrument
 from phi3lib.vectors.table import EmbeddingTable
+
+PNG_DPI = 200
 
 
 class Atlas(_Instrument):
@@ -31,7 +33,8 @@ class Atlas(_Instrument):
     tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for
     each row of the first table, pictures or files; None: without thumbnails. labels: the name of a label, or
     one value for each row; None: the table's first label. grid: the parameters that are made ready, as
-    {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for queries in words.
+    {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for queries in words. saved: a folder that
+    keeps the maps: what was computed once is there at once the next time.
 
     By keyboard, on a map: arrows go to the neighbour in that direction, Enter selects, Shift+Enter adds,
     Escape clears. ValueError for what does not fit together.
@@ -45,12 +48,14 @@ class Atlas(_Instrument):
         labels: str | Sequence[Any] | None = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
         model: Any = None,
+        saved: str | os.PathLike[str] | None = None,
         title: str = "Atlas",
     ) -> None:
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
         if pictures is not None and len(pictures) != len(first):
             raise ValueError(f"{len(pictures)} pictures for a table of {len(first)} rows")
-        self.state = AtlasState(tables, labels=labels, grid=grid, model=model)
+        folder = None if saved is None else SavedMaps(saved)
+        self.state = AtlasState(tables, labels=labels, grid=grid, model=model, saved=folder)
         self.title = title
         self.pictures = None
         if pictures is not None:
@@ -84,13 +89,16 @@ class Atlas(_Instrument):
         for spot, name in zip(axes[0], state.names, strict=True):
             places = state.layout(name).places
             title = f"{name} · trustworthiness {state.trustworthiness(name):.2f}"
-            plots.map_axes(spot, places, state.labels if state.label_name else None, title, size=10)
+            plots.map_axes(spot, places, state.codes if state.label_name else None, title, size=10)
             if state.selected:
                 chosen = places[state.selected]
                 spot.scatter(*chosen.T, s=50, facecolors="none", edgecolors=plots.HERE, linewidths=1.6)
+            if state.found is not None:
+                _draw_star(spot, places, state.found)
         handles, names = axes[0][0].get_legend_handles_labels()
         if 0 < len(names) <= 16:
-            fig.legend(handles, names, loc="outside lower center", ncols=6, fontsize=7)
+            kinds = [state.kinds[int(code)] for code in names]
+            fig.legend(handles, kinds, loc="outside lower center", ncols=6, fontsize=7)
         return fig
 
     def live(self) -> Any:
@@ -102,20 +110,40 @@ class Atlas(_Instrument):
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one HTML file with links, hover and keyboard; it loads nothing from anywhere. Its path."""
         target = Path(path)
-        page = whole_page(page_data(self.state, self.pictures), self.state.chosen, self.title)
-        target.write_text(page, encoding="utf-8")
+        data = page_data(self.state, self.pictures) | _standing(self.state)
+        target.write_text(whole_page(data, self.title), encoding="utf-8")
         return target
 
     def to_png(self, path: str | os.PathLike[str]) -> Path:
         """Write the maps as they stand; model, recipe, parameters and versions are in the file. Its path."""
         target = Path(path)
-        still = self.still()
-        image = Image.open(io.BytesIO(still.data))
         about = PngInfo()
-        about.add_itxt("Description", still.alt)
+        about.add_itxt("Description", f"{self.title}. {self.state.sentence()}")
         about.add_itxt("phi3lib.card", json.dumps(self.state.card(), ensure_ascii=False))
-        image.save(target, "PNG", pnginfo=about)
+        drawn = self._figure()
+        drawn.savefig(
+            target, format="png", dpi=PNG_DPI, facecolor="white", metadata={}, pil_kwargs={"pnginfo": about}
+        )
         return target
+
+
+def _draw_star(spot: Any, places: Any, found: Found) -> None:
+    """A text's place: the mean of its nearest pictures' places by their cosines; the ring is their spread."""
+    weights = np.maximum(found.cosines, 0.001)
+    there = places[found.rows]
+    middle = np.average(there, axis=0, weights=weights)
+    spread = float(np.sqrt(np.average(((there - middle) ** 2).sum(1), weights=weights)))
+    spot.add_patch(Circle(tuple(middle), spread, fill=False, color="#1a1a1a", linewidth=1.2))
+    spot.scatter(*middle, s=160, marker="*", color=plots.YELLOW, edgecolors="black", zorder=3)
+
+
+def _standing(state: AtlasState) -> dict[str, Any]:
+    """What is chosen, selected and found."""
+    return {"chosen": asdict(state.chosen), "selected": state.selected, "found": _found(state.found)}
+
+
+def _found(found: Found | None) -> dict[str, Any]:
+    return {} if found is None else asdict(found) | {"weak": found.weak}
 
 
 def _make_atlas(atlas: Atlas) -> Any:
@@ -123,7 +151,7 @@ def _make_atlas(atlas: Atlas) -> Any:
     import traitlets
 
     class AtlasWidget(anywidget.AnyWidget):
-        _esm = SCRIPT
+        _esm = script()
         spec = traitlets.Dict().tag(sync=True)
         places = traitlets.Bytes().tag(sync=True)
         near = traitlets.Bytes().tag(sync=True)
@@ -134,11 +162,10 @@ def _make_atlas(atlas: Atlas) -> Any:
         selected: Any = traitlets.List().tag(sync=True)
         found = traitlets.Dict().tag(sync=True)
         status = traitlets.Unicode().tag(sync=True)
+        progress = traitlets.Float(1.0).tag(sync=True)
 
     state = atlas.state
-    widget = AtlasWidget(
-        **page_data(state, atlas.pictures), chosen=asdict(state.chosen), selected=state.selected
-    )
+    widget = AtlasWidget(**page_data(state, atlas.pictures), **_standing(state))
 
     def take_selection(change: Any) -> None:
         if change["new"] == state.selected:
@@ -151,10 +178,13 @@ def _make_atlas(atlas: Atlas) -> Any:
         state.chosen = Settings(**change["new"])
 
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        widget.status = ""  # so that the same sentence is said again
         try:
             _answer(atlas, widget, message)
         except ValueError as error:
             widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
+        finally:
+            widget.progress = 1.0
 
     widget.observe(take_selection, "selected")
     widget.observe(take_settings, "chosen")
@@ -169,18 +199,32 @@ def _answer(atlas: Atlas, widget: Any, message: dict[str, Any]) -> None:
         widget.found = {}
         found = state.find(str(message.get("text", "")))
         widget.status = _say_found(found)
-        widget.found = asdict(found) | {"weak": found.weak}
+        widget.found = _found(found)
     elif message.get("do") == "recompute":
-        widget.status = "Computing the maps …"
-        settings = state.recompute(
-            int(message["n_neighbors"]), float(message["min_dist"]), int(message["seed"])
-        )
-        data = page_data(state, None)
-        with widget.hold_sync():
-            for name in ("places", "near", "shares", "shade", "spec"):
-                setattr(widget, name, data[name])
-            widget.chosen = asdict(settings)
-        widget.status = "The maps are ready."
+        _recompute(state, widget, message)
+
+
+def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
+    widget.progress = 0.0
+    asked = [_number(message, name) for name in ("n_neighbors", "min_dist", "seed")]
+
+    def tell(share: float) -> None:
+        widget.progress = share
+
+    settings = state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+    data = page_data(state, None)
+    with widget.hold_sync():
+        for name in ("places", "near", "shares", "shade", "spec"):
+            setattr(widget, name, data[name])
+        widget.chosen = asdict(settings)
+
+
+def _number(message: dict[str, Any], name: str) -> float:
+    """A number that was typed in. ValueError in words, for an empty box too."""
+    try:
+        return float(message[name])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name} must be a number") from None
 
 
 def _say_found(found: Found) -> str:

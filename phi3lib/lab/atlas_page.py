@@ -1,7 +1,7 @@
 """What the explorer's page is given: numbers as bytes, thumbnails as sprite sheets; and the page on its own.
 
-The same JavaScript draws in the notebook and in an exported file. Places are whole numbers of two bytes, as
-finer ones could not be told apart on a screen.
+The same JavaScript draws in the notebook and in an exported file. Places are whole numbers up to 4,095, as
+finer ones could not be told apart on a screen; so few digits also pack well.
 """
 
 import base64
@@ -9,6 +9,7 @@ import hashlib
 import html
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,20 +20,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from phi3lib.lab import plots
-from phi3lib.lab.atlas_state import MOST_POINTS, AtlasState, Settings, sample_rows
+from phi3lib.lab.atlas_state import MOST_POINTS, AtlasState
+from phi3lib.lab.atlas_trust import Shares, sample_rows
 from phi3lib.vectors.sources import read_upright
 
-SCRIPT = Path(__file__).with_name("atlas.js")
+PARTS = ("atlas_data", "atlas_map", "atlas_lists", "atlas_controls", "atlas")
+GRID = 4_095  # places on a side of a map
 SHEET = 32  # thumbnails on a side of a sprite sheet
 NO_PICTURE = (200, 200, 200)
 SHADE = 96  # cells of the shade behind a sample, on a side
-UNKNOWN = 255  # a share that there is not
 
 
 def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, Any]:
     """All that the page draws, for all settings that there are."""
     rows = sample_rows(len(state.ids), MOST_POINTS)
-    kinds, codes = np.unique(state.labels, return_inverse=True)
+    shares, lines = _shares(state, rows)
     side = 64 if len(rows) <= 1_500 else 48 if len(rows) <= 6_000 else 32
     shown = None if pictures is None else [pictures[row] for row in rows]
     return {
@@ -43,19 +45,18 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "rows": rows.tolist() if len(rows) < len(state.ids) else None,
             "ids": [state.ids[row] for row in rows],
             "label": state.label_name,
-            "kinds": kinds.tolist(),
-            "codes": codes[rows].tolist(),
+            "kinds": state.kinds,
+            "codes": state.codes[rows].tolist(),
             "k": state.k,
             "settings": [asdict(settings) for settings in state.settings],
             "trust": [
                 [state.trustworthiness(name, settings) for settings in state.settings] for name in state.names
             ],
-            "wobbles": [state.wobble(name) is not None for name in state.names],
+            "lines": lines,
             "colours": list(plots.CLASSES),
             "thumb": side,
             "sheet": SHEET,
             "finds": state.model is not None and state.search_table() is not None,
-            "through": state.search_table(),
             "card": state.card(),
         },
         "places": b"".join(
@@ -64,17 +65,17 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             for settings in state.settings
         ),
         "shade": _shades(state) if len(rows) < len(state.ids) else b"",
-        "near": _near(state, rows).astype("<u4").tobytes(),
-        "shares": _shares(state, rows).tobytes(),
+        "near": _near(state, rows).astype("<u2").tobytes(),
+        "shares": shares.tobytes(),
         "sheets": sprite_sheets(shown, side) if shown is not None else [],
     }
 
 
 def _whole(places: NDArray[np.float32]) -> bytes:
-    """Places (n, 2) on a square of 65,535, the same scale for both axes: little-endian, two bytes each."""
+    """Places (n, 2) on a square of `GRID`, the same scale for both axes: little-endian, two bytes each."""
     low, span = places.min(0), float(np.ptp(places, axis=0).max()) or 1.0
     margin = (span - np.ptp(places, axis=0)) / 2
-    return np.round((places - low + margin) / span * 65_535).astype("<u2").tobytes()
+    return np.round((places - low + margin) / span * GRID).astype("<u2").tobytes()
 
 
 def _shades(state: AtlasState) -> bytes:
@@ -83,7 +84,7 @@ def _shades(state: AtlasState) -> bytes:
     for name in state.names:
         for settings in state.settings:
             places = np.frombuffer(_whole(state.layout(name, settings).places), "<u2").reshape(-1, 2)
-            edges = np.linspace(0, 65_536, SHADE + 1)
+            edges = np.linspace(0, GRID + 1, SHADE + 1)
             counts, _, _ = np.histogram2d(places[:, 1], places[:, 0], bins=(edges, edges))
             parts.append((255 * np.sqrt(counts / counts.max())).astype(np.uint8).tobytes())
     return b"".join(parts)
@@ -101,20 +102,31 @@ def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     return np.stack([np.where(of < 0, own, of) for of in found])
 
 
-def _shares(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Shares in hundredths: kept of each map and setting, then wobble of each map, then between and moved."""
+def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """(shares in hundredths, one line for each picture's worth; which line each measure has).
 
-    def whole(shares: NDArray[np.float64] | None) -> NDArray[np.uint8]:
+    The lines by measure, map and setting; None where there is no such number.
+    """
+    lines: list[NDArray[np.uint8]] = []
+    place_of: dict[int, int] = {}
+
+    def line(shares: Shares | None) -> int | None:
         if shares is None:
-            return np.full(len(rows), UNKNOWN, np.uint8)
-        return np.clip(np.round(100 * shares[rows]), 0, 100).astype(np.uint8)
+            return None
+        if id(shares) not in place_of:  # the state makes each once, so equal numbers are one object
+            place_of[id(shares)] = len(lines)
+            lines.append(np.clip(np.round(100 * shares[rows]), 0, 100).astype(np.uint8))
+        return place_of[id(shares)]
 
-    kept = [whole(state.kept(name, settings)) for name in state.names for settings in state.settings]
-    wobble = [whole(state.wobble(name)) for name in state.names]
-    if len(state.names) < 2:
-        return np.stack([*kept, *wobble])
-    moved = [whole(state.moved(settings)) for settings in state.settings]
-    return np.stack([*kept, *wobble, whole(state.between), *moved])
+    names, settings = state.names, state.settings
+    found: dict[str, Any] = {"kept": [[line(state.kept(name, one)) for one in settings] for name in names]}
+    wobbles = [[line(state.wobble(name, one)) for one in settings] for name in names]
+    if any(one is not None for of_map in wobbles for one in of_map):
+        found["wobble"] = wobbles
+    if len(names) > 1:
+        found["between"] = [[line(state.between)] * len(settings)]
+        found["moved"] = [[line(state.moved(one)) for one in settings]]
+    return np.stack(lines), found
 
 
 def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
@@ -141,41 +153,63 @@ def _thumbnail(picture: Any, side: int) -> Image.Image:
     return ImageOps.pad(picture.convert("RGB"), (side, side), color=(255, 255, 255))
 
 
-def whole_page(data: dict[str, Any], chosen: Settings, title: str) -> str:
+def script() -> str:
+    """The page's JavaScript, all parts in one."""
+    folder = Path(__file__).parent
+    return "\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+
+
+def whole_page(data: dict[str, Any], title: str) -> str:
     """One HTML file that holds everything and may load nothing: its policy allows its own script alone."""
-    script = SCRIPT.read_text(encoding="utf-8").replace("export default", "const atlas =") + _START
-    style = "body{margin:1rem;font-family:system-ui,sans-serif}"
-    packed = {
-        name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        for name, value in data.items()
-    }
-    packed["chosen"] = asdict(chosen)
+    code = script().replace("export default", "const atlas =") + _START
     # In a script element nothing ends the data but "</script": no "<" is left to begin it.
-    body = json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    body = json.dumps(_packed(data), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     policy = (
-        "default-src 'none'; img-src data:; "
-        f"script-src 'sha256-{_sha256(script)}'; style-src 'sha256-{_sha256(style)}'; base-uri 'none'"
+        "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'; "
+        f"script-src 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(_STYLE)}'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{style}</style></head>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style></head>\n"
         f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
         f'<script type="application/json" id="data">{body}</script>\n'
-        f"<script>{script}</script></body></html>\n"
+        f"<script>{code}</script></body></html>\n"
     )
 
 
+def _packed(data: dict[str, Any]) -> dict[str, Any]:
+    """The same without bytes: those are packed and written as letters."""
+
+    def letters(name: str, value: bytes) -> str:
+        if name in ("places", "near"):  # all low bytes, then all high ones: a sixth less when packed
+            value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
+        return base64.b64encode(zlib.compress(value, 9)).decode()
+
+    return {name: letters(name, value) if isinstance(value, bytes) else value for name, value in data.items()}
+
+
+_STYLE = ":root{color-scheme:light dark}body{margin:1rem;font-family:system-ui,sans-serif}"
+
 # A stand-in for the notebook's model: it holds the same values and has no one to send them to.
 _START = """
-(() => {
+(async () => {
+  const place = document.getElementById("atlas"), listeners = {};
+  if (!window.DecompressionStream) {
+    place.textContent = "This page needs a browser of 2023 or later.";
+    return;
+  }
   const values = JSON.parse(document.getElementById("data").textContent);
   for (const name of ["places", "near", "shares", "shade"]) {
     const bytes = Uint8Array.from(atob(values[name]), (letter) => letter.charCodeAt(0));
-    values[name] = new DataView(bytes.buffer);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    values[name] = new Uint8Array(await new Response(stream).arrayBuffer());
   }
-  const listeners = {};
+  for (const name of ["places", "near"]) {
+    const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
+    values[name] = Uint8Array.from(values[name], pair);
+  }
   const model = {
     alone: true,
     get: (name) => values[name],
@@ -185,8 +219,7 @@ _START = """
     on: (name, f) => { (listeners[name] = listeners[name] || []).push(f); },
     off: () => {},
   };
-  values.selected = []; values.found = {}; values.status = "";
-  atlas.render({ model, el: document.getElementById("atlas") });
+  atlas.render({ model, el: place });
 })();
 """
 

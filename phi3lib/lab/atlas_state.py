@@ -3,17 +3,20 @@
 No widget inside; `atlas.py` puts it on the screen.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.vectors.compare import matched, shared_neighbours
-from phi3lib.vectors.maps import Layout, aligned, pca_map, steadiness, umap_map
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.lab.atlas_saved import SavedMaps
+from phi3lib.lab.atlas_trust import Known, Ranks, Shares, moved, wobble
+from phi3lib.vectors.compare import matched
+from phi3lib.vectors.maps import Layout, pca_map, umap_map
+from phi3lib.vectors.neighbours import nearest, share_in_common
 from phi3lib.vectors.search import top_k
 from phi3lib.vectors.table import EmbeddingTable, shown_recipe
 
@@ -24,7 +27,7 @@ GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
 SMALL_GRID = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0, 1)}
 WEAK = 2.5  # standard deviations of the best picture over all pictures
 
-Shares = NDArray[np.float64]
+NO_LABEL = "none"
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,15 @@ class AtlasState:
         labels: str | Sequence[Any] | None = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
         model: Any = None,
+        saved: SavedMaps | None = None,
     ) -> None:
         named = {"map": tables} if isinstance(tables, EmbeddingTable) else dict(tables)
         self.tables = _same_pictures(named)
         self.ids = next(iter(self.tables.values())).ids
-        if len(self.ids) < 4:
-            raise ValueError(f"a map needs four pictures at least; there are {len(self.ids)}")
-        self.label_name, self.labels = _labels(self.tables, labels)
+        _require_directions(self.tables)
+        self.label_name, self.labels, self.kinds = _labels(self.tables, labels)
         self.model = model
+        self.saved = saved
         self.spaces = {
             name: nearest(table.vectors, min(max(K, 50), len(self.ids) - 1))
             for name, table in self.tables.items()
@@ -82,7 +86,15 @@ class AtlasState:
         self.settings = _usable(grid or (GRID if len(self.ids) <= SMALL else SMALL_GRID), len(self.ids))
         self.chosen = _most_usual(self.settings)
         self._layouts: dict[tuple[str, Settings], Layout] = {}
+        self._known = Known()
         self.selected: list[int] = []
+        self.found: Found | None = None
+
+    @property
+    def codes(self) -> NDArray[np.intp]:
+        """For each picture the place of its label among `kinds`: (N,)."""
+        code_of = {kind: code for code, kind in enumerate(self.kinds)}
+        return np.array([code_of[str(text)] for text in self.labels])
 
     @property
     def names(self) -> list[str]:
@@ -94,19 +106,25 @@ class AtlasState:
         settings = settings or self.chosen
         key = (name, settings)
         if key not in self._layouts:
-            table, space = self.tables[name], self.spaces[name]
-            if settings.method == "PCA":
-                self._layouts[key] = pca_map(table.vectors)
-            else:
-                self._layouts[key] = umap_map(
-                    table.vectors,
-                    space,
-                    n_neighbors=settings.n_neighbors,
-                    min_dist=settings.min_dist,
-                    seed=settings.seed,
-                    start=self._kin(name, settings.seed) or "pca",
-                )
+            kept = self.saved.load(self.tables[name], settings) if self.saved else None
+            self._layouts[key] = kept or self._new_layout(name, settings)
         return self._layouts[key]
+
+    def _new_layout(self, name: str, settings: Settings) -> Layout:
+        table = self.tables[name]
+        if settings.method == "PCA":
+            return pca_map(table.vectors)
+        layout = umap_map(
+            table.vectors,
+            self.spaces[name],
+            n_neighbors=settings.n_neighbors,
+            min_dist=settings.min_dist,
+            seed=settings.seed,
+            start=self._kin(name, settings.seed) or "pca",
+        )
+        if self.saved:
+            self.saved.save(table, settings, layout)
+        return layout
 
     def _kin(self, name: str, seed: int) -> Layout | None:
         """A map that is there already, of the same space and seed: a start that saves most of the work."""
@@ -117,16 +135,26 @@ class AtlasState:
         )
         return next(kin, None)
 
-    def recompute(self, n_neighbors: int, min_dist: float, seed: int) -> Settings:
-        """Maps for parameters that are not in the grid; they become the chosen ones. ValueError if unfit."""
+    def recompute(
+        self, n_neighbors: int, min_dist: float, seed: int, tell: Callable[[float], None] | None = None
+    ) -> Settings:
+        """Maps for parameters that are not in the grid; they become the chosen ones. ValueError if unfit.
+
+        tell: is called with the share that is done, after each map.
+        """
         most = next(iter(self.spaces.values())).indices.shape[1] + 1
         if not 2 <= n_neighbors <= most:
             raise ValueError(f"n_neighbors is {n_neighbors}; for these pictures it may be 2 to {most}")
         if not 0 <= min_dist <= 1:
             raise ValueError(f"min_dist is {min_dist:g}; it may be 0 to 1")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed is {seed}; it may be 0 to {2**32 - 1}")
         settings = Settings("UMAP", n_neighbors, min_dist, seed)
-        for name in self.names:
+        for done, name in enumerate(self.names, start=1):
             self.layout(name, settings)
+            self.trustworthiness(name, settings)
+            if tell is not None:
+                tell(done / len(self.names))
         if settings not in self.settings:
             self.settings.append(settings)
         self.chosen = settings
@@ -136,40 +164,38 @@ class AtlasState:
 
     def kept(self, name: str, settings: Settings | None = None) -> Shares:
         """For each picture the share of its true neighbours that are near it on the map: (N,)."""
-        return self.layout(name, settings).kept(self.spaces[name], self.k)
+        settings = settings or self.chosen
+        return self._known.once(
+            ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
+        )
 
-    @cached_property
+    @property
     def between(self) -> Shares:
         """For each picture the share of neighbours that the first two spaces have in common: (N,)."""
-        first, second = (self.tables[name].vectors for name in self.names[:2])
-        return shared_neighbours(first, second, self.k)
+        first, second = (self.spaces[name].first(self.k).indices for name in self.names[:2])
+        return self._known.once("between", lambda: share_in_common(first, second))
 
     def moved(self, settings: Settings | None = None) -> Shares:
-        """How far each picture stands apart on the first two maps, as a share of their width: (N,).
-
-        The second map is turned, mirrored and scaled onto the first (Procrustes).
-        """
+        """How far each picture stands apart on the first two maps, as a share of their width: (N,)."""
+        settings = settings or self.chosen
         first, second = (self.layout(name, settings) for name in self.names[:2])
-        laid = aligned(second, first).places
-        width = float(np.ptp(first.places, axis=0).max()) or 1.0
-        return np.linalg.norm(first.places - laid, axis=1) / width
+        return self._known.once(("moved", settings), lambda: moved(first, second))
 
-    def wobble(self, name: str) -> Shares | None:
+    def wobble(self, name: str, settings: Settings | None = None) -> Shares | None:
         """For each picture the share of map neighbours that change with the seed; None for one seed only."""
-        same = [s for s in self.settings if s.method == "UMAP" and _but_seed(s) == _but_seed(self._umap())]
-        if len(same) < 2:
-            return None
-        return 1 - steadiness([self.layout(name, settings) for settings in same], self.k)
-
-    def _umap(self) -> Settings:
-        return self.chosen if self.chosen.method == "UMAP" else self.settings[-1]
+        settings = settings or self.chosen
+        same = tuple(other for other in self.settings if _but_seed(other) == _but_seed(settings))
+        return self._known.once(
+            ("wobble", name, same), lambda: wobble([self.layout(name, one) for one in same], self.k)
+        )
 
     def trustworthiness(self, name: str, settings: Settings | None = None) -> float:
         """Of the map, 0 to 1; on a sample of 2,000 pictures where there are more."""
-        layout, vectors = self.layout(name, settings), self.tables[name].vectors
-        rows = sample_rows(len(self.ids), 2_000)
-        part = Layout(layout.places[rows], layout.parameters)
-        return part.trustworthiness(vectors[rows], min(self.k, max((len(rows) - 1) // 2, 1)))
+        settings = settings or self.chosen
+        ranks = self._known.once(("ranks", name), lambda: Ranks(self.tables[name].vectors, self.k))
+        return self._known.once(
+            ("trust", name, settings), lambda: ranks.trustworthiness(self.layout(name, settings))
+        )
 
     # ------------------------------------------------------------------------ selecting and finding
 
@@ -188,7 +214,11 @@ class AtlasState:
         )
 
     def find(self, text: str, k: int = 8) -> Found:
-        """The pictures nearest to a text, through CLIP's table. ValueError without a CLIP or its table."""
+        """The pictures nearest to a text, through CLIP's table; kept as `found`.
+
+        ValueError without a CLIP or its table; then nothing is found any more.
+        """
+        self.found = None
         through = self.search_table()
         if self.model is None or through is None:
             raise ValueError('texts need model=load_clip() and a table of its "projected" vectors')
@@ -197,17 +227,16 @@ class AtlasState:
         asked = self.model.text_features(text).numpy()
         rows, cosines = top_k(asked, self.tables[through].vectors, len(self.ids))
         standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
-        return Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)
+        self.found = Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)
+        return self.found
 
     def card(self) -> dict[str, Any]:
         """How the maps came about: recipes of the tables, parameters, versions."""
-        import umap
-
         return {
             "tables": {name: shown_recipe(table.recipe) for name, table in self.tables.items()},
             "map": asdict(self.chosen),
             "neighbours": f"{self.k} nearest by cosine, exact",
-            "umap-learn": umap.__version__,
+            "versions": {name: version(name) for name in ("phi3lib", "umap-learn", "numpy")},
         }
 
     def sentence(self) -> str:
@@ -226,40 +255,66 @@ class AtlasState:
         return f"{len(self.ids)} pictures. {how}. {worth}. {len(self.selected)} selected."
 
 
-def sample_rows(count: int, most: int) -> NDArray[np.intp]:
-    """All rows, or `most` of them by chance, always the same ones, in their order."""
-    if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
-
-
 def _same_pictures(tables: dict[str, EmbeddingTable]) -> dict[str, EmbeddingTable]:
     if not tables:
         raise ValueError("there is no table to show")
     common = next(iter(tables.values()))
     for table in tables.values():
+        if len(table) < 4:
+            raise ValueError(f"a map needs four pictures at least; there are {len(table)}")
         common, _ = matched(common, table)
+    if len(common) < 4:
+        raise ValueError(f"a map needs four pictures at least; the tables have {len(common)} in common")
     return {name: matched(common, table)[1] for name, table in tables.items()}
+
+
+def _require_directions(tables: Mapping[str, EmbeddingTable]) -> None:
+    for name, table in tables.items():
+        zero = np.flatnonzero(~table.vectors.any(1))
+        if len(zero):
+            raise ValueError(f"the vector of {table.ids[zero[0]]!r} in {name!r} is zero: it has no direction")
 
 
 def _labels(
     tables: Mapping[str, EmbeddingTable], labels: str | Sequence[Any] | None
-) -> tuple[str, NDArray[np.str_]]:
-    """(name, one text for each picture); without any label all are the same."""
+) -> tuple[str, NDArray[np.str_], list[str]]:
+    """(name, one text for each picture, the texts in order); without any label all are the same."""
     first = next(iter(tables.values()))
     if isinstance(labels, str):
         for table in tables.values():
             if labels in table.labels:
-                return labels, table.labels[labels].astype(str)
+                return labels, *_as_texts(table.labels[labels])
         raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
     if labels is not None:
         if len(labels) != len(first):
             raise ValueError(f"{len(labels)} labels for {len(first)} pictures")
-        return "label", np.asarray(labels).astype(str)
+        return "label", *_as_texts(labels)
     if first.labels:
         name = next(iter(first.labels))
-        return name, first.labels[name].astype(str)
-    return "", np.full(len(first), "picture")
+        return name, *_as_texts(first.labels[name])
+    return "", *_as_texts(["picture"] * len(first))
+
+
+def _as_texts(values: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.str_], list[str]]:
+    """Labels as texts, and each text once: numbers by size, all else by name, what is missing last."""
+    values = np.asarray(values).tolist()
+    texts = [_as_text(value) for value in values]
+    value_of = dict(zip(texts, values, strict=True))
+    missing = [NO_LABEL] if NO_LABEL in texts else []
+    value_of.pop(NO_LABEL, None)
+    numbers = all(isinstance(value, int | float) for value in value_of.values())
+    kinds = sorted(value_of, key=value_of.__getitem__ if numbers else _natural)
+    return np.array(texts), kinds + missing
+
+
+def _natural(text: str) -> list[tuple[str, int]]:
+    """A key that puts "group 9" before "group 10"."""
+    return [(words, int(number or 0)) for words, number in re.findall(r"([^0-9]*)([0-9]*)", text)]
+
+
+def _as_text(value: Any) -> str:
+    missing = value is None or value != value  # NaN
+    return NO_LABEL if missing else str(value)
 
 
 def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
@@ -286,5 +341,5 @@ def _most_usual(settings: list[Settings]) -> Settings:
     )
 
 
-def _but_seed(settings: Settings) -> tuple[int, float]:
-    return settings.n_neighbors, settings.min_dist
+def _but_seed(settings: Settings) -> tuple[str, int, float]:
+    return settings.method, settings.n_neighbors, settings.min_dist

@@ -1,15 +1,15 @@
 // The drawing pad: a canvas, colours, a file chooser. The picture goes to Python as a PNG; what the models
 // make of it comes back and is shown as text and thumbnails.
+function make(name, parts = {}, ...children) {
+  const node = Object.assign(document.createElement(name), parts);
+  node.append(...children);
+  return node;
+}
+
 function render({ model, el }) {
   const side = model.get("side");
-  const make = (name, parts = {}, ...children) => {
-    const node = Object.assign(document.createElement(name), parts);
-    node.append(...children);
-    return node;
-  };
-
   const canvas = make("canvas", { width: side, height: side });
-  canvas.style.cssText = `width:${side}px;max-width:100%;border:1px solid #767676;touch-action:none;cursor:crosshair`;
+  canvas.style.cssText = `width:${side}px;height:${side}px;border:1px solid #808080;touch-action:none;cursor:crosshair`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Drawing pad. Draw with the pointer, or open a picture with the button beside it.");
   const pen = canvas.getContext("2d");
@@ -19,54 +19,65 @@ function render({ model, el }) {
   for (const name of Object.keys(model.get("colours"))) colour.append(make("option", { value: name, textContent: name }));
   colour.value = "black";
   const width = make("input", { type: "range", min: 2, max: 40, value: 8 });
-  const clear = make("button", { textContent: "Clear" });
-  const look = make("button", { textContent: "What is it?" });
+  const clear = make("button", { type: "button", textContent: "Clear" });
+  const look = make("button", { type: "button", textContent: "What is it?" });
   const file = make("input", { type: "file", accept: "image/*" });
   const row = (text, control) => make("label", {}, make("div", { textContent: text }), control);
-  const tools = make("div", {}, row("Colour", colour), row("Width", width), clear, look, row("Open a picture", file));
-  tools.style.cssText = "display:flex;flex-direction:column;gap:8px;align-items:flex-start";
+  const buttons = make("div", {}, clear, " ", look);
+  const tools = make("div", {}, row("Colour", colour), row("Width of the pen", width), buttons, row("Open a picture", file));
+  tools.style.cssText = "display:flex;flex-direction:column;gap:10px;align-items:flex-start";
 
-  const words = make("div");
+  const words = make("div", { className: "phi3lib-words" });
   words.setAttribute("role", "status");
-  words.setAttribute("aria-live", "polite");
   const near = make("div");
-  near.style.cssText = "display:flex;gap:8px;flex-wrap:wrap";
+  near.style.cssText = "display:flex;gap:12px;flex-wrap:wrap;min-height:96px";
   const top = make("div", {}, canvas, tools);
   top.style.cssText = "display:flex;gap:16px;flex-wrap:wrap";
-  el.append(make("div", {}, top, words, near));
+  const root = make("div", { className: "phi3lib" }, top, words, near);
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", "Drawing pad");
+  el.append(root);
 
-  // Keys on the controls must not reach Jupyter's command mode.
-  tools.addEventListener("keydown", (event) => event.stopPropagation());
+  // Keys on the controls must not reach Jupyter's command mode; Ctrl+S and the like pass.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
 
   function fill() {
     pen.fillStyle = "white";
     pen.fillRect(0, 0, side, side);
   }
 
-  function put(source) {
+  function put(source, then = () => {}) {
     const picture = new Image();
     picture.onload = () => {
       const scale = Math.min(side / picture.width, side / picture.height);
       fill();
       pen.drawImage(picture, (side - picture.width * scale) / 2, (side - picture.height * scale) / 2,
         picture.width * scale, picture.height * scale);
-      if (source !== model.get("picture")) ask();
+      then();
     };
     picture.onerror = () => (words.textContent = "This file is no picture that the browser can read.");
     picture.src = source;
   }
 
-  const ask = () => {
+  // One question at a time: what is drawn while Python looks is asked for when the answer is there.
+  let asked = null, again = false;
+  function ask() {
     words.textContent = "Looking …";
-    model.send({ picture: canvas.toDataURL("image/png") });
-  };
+    again = asked !== null;
+    if (again) return;
+    asked = canvas.toDataURL("image/png");
+    model.send({ picture: asked });
+  }
   const place = (event) => {
-    const shown = canvas.getBoundingClientRect(), zoom = side / shown.width;
-    return [(event.clientX - shown.left) * zoom, (event.clientY - shown.top) * zoom];
+    const shown = canvas.getBoundingClientRect(), zoom = side / canvas.clientWidth;
+    return [(event.clientX - shown.left - canvas.clientLeft) * zoom, (event.clientY - shown.top - canvas.clientTop) * zoom];
   };
 
   let drawing = false;
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     drawing = true;
     canvas.setPointerCapture(event.pointerId);
     pen.strokeStyle = model.get("colours")[colour.value];
@@ -81,21 +92,25 @@ function render({ model, el }) {
     pen.lineTo(...place(event));
     pen.stroke();
   });
-  canvas.addEventListener("pointerup", () => {
+  const lift = () => {
     if (drawing) ask();
     drawing = false;
-  });
+  };
+  canvas.addEventListener("pointerup", lift);
+  canvas.addEventListener("pointercancel", lift);
   clear.addEventListener("click", () => {
     fill();
-    words.textContent = "";
+    again = false;
+    words.textContent = "An empty pad. Draw something.";
     near.replaceChildren();
   });
   look.addEventListener("click", ask);
   file.addEventListener("change", () => {
     const reader = new FileReader();
-    reader.onload = () => put(reader.result);
+    reader.onload = () => put(reader.result, ask);
     if (file.files.length) reader.readAsDataURL(file.files[0]);
   });
+  file.addEventListener("click", () => (file.value = "")); // so that the same file can be opened once more
 
   function show() {
     const found = model.get("findings");
@@ -103,20 +118,25 @@ function render({ model, el }) {
     near.replaceChildren(
       ...found.near.map((one) => {
         const picture = make("img", { src: one.src, alt: "", width: 72 });
-        return make("figure", { style: "margin:0;text-align:center" }, picture, make("figcaption", { textContent: one.text }));
+        picture.style.margin = "0 auto";
+        const figure = make("figure", {}, picture, make("figcaption", { textContent: one.text }));
+        figure.style.cssText = "margin:0;text-align:center;max-width:110px";
+        return figure;
       }),
     );
   }
-  const complain = () => model.get("problem") && (words.textContent = model.get("problem"));
+  function hear() {
+    const shown = model.get("picture"), ofAnotherView = shown !== asked && model.get("findings").near.length;
+    if (ofAnotherView) put(shown);
+    asked = null;
+    show();
+    if (again) ask();
+  }
   fill();
   put(model.get("picture"));
   show();
-  model.on("change:findings", show);
-  model.on("change:problem", complain);
-  return () => {
-    model.off("change:findings", show);
-    model.off("change:problem", complain);
-  };
+  model.on("change:findings", hear);
+  return () => model.off("change:findings", hear);
 }
 
 export default { render };

@@ -10,7 +10,8 @@ from typing import Any
 from PIL import Image
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _Instrument
+from phi3lib.lab.instrument import Instrument, drawable
+from phi3lib.lab.panel import STYLE
 from phi3lib.picturebook.colours import COLOURS
 from phi3lib.vectors.search import Hit, search
 from phi3lib.vectors.table import EmbeddingTable
@@ -37,15 +38,19 @@ class SketchState:
         self.caption = answer(self.phi3, [picture])[0] if self.phi3 is not None else ""
         self.hits: list[Hit] = search(self.table, self.clip, picture=picture, k=5)
 
+    def near(self) -> list[str]:
+        """What the neighbours are, with their cosines."""
+        kinds = self.table.labels.get("kind", self.table.ids)
+        return [f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits]
+
     def sentence(self) -> str:
         """Caption and neighbours in words."""
-        kinds = self.table.labels.get("kind", self.table.ids)
-        near = ", ".join(f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits)
+        near = ", ".join(self.near())
         caption = f"Caption by the small Phi-3-vision: “{self.caption}”. " if self.caption else ""
         return f"{caption}Nearest pictures by the small CLIP, with cosines: {near}."
 
 
-class DrawingPad(_Instrument):
+class DrawingPad(Instrument):
     """A pad to draw on, or to open a picture of your own in; beside it what the models make of it.
 
     By keyboard: the colours, the width, the buttons and the file chooser; drawing itself takes a pointer.
@@ -63,17 +68,17 @@ class DrawingPad(_Instrument):
             raise ValueError(f"{len(pictures)} pictures for a table of {len(table)} rows")
         self.pictures = pictures
         self.state = SketchState(picture, table, clip, phi3)
-        self._widget: Any = None
+        self._turn = 0
 
     def still(self) -> plots.Still:
         """The picture, its caption, and its neighbours."""
         state = self.state
         fig, axes = plots.figure(1, 1 + len(state.hits), height=1.9)
         plots.picture_axes(axes[0], state.picture, "your picture")
-        for spot, hit in zip(axes[1:], state.hits, strict=True):
-            plots.picture_axes(spot, self.pictures[hit.row], f"{hit.cosine:.2f}")
+        for spot, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
+            plots.picture_axes(spot, self.pictures[hit.row], drawable(said, 20))
         if state.caption:
-            fig.suptitle(f"“{state.caption}”", fontsize=plots.STYLE["axes.titlesize"])
+            fig.suptitle(f"“{drawable(state.caption, 100)}”", fontsize=plots.STYLE["axes.titlesize"])
         return plots.still(fig, alt=state.sentence())
 
     def live(self) -> Any:
@@ -83,11 +88,23 @@ class DrawingPad(_Instrument):
         return self._widget
 
     def findings(self) -> dict[str, Any]:
-        """What the page shows: the sentence, and the neighbours as pictures."""
-        thumbnails = [
-            {"src": _data_uri(self.pictures[hit.row]), "text": f"{hit.cosine:.2f}"} for hit in self.state.hits
-        ]
-        return {"sentence": self.state.sentence(), "caption": self.state.caption, "near": thumbnails}
+        """What the page shows: the sentence, and the neighbours as pictures. No two are equal.
+
+        An answer that equals the one before would not be sent, and the page would wait for it.
+        """
+        self._turn += 1
+        pictures = [_data_uri(self.pictures[hit.row]) for hit in self.state.hits]
+        near = [{"src": src, "text": text} for src, text in zip(pictures, self.state.near(), strict=True)]
+        return {"turn": self._turn, "sentence": self.state.sentence(), "near": near}
+
+    def answer(self, sent: str) -> dict[str, Any]:
+        """The findings for a picture that the page sent, or what is wrong with it."""
+        try:
+            self.state.look_at(picture_of_page(sent))
+        except ValueError as error:
+            self._turn += 1
+            return {"turn": self._turn, "sentence": f"Nothing has changed: {error}.", "near": []}
+        return self.findings()
 
 
 def picture_of_page(sent: str) -> Image.Image:
@@ -102,9 +119,9 @@ def picture_of_page(sent: str) -> Image.Image:
         raise ValueError(f"the page sent no picture that can be read: {error}") from error
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _data_uri(picture: Image.Image, side: int = 96) -> str:
     small = picture.copy()
-    small.thumbnail((96, 96))
+    small.thumbnail((side, side))
     data, mime = plots.encode(small)
     return plots.Still(data, mime, "", small.size).data_uri
 
@@ -115,28 +132,25 @@ def _make_pad(pad: DrawingPad) -> Any:
 
     class Pad(anywidget.AnyWidget):
         _esm = Path(__file__).with_name("drawing_pad.js")
+        _css = STYLE
         side = traitlets.Int(SIDE).tag(sync=True)
         colours = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
         findings = traitlets.Dict().tag(sync=True)
-        problem = traitlets.Unicode().tag(sync=True)
 
-    first = pad.state.picture.resize((SIDE, SIDE))
-    data, mime = plots.encode(first)
     widget = Pad(
         colours={name: "rgb({}, {}, {})".format(*colour.rgb) for name, colour in COLOURS.items()},
-        picture=plots.Still(data, mime, "", first.size).data_uri,
+        picture=_data_uri(pad.state.picture, SIDE),
         findings=pad.findings(),
     )
 
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
-        try:
-            pad.state.look_at(picture_of_page(str(message.get("picture", ""))))
-        except ValueError as error:
-            widget.problem = str(error)
-            return
-        widget.problem = ""
-        widget.findings = pad.findings()
+        sent = str(message.get("picture", ""))
+        answer = pad.answer(sent)
+        with widget.hold_sync():
+            widget.findings = answer
+            if answer["near"]:
+                widget.picture = sent
 
     widget.on_msg(receive)
     return widget

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument, middle_square, number_among
+from phi3lib.lab.panel import Control, choice, slider
 from phi3lib.vectors.neighbours import unit_rows
 
 Features = NDArray[np.float32]
@@ -61,7 +62,8 @@ def show_layers(
 class LayerState:
     """A layer and a patch of a picture, and the most similar patches of the other pictures. No widget inside.
 
-    features: for each layer (N, 1 + patches, width), as `layer_features` gives them.
+    features: for each layer (N, 1 + patches, width), as `layer_features` gives them. layer: negative ones
+    count from the last. ValueError for a layer, picture or patch that is not there.
     """
 
     def __init__(self, features: Sequence[Features], layer: int, picture: int = 0, patch: int = 0) -> None:
@@ -69,7 +71,10 @@ class LayerState:
             unit_rows(np.concatenate(list(of_layer[:, 1:]))).reshape(len(of_layer), -1, of_layer.shape[2])
             for of_layer in features
         ]
-        self.layer, self.picture, self.patch = layer, picture, patch
+        self.layer = number_among(len(self.units), layer, "layer")
+        pictures, patches, _ = self.units[0].shape
+        self.picture = number_among(pictures, picture, "picture")
+        self.patch = number_among(patches, patch, "patch")
 
     @property
     def side(self) -> int:
@@ -95,12 +100,14 @@ class LayerState:
         found = ", ".join(f"{picture} ({cosine:.2f})" for picture, _, cosine in self.best_elsewhere())
         return (
             f"Layer {self.layer}, picture {self.picture}, patch in row {row}, column {col}; most similar "
-            f"patches in pictures, with cosines: {found}."
+            f"patches in pictures, with cosines: {found or 'there is no other picture'}."
         )
 
 
-class LayerExplorer(_Instrument):
+class LayerExplorer(PanelInstrument):
     """Choose a layer, a picture and a patch; the most similar patches of the other pictures show."""
+
+    title = "Layer and patch explorer"
 
     def __init__(
         self,
@@ -111,65 +118,53 @@ class LayerExplorer(_Instrument):
         picture: int = 0,
         patch: int = 0,
     ) -> None:
-        self.pictures = list(pictures)
+        self.pictures = [middle_square(picture) for picture in pictures]
+        if len(self.pictures) != len(features[0]):
+            raise ValueError(f"{len(self.pictures)} pictures but features of {len(features[0])}")
         self.state = LayerState(features, layer, picture, patch)
-        self._widget: Any = None
 
     def still(self) -> plots.Still:
         """The explorer as it stands, as a picture."""
         state = self.state
         found = state.best_elsewhere()
-        fig, axes = plots.figure(1, 2 + len(found), height=1.7)
-        plots.picture_axes(axes[0], self.pictures[state.picture], "your patch")
-        self._frame(axes[0], state.picture, state.patch, plots.HERE)
-        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "its likeness")
-        axes[1].imshow(state.likeness()[state.picture], cmap=plots.MAGNITUDE)
+        fig, axes = plots.figure(1, 2 + len(found), height=1.6)
+        chosen = self.pictures[state.picture]
+        plots.picture_axes(axes[0], chosen, f"picture {state.picture}\nyour patch")
+        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "its likeness\n(yellow: most)")
+        likeness = state.likeness()[state.picture]
+        axes[1].imshow(likeness, cmap=plots.MAGNITUDE, extent=(0, chosen.width, chosen.height, 0))
+        for spot in axes[:2]:
+            _frame_patch(spot, chosen, state.patch, state.side)
         for spot, (picture, patch, cosine) in zip(axes[2:], found, strict=True):
-            plots.picture_axes(spot, self.pictures[picture], f"{cosine:.2f}")
-            self._frame(spot, picture, patch, plots.HERE)
+            plots.picture_axes(spot, self.pictures[picture], f"picture {picture}\n{cosine:.2f}")
+            _frame_patch(spot, self.pictures[picture], patch, state.side)
         return plots.still(fig, alt=state.sentence())
 
-    def _frame(self, axes: Any, picture: int, patch: int, colour: str) -> None:
-        image, side = self.pictures[picture], self.state.side
-        row, col = divmod(patch, side)
-        width, height = image.width / side, image.height / side
-        axes.add_patch(
-            Rectangle((col * width, row * height), width, height, fill=False, edgecolor=colour, lw=2)
-        )
+    def controls(self) -> list[Control]:
+        """Layer, picture, and the row and column of the patch."""
+        state = self.state
+        row, col = divmod(state.patch, state.side)
+        names = [f"picture {number}" for number in range(len(self.pictures))]
+        return [
+            slider("layer", "Layer", range(len(state.units)), state.layer),
+            choice("picture", "Picture", range(len(names)), state.picture, names),
+            slider("row", "Patch row", range(state.side), row),
+            slider("column", "Patch column", range(state.side), col),
+        ]
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_explorer(self)
-        return self._widget
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Layer, picture, and the patch in this row and column."""
+        self.state.layer, self.state.picture = chosen["layer"], chosen["picture"]
+        self.state.patch = chosen["row"] * self.state.side + chosen["column"]
 
 
-def _make_explorer(explorer: LayerExplorer) -> Any:
-    import ipywidgets
-
-    state, side = explorer.state, explorer.state.side
-    make: dict[str, Any] = {"style": {"description_width": "8em"}, "continuous_update": False}
-    row, col = divmod(state.patch, side)
-    controls = {
-        "layer": ipywidgets.IntSlider(state.layer, 0, len(state.units) - 1, description="Layer", **make),
-        "picture": ipywidgets.IntSlider(
-            state.picture, 0, len(explorer.pictures) - 1, description="Picture", **make
-        ),
-        "row": ipywidgets.IntSlider(row, 0, side - 1, description="Patch row", **make),
-        "column": ipywidgets.IntSlider(col, 0, side - 1, description="Patch column", **make),
-    }
-    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        state.layer, state.picture = controls["layer"].value, controls["picture"].value
-        state.patch = controls["row"].value * side + controls["column"].value
-        words.value = state.sentence()
-        image.value = _as_png(explorer.still())
-
-    for control in controls.values():
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([*controls.values(), words, image])
+def _frame_patch(axes: Any, picture: Image.Image, patch: int, side: int) -> None:
+    row, col = divmod(patch, side)
+    width, height = picture.width / side, picture.height / side
+    for colour, thickness in (("white", 4), (plots.HERE, 2)):
+        frame = Rectangle((col * width, row * height), width, height, fill=False)
+        frame.set(edgecolor=colour, linewidth=thickness)
+        axes.add_patch(frame)
 
 
 def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: Any) -> Any:

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument
+from phi3lib.lab.panel import Control, slider
 from phi3lib.vectors.maps import Layout, umap_map
 from phi3lib.vectors.neighbours import Neighbours
 
 Key = tuple[int, float, int]  # n_neighbors, min_dist, seed
+PARTS = ("n_neighbors", "min_dist", "seed")
+MOST_NAMES = 16  # that a legend can tell apart
 
 
 def map_grid(
@@ -36,7 +39,7 @@ def map_grid(
 
 
 class MapState:
-    """Which of the saved maps is shown. No widget inside."""
+    """Which of the saved maps is shown. No widget inside. ValueError where there is none of that key."""
 
     def __init__(
         self, layouts: dict[Key, Layout], vectors: Any, space: Neighbours, chosen: Key | None = None
@@ -44,8 +47,17 @@ class MapState:
         if not layouts:
             raise ValueError("there are no maps to read")
         self.layouts, self.vectors, self.space = layouts, vectors, space
-        self.chosen = chosen if chosen is not None else next(iter(layouts))
         self._worth: dict[Key, tuple[float, float]] = {}
+        self.chosen = next(iter(layouts))
+        if chosen is not None:
+            self.choose(chosen)
+
+    def choose(self, key: Key) -> None:
+        """Show the map of these parameters. ValueError where none was saved."""
+        if key not in self.layouts:
+            wanted = ", ".join(f"{name} {value:g}" for name, value in zip(PARTS, key, strict=True))
+            raise ValueError(f"no map was saved for {wanted}")
+        self.chosen = key
 
     def values(self, part: int) -> list[Any]:
         """All values of a part of the key: 0 for n_neighbors, 1 for min_dist, 2 for the seed."""
@@ -73,8 +85,10 @@ class MapState:
         )
 
 
-class MapReader(_Instrument):
+class MapReader(PanelInstrument):
     """Choose parameters and a seed; the map of these, its worth, and how much each point keeps."""
+
+    title = "Map reader"
 
     def __init__(
         self,
@@ -87,7 +101,8 @@ class MapReader(_Instrument):
     ) -> None:
         self.state = MapState(layouts, vectors, space, chosen)
         self.labels = np.asarray(labels)
-        self._widget: Any = None
+        if len(self.labels) != len(self.state.layout.places):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.state.layout.places)} points")
 
     def still(self) -> plots.Still:
         """Left the labels, right the share of true neighbours that each point keeps."""
@@ -95,52 +110,32 @@ class MapReader(_Instrument):
         fig, (left, right) = plots.figure(1, 2, height=4.0)
         trust, kept = state.worth()
         plots.map_axes(left, state.layout.places, self.labels, f"trustworthiness {trust:.3f}")
+        shares = state.layout.kept(state.space)
         right.scatter(
-            *state.layout.places.T,
-            c=state.layout.kept(state.space),
-            cmap=plots.MAGNITUDE,
-            s=12,
-            vmin=0,
-            vmax=1,
+            *state.layout.places.T, c=shares, cmap=plots.MAGNITUDE, s=6 + 24 * shares, vmin=0, vmax=1
         )
         right.set_xticks([])
         right.set_yticks([])
         right.set_aspect("equal", adjustable="datalim")
-        plots.write_title(right, f"{kept:.0%} of true neighbours kept (yellow: all, blue: none)")
-        fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+        plots.write_title(
+            right, f"{kept:.0%} of true neighbours kept\n(large, yellow: all; small, blue: none)"
+        )
+        for spot in (left, right):
+            spot.spines[:].set_visible(False)  # places on a map have no axes
+        handles, names = left.get_legend_handles_labels()
+        if len(names) <= MOST_NAMES:
+            fig.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)
         return plots.still(fig, alt=state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_reader(self)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """A slider for each parameter, and one for the seed."""
+        state = self.state
+        return [
+            slider(name, name, state.values(part), state.chosen[part], "{:g}".format)
+            for part, name in enumerate(PARTS)
+        ]
 
-
-def _make_reader(reader: MapReader) -> Any:
-    import ipywidgets
-
-    state = reader.state
-    names = ("n_neighbors", "min_dist", "seed")
-    controls = [
-        ipywidgets.SelectionSlider(
-            options=state.values(part),
-            value=state.chosen[part],
-            description=name,
-            continuous_update=False,
-            style={"description_width": "7em"},
-        )
-        for part, name in enumerate(names)
-    ]
-    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        neighbours, distance, seed = (control.value for control in controls)
-        state.chosen = (neighbours, distance, seed)
-        words.value = state.sentence()
-        image.value = _as_png(reader.still())
-
-    for control in controls:
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([*controls, words, image])
+    def take(self, chosen: dict[str, Any]) -> None:
+        """The map of these parameters; ValueError where none was saved."""
+        neighbours, distance, seed = (chosen[name] for name in PARTS)
+        self.state.choose((neighbours, distance, seed))

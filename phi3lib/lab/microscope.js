@@ -10,12 +10,15 @@ function render({ model, el }) {
   const total = Math.max(width + GAP + side, 560);
 
   const box = document.createElement("div");
-  box.style.cssText = `max-width:100%;width:${total}px`;
+  box.className = "phi3lib";
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", "Token microscope");
+  box.style.cssText = `max-width:100%;width:${total}px;box-sizing:border-box`;
   const canvas = document.createElement("canvas");
   const ratio = window.devicePixelRatio || 1;
   canvas.width = total * ratio;
   canvas.height = (Math.max(height, side) + GAP + RIBBON) * ratio;
-  canvas.style.cssText = "width:100%;cursor:crosshair;touch-action:manipulation";
+  canvas.style.cssText = "display:block;width:100%;cursor:crosshair;touch-action:manipulation";
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute(
@@ -29,9 +32,10 @@ function render({ model, el }) {
   slider.style.width = "100%";
   slider.setAttribute("aria-label", "Place in the token sequence");
   const words = document.createElement("div");
+  words.className = "phi3lib-words";
+  words.style.minHeight = "2.8em";
   words.setAttribute("role", "status");
-  words.setAttribute("aria-live", "polite");
-  box.append(canvas, slider, words);
+  box.append(canvas, legend(layout.colours), slider, words);
   el.append(box);
 
   const picture = new Image();
@@ -46,6 +50,8 @@ function render({ model, el }) {
     pen.clearRect(0, 0, canvas.width, canvas.height);
     pen.drawImage(picture, 0, 0, width, height);
     pen.drawImage(picture, width + GAP, 0, side, side);
+    hatch(0, 0, width, height);
+    hatch(width + GAP, 0, side, side);
     lines(0, 0, width, height, layout.rows, layout.cols, layout.colours["crop"], 1.5);
     lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"], 0.5);
     if (pointed) {
@@ -67,6 +73,23 @@ function render({ model, el }) {
     pen.lineWidth = thickness;
     for (let row = 0; row <= rows; row++) stroke(left, top + (h * row) / rows, left + w, top + (h * row) / rows);
     for (let col = 0; col <= cols; col++) stroke(left + (w * col) / cols, top, left + (w * col) / cols, top + h);
+  }
+
+  // The white strips around the picture, in a view that is drawn at (left, top) as w × h.
+  function hatch(left, top, w, h) {
+    const [before, above, behind, below] = layout.padding;
+    const across = w / fullWidth, down = h / fullHeight;
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, w, above * down);
+    pen.rect(left, top + h - below * down, w, below * down);
+    pen.rect(left, top, before * across, h);
+    pen.rect(left + w - behind * across, top, behind * across, h);
+    pen.clip();
+    pen.strokeStyle = layout.paddingColour;
+    pen.lineWidth = 1;
+    for (let x = -h; x < w; x += 8) stroke(left + x, top + h, left + x + h, top);
+    pen.restore();
   }
 
   // The token's cell under the pointer, in a view that is drawn at (left, top) as w × h.
@@ -100,9 +123,8 @@ function render({ model, el }) {
   function ribbon(index) {
     const top = Math.max(height, side) + GAP + 10;
     for (const [start, length, kind] of layout.runs) {
-      const tooth = kind.endsWith("separator");
-      pen.fillStyle = layout.colours[kind];
-      pen.fillRect((start / layout.count) * total, top - (tooth ? 4 : 0), Math.max((length / layout.count) * total, tooth ? 1 : 0), tooth ? 28 : 20);
+      const left = (start / layout.count) * total, w = (length / layout.count) * total;
+      paint(pen, kind, layout.colours[kind], left, top, Math.max(w, WIDTHS[kind] ?? 0));
     }
     const x = ((index + 0.5) / layout.count) * total;
     pen.fillStyle = layout.here;
@@ -121,12 +143,14 @@ function render({ model, el }) {
     Home: ["go", 0], End: ["go", layout.count - 1],
   };
   canvas.addEventListener("keydown", (event) => {
-    if (!keys[event.key]) return;
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    event.stopPropagation(); // the arrows must not move Jupyter's selected cell
     send(...keys[event.key]);
   });
-  slider.addEventListener("keydown", (event) => event.stopPropagation());
+  // No key may reach Jupyter's command mode, where arrows leave the cell and letters delete it.
+  box.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
   slider.addEventListener("input", () => send("go", Number(slider.value)));
   // An event's place on the canvas as it was drawn, before CSS stretched it.
   function onCanvas(event) {
@@ -156,10 +180,40 @@ function render({ model, el }) {
     if (!place) return;
     const across = ((place[0] - layout.padding[0]) * layout.original[0]) / layout.resized[0];
     const down = ((place[1] - layout.padding[1]) * layout.original[1]) / layout.resized[1];
-    send("look", [Math.floor(across), Math.floor(down)]);
+    const onThePicture = across >= 0 && down >= 0 && across < layout.original[0] && down < layout.original[1];
+    if (!onThePicture) words.textContent = "Padding: white pixels around the picture, which nothing was drawn on.";
+    else send("look", [Math.floor(across), Math.floor(down)]);
   });
   model.on("change:scene", draw);
   return () => model.off("change:scene", draw);
+}
+
+// A stretch of the ribbon. Each kind has a form of its own besides its colour: crops are plain, the global
+// view is dotted, row separators are short teeth, the view separator is a long one.
+const WIDTHS = { "row separator": 1, "view separator": 3 };
+function paint(pen, kind, colour, left, top, w) {
+  const beyond = { "row separator": 6, "view separator": 12 }[kind] ?? 0;
+  pen.fillStyle = colour;
+  pen.fillRect(left, top - beyond / 2, w, 20 + beyond);
+  if (kind !== "global view") return;
+  pen.fillStyle = "black";
+  for (let x = left + 3; x < left + w - 1; x += 6) for (const y of [5, 10, 15]) pen.fillRect(x, top + y, 1.5, 1.5);
+}
+
+function legend(colours) {
+  const list = document.createElement("ul");
+  list.className = "phi3lib-legend";
+  for (const [kind, colour] of Object.entries(colours)) {
+    const sample = document.createElement("canvas"), item = document.createElement("li");
+    sample.width = sample.height = 30;
+    sample.style.cssText = "width:24px;height:24px";
+    sample.setAttribute("aria-hidden", "true");
+    const w = WIDTHS[kind] ? WIDTHS[kind] + 2 : 24;
+    paint(sample.getContext("2d"), kind, colour, (30 - w) / 2, 5, w);
+    item.append(sample, kind);
+    list.append(item);
+  }
+  return list;
 }
 
 export default { render };

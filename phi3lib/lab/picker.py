@@ -1,13 +1,14 @@
 """Notebook 00's instrument: pick a picture of a collection and see its nearest neighbours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from phi3lib.lab import plots
 from phi3lib.lab.first_embedding import Tile, order_of_neighbours
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument
+from phi3lib.lab.panel import Control, choice
 
 
 class PickerState:
@@ -41,12 +42,13 @@ class PickerState:
         return f"Tile {self.chosen}; nearest tiles, with their cosines: {near}."
 
 
-class NeighbourPicker(_Instrument):
+class NeighbourPicker(PanelInstrument):
     """Choose a tile from the list (with the keyboard, too); its nearest neighbours stand to its right."""
+
+    title = "Neighbour picker"
 
     def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
         self.state = PickerState(tiles, vectors, chosen, neighbours)
-        self._widget: Any = None
 
     def still(self) -> plots.Still:
         """The picker as it stands, as a picture."""
@@ -58,26 +60,11 @@ class NeighbourPicker(_Instrument):
             plots.picture_axes(spot, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
         return plots.still(fig, alt=state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_picker(self.state, self.still)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """The tile to look at."""
+        names = [f"tile {tile.number} ({tile.photo})" for tile in self.state.tiles]
+        return [choice("tile", "Look at", range(len(names)), self.state.chosen, names)]
 
-
-def _make_picker(state: PickerState, still: Callable[[], plots.Still]) -> Any:
-    import ipywidgets
-
-    options = [(f"tile {tile.number} ({tile.photo})", tile.number) for tile in state.tiles]
-    choice = ipywidgets.Dropdown(options=options, value=state.chosen, description="Look at")
-    image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-    words = ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        state.choose(choice.value)
-        words.value = state.sentence()
-        image.value = _as_png(still())
-
-    choice.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([choice, words, image])
+    def take(self, chosen: dict[str, Any]) -> None:
+        """The tile to look at."""
+        self.state.choose(chosen["tile"])

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument, drawable, number_among
+from phi3lib.lab.panel import Control, choice, tick
 from phi3lib.vectors.neighbours import unit_rows
 from phi3lib.vectors.search import top_k
 from phi3lib.vectors.table import EmbeddingTable, require_same_ids
@@ -27,7 +28,10 @@ class RecipeState:
         require_same_ids(tables.values())
         if recipe not in tables:
             raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(map(repr, tables))}")
-        self.tables, self.recipe, self.picture, self.centred = dict(tables), recipe, picture, centred
+        self.tables, self.recipe, self.centred = dict(tables), recipe, centred
+        if len(tables[recipe]) < 2:
+            raise ValueError("a picture alone has no neighbours: give at least two")
+        self.picture = number_among(len(tables[recipe]), picture, "picture")
 
     def vectors(self) -> NDArray[np.float32]:
         """The vectors of the recipe, of length one, after the mean was taken away or not."""
@@ -59,8 +63,10 @@ class RecipeState:
         )
 
 
-class RecipeSwitches(_Instrument):
+class RecipeSwitches(PanelInstrument):
     """Switch the recipe, take the mean away, choose a picture: its vector and its neighbours follow."""
+
+    title = "Recipe switches"
 
     def __init__(
         self,
@@ -73,7 +79,8 @@ class RecipeSwitches(_Instrument):
     ) -> None:
         self.pictures = list(pictures)
         self.state = RecipeState(tables, recipe, picture, centred=centred)
-        self._widget: Any = None
+        if len(self.pictures) != len(tables[recipe]):
+            raise ValueError(f"{len(self.pictures)} pictures for tables of {len(tables[recipe])} rows")
 
     def still(self) -> plots.Still:
         """The picture, its neighbours with their cosines, and its vector as a strip."""
@@ -88,38 +95,23 @@ class RecipeSwitches(_Instrument):
         for spot, (row, cosine) in zip(axes[1:], state.neighbours(), strict=False):
             plots.picture_axes(spot, self.pictures[row], f"cosine {cosine:.2f}")
         vector = state.vectors()[state.picture]
-        _strip(bottom.subplots(), vector, f"place in the vector “{state.recipe}”: {len(vector)} numbers")
+        _strip(bottom.subplots(), vector, f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers")
         return plots.still(fig, alt=state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_switches(self)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """Recipe, picture, and whether the mean is taken away."""
+        state = self.state
+        ids = state.tables[state.recipe].ids
+        return [
+            choice("recipe", "Recipe", state.tables, state.recipe),
+            choice("picture", "Picture", range(len(ids)), state.picture, ids),
+            tick("centred", "Take the mean of all vectors away", state.centred),
+        ]
 
-
-def _make_switches(switches: RecipeSwitches) -> Any:
-    import ipywidgets
-
-    state = switches.state
-    style = {"description_width": "8em"}
-    recipe = ipywidgets.Dropdown(
-        options=list(state.tables), value=state.recipe, description="Recipe", style=style
-    )
-    names = list(zip(state.tables[state.recipe].ids, range(len(switches.pictures)), strict=True))
-    picture = ipywidgets.Dropdown(options=names, value=state.picture, description="Picture", style=style)
-    centred = ipywidgets.Checkbox(state.centred, description="Take the mean of all vectors away")
-    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        state.recipe, state.picture, state.centred = recipe.value, picture.value, centred.value
-        words.value = state.sentence()
-        image.value = _as_png(switches.still())
-
-    for control in (recipe, picture, centred):
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([recipe, picture, centred, words, image])
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Recipe, picture, and whether the mean is taken away."""
+        self.state.recipe, self.state.picture = chosen["recipe"], chosen["picture"]
+        self.state.centred = chosen["centred"]
 
 
 def show_recipe_card(

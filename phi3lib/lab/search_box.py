@@ -1,6 +1,5 @@
 """Notebook 07's instrument: search by text, by a picture of the table, or both, and see why."""
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument, drawable, middle_square, number_among
+from phi3lib.lab.panel import Control, choice, slider, text
 from phi3lib.vectors.neighbours import unit_rows
 from phi3lib.vectors.search import Hit, search
 from phi3lib.vectors.table import EmbeddingTable
@@ -20,13 +20,17 @@ class SearchState:
     """A table, a query of text and picture, and what is found. No widget inside.
 
     picture: the number of a row, or None for none. weight: of the text where both are given, 0 to 1.
+    ValueError for another weight, and for no such row.
     """
 
     def __init__(
         self, table: EmbeddingTable, clip: Any, text: str, picture: int | None = None, weight: float = 0.5
     ) -> None:
         self.table, self.clip = table, clip
-        self.text, self.picture, self.weight = text, picture, weight
+        self.text, self.weight = text, weight
+        self.picture = None if picture is None else number_among(len(table), picture, "picture")
+        if not 0 <= weight <= 1:
+            raise ValueError(f"a weight is between 0 and 1, not {weight}")
 
     def hits(self, k: int = 6) -> list[Hit]:
         """What is nearest to the query; nothing for an empty one."""
@@ -55,8 +59,10 @@ class SearchState:
         return f"Query {' and '.join(asked) or '(empty)'}; found, with cosines: {found or 'nothing'}."
 
 
-class SearchBox(_Instrument):
+class SearchBox(PanelInstrument):
     """Write a text, choose a picture, mix them; the nearest pictures and what in them is like the query."""
+
+    title = "Search box"
 
     def __init__(
         self,
@@ -66,62 +72,53 @@ class SearchBox(_Instrument):
         *,
         text: str = "",
         picture: int | None = None,
+        weight: float = 0.5,
     ) -> None:
         if len(pictures) != len(table):
             raise ValueError(f"{len(pictures)} pictures for a table of {len(table)} rows")
         self.pictures = pictures
-        self.state = SearchState(table, clip, text, picture)
-        self._widget: Any = None
+        self.state = SearchState(table, clip, text, picture, weight)
 
     def still(self) -> plots.Still:
         """Six hits, and under each the patches that are most like the query."""
         hits = self.state.hits()
-        fig, axes = plots.figure(2, max(len(hits), 1), height=3.0, squeeze=False)
-        for spot in axes.flat:
-            spot.set_axis_off()
-        for column, hit in zip(axes.T, hits, strict=False):
+        if not hits:
+            return _nothing_asked(self.state.sentence())
+        fig, axes = plots.figure(2, len(hits), height=3.4, squeeze=False)
+        query = self.state.query_vector()
+        for (above, below), hit in zip(axes.T, hits, strict=True):
             picture = self.pictures[hit.row]
-            plots.picture_axes(column[0], picture, f"{hit.cosine:.2f}")
-            likeness = patch_likeness(self.state.clip, picture, self.state.query_vector())
-            column[1].imshow(np.asarray(picture.convert("L")), cmap="gray")
-            column[1].imshow(
-                likeness, cmap=plots.MAGNITUDE, alpha=0.6, extent=(0, picture.width, picture.height, 0)
-            )
+            plots.picture_axes(above, picture, f"{drawable(hit.id, 16)}\n{hit.cosine:.2f}")
+            _draw_likeness(below, middle_square(picture), patch_likeness(self.state.clip, picture, query))
+        fig.supxlabel("below each picture: its patches, the most like the query in yellow, the least in blue",
+                      fontsize=plots.STYLE["axes.titlesize"])  # fmt: skip
         return plots.still(fig, alt=self.state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_box(self)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """Text, picture, and the weight of the text where both are given."""
+        state = self.state
+        rows = [None, *range(len(state.table))]
+        weights = [round(0.05 * step, 2) for step in range(21)]
+        return [
+            text("text", "Text", state.text),
+            choice("picture", "Picture", rows, state.picture, ["none", *state.table.ids]),
+            slider("weight", "Weight of the text, if both", weights, state.weight, "{:.2f}".format),
+        ]
+
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Text, picture and weight."""
+        state = self.state
+        state.text, state.picture, state.weight = chosen["text"], chosen["picture"], chosen["weight"]
 
 
-def _make_box(box: SearchBox) -> Any:
-    import ipywidgets
+def _draw_likeness(axes: Any, seen: Image.Image, likeness: NDArray[np.float32]) -> None:
+    axes.set_axis_off()
+    axes.imshow(np.asarray(seen.convert("L")), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(likeness, cmap=plots.MAGNITUDE, alpha=0.6, extent=(0, seen.width, seen.height, 0))
 
-    state, wide = box.state, {"description_width": "8em"}
-    room = ipywidgets.Layout(width="36em")
-    make: dict[str, Any] = {"style": wide, "layout": room}
-    text = ipywidgets.Text(value=state.text, description="Text", continuous_update=False, **make)
-    names = [("none", None), *((name, row) for row, name in enumerate(state.table.ids))]
-    picture = ipywidgets.Dropdown(options=names, value=state.picture, description="Picture", **make)
-    weight = ipywidgets.FloatSlider(
-        value=state.weight,
-        min=0,
-        max=1,
-        step=0.05,
-        description="Weight of text",
-        continuous_update=False,
-        **make,
-    )
-    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.HTML()
 
-    def redraw(*_: Any) -> None:
-        state.text, state.picture, state.weight = text.value, picture.value, weight.value
-        words.value = html.escape(state.sentence())
-        image.value = _as_png(box.still())
-
-    for control in (text, picture, weight):
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([text, picture, weight, words, image])
+def _nothing_asked(sentence: str) -> plots.Still:
+    fig, axes = plots.figure(height=0.6)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "Write a text or choose a picture.", ha="center", va="center")
+    return plots.still(fig, alt=sentence)

@@ -7,16 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.lab import plots
-from phi3lib.lab.widgets import _as_png, _Instrument
+from phi3lib.lab.instrument import PanelInstrument, drawable, number_among
+from phi3lib.lab.panel import Control, choice, slider, text
 from phi3lib.vectors.neighbours import unit_rows
 
-GREATEST_SCALE = 200.0
+SCALES = tuple(float(f"{scale:.3g}") for scale in np.geomspace(1, 200, 80))
+LONGEST = 32  # letters of a caption in the figure
 
 
 class TemperatureState:
     """One of several pictures, captions, and the scale of their cosines. No widget inside.
 
-    vectors: (N, d), a row for each picture. encode: captions → (M, d).
+    vectors: (N, d), a row for each picture. encode: captions → (M, d). ValueError for a scale that is not
+    above zero, for no such picture, and without captions.
     """
 
     def __init__(
@@ -28,13 +31,18 @@ class TemperatureState:
         chosen: int = 0,
     ) -> None:
         self.vectors, self.encode = unit_rows(vectors), encode
-        self.scale, self.chosen = scale, chosen
+        if not 0 < scale < np.inf:
+            raise ValueError(f"a scale is above zero, not {scale}")
+        self.scale, self.chosen = scale, number_among(len(self.vectors), chosen, "picture")
+        self.captions: list[str] = []
         self.write(captions)
+        if not self.captions:
+            raise ValueError("give at least one caption")
 
     def write(self, captions: Sequence[str]) -> None:
         """Take these captions; empty ones and repeated ones are left out. Nothing changes without any."""
         kept = list(dict.fromkeys(text.strip() for text in captions if text.strip()))
-        if kept:
+        if kept and kept != self.captions:
             self.captions, self._texts = kept, unit_rows(self.encode(kept))
 
     def cosines(self) -> NDArray[np.float32]:
@@ -62,8 +70,10 @@ class TemperatureState:
         )
 
 
-class TemperatureBoard(_Instrument):
+class TemperatureBoard(PanelInstrument):
     """Choose a picture, write captions, turn the scale: cosines and probabilities follow."""
+
+    title = "Temperature board"
 
     def __init__(
         self,
@@ -83,7 +93,6 @@ class TemperatureBoard(_Instrument):
             own if scale is None else scale,
             chosen,
         )
-        self._widget: Any = None
 
     def still(self) -> plots.Still:
         """The board as it stands, as a picture."""
@@ -93,58 +102,34 @@ class TemperatureBoard(_Instrument):
         plots.picture_axes(left, self.pictures[state.chosen], f"picture {state.chosen}")
         places = np.arange(len(state.captions))
         middle.barh(places, state.cosines(), color=plots.SKY)
-        middle.set_yticks(places, labels=state.captions)
+        middle.set_yticks(places, labels=[drawable(caption, LONGEST) for caption in state.captions])
         middle.set_xlabel("cosine")
         bars = right.barh(places, state.probabilities(), color=plots.BLUE)
         right.bar_label(bars, fmt="%.2f", padding=2)
         right.set_yticks([])
         right.set_xlim(0, 1.18)
         right.set_xlabel(f"probability at scale {state.scale:.1f}")
+        most = np.log2(len(places))
+        plots.write_title(right, f"entropy {state.entropy():.2f} of at most {most:.2f} bits")
         for axes in (middle, right):
             axes.invert_yaxis()
             axes.set_ylabel(" ")
         return plots.still(fig, alt=state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_board(self)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """Picture, scale, and a line for each caption and one more."""
+        state = self.state
+        names = [f"picture {number}" for number in range(len(self.pictures))]
+        return [
+            choice("picture", "Picture", range(len(names)), state.chosen, names),
+            slider("scale", "Scale (1 / temperature)", SCALES, state.scale, lambda scale: f"{scale:.1f}"),
+            *(
+                text(f"caption_{number}", f"Caption {number}", caption)
+                for number, caption in enumerate([*state.captions, ""], 1)
+            ),
+        ]
 
-
-def _make_board(board: TemperatureBoard) -> Any:
-    import ipywidgets
-
-    state, wide = board.state, {"description_width": "7em"}
-    picture = ipywidgets.Dropdown(
-        options=range(len(board.pictures)), value=state.chosen, description="Picture", style=wide
-    )
-    scale = ipywidgets.FloatLogSlider(
-        value=min(state.scale, GREATEST_SCALE),
-        base=10,
-        min=0,
-        max=np.log10(GREATEST_SCALE),
-        step=0.02,
-        description="Scale",
-        readout_format=".1f",
-        style=wide,
-    )
-    scale.continuous_update = False
-    texts = [
-        ipywidgets.Text(value=text, description=f"Caption {number}", continuous_update=False, style=wide)
-        for number, text in enumerate([*state.captions, ""], 1)
-    ]
-    for text in texts:
-        text.layout = ipywidgets.Layout(width="36em")
-    image, words = ipywidgets.Image(layout=ipywidgets.Layout(max_width="100%")), ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        state.chosen, state.scale = picture.value, scale.value
-        state.write([text.value for text in texts])
-        words.value = state.sentence()
-        image.value = _as_png(board.still())
-
-    for control in (picture, scale, *texts):
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([picture, scale, *texts, words, image])
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Picture and scale, and the captions that are not empty."""
+        self.state.chosen, self.state.scale = chosen["picture"], chosen["scale"]
+        self.state.write([value for name, value in chosen.items() if name.startswith("caption")])

@@ -1,17 +1,18 @@
-"""The course's instruments. Each is a plain state class, a live widget, and a still picture of the same.
+"""Notebook 03's instruments: the token microscope and the grid explorer.
 
-An instrument shows itself as the last line of a cell. Where the page has a kernel and shows widgets, it is
-live. In a saved notebook and elsewhere the still picture stands in its place: both travel in one output,
-and the saved notebooks are stored without the reference to a widget that no longer lives.
+As all instruments, each is a plain state class, a live widget, and a still picture of the same. Saved
+notebooks hold the still picture, without the reference to a widget that no longer lives.
 """
 
-import io
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from phi3lib.lab import hd_plots, plots
+from phi3lib.lab.instrument import Instrument as _Instrument
+from phi3lib.lab.instrument import PanelInstrument
+from phi3lib.lab.panel import STYLE, Control, slider
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.token_map import (
     TokenKind,
@@ -21,6 +22,8 @@ from phi3lib.vision.token_map import (
     tokens_at_pixel,
 )
 
+SIDES = range(16, 2001, 16)  # pixels that the grid explorer offers
+
 
 class MicroscopeState:
     """One token of a picture's sequence, and the ways to another one. No widget inside."""
@@ -28,7 +31,7 @@ class MicroscopeState:
     def __init__(self, grid: HDGrid, order: str = "sub_glb", index: int = 0) -> None:
         self.grid = grid
         self.order = order
-        self.index = index
+        self.go_to(index)
 
     def go_to(self, index: int) -> None:
         """Look at token `index`; beyond the ends of the sequence, at the last one there."""
@@ -94,23 +97,6 @@ class GridState:
         )
 
 
-class _Instrument:
-    """Shows a live widget and its still twin as one output."""
-
-    def still(self) -> plots.Still:
-        raise NotImplementedError
-
-    def live(self) -> Any:
-        raise NotImplementedError
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(self.still()._repr_mimebundle_())
-        view = self.live()._repr_mimebundle_()
-        data = view[0] if isinstance(view, tuple) else view or {}
-        key = "application/vnd.jupyter.widget-view+json"
-        return {**bundle, key: data[key]} if key in data else bundle
-
-
 class TokenMicroscope(_Instrument):
     """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
 
@@ -123,7 +109,6 @@ class TokenMicroscope(_Instrument):
     ) -> None:
         self.picture = picture
         self.state = MicroscopeState(hd_grid(*picture.size, num_crops), order, index)
-        self._widget: Any = None
 
     def still(self) -> plots.Still:
         """The microscope as it stands, as a picture."""
@@ -160,22 +145,22 @@ class TokenMicroscope(_Instrument):
             "count": grid.num_image_tokens,
             "runs": [[s, n, str(kind)] for s, n, kind in hd_plots.runs(grid, self.state.order)],
             "colours": {str(kind): colour for kind, colour in hd_plots.COLOURS.items()},
+            "paddingColour": plots.PADDING,
             "here": plots.HERE,
             "tokens": grid.tile.tokens_per_side,
         }
 
     def answer(self, message: dict[str, Any]) -> None:
-        """Do what the page asks for; unknown requests change nothing."""
+        """Do what the page asks for; requests that make no sense change nothing."""
         state, value = self.state, message.get("value")
-        if message.get("do") == "go":
-            state.go_to(int(value))  # type: ignore[arg-type]
-        elif message.get("do") == "move":
-            state.move(int(value))  # type: ignore[arg-type]
-        elif message.get("do") == "row":
-            state.move_row(int(value))  # type: ignore[arg-type]
-        elif message.get("do") == "look":
-            x, y = (int(v) for v in value)  # type: ignore[union-attr]
-            if 0 <= x < state.grid.width and 0 <= y < state.grid.height:
+        steps = {"go": state.go_to, "move": state.move, "row": state.move_row}
+        step = steps.get(str(message.get("do")))
+        if step is not None and isinstance(value, int):
+            step(value)
+        elif message.get("do") == "look" and isinstance(value, list) and len(value) == 2:
+            x, y = value
+            grid = state.grid
+            if x in range(grid.width) and y in range(grid.height):
                 state.look_at(x, y)
 
 
@@ -185,6 +170,7 @@ def _make_microscope(instrument: TokenMicroscope) -> Any:
 
     class Microscope(anywidget.AnyWidget):
         _esm = Path(__file__).with_name("microscope.js")
+        _css = STYLE
         layout_ = traitlets.Dict().tag(sync=True)
         scene = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
@@ -203,56 +189,29 @@ def _make_microscope(instrument: TokenMicroscope) -> Any:
     return widget
 
 
-class GridExplorer(_Instrument):
+class GridExplorer(PanelInstrument):
     """Sliders for a picture's size and its crops; the grid, the padding and the token bill follow."""
+
+    title = "Grid explorer"
 
     def __init__(self, width: int = 640, height: int = 427, num_crops: int = 16) -> None:
         self.state = GridState(width, height, num_crops)
-        self._widget: Any = None
 
     def still(self) -> plots.Still:
         """The explorer as it stands, as a picture."""
         return hd_plots.grid_still(self.state.grid, self.state.sentence())
 
-    def live(self) -> Any:
-        """The widget; made once."""
-        if self._widget is None:
-            self._widget = _make_grid_explorer(self)
-        return self._widget
+    def controls(self) -> list[Control]:
+        """Width, height, and the number of crops."""
+        state = self.state
+        return [
+            slider("width", "Width (pixels)", SIDES, state.width),
+            slider("height", "Height (pixels)", SIDES, state.height),
+            slider("num_crops", "Crops at most", range(1, 17), state.num_crops),
+        ]
 
-
-def _make_grid_explorer(instrument: GridExplorer) -> Any:
-    import ipywidgets
-
-    state = instrument.state
-    wide = {"description_width": "8em"}
-    room = ipywidgets.Layout(width="30em")
-    make = ipywidgets.IntSlider
-    controls = {
-        "width": make(state.width, 16, 2000, 16, description="Width (pixels)", style=wide, layout=room),
-        "height": make(state.height, 16, 2000, 16, description="Height (pixels)", style=wide, layout=room),
-        "num_crops": make(state.num_crops, 1, 16, description="Crops at most", style=wide, layout=room),
-    }
-    for control in controls.values():
-        control.continuous_update = False
-    image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-    words = ipywidgets.Label()
-
-    def redraw(*_: Any) -> None:
-        for name, control in controls.items():
-            setattr(state, name, control.value)
-        words.value = state.sentence()
-        image.value = _as_png(instrument.still())
-
-    for control in controls.values():
-        control.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([*controls.values(), words, image])
-
-
-def _as_png(still: plots.Still) -> bytes:
-    if still.mime == "image/png":
-        return still.data
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(still.data)).save(buffer, "PNG")
-    return buffer.getvalue()
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Width, height, and the number of crops; ValueError for sizes too extreme, which change nothing."""
+        hd_grid(*chosen.values())
+        for name, value in chosen.items():
+            setattr(self.state, name, value)

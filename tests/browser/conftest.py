@@ -30,7 +30,14 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
-CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code')"
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
+VIEW = "application/vnd.jupyter.widget-view+json"
+# How many pixels of a canvas are not transparent.
+PAINTED = (
+    "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+    " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,6 +89,35 @@ class OpenNotebook:
             f"{CELLS}.flatMap(c => c.model.outputs.toJSON()).filter(o => o.output_type === 'error')"
             ".map(o => o.ename + ': ' + o.evalue)"
         )
+
+    def cell(self, number: int) -> Any:
+        """Scroll to a cell and make it the active one, in command mode; its output, which is in view."""
+        self.page.evaluate(
+            f"(async () => {{ const content = {NOTEBOOK}.content; content.mode = 'command';"
+            f" content.activeCellIndex = {number}; await content.scrollToItem({number}, 'start'); }})()"
+        )
+        return self.page.locator(f".jp-Cell[data-windowed-list-index='{number}'] .jp-Cell-outputWrapper")
+
+    def live_cells(self) -> list[int]:
+        """The numbers of the cells that hold a live widget."""
+        return self.page.evaluate(
+            f"{NOTEBOOK}.content.widgets.flatMap((c, n) => c.model.type === 'code' &&"
+            f" c.model.outputs.toJSON().some(o => o.data && o.data['{VIEW}']) ? [n] : [])"
+        )
+
+    def use_theme(self, name: str) -> None:
+        """Change JupyterLab's theme: Light or Dark."""
+        theme = {"theme": f"JupyterLab {name}"}
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
+        )
+        light = str(name == "Light").lower()
+        self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
+
+    def close(self) -> None:
+        """End the kernel, which would keep its memory until all tests are done, and leave the page."""
+        self.page.evaluate("window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown()")
+        self.page.close()
 
     def screenshot(self, name: str) -> None:
         """Keep what the page shows as build/screenshots/<name>.png."""
@@ -157,7 +193,7 @@ def opened(jupyterlab: tuple[str, Path], chromium: Any) -> Iterator[Any]:
         return notebook
 
     yield open_notebook
-    page.close()
+    notebook.close()
     assert not notebook.errors
     assert not notebook.outside
 

@@ -2,15 +2,20 @@
 
 import re
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from phi3lib import Atlas, EmbeddingTable
-from tests.browser.conftest import SCREENSHOTS, serious_faults
+from phi3lib.lab.atlas_page import script
+from phi3lib.lab.atlas_state import Found
+from phi3lib.vectors.maps import Layout, aligned
+from tests.browser.conftest import CELLS, SCREENSHOTS, serious_faults
 
 EVIL = '"><script>document.title="owned"</script>'
+LONG = "a_very_long_name_" * 20
 PAINTED = (
     "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const s = new Set();"
     " for (let i = 0; i < d.length; i += 4) s.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]); return s.size; }"
@@ -24,27 +29,32 @@ from phi3lib import Atlas, EmbeddingTable
 
 rng = np.random.default_rng(0)
 groups = np.repeat(np.arange(4), 15)
+recipe = {"pooling": "projected: so"}
 tables = {
     name: EmbeddingTable(
         (rng.normal(size=(4, width))[groups] * 3 + rng.normal(size=(60, width))).astype(np.float32),
-        tuple(f"p{n}" for n in range(60)), {"group": np.array([f"g{g}" for g in groups])})
-    for name, width in (("one", 6), ("two", 9))
+        tuple(f"p{n}" for n in range(60)), {"group": np.array([f"g{g}" for g in groups])}, recipe)
+    for name, width, recipe in (("one", 6, recipe), ("two", 9, {}))
 }
+class Words:
+    def text_features(self, text):
+        import torch
+        return torch.from_numpy(tables["one"].vectors[[3]])
+
 pictures = [Image.new("RGB", (20, 20), (4 * n, 60 * (n % 4), 0)) for n in range(60)]
 grid = {"n_neighbors": (5, 15), "min_dist": (0.1,), "seed": (0, 1)}
-atlas = Atlas(tables, pictures=pictures, grid=grid)
+atlas = Atlas(tables, pictures=pictures, grid=grid, model=Words())
 gestures = []
 atlas.on_select(lambda rows: gestures.append(len(rows)))
 atlas
 """
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A file with two maps of sixty pictures, one of which has a name that means harm."""
+def sixty(**options):
+    """Two maps of sixty pictures; one has a name that means harm, one a very long one."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(4), 15)
-    ids = tuple(EVIL if n == 7 else f"p{n}" for n in range(60))
+    ids = tuple({7: EVIL, 8: LONG}.get(n, f"p{n}") for n in range(60))
     tables = {
         name: EmbeddingTable(
             (rng.normal(size=(4, width))[groups] * 3 + rng.normal(size=(60, width))).astype(np.float32),
@@ -55,26 +65,51 @@ def exported(tmp_path_factory):
     }
     pictures = [Image.new("RGB", (20, 20), (4 * n, 60 * (n % 4), 0)) for n in range(60)]
     grid = {"n_neighbors": (5, 15), "min_dist": (0.1,), "seed": (0, 1)}
-    atlas = Atlas(tables, pictures=pictures, grid=grid, title="Sixty pictures")
-    return atlas.to_html(tmp_path_factory.mktemp("export") / "atlas.html")
+    return Atlas(tables, pictures=pictures, grid=grid, title="Sixty pictures", **options)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return sixty().to_html(tmp_path_factory.mktemp("export") / "atlas.html")
 
 
 @pytest.fixture
-def page(chromium, exported):
-    """The exported file; at the end nothing was asked for, nothing went wrong, and no name ran as code."""
+def watched(chromium):
+    """A function that opens a file; at the end nothing was asked for and nothing went wrong."""
     page = chromium.new_page(viewport={"width": 1000, "height": 900})
     asked, errors = [], []
     page.on("request", lambda r: None if re.match("file:|data:", r.url) else asked.append(r.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto(exported.as_uri())
-    yield page
-    assert page.title() == "Sixty pictures"
+
+    def open_file(path):
+        page.goto(path.as_uri())
+        page.locator("canvas[role=application]").first.wait_for()
+        return page
+
+    yield open_file
     page.close()
     assert not asked and not errors
 
 
-def drag(page, canvas, *, shift=False):
+@pytest.fixture
+def bare(chromium):
+    """An empty page that knows the script's functions."""
+    page = chromium.new_page()
+    page.add_script_tag(content=script().replace("export default", "const atlas ="))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(watched, exported):
+    """The exported file; at the end no name ran as code."""
+    page = watched(exported)
+    yield page
+    assert page.title() == "Sixty pictures"
+
+
+def drag(page, canvas, *, shift=False, steps=4):
     """A lasso around the whole map."""
     box = canvas.bounding_box()
     corners = [(4, 4), (box["width"] - 5, 4), (box["width"] - 5, box["height"] - 5), (4, box["height"] - 5)]
@@ -83,7 +118,7 @@ def drag(page, canvas, *, shift=False):
     page.mouse.move(box["x"] + 4, box["y"] + 4)
     page.mouse.down()
     for across, down in corners:
-        page.mouse.move(box["x"] + across, box["y"] + down, steps=4)
+        page.mouse.move(box["x"] + across, box["y"] + down, steps=steps)
     page.mouse.up()
     if shift:
         page.keyboard.up("Shift")
@@ -106,6 +141,7 @@ def test_both_maps_are_drawn_and_linked(page):
 def test_the_keyboard_walks_selects_and_clears(page):
     canvas, status = page.locator("canvas").first, page.get_by_role("status")
     canvas.focus()
+    expect(page.locator(".phi3lib-tip").first).to_be_visible()  # focus alone shows a picture
     page.keyboard.press("ArrowRight")
     expect(status).to_contain_text("true neighbours")
     here = status.inner_text()
@@ -119,26 +155,82 @@ def test_the_keyboard_walks_selects_and_clears(page):
     expect(status).to_have_text("2 selected")
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="Selected")).to_have_count(0)
-    assert "keeps" in here
+    expect(page.locator(".phi3lib-tip").first).to_be_hidden()
+    assert "one keeps" in here and "one and two share" in here
+
+
+def test_arrows_go_to_the_nearest_in_their_quarter(bare):
+    walk = """([across, down]) => {
+      const one = Object.create(MapView.prototype), places = [0, 0, 1, 3, 4, 1, -2, 0, 0, -5];
+      const app = { data: { count: 5 }, hidden: () => false };
+      Object.assign(one, { app, side: 400, now: places.map((n) => 2000 + 100 * n) });
+      return one.towards(0, [across, down]);
+    }"""
+    answers = [bare.evaluate(walk, arrow) for arrow in ([1, 0], [-1, 0], [0, -1], [0, 1])]
+    assert answers == [2, 3, 1, 4]  # right, left, up, down
 
 
 def test_hover_shows_a_picture_within_the_map(page):
     canvas = page.locator("canvas").first
+    seen = hovered(page, canvas)
     box = canvas.bounding_box()
-    seen = []
-    for across in range(8, int(box["width"]), 12):
-        for down in range(8, int(box["height"]), 12):
-            page.mouse.move(box["x"] + across, box["y"] + down)
-            tip = page.locator("div[style*='position: absolute']").first
-            if tip.is_visible():
-                seen.append(tip.bounding_box())
-                assert "url(" in tip.locator("[role=img]").evaluate("e => e.style.backgroundImage")
-        if len(seen) > 12:
-            break
-    assert seen
     for tip in seen:
         assert box["x"] - 1 <= tip["x"] and tip["x"] + tip["width"] <= box["x"] + box["width"] + 1
         assert tip["y"] + tip["height"] <= box["y"] + box["height"] + 2
+    assert page.get_by_role("status").inner_text().startswith("UMAP")  # a pointer makes no reader speak
+
+
+def hovered(page, canvas):
+    """The boxes of the tips, each with its picture, along a grid of places."""
+    box, seen = canvas.bounding_box(), []
+    tip = page.locator(".phi3lib-tip").first
+    for across in range(8, int(box["width"]), 12):
+        for down in range(8, int(box["height"]), 12):
+            page.mouse.move(box["x"] + across, box["y"] + down)
+            if tip.is_visible():
+                seen.append(tip.bounding_box())
+                assert tip.locator("canvas").evaluate(PAINTED) > 0
+                assert tip.locator("canvas").evaluate(
+                    "c => c.getContext('2d').getImageData(9, 9, 1, 1).data[3]"
+                )
+            if len(seen) > 12:
+                return seen
+    raise AssertionError(f"only {len(seen)} places with a tip")
+
+
+@pytest.mark.parametrize("width", [1000, 300])
+def test_the_tip_of_a_very_long_name_stays_within_the_map(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("summary", has_text="Table").click()
+    page.get_by_role("checkbox", name="select a_very").check()
+    page.get_by_role("button", name=re.compile("^a_very")).first.click()
+    tip, canvas = (page.locator(which).first for which in (".phi3lib-tip", "canvas[role=application]"))
+    tip, box = tip.bounding_box(), canvas.bounding_box()
+    assert tip["x"] >= box["x"] and tip["x"] + tip["width"] <= box["x"] + box["width"] + 1
+    assert tip["y"] >= box["y"] and tip["y"] + tip["height"] <= box["y"] + box["height"] + 2
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def test_clicks_add_and_take_away_and_the_gallery_only_looks(page):
+    canvas, status = page.locator("canvas").first, page.get_by_role("status")
+    canvas.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+Enter")
+    expect(status).to_have_text("2 selected")
+    gallery = page.get_by_role("heading", name="Selected: 2").locator("+ div").get_by_role("button")
+    gallery.first.click()
+    expect(status).to_contain_text("true neighbours")
+    expect(gallery).to_have_count(2)
+    hovered(page, canvas)
+    page.mouse.down()
+    page.mouse.up()
+    expect(status).to_have_text("1 selected")
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(status).to_have_text("0 selected")
 
 
 def test_sliders_colours_and_lines_repaint_at_once(page):
@@ -167,18 +259,124 @@ def test_sliders_colours_and_lines_repaint_at_once(page):
     assert canvas.evaluate(LOOK) != plain
 
 
+def test_the_recipe_follows_the_sliders_and_back_from_pca(page):
+    page.get_by_label("n_neighbors").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("summary", has_text="How these maps were made").click()
+    expect(page.locator("pre")).to_contain_text('"n_neighbors": 5')
+    method = page.locator("label", has_text=re.compile("^Map")).locator("select")
+    method.select_option("PCA")
+    expect(page.locator("pre")).to_contain_text('"method": "PCA"')
+    expect(page.get_by_label("n_neighbors")).to_be_hidden()
+    method.select_option("UMAP")
+    expect(page.locator("pre")).to_contain_text('"n_neighbors": 5')  # the last one, not the first of the grid
+
+
+def test_a_slider_says_what_is_shown_where_the_grid_has_gaps(watched, tmp_path):
+    atlas = sixty()
+    atlas.state.recompute(9, 0.4, 0)  # alone with these values
+    page = watched(atlas.to_html(tmp_path / "gaps.html"))
+    page.get_by_label("min_dist").focus()
+    page.keyboard.press("ArrowLeft")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("min_dist 0.1")
+    shown = {
+        name: page.locator("label", has_text=name).locator(".phi3lib-value").inner_text()
+        for name in ("n_neighbors", "seed")
+    }
+    expect(status).to_contain_text(f"n_neighbors {shown['n_neighbors']}, min_dist 0.1, seed {shown['seed']}")
+
+
+def test_a_text_has_its_star_its_strip_and_its_warning(watched, tmp_path):
+    atlas = sixty()
+    plain = watched(atlas.to_html(tmp_path / "plain.html")).locator("canvas").first.evaluate(LOOK)
+    atlas.state.found = Found("a red square", [3, 4], [0.4, 0.3], 1.0, "one")
+    page = watched(atlas.to_html(tmp_path / "found.html"))
+    assert page.locator("canvas").first.evaluate(LOOK) != plain
+    heading = page.get_by_role("heading", name="a red square")
+    expect(heading).to_contain_text("weak: perhaps no picture shows this")
+    expect(heading).to_contain_text("two knows no texts: the star is placed there through one.")
+    expect(page.get_by_role("heading", name=re.compile("^two"))).to_contain_text("text placed through one")
+    expect(heading.locator("+ div").get_by_role("button")).to_have_count(2)
+
+
+def test_who_moved_is_laid_out_as_in_python(bare, page):
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 20, 2)).astype(np.float32)
+    for moving in (second, second * [1, -1]):  # turned, and mirrored
+        wanted = aligned(Layout(moving, {}), Layout(first, {})).places
+        laid = bare.evaluate(
+            "([a, b]) => Array.from(laidOnto(a, b))", [moving.ravel().tolist(), first.ravel().tolist()]
+        )
+        assert np.reshape(laid, (-1, 2)) == pytest.approx(wanted, abs=1e-4)
+    canvas = page.locator("canvas").first
+    before = canvas.evaluate(LOOK)
+    page.get_by_label("Colour").select_option("moved")
+    expect(page.get_by_text("Lines on one end where two has the picture")).to_be_visible()
+    assert canvas.evaluate(LOOK) != before
+    page.screenshot(path=SCREENSHOTS / "atlas_moved.png")
+
+
+def test_what_is_drawn_stands_out_in_light_and_dark(bare):
+    """Rings, edges, lines and borders against the paper and the page: 3 to 1 at least."""
+    ask = "dark => [App.prototype.ink.call({dark: () => dark}), HERE]"
+    for dark, page_colour in ((False, "#ffffff"), (True, "#111111")):
+        ink, here = bare.evaluate(ask, dark)
+        for colour in (ink["line"], ink["edge"], here, "#767676", "#0072B2"):
+            papers = (ink["paper"], page_colour) if colour != "#0072B2" else (page_colour,)
+            assert all(contrast(colour, paper) >= 3 for paper in papers), (dark, colour)
+
+
+def contrast(one, other):
+    """The ratio of WCAG 2."""
+
+    def light(colour):
+        parts = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+        linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_reduced_motion_means_no_glide(page):
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_label("n_neighbors").focus()
+    page.keyboard.press("ArrowLeft")
+    now, later = (page.locator("canvas").first.evaluate(LOOK), page.wait_for_timeout(500))
+    assert page.locator("canvas").first.evaluate(LOOK) == now and later is None
+
+
+def test_the_table_is_a_way_to_all_that_the_maps_do(page):
+    page.locator("summary", has_text="Table").click()
+    expect(page.locator("summary", has_text="Table")).to_be_focused()
+    page.get_by_role("checkbox", name="select p12").check()
+    expect(page.get_by_role("status")).to_have_text("1 selected")
+    expect(page.get_by_role("checkbox", name="select p12")).to_be_focused()
+    page.get_by_label("Sort").select_option("name")
+    assert page.locator("td:nth-child(2)").all_inner_texts()[2:5] == ["p0", "p1", "p2"]
+    expect(page.get_by_role("columnheader", name="moved")).to_be_visible()
+
+
 def test_names_are_text_and_never_code(page):
     page.locator("summary", has_text="Table").click()
-    expect(page.get_by_role("cell", name=EVIL)).to_be_visible()
+    expect(page.get_by_role("cell", name=EVIL, exact=True)).to_be_visible()
     assert page.evaluate("document.title") == "Sixty pictures"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page, scheme):
+    canvas = page.locator("canvas").first
+    light = canvas.evaluate(LOOK)
     page.emulate_media(color_scheme=scheme)
     for summary in page.locator("summary").all():
         summary.click()
+    drag(page, canvas)
     assert serious_faults(page, "#atlas") == []
+    page.keyboard.press("Escape")
+    paper = page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+    assert paper == "light dark" and (canvas.evaluate(LOOK) == light) == (scheme == "light")
+    page.screenshot(path=SCREENSHOTS / f"atlas_export_{scheme}.png", full_page=True)
 
 
 def test_at_twice_the_size_nothing_is_cut_off(page):
@@ -186,13 +384,43 @@ def test_at_twice_the_size_nothing_is_cut_off(page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
+def test_without_pictures_and_with_one_map(watched, tmp_path):
+    rng = np.random.default_rng(0)
+    table = EmbeddingTable(rng.normal(size=(6, 3)).astype(np.float32), tuple("abcdef"))
+    page = watched(Atlas(table).to_html(tmp_path / "bare.html"))
+    page.locator("canvas").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".phi3lib-tip canvas")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Selected: 1")).to_be_visible()
+
+
+def test_pictures_at_one_place_and_a_sample_are_spoken_of(watched, tmp_path, monkeypatch):
+    monkeypatch.setattr("phi3lib.lab.atlas_page.MOST_POINTS", 5)
+    alike = EmbeddingTable(np.tile(np.float32([1, 2, 3]), (8, 1)), tuple("abcdefgh"))
+    grid = {"n_neighbors": (), "min_dist": (), "seed": ()}
+    page = watched(Atlas(alike, grid=grid).to_html(tmp_path / "alike.html"))
+    page.locator("canvas").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".phi3lib-tip")).to_contain_text("4 more stand at this very place")
+    expect(page.get_by_text("5 of 8 pictures, drawn by chance")).to_be_visible()
+
+
+ASK = (
+    "async (code) => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;"
+    " let text = ''; const future = kernel.requestExecute({code});"
+    " future.onIOPub = m => { text += m.content.text || ''; }; await future.done; return text.trim(); }"
+)
+
+
 def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
-    notebook = opened(one_cell(CELL), "atlas")
+    content = one_cell(CELL)
+    content.cells.append(nbformat.v4.new_code_cell("atlas"))  # a second view of the same widget
+    notebook = opened(content, "atlas")
     notebook.run_all()
     page = notebook.page
-    first = page.locator("canvas[aria-label^='Map one']")
-    first.wait_for(timeout=WAIT)
-    second = page.locator("canvas[aria-label^='Map two']")
+    first, again = (page.locator("canvas[aria-label^='Map one']").nth(n) for n in (0, 1))
+    again.wait_for(timeout=WAIT)
+    second = page.locator("canvas[aria-label^='Map two']").first
     assert first.evaluate(PAINTED) > 10 and second.evaluate(PAINTED) > 10
     before = second.evaluate(LOOK)
     first.scroll_into_view_if_needed()
@@ -201,21 +429,71 @@ def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
     expect(status).to_have_text("60 selected")
     assert second.evaluate(LOOK) != before
     first.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
+    for name in ("ArrowRight", "ArrowRight", "Enter", "d", "d", "a", "x", "m"):
+        page.keyboard.press(name)
     expect(status).to_have_text("1 selected")
-    # Keys stay with the map: "d" twice would delete a cell, arrows would leave it.
-    assert page.locator(".jp-CodeCell").count() == 1
-    answer = (
-        "async () => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;"
-        " let text = ''; const future = kernel.requestExecute("
-        " {code: 'print(gestures, len(atlas.selected.to_pandas()))'});"
-        " future.onIOPub = m => { text += m.content.text || ''; }; await future.done; return text; }"
-    )
-    assert page.evaluate(answer).strip() == "[60, 1] 1"
+    # Keys stay with the map: "d" twice would delete the cell, "a" add one, arrows would leave it.
+    assert page.locator(".jp-Cell").count() == page.locator(".jp-CodeCell").count() == 2
+    assert page.evaluate(ASK, "print(gestures, len(atlas.selected.to_pandas()))") == "[60, 1] 1"
+    expect(page.get_by_role("heading", name="Selected: 1")).to_have_count(2)  # in both views
     assert serious_faults(page, ".jp-OutputArea-output") == []
-    notebook.screenshot("atlas")
-    page.locator("summary", has_text="Other parameters").click()
-    page.locator("input[name=n_neighbors]").fill("9")
-    page.get_by_role("button", name="Recompute").click()
-    expect(page.locator("[role=status]").first).to_contain_text("n_neighbors 9", timeout=WAIT)
+    notebook.screenshot("atlas_jupyterlab")
+    finds_a_text(page)
+    computes_anew(page)
+    slides_both_views(page)
+    turns_dark(notebook, first)
+    runs_again(notebook, first)
+
+
+def finds_a_text(page):
+    page.get_by_label("Text").first.fill("anything")
+    page.get_by_role("button", name="Find").first.click()
+    expect(page.get_by_role("heading", name="“anything” by one").first).to_be_visible(timeout=WAIT)
+
+
+def computes_anew(page):
+    other, status = (
+        page.locator("summary", has_text="Other parameters").first,
+        page.locator("[role=status]").first,
+    )
+    other.click()
+    number, button = (
+        page.locator("input[name=n_neighbors]").first,
+        page.get_by_role("button", name="Recompute").first,
+    )
+    number.fill("9")
+    button.click()
+    expect(status).to_contain_text("n_neighbors 9", timeout=WAIT)
+    expect(other.locator("..")).to_have_attribute("open", "")  # nothing was built anew under the hand
+    number.fill("900")
+    button.click()
+    expect(status).to_contain_text("may be 2 to", timeout=WAIT)
+
+
+def slides_both_views(page):
+    page.get_by_role("slider", name="seed").first.focus()
+    page.keyboard.press("ArrowRight")
+    shown = page.locator("label", has_text="seed").locator(".phi3lib-value")
+    expect(shown).to_have_text(["1", "1"])
+
+
+def turns_dark(notebook, canvas):
+    before = canvas.evaluate(LOOK)
+    command = "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    notebook.page.evaluate(command)
+    notebook.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    notebook.page.wait_for_timeout(500)
+    assert canvas.evaluate(LOOK) != before
+    canvas.scroll_into_view_if_needed()
+    notebook.screenshot("atlas_jupyterlab_dark")
+
+
+def runs_again(notebook, canvas):
+    """Another run of the cell is another explorer, with nothing selected."""
+    notebook.run_all()
+    notebook.page.wait_for_function(f"{CELLS}.every(c => c.model.executionCount > 2)", timeout=WAIT)
+    expect(notebook.page.locator("canvas[aria-label^='Map one']")).to_have_count(2, timeout=WAIT)
+    expect(notebook.page.get_by_role("heading", name="Selected: 1")).to_have_count(0, timeout=WAIT)
+    canvas.scroll_into_view_if_needed()
+    drag(notebook.page, canvas)
+    expect(notebook.page.get_by_role("heading", name="Selected: 60")).to_have_count(2, timeout=WAIT)

@@ -1,13 +1,195 @@
 """The course's instruments in JupyterLab, in a real browser: drawn, moved by keys, clicks and sliders."""
 
+import nbformat
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-PAINTED = (
-    "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-    " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
-)
+from tests.browser.conftest import PAINTED, OpenNotebook, serious_faults
+
+LOOK = "c => c.toDataURL()"
 WAIT = 90_000
+THEMES = ("Light", "Dark")
+OUTPUT = ".jp-OutputArea-output"
+
+# Keys that change, add, cut or leave cells in Jupyter's command mode.
+COMMANDS = ("d", "d", "a", "b", "x", "m", "y", "Shift+M", "k", "j", "ArrowUp", "ArrowDown")
+STATE_OF_CELLS = (
+    "() => { const n = window.jupyterapp.shell.currentWidget.content;"
+    " return [n.activeCellIndex, n.mode, n.widgets.map(c => c.model.id + c.model.type).join()]; }"
+)
+
+SET_UP = """
+from dataclasses import replace
+
+import numpy as np
+from phi3lib import embed_images, lab, load_clip
+from phi3lib.vectors.neighbours import nearest
+
+clip, gallery = load_clip(), lab.gallery()[:30]
+pictures = [one.open() for one in gallery]
+table = embed_images([one.path for one in gallery], model=clip, progress=False)
+table = replace(table, ids=tuple(one.kind for one in gallery))
+tables = {name: replace(table, vectors=table.vectors[:, part]) for name, part in (
+    ("all", slice(None)), ("first half", slice(None, 32)), ("second half", slice(32, None)))}
+space = nearest(table.vectors, 12)
+"""
+# Each instrument on a panel: the cell that makes it, a control, and what moves that.
+PANELS = {
+    "picker": (
+        "tiles = lab.first_embedding.photo_tiles()\n"
+        "raw = [lab.first_embedding.mean_colours(tile.picture) for tile in tiles]\n"
+        "lab.NeighbourPicker(tiles, lab.first_embedding.to_unit_length(raw), chosen=18)",
+        "Look at",
+        "ArrowDown",
+    ),
+    "temperature": (
+        "lab.TemperatureBoard(pictures[:3], ['a cat', 'a circle', 'a square'], clip)",
+        "Scale (1 / temperature)",
+        "PageDown",
+    ),
+    "layers": (
+        "features = lab.layers.layer_features(clip, pictures[:8])\n"
+        "lab.layers.LayerExplorer(pictures[:8], features, layer=-2, patch=20)",
+        "Patch row",
+        "ArrowRight",
+    ),
+    "grid": ("lab.widgets.GridExplorer(640, 427)", "Crops at most", "Home"),
+    "recipes": (
+        "lab.RecipeSwitches(tables, pictures, recipe='all', picture=4)",
+        "Take the mean of all vectors away",
+        "Space",
+    ),
+    "reader": (
+        "layouts = lab.map_grid(table.vectors, space, n_neighbors=(5, 10), min_dist=(0.0, 0.8), seeds=(0,))\n"
+        "lab.MapReader(layouts, table.vectors, space, [one.family for one in gallery])",
+        "min_dist",
+        "ArrowRight",
+    ),
+    "strips": ("lab.RankedStrips(tables, pictures, query=5)", "Query", "ArrowUp"),
+    "search": (
+        "lab.SearchBox(table, pictures, clip, text='a tent on a blue background', picture=3)",
+        "Weight of the text, if both",
+        "End",
+    ),
+}
+
+
+def make_notebook(sources):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def course(jupyterlab, chromium):
+    """One notebook with all instruments on panels, which has run; cell 1 and on are these in their order."""
+    address, folder = jupyterlab
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    notebook = OpenNotebook(page)
+    nbformat.write(
+        make_notebook([SET_UP, *(source for source, *_ in PANELS.values())]), folder / "course.ipynb"
+    )
+    notebook.open(f"{address}/lab/workspaces/course/tree/course.ipynb")
+    notebook.run_all()
+    assert notebook.errors_of_cells() == []
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def instrument(course, request):
+    """(notebook, output, selector) of the instrument that the test asks for; the page made no error."""
+    number = 1 + list(PANELS).index(request.param)
+    output = course.cell(number).locator(OUTPUT)
+    output.get_by_role("group").wait_for(timeout=WAIT)
+    yield course, output, f"[data-windowed-list-index='{number}'] {OUTPUT}"
+    assert course.errors == [] and course.outside == []
+
+
+@pytest.mark.parametrize("instrument", PANELS, indirect=True)
+def test_no_key_on_a_control_reaches_the_notebook(instrument):
+    notebook, output, _ = instrument
+    before = notebook.page.evaluate(STATE_OF_CELLS)
+    assert before[1] == "command"
+    for control in output.locator("input:enabled, select").all():
+        control.focus()
+        for key in COMMANDS:
+            notebook.page.keyboard.press(key)
+    notebook.page.wait_for_timeout(300)
+    assert notebook.page.evaluate(STATE_OF_CELLS) == before
+
+
+@pytest.mark.parametrize("instrument", PANELS, indirect=True)
+def test_a_key_on_a_labelled_control_moves_the_picture_and_the_words(instrument, request):
+    notebook, output, _ = instrument
+    _, label, key = PANELS[request.node.callspec.params["instrument"]]
+    words, picture = output.get_by_role("status"), output.get_by_role("img")
+    said, shown = words.inner_text(), picture.get_attribute("src")
+    output.get_by_label(label, exact=True).focus()
+    notebook.page.keyboard.press(key)
+    expect(words).not_to_have_text(said, timeout=WAIT)
+    expect(picture).not_to_have_attribute("src", shown, timeout=WAIT)
+    assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
+    assert output.locator("img").count() == 1  # changed, never added to
+
+
+@pytest.mark.parametrize("instrument", PANELS, indirect=True)
+def test_each_is_readable_in_both_themes_and_named_for_screen_readers(instrument, request):
+    notebook, output, selector = instrument
+    name = request.node.callspec.params["instrument"]
+    for theme in THEMES:
+        notebook.use_theme(theme)
+        assert serious_faults(notebook.page, selector) == []
+        for control in output.locator("input, select").all():
+            assert control.evaluate("c => c.labels.length === 1 && c.labels[0].innerText.trim().length > 0")
+        words = output.get_by_role("status")
+        assert words.evaluate("w => w.scrollWidth <= w.clientWidth")  # nothing is cut off
+        notebook.screenshot(f"{name}_{theme.lower()}")
+
+
+@pytest.mark.parametrize("instrument", ["search"], indirect=True)
+def test_what_is_written_is_searched_with_enter_and_is_never_code(instrument):
+    notebook, output, _ = instrument
+    line = output.get_by_label("Text", exact=True)
+    line.fill("<img src=x onerror=document.title='owned'> for $5")
+    line.press("Enter")
+    expect(output.get_by_role("status")).to_contain_text("<img src=x", timeout=WAIT)
+    assert output.locator("img").count() == 1 and notebook.page.title() != "owned"
+
+
+@pytest.mark.parametrize("instrument", ["temperature"], indirect=True)
+def test_captions_are_written_into_the_board(instrument):
+    _, output, _ = instrument
+    picture = output.get_by_role("img")
+    shown = picture.get_attribute("src")
+    line = output.get_by_label("Caption 4")
+    line.fill("a green thing")
+    line.press("Enter")
+    expect(picture).not_to_have_attribute("src", shown, timeout=WAIT)
+
+
+def test_two_views_of_one_instrument_go_together(opened, one_cell):
+    notebook = opened(
+        one_cell(
+            "from IPython.display import display\nfrom phi3lib import lab\n"
+            "grid = lab.widgets.GridExplorer(640, 427)\n"
+            "microscope = lab.widgets.TokenMicroscope(lab.photograph('china'), index=700)\n"
+            "display(grid, grid, microscope, microscope)"
+        ),
+        "views",
+    )
+    notebook.run_all()
+    page = notebook.page
+    crops = page.get_by_label("Crops at most")
+    expect(crops).to_have_count(2, timeout=WAIT)
+    crops.first.focus()
+    page.keyboard.press("Home")
+    expect(page.get_by_role("status").filter(has_text="at most 1 crops")).to_have_count(2)
+    expect(crops.last).to_have_value("0")
+    page.locator("canvas[tabindex]").last.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("status").filter(has_text="Token 701 of")).to_have_count(2)
 
 
 def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
@@ -22,7 +204,7 @@ def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
     page = notebook.page
     canvas = page.locator("canvas[aria-label^='Token microscope']")
     canvas.wait_for(timeout=WAIT)
-    words = page.locator("[role=status]", has_text="Token ")
+    words = page.get_by_role("status").filter(has_text="Token ")
     expect(words).to_contain_text("Token 700 of", timeout=WAIT)
     assert canvas.evaluate(PAINTED) > 100_000
     canvas.focus()
@@ -38,52 +220,47 @@ def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
     expect(words).to_contain_text("Token 0 of")
     box = canvas.bounding_box()
     place = {"x": box["width"] * 0.2, "y": box["height"] * 0.4}
-    still = canvas.evaluate("c => c.toDataURL()")
+    still = canvas.evaluate(LOOK)
     canvas.hover(position=place)
-    assert canvas.evaluate("c => c.toDataURL()") != still  # the cells under the pointer
+    assert canvas.evaluate(LOOK) != still  # the cells under the pointer
     expect(words).to_contain_text("Token 0 of")  # but nothing has moved
     canvas.click(position=place)
     expect(words).to_contain_text("It sees pixels")
     first = words.inner_text()
     canvas.click(position=place)
     expect(words).not_to_have_text(first)
-    notebook.screenshot("microscope")
+    slider = page.get_by_label("Place in the token sequence")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(words).to_contain_text("Token 1920 of")
+    canvas.click(position={"x": box["width"] * 0.2, "y": 4})
+    expect(page.get_by_role("status").filter(has_text="Padding")).to_be_visible()
+    check_keys_and_readability(notebook, canvas, "microscope")
 
 
-def test_the_grid_explorer_follows_its_sliders(opened, one_cell):
+def check_keys_and_readability(notebook, element, name):
+    """No key on it reaches the notebook; axe-core finds no serious fault in either theme."""
+    notebook.cell(0)
+    before = notebook.page.evaluate(STATE_OF_CELLS)
+    element.focus()
+    for key in COMMANDS:
+        notebook.page.keyboard.press(key)
+    assert notebook.page.evaluate(STATE_OF_CELLS) == before
+    for theme in THEMES:
+        notebook.use_theme(theme)
+        assert serious_faults(notebook.page, OUTPUT) == []
+        notebook.screenshot(f"{name}_{theme.lower()}")
+
+
+def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, tmp_path):
     notebook = opened(
-        one_cell("from phi3lib import lab\nlab.widgets.GridExplorer(640, 427, num_crops=16)"), "grid"
-    )
-    notebook.run_all()
-    page = notebook.page
-    words = page.locator(".widget-label", has_text="pixels with at most")
-    expect(words).to_contain_text("640 × 427 pixels with at most 16 crops: 3 × 4 crops", timeout=WAIT)
-    crops = page.locator(".widget-slider", has_text="Crops at most").get_by_role("slider")
-    crops.focus()
-    page.keyboard.press("ArrowLeft")
-    expect(words).to_contain_text("at most 15 crops")
-    page.locator(".widget-slider", has_text="Height").get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    expect(words).not_to_contain_text("640 × 427")
-    notebook.screenshot("grid_explorer")
-
-
-def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, one_cell, tmp_path):
-    notebook = opened(
-        one_cell(
-            "from phi3lib import embed_images, lab, load_clip\n"
-            "clip, gallery = load_clip(), lab.gallery()[:40]\n"
-            "table = embed_images([one.path for one in gallery], model=clip, progress=False)\n"
-            "pictures = [one.open() for one in gallery]\n"
-            "pad = lab.DrawingPad(pictures[3], table, pictures, clip)\npad"
-        ),
-        "pad",
+        make_notebook([f"{SET_UP}\npad = lab.DrawingPad(pictures[3], table, pictures, clip)\npad"]), "pad"
     )
     notebook.run_all()
     page = notebook.page
     canvas = page.locator("canvas[aria-label^='Drawing pad']")
     canvas.wait_for(timeout=WAIT)
-    words = page.locator("[role=status]", has_text="Nearest pictures")
+    words = page.get_by_role("status").filter(has_text="Nearest pictures")
     expect(words).to_contain_text("(1.00)", timeout=WAIT)  # the picture itself is in the gallery
     before = words.inner_text()
     page.get_by_role("button", name="Clear").click()
@@ -93,29 +270,15 @@ def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, one_cell
     page.mouse.move(box["x"] + 160, box["y"] + 160, steps=8)
     page.mouse.up()
     expect(words).to_contain_text("Nearest pictures", timeout=WAIT)
-    drawn = words.inner_text()
+    drawn, sketch = words.inner_text(), canvas.evaluate(LOOK)
     assert drawn != before
+    # The same picture asked about twice gets its answer twice.
+    page.get_by_role("button", name="What is it?").click()
+    expect(words).to_have_text(drawn, timeout=WAIT)
+    assert canvas.evaluate(LOOK) == sketch
     Image.new("RGB", (300, 200), "red").save(tmp_path / "red.png")
-    page.locator("input[type=file]").set_input_files(tmp_path / "red.png")
+    page.get_by_label("Open a picture", exact=True).set_input_files(tmp_path / "red.png")
     expect(words).not_to_have_text(drawn, timeout=WAIT)
     expect(words).to_contain_text("Nearest pictures", timeout=WAIT)
-    notebook.screenshot("drawing_pad")
-
-
-def test_the_temperature_board_follows_its_slider(opened, one_cell):
-    notebook = opened(
-        one_cell(
-            "from phi3lib import lab, load_clip\n"
-            "pictures = [one.open() for one in lab.gallery()[:3]]\n"
-            "lab.TemperatureBoard(pictures, ['a cat', 'a circle', 'a square'], load_clip(), scale=10)"
-        ),
-        "board",
-    )
-    notebook.run_all()
-    page = notebook.page
-    words = page.locator(".widget-label", has_text="entropy")
-    expect(words).to_contain_text("scale 10.0", timeout=WAIT)
-    page.locator(".widget-slider", has_text="Scale").get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    expect(words).not_to_contain_text("scale 10.0", timeout=WAIT)
-    notebook.screenshot("temperature_board")
+    assert page.get_by_role("group", name="Drawing pad").locator("figure").count() == 5
+    check_keys_and_readability(notebook, page.get_by_label("Colour"), "drawing_pad")

@@ -2,17 +2,22 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas_page import UNKNOWN, page_data, sprite_sheets
-from phi3lib.lab.atlas_state import AtlasState, Settings, sample_rows
-from phi3lib.vectors.maps import plane_neighbours
+from phi3lib.lab import atlas_page
+from phi3lib.lab.atlas_page import GRID as SQUARE
+from phi3lib.lab.atlas_page import page_data, sprite_sheets
+from phi3lib.lab.atlas_state import AtlasState, Settings
+from phi3lib.lab.atlas_trust import Ranks, sample_rows
+from phi3lib.vectors.maps import Layout, plane_neighbours, steadiness
 from phi3lib.vectors.neighbours import nearest
 
 COUNT = 40
@@ -106,23 +111,83 @@ def test_wobble_needs_two_seeds(tables, state):
     assert AtlasState(tables["one"], grid={**GRID, "seed": (0,)}).wobble("map") is None
 
 
+def test_trust_and_wobble_are_those_of_the_settings_asked_for(state):
+    for settings in state.settings:
+        layout, vectors = state.layout("one", settings), state.tables["one"].vectors
+        assert state.trustworthiness("one", settings) == pytest.approx(layout.trustworthiness(vectors))
+    by_settings = {settings: state.wobble("one", settings) for settings in state.settings}
+    assert by_settings[Settings("PCA")] is None
+    few, many = (by_settings[Settings("UMAP", n, 0.1, 0)] for n in (5, 10))
+    both = [state.layout("one", Settings("UMAP", 10, 0.1, seed)) for seed in (0, 1)]
+    assert many == pytest.approx(1 - steadiness(both, state.k)) and few is not many
+    assert by_settings[Settings("UMAP", 5, 0.1, 1)] is few  # one number for all seeds
+
+
+def test_trustworthiness_sorts_a_space_once_and_samples_a_large_one(monkeypatch, state):
+    monkeypatch.setattr("phi3lib.lab.atlas_trust.MOST_RANKED", 20)
+    ranks, rows = Ranks(state.tables["one"].vectors, 5), sample_rows(COUNT, 20)
+    layout = state.layout("one", state.settings[0])
+    assert ranks.ranks.shape == (20, 20)
+    part = type(layout)(layout.places[rows], {})
+    wanted = part.trustworthiness(state.tables["one"].vectors[rows], 5)
+    assert ranks.trustworthiness(layout) == pytest.approx(wanted)
+
+
+def test_labels_stand_in_their_order_and_missing_ones_last(tables):
+    counts = [10, 9, np.nan, 2] * 10
+    state = AtlasState(tables["one"], labels=counts, grid=GRID)
+    assert state.kinds == ["2.0", "9.0", "10.0", "none"] and state.labels[2] == "none"
+    state = AtlasState(tables["one"], labels=["b", None, "a", "b"] * 10, grid=GRID)
+    assert state.kinds == ["a", "b", "none"]
+    assert AtlasState(tables["one"], labels=["g10", "g9"] * 20, grid=GRID).kinds == ["g9", "g10"]
+    codes = page_data(state, None)["spec"]["codes"]
+    assert codes[:4] == [1, 2, 0, 1]
+
+
 def test_other_parameters_are_computed_and_kept(tables):
     state = AtlasState(tables["one"], grid=GRID)
     settings = state.recompute(7, 0.3, 0)
     assert state.chosen == settings == Settings("UMAP", 7, 0.3, 0) and settings in state.settings
     again = state.layout("map")
     assert again is state.layout("map")
-    for wrong in ((1, 0.1, 0), (41, 0.1, 0), (5, 2.0, 0)):
-        with pytest.raises(ValueError, match=r"n_neighbors|min_dist"):
+    for wrong in ((1, 0.1, 0), (41, 0.1, 0), (5, 2.0, 0), (5, float("nan"), 0), (5, 0.1, -1)):
+        with pytest.raises(ValueError, match=r"n_neighbors|min_dist|seed"):
             state.recompute(*wrong)
+
+
+def test_saved_maps_are_computed_once(tables, tmp_path, monkeypatch):
+    one = {"one": tables["one"]}
+    made = Atlas(one, grid=GRID, saved=tmp_path / "maps")
+    first = [made.state.layout("one", settings).places for settings in made.state.settings]
+    files = sorted((tmp_path / "maps").iterdir())
+    assert len(files) == 4  # PCA costs nothing
+
+    computed = []
+    monkeypatch.setattr(
+        "phi3lib.lab.atlas_state.umap_map",
+        lambda *_, **options: computed.append(options) or made.state.layout("one"),
+    )
+    again = Atlas(one, grid=GRID, saved=tmp_path / "maps").state
+    assert all(
+        np.array_equal(again.layout("one", s).places, p) for s, p in zip(again.settings, first, strict=True)
+    )
+    assert not computed
+    files[0].write_bytes(b"no table")  # what cannot be read is made anew
+    broken = Atlas(one, grid=GRID, saved=tmp_path / "maps").state
+    other = Atlas({"one": tables["two"]}, grid=GRID, saved=tmp_path / "maps").state
+    for state in (broken, other):
+        for settings in state.settings:
+            state.layout("one", settings)
+    assert len(computed) == 1 + 4
 
 
 def test_a_text_is_found_through_clip_alone(state, tables):
     found = state.find("12", k=3)
     assert found.rows[0] == 12 and found.cosines[0] == pytest.approx(1.0, abs=1e-5)
-    assert found.through == "one"
+    assert found.through == "one" and state.found is found
     with pytest.raises(ValueError, match="empty"):
         state.find("  ")
+    assert state.found is None
     with pytest.raises(ValueError, match="projected"):
         AtlasState({"two": tables["two"]}, grid=GRID, model=Words(tables["one"])).find("1")
 
@@ -135,6 +200,14 @@ def test_few_pictures_one_class_and_equal_vectors_make_a_map():
     assert page_data(state, None)["spec"]["count"] == 6
     with pytest.raises(ValueError, match="four pictures"):
         AtlasState(same.select([0, 1, 2]))
+    empty = EmbeddingTable(np.zeros((0, 3), np.float32), ())
+    with pytest.raises(ValueError, match="four pictures at least; there are 0"):
+        Atlas(empty)
+    with pytest.raises(ValueError, match="have 2 in common"):
+        AtlasState({"a": same, "b": EmbeddingTable(same.vectors, ("a", "b", "x", "y", "z", "u"))})
+    zero = EmbeddingTable(np.float32([[1, 2], [0, 0], [1, 1], [2, 1]]), ("a", "b", "c", "d"))
+    with pytest.raises(ValueError, match=r"the vector of 'b' in 'map' is zero"):
+        AtlasState(zero)
     with pytest.raises(ValueError, match="no table"):
         AtlasState({})
     with pytest.raises(ValueError, match="no picture in common"):
@@ -157,22 +230,27 @@ def test_places_on_the_page_are_those_of_the_map(state):
     for map_, name in enumerate(state.names):
         for number, settings in enumerate(state.settings):
             true, shown = state.layout(name, settings).places, places[map_, number].astype(float)
-            scale = np.ptp(true, axis=0).max() / 65_535
-            assert np.ptp(shown, axis=0).max() == 65_535
+            scale = np.ptp(true, axis=0).max() / SQUARE
+            assert np.ptp(shown, axis=0).max() == SQUARE
             difference = (shown - shown.mean(0)) * scale - (true - true.mean(0))
             assert np.abs(difference).max() < 2 * scale
 
 
 def test_neighbours_and_shares_on_the_page(state):
     data, settings = page_data(state, None), len(state.settings)
-    near = np.frombuffer(data["near"], "<u4").reshape(2, COUNT, state.k)
+    near = np.frombuffer(data["near"], "<u2").reshape(2, COUNT, state.k)
     assert np.array_equal(near[0], state.spaces["one"].indices[:, : state.k])
     shares = np.frombuffer(data["shares"], np.uint8).reshape(-1, COUNT)
-    assert len(shares) == 2 * settings + 2 + 1 + settings
-    assert shares[settings] == pytest.approx(100 * state.kept("two", state.settings[0]), abs=0.51)
-    assert shares[2 * settings + 2] == pytest.approx(100 * state.between, abs=0.51)
+    lines = data["spec"]["lines"]
+    for number, one in enumerate(state.settings):
+        assert shares[lines["kept"][1][number]] == pytest.approx(100 * state.kept("two", one), abs=0.51)
+        assert shares[lines["moved"][0][number]] == pytest.approx(100 * state.moved(one), abs=0.51)
+        assert shares[lines["between"][0][number]] == pytest.approx(100 * state.between, abs=0.51)
+    wobbles = lines["wobble"][0]
+    assert wobbles[0] is None and wobbles[1] == wobbles[3] != wobbles[2]  # PCA; seeds share a line
+    assert len(shares) == 2 * settings + settings + 1 + 4
     alone = page_data(AtlasState(state.tables["one"], grid={**GRID, "seed": (0,)}), None)
-    assert np.frombuffer(alone["shares"], np.uint8)[-COUNT:].tolist() == [UNKNOWN] * COUNT
+    assert set(alone["spec"]["lines"]) == {"kept"}
 
 
 def test_thumbnails_stand_on_sheets_in_order(tmp_path):
@@ -180,8 +258,6 @@ def test_thumbnails_stand_on_sheets_in_order(tmp_path):
     colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
     pictures = [Image.new("RGB", (20, 10), colour) for colour in colours] + [tmp_path / "broken.png"]
     (uri,) = sprite_sheets(pictures, 16)
-    import io
-
     sheet = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     middles = [sheet.getpixel((16 * n + 8, 8)) for n in range(4)]
     for shown, wanted in zip(middles, [*colours, (200, 200, 200)], strict=True):
@@ -196,7 +272,7 @@ def test_a_sample_stands_for_too_many(monkeypatch, state):
     assert data["spec"]["ids"] == [state.ids[row] for row in rows]
     shade = np.frombuffer(data["shade"], np.uint8)
     assert shade.reshape(2, len(state.settings), -1).max(2).tolist() == [[255] * len(state.settings)] * 2
-    near = np.frombuffer(data["near"], "<u4").reshape(2, 12, state.k)
+    near = np.frombuffer(data["near"], "<u2").reshape(2, 12, state.k)
     own = np.arange(12)
     true = state.spaces["one"].indices[rows[0], : state.k].tolist()
     shown = {rows[point] for point in near[0, 0] if point != own[0]}
@@ -225,16 +301,29 @@ def test_the_page_may_ask_for_maps_and_texts(tables):
     atlas = Atlas(tables, grid=GRID, model=Words(tables["one"]))
     widget = atlas.live()
     send = widget._msg_callbacks
+    told = []
+    widget.observe(lambda change: told.append(change["new"]), "progress")
     send(widget, {"do": "recompute", "n_neighbors": "6", "min_dist": "0.2", "seed": "0"}, [])
+    assert told == [0.0, 0.5, 1.0]  # two maps
+    assert widget.spec["card"]["map"]["n_neighbors"] == 6
     assert widget.chosen["n_neighbors"] == 6 and len(widget.spec["settings"]) == 6
     assert len(widget.places) == 2 * 6 * COUNT * 4
     send(widget, {"do": "recompute", "n_neighbors": "600", "min_dist": "0.2", "seed": "0"}, [])
-    assert "may be 2 to 40" in widget.status
+    assert "may be 2 to 40" in widget.status and widget.progress == 1.0
+    send(widget, {"do": "recompute", "n_neighbors": "", "min_dist": "0.2", "seed": "0"}, [])
+    assert widget.status == "N_neighbors must be a number."
     send(widget, {"do": "find", "text": "3"}, [])
     assert widget.found["rows"][0] == 3 and "cosine of 1.00" in widget.status
     send(widget, {"do": "find", "text": ""}, [])
     assert widget.status == "The text is empty." and widget.found == {}
     send(widget, {"do": "dance"}, [])
+
+
+def test_a_saved_notebook_holds_the_picture_and_its_words(tables):
+    bundle = Atlas(tables, grid=GRID, title="Two maps")._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert re.match(r'<img class="phi3lib-still" src="data:image/', bundle["text/html"])
+    assert 'alt="Two maps. 40 pictures. UMAP, n_neighbors 10' in bundle["text/html"]
 
 
 def test_pictures_must_fit(tables):
@@ -258,11 +347,48 @@ def test_the_exported_page_is_whole_small_and_closed(atlas, tmp_path):
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
     assert data["spec"]["ids"][7] == EVIL
     assert data["spec"]["card"]["tables"]["two"]["model"] == "small"  # and not where it lies
-    assert data["spec"]["card"]["map"]["seed"] == 0 and data["spec"]["card"]["umap-learn"]
+    assert data["spec"]["card"]["map"]["seed"] == 0
+    assert set(data["spec"]["card"]["versions"]) == {"phi3lib", "umap-learn", "numpy"}
+
+
+def test_a_thousand_pictures_with_a_whole_grid_stay_small(tmp_path):
+    rng = np.random.default_rng(0)
+    names = tuple(f"folder/picture_{n:04}.jpg" for n in range(1000))
+    tables = {name: EmbeddingTable(rng.normal(size=(1000, 4)).astype(np.float32), names) for name in "ab"}
+    atlas = Atlas(tables)
+    for settings in atlas.state.settings:  # where points stand is all one here: noise packs worst
+        for name in tables:
+            places = rng.normal(size=(1000, 2)).astype(np.float32)
+            atlas.state._layouts[name, settings] = Layout(places, {})
+    assert len(atlas.state.settings) == 19
+    assert atlas.to_html(tmp_path / "atlas.html").stat().st_size < 300_000
+
+
+def test_an_export_shows_what_is_chosen_selected_and_found(tables, tmp_path):
+    atlas = Atlas(tables, grid=GRID, model=Words(tables["one"]))
+    atlas.select([3, 5])
+    atlas.state.find("12")
+    atlas.state.recompute(7, 0.3, 0)
+    page = atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    assert (
+        data["selected"] == [3, 5]
+        and data["found"]["rows"][0] == 12
+        and data["found"]["weak"] in (True, False)
+    )
+    assert data["chosen"]["n_neighbors"] == data["spec"]["card"]["map"]["n_neighbors"] == 7
+    plain = Atlas(tables, grid=GRID).still().data
+    assert atlas.still().data != plain  # rings and star
 
 
 def test_the_exported_picture_carries_its_card(atlas, tmp_path):
     image = Image.open(atlas.to_png(tmp_path / "atlas.png"))
     card = json.loads(image.info["phi3lib.card"])
     assert card["map"]["method"] == "UMAP" and "trustworthiness" in image.info["Description"]
-    assert image.width > 600
+    assert image.width == 1600  # 8 inches, sharp in print
+
+
+def test_all_parts_of_the_script_are_joined_and_each_is_short():
+    folder = Path(atlas_page.__file__).parent
+    assert {path.stem for path in folder.glob("atlas*.js")} == set(atlas_page.PARTS)
+    assert all(len(path.read_text().splitlines()) <= 350 for path in folder.glob("atlas*.js"))

@@ -139,11 +139,20 @@ def test_taking_the_mean_away_opens_the_cone(tables):
 def test_the_switches_follow_their_controls(tables):
     pictures = [Image.new("RGB", (8, 8), (20 * n, 0, 0)) for n in range(8)]
     switches = RecipeSwitches(tables, pictures, recipe="mean")
-    recipe, picture, centred, words, _ = switches.live().children
-    recipe.value, picture.value, centred.value = "tower", 3, True
+    switches.choose(recipe="tower", picture=3, centred=True)
     assert (switches.state.recipe, switches.state.picture, switches.state.centred) == ("tower", 3, True)
-    assert words.value == switches.state.sentence() == switches.still().alt
-    assert "4 numbers" in words.value and "p3" in words.value
+    words = switches.live().sentence
+    assert words == switches.state.sentence() == switches.still().alt
+    assert "4 numbers" in words and "p3" in words
+
+
+def test_switches_for_too_few_pictures_are_refused(tables):
+    with pytest.raises(ValueError, match="3 pictures for tables of 8 rows"):
+        RecipeSwitches(tables, [Image.new("RGB", (8, 8))] * 3, recipe="mean")
+    with pytest.raises(ValueError, match="no picture 8"):
+        RecipeState(tables, "mean", 8)
+    with pytest.raises(ValueError, match="at least two"):
+        RecipeState({"mean": tables["mean"].select([0])}, "mean")
 
 
 def test_tables_must_hold_the_same_pictures(tables):

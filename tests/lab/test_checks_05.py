@@ -107,10 +107,25 @@ def test_the_map_reader_follows_its_sliders(groups):
     layouts = map_grid(groups, space, n_neighbors=(5, 15), min_dist=(0.1, 0.5), seeds=(0, 1))
     assert len(layouts) == 8
     reader = MapReader(layouts, groups, space, LABELS)
-    neighbours, distance, seed, words, _ = reader.live().children
-    neighbours.value, distance.value, seed.value = 15, 0.5, 1
+    reader.choose(n_neighbors=15, min_dist=0.5, seed=1)
     assert reader.state.chosen == (15, 0.5, 1)
-    assert reader.state.sentence() == words.value
+    assert reader.live().sentence == reader.state.sentence()
     assert 0.5 < reader.state.worth()[0] <= 1
     with pytest.raises(ValueError, match="no maps"):
         MapReader({}, groups, space, LABELS)
+    with pytest.raises(ValueError, match="2 labels for"):
+        MapReader(layouts, groups, space, LABELS[:2])
+    with pytest.raises(ValueError, match=r"no map was saved for n_neighbors 7, min_dist 0.1, seed 0"):
+        MapReader(layouts, groups, space, LABELS, chosen=(7, 0.1, 0))
+
+
+def test_a_map_that_was_not_saved_is_said_on_the_page(groups):
+    space = nearest(groups, 12)
+    places = np.ascontiguousarray(groups[:, :2], dtype=np.float32)
+    corners = [(5, 0.1, 0), (15, 0.5, 0)]
+    reader = MapReader(dict.fromkeys(corners, Layout(places, {})), groups, space, LABELS)
+    reader.choose(n_neighbors=15)
+    assert "no map was saved for n_neighbors 15, min_dist 0.1, seed 0" in reader.live().sentence
+    assert reader.state.chosen == (5, 0.1, 0)
+    reader.choose(min_dist=0.5)
+    assert reader.state.chosen == (15, 0.5, 0)

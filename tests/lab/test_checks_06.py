@@ -179,12 +179,17 @@ def test_strips_agree_where_spaces_do(tables):
 def test_the_strips_follow_their_control(tables):
     pictures = [Image.new("RGB", (8, 8), (10 * n, 0, 0)) for n in range(20)]
     strips = RankedStrips(tables, pictures)
-    query, words, _ = strips.live().children
-    query.value = 9
+    strips.choose(query=9)
     assert strips.state.query == 9
-    assert words.value == strips.state.sentence() == strips.still().alt
+    assert strips.live().sentence == strips.state.sentence() == strips.still().alt
     with pytest.raises(ValueError, match="same pictures"):
         StripsState({"one": tables["one"], "cut": tables["other"].select(range(5))})
+    with pytest.raises(ValueError, match="19 pictures for tables of 20 rows"):
+        RankedStrips(tables, pictures[:19])
+    with pytest.raises(ValueError, match="no picture 20"):
+        StripsState(tables, 20)
+    with pytest.raises(ValueError, match="at least two"):
+        StripsState({"one": tables["one"].select([0])})
 
 
 def test_the_most_disputed_picture_shares_no_neighbour(tables):

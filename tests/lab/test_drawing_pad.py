@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from phi3lib import load_clip, load_phi3_model
-from phi3lib.lab.drawing_pad import DrawingPad, picture_of_page
+from phi3lib.lab.drawing_pad import SIDE, DrawingPad, picture_of_page
 from phi3lib.vectors.embed import embed_images
 from phi3lib.vision.answers import answer
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
@@ -61,9 +61,27 @@ def test_caption_and_neighbours_follow_the_picture(models, pictures):
     assert widget.findings["sentence"] == pad.state.sentence()
     assert len(widget.findings["near"]) == 5
     widget._handle_custom_msg({"picture": "nonsense"}, [])
-    assert "no picture" in widget.problem
+    assert "no picture" in widget.findings["sentence"]
     assert pad.state.hits[0].id == "4"
     assert pad.still().alt == pad.state.sentence()
+
+
+def test_the_page_hears_an_answer_even_if_it_is_the_same(models, pictures):
+    clip, _ = models
+    pad = DrawingPad(pictures[0], embed_images(pictures, model=clip, progress=False), pictures, clip)
+    widget, heard = pad.live(), []
+    widget.observe(heard.append, "findings")
+    for sent in (as_sent(pictures[1]), as_sent(pictures[1]), "nonsense", "nonsense"):
+        widget._handle_custom_msg({"picture": sent}, [])
+    assert len(heard) == 4
+    assert widget.picture == as_sent(pictures[1])  # what another view of the pad shows
+
+
+def test_a_wide_picture_keeps_its_form_on_the_pad(models, pictures):
+    clip, _ = models
+    table = embed_images(pictures, model=clip, progress=False)
+    pad = DrawingPad(Image.new("RGB", (400, 100), "red"), table, pictures, clip)
+    assert picture_of_page(pad.live().picture).size == (SIDE, SIDE // 4)
 
 
 def test_without_a_language_model_there_is_no_caption(models, pictures):

@@ -103,12 +103,12 @@ def test_the_picker_s_state_says_what_its_picture_shows(tiles, vectors):
 
 def test_the_picker_has_a_labelled_control_and_a_still_picture(tiles, vectors):
     picker = lab.NeighbourPicker(tiles, vectors, chosen=18)
-    choice, words, image = picker.live().children
-    assert choice.description == "Look at"
-    before = image.value
-    choice.value = 3
-    assert picker.state.chosen == 3 and image.value != before
-    assert words.value == picker.state.sentence() == picker.still().alt
+    page = picker.live()
+    assert [control["label"] for control in page.controls] == ["Look at"]
+    before = page.picture
+    picker.choose(tile=3)
+    assert picker.state.chosen == 3 and page.picture != before
+    assert page.sentence == picker.state.sentence() == picker.still().alt
     assert "text/html" in picker._repr_mimebundle_()
 
 

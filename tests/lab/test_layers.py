@@ -53,8 +53,21 @@ def test_a_patch_is_most_like_itself_and_others_are_sought_elsewhere(features):
 
 def test_the_explorer_follows_its_sliders(pictures, features):
     explorer = LayerExplorer(pictures, features, layer=1)
-    layer, picture, row, column, *_ = explorer.live().children
-    layer.value, picture.value, row.value, column.value = 0, 4, 1, 1
+    explorer.choose(layer=0, picture=4, row=1, column=1)
     state = explorer.state
     assert (state.layer, state.picture, state.patch) == (0, 4, state.side + 1)
-    assert explorer.still().alt == state.sentence()
+    assert explorer.still().alt == explorer.live().sentence == state.sentence()
+
+
+def test_layers_count_from_the_last_and_pictures_must_be_there(pictures, features):
+    assert LayerExplorer(pictures, features, layer=-2).state.layer == len(features) - 2
+    with pytest.raises(ValueError, match=f"no layer {len(features)}"):
+        LayerExplorer(pictures, features, layer=len(features))
+    with pytest.raises(ValueError, match="2 pictures but features of 7"):
+        LayerExplorer(pictures[:2], features, layer=0)
+
+
+def test_a_wide_picture_is_shown_as_the_tower_sees_it(features, pictures):
+    wide = Image.new("RGB", (90, 40))
+    wide.paste(pictures[0], (25, 0))
+    assert LayerExplorer([wide] * 7, features, layer=0).pictures[0].tobytes() == pictures[0].tobytes()

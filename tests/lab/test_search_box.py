@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from phi3lib import load_clip
+from phi3lib.lab.instrument import middle_square
 from phi3lib.lab.search_box import SearchBox, SearchState
 from phi3lib.vectors.embed import embed_images
 from phi3lib.vectors.why import patch_likeness
@@ -54,11 +55,29 @@ def test_patches_have_one_cosine_each(clip, table, pictures):
 
 def test_the_box_follows_its_controls(clip, table, pictures):
     box = SearchBox(table, pictures, clip, text="noise")
-    text, picture, weight, words, _ = box.live().children
-    text.value, picture.value, weight.value = "<b>bold</b>", 2, 0.25
-    assert (box.state.text, box.state.picture, box.state.weight) == ("<b>bold</b>", 2, 0.25)
-    assert "&lt;b&gt;" in words.value
-    assert box.still().alt == box.state.sentence()
+    box.choose(text="<b>bold</b> and $5", picture=2, weight=0.25)
+    assert (box.state.text, box.state.picture, box.state.weight) == ("<b>bold</b> and $5", 2, 0.25)
+    assert box.live().sentence == box.still().alt == box.state.sentence()
+    box.choose(text="word " * 500)  # more than the model reads
+    assert box.live().sentence == box.state.sentence()
+    box.choose(text=" ", picture=None)
+    assert "nothing" in box.live().sentence
+
+
+def test_the_parts_of_wide_pictures_lie_where_clip_sees_them(clip, table, pictures):
+    wide = [ImageOps.expand(picture, (30, 0)) for picture in pictures]
+    box = SearchBox(table, wide, clip, text="noise")
+    assert box.still().alt == SearchBox(table, pictures, clip, text="noise").still().alt
+    row = box.state.hits()[0].row
+    assert middle_square(wide[row]).tobytes() == pictures[row].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"), [({"weight": 2.0}, "between 0 and 1"), ({"picture": 7}, "no picture 7")]
+)
+def test_odd_queries_are_refused(clip, table, odd, said):
+    with pytest.raises(ValueError, match=said):
+        SearchState(table, clip, "noise", **odd)
 
 
 def test_pictures_must_fit_the_table(clip, table, pictures):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phi3lib.lab.temperature import TemperatureBoard, TemperatureState
+from phi3lib.lab.temperature import SCALES, TemperatureBoard, TemperatureState
 
 
 @pytest.fixture
@@ -52,10 +52,47 @@ def test_the_board_follows_its_controls(tmp_path):
     pictures = [Image.effect_noise((40, 40), 50).convert("RGB"), Image.new("RGB", (40, 40), "red")]
     board = TemperatureBoard(pictures, ["a cat", "a dog"], clip)
     widget = board.live()
-    picture, scale, first, *_ = widget.children
-    picture.value, scale.value, first.value = 1, 5.0, "a house"
+    assert [control["kind"] for control in widget.controls] == ["choice", "slider", "text", "text", "text"]
+    board.choose(picture=1, scale=SCALES[20], caption_1="a house")
     assert board.state.chosen == 1
-    assert board.state.scale == pytest.approx(5.0)
+    assert board.state.scale == SCALES[20]
     assert board.state.captions == ["a house", "a dog"]
-    assert "entropy" in board.still().alt
+    assert "entropy" in board.still().alt == widget.sentence
     assert board.live() is widget
+    # Dollar signs, which figures read as formulas, and a caption longer than the figure.
+    board.choose(caption_1="a $5 note and a $_^", caption_2="a very long caption " * 30)
+    assert "a $5 note and a $_^" in board.state.captions
+    assert widget.sentence == board.still().alt == board.state.sentence()
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"scale": 0.0}, "above zero"),
+        ({"scale": float("nan")}, "above zero"),
+        ({"chosen": 2}, "no picture 2"),
+        ({"captions": [" "]}, "at least one caption"),
+    ],
+)
+def test_odd_states_are_refused(odd, said):
+    usual = {
+        "vectors": [[2.0, 0.0], [0.0, 3.0]],
+        "captions": ["red"],
+        "encode": lambda t: [[1.0, 0.0]],
+        "scale": 1.0,
+    }
+    with pytest.raises(ValueError, match=said):
+        TemperatureState(**{**usual, **odd})
+
+
+def test_captions_are_encoded_only_when_they_change():
+    asked = []
+
+    def encode(texts):
+        asked.append(texts)
+        return [[1.0, 0.0]] * len(texts)
+
+    state = TemperatureState([[2.0, 0.0]], ["red"], encode, 10.0)
+    state.write(["red", ""])
+    state.write(["blue"])
+    assert asked == [["red"], ["blue"]]

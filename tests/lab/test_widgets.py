@@ -82,7 +82,11 @@ def test_requests_of_the_page_move_the_microscope(microscope):
     microscope.answer({"do": "move", "value": 2})
     assert microscope.scene()["index"] == 42
     microscope.answer({"do": "look", "value": [-5, 3]})
+    microscope.answer({"do": "look", "value": [3]})
+    microscope.answer({"do": "look", "value": "ab"})
+    microscope.answer({"do": "go", "value": None})
     microscope.answer({"do": "nonsense"})
+    microscope.answer({})
     assert microscope.scene()["index"] == 42
 
 
@@ -95,8 +99,30 @@ def test_one_output_carries_the_live_widget_and_its_still_twin(make):
 
 def test_sliders_have_labels_and_change_the_words():
     explorer = GridExplorer(640, 427, 16)
-    *sliders, words, image = explorer.live().children
-    assert all(slider.description for slider in sliders)
-    before, drawn = words.value, bytes(image.value)
-    sliders[0].value = 1600
-    assert words.value != before and bytes(image.value) != drawn
+    page = explorer.live()
+    assert all(control["label"] for control in page.controls)
+    before, drawn = page.sentence, page.picture
+    explorer.choose(width=1600)
+    assert page.sentence != before and page.picture != drawn
+
+
+def test_the_size_of_a_large_photograph_stays_what_it_is():
+    explorer = GridExplorer(4000, 3000)
+    explorer.choose(num_crops=4)
+    assert explorer.live().sentence == explorer.still().alt
+    assert "4000 × 3000 pixels with at most 4 crops" in explorer.live().sentence
+
+
+def test_a_size_without_a_grid_is_said_and_changes_nothing():
+    explorer = GridExplorer(640, 427)
+    page = explorer.live()
+    drawn = page.picture
+    with pytest.raises(ValueError, match="Width"):
+        explorer.choose(width=-3)
+    with pytest.raises(ValueError):
+        explorer.take({"width": 0, "height": 427, "num_crops": 16})
+    assert explorer.state.width == 640 and page.picture == drawn
+
+
+def test_a_microscope_starts_within_the_sequence():
+    assert TokenMicroscope(Image.new("RGB", (60, 40)), index=10**6).state.index < 10**4

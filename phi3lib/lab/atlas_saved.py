@@ -1,0 +1,39 @@
+"""Maps kept in a folder, so that a grid of parameters is computed once and answers at once ever after."""
+
+import hashlib
+import os
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from phi3lib.vectors.maps import Layout
+from phi3lib.vectors.table import EmbeddingTable
+
+
+class SavedMaps:
+    """One Parquet file for each map; its name tells vectors, parameters and version that made it.
+
+    Other vectors have other names: a folder may serve many tables, and none finds what is not its own.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def load(self, table: EmbeddingTable, settings: Any) -> Layout | None:
+        """The map of this table, or None where there is none that can be read."""
+        try:
+            layout, ids = Layout.load(self._path(table, settings))
+        except (FileNotFoundError, ValueError):
+            return None
+        return layout if ids == table.ids else None
+
+    def save(self, table: EmbeddingTable, settings: Any, layout: Layout) -> None:
+        """Keep a map; the folder is made when it is needed."""
+        layout.save(self._path(table, settings), table.ids)
+
+    def _path(self, table: EmbeddingTable, settings: Any) -> Path:
+        made_by = f"{asdict(settings)} umap-learn {version('umap-learn')} {table.vectors.shape}"
+        parts = (made_by, *table.ids)
+        digest = hashlib.sha256("\0".join(parts).encode() + table.vectors.tobytes()).hexdigest()
+        return self.folder / f"{settings.method.lower()}_{digest[:20]}.parquet"
