@@ -21,13 +21,13 @@ from phi3lib.lab import plots
 from phi3lib.lab.atlas_page import page_data, script, whole_page
 from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_state import AtlasState, Found, Settings
-from phi3lib.lab.widgets import _Instrument
+from phi3lib.lab.instrument import Instrument
 from phi3lib.vectors.table import EmbeddingTable
 
 PNG_DPI = 200
 
 
-class Atlas(_Instrument):
+class Atlas(Instrument):
     """One map, or several maps of the same pictures side by side, with everything linked.
 
     tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for

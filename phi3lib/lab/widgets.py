@@ -10,8 +10,7 @@ from typing import Any
 from PIL import Image
 
 from phi3lib.lab import hd_plots, plots
-from phi3lib.lab.instrument import Instrument as _Instrument
-from phi3lib.lab.instrument import PanelInstrument
+from phi3lib.lab.instrument import Instrument, PanelInstrument
 from phi3lib.lab.panel import STYLE, Control, slider
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.token_map import (
@@ -97,7 +96,7 @@ class GridState:
         )
 
 
-class TokenMicroscope(_Instrument):
+class TokenMicroscope(Instrument):
     """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
 
     By keyboard: left and right go along the sequence, up and down by rows of tokens, Page Up and Page Down
