@@ -253,6 +253,11 @@ class Checkpoint:
         return cls(facts, tensors)
 
 
+def smoothed(means: dict[str, float], measured: dict[str, float]) -> dict[str, float]:
+    """Running means of what was measured; a measure that is not of this step keeps its last mean."""
+    return means | {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
+
+
 def save_half(model: Any, folder: Path) -> None:
     """Write a model in transformers' layout: float16 on disk, float32 once it is loaded."""
     copy.deepcopy(model).to(torch.float16).save_pretrained(folder)

@@ -36,6 +36,7 @@ from training.runs import (
     moved,
     over,
     save_half,
+    smoothed,
 )
 from training.tokenizer import make_tokenizer
 
@@ -128,9 +129,7 @@ class Run:
         measured = self.gradients(share)
         self.optimizer.step(learning_rate(self.step, share, self.options.rate))
         self.pace.learn(measured["kind"], measured.get("word", 0.0))
-        self.means = {
-            name: 0.95 * self.means.get(name, value) + 0.05 * value for name, value in measured.items()
-        }
+        self.means = smoothed(self.means, measured)
         self.step += 1
         if self.rank == 0 and self.step % REPORT_STEPS == 0:
             self.report()

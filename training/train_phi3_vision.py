@@ -48,6 +48,7 @@ from training.runs import (
     moved,
     over,
     save_half,
+    smoothed,
 )
 
 REPORT_STEPS = 50
@@ -172,10 +173,7 @@ class Run:
         steps = {"tower": self.tower_step, "answers": self.answer_step, "together": self.whole_step}
         measured = steps[self.stage](share)
         self.optimizer.step(rate)
-        # A measure that is not of every step (what a mode or a style gives) keeps its last mean.
-        self.means |= {
-            name: 0.95 * self.means.get(name, value) + 0.05 * value for name, value in measured.items()
-        }
+        self.means = smoothed(self.means, measured)
         self.step += 1
         if self.rank == 0 and self.step % REPORT_STEPS == 0:
             self.report()

@@ -43,7 +43,7 @@ from training.phi3_examples import (
     scene_batch,
 )
 from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
-from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved
+from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved, smoothed
 from training.tokenizer import make_tokenizer
 
 
@@ -213,6 +213,14 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
     assert learning_rate(29, 0.0, 1.0) == pytest.approx(1.0)
     assert learning_rate(500, 0.5, 1.0) == pytest.approx(0.505)
     assert learning_rate(900, 1.0, 1.0) == pytest.approx(0.01)
+
+
+def test_a_mean_waits_while_its_measure_does_not_come():
+    means = smoothed({}, {"loss": 4.0})
+    assert means == {"loss": 4.0}
+    means = smoothed(means, {"right": 1.0})
+    assert means == {"loss": 4.0, "right": 1.0}
+    assert smoothed(means, {"loss": 2.0})["loss"] == pytest.approx(3.9)
 
 
 def test_a_clock_goes_on_from_what_was_spent():
