@@ -19,6 +19,8 @@ from types import SimpleNamespace
 import torch
 from report import fastest, forget_peak, in_own_process, memory_now, parser_of, peak_memory, publish, table
 
+from phi3lib.vision.float32 import fast_products
+
 WAYS = ("official", "fp32", "bf16", "int8")
 SIZE, CROPS, HIDDEN = (640, 480), 16, 3072
 LAYERS, QUICK_LAYERS, ROUNDS = 24, 3, 2
@@ -99,13 +101,14 @@ def run_way(way: str, layers: int, folder: Path) -> dict[str, float]:
 
 
 def gemm_rate() -> float:
-    """Floating-point operations a second of a large float32 matrix product in this process."""
+    """Floating-point operations a second of a large float32 matrix product, by the way that ours takes."""
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
     least = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        a @ b
-        least = min(least, time.perf_counter() - start)
+    with fast_products(a, len(a)):
+        for _ in range(5):
+            start = time.perf_counter()
+            a @ b
+            least = min(least, time.perf_counter() - start)
     return 2 * 2048**3 / least
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.phi3_weights import require_loaded
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.progress import without_progress_bars
@@ -65,7 +66,8 @@ class Clip:
     ) -> torch.Tensor:
         if not items or size < 1:
             raise ValueError(f"{len(items)} {what} in batches of {size}: both must be at least 1")
-        with torch.inference_mode():
+        width = self.model.config.vision_config.hidden_size
+        with torch.inference_mode(), fast_products(next(self.model.parameters()), width):
             parts = [_vectors(encode(batch)).float().cpu() for batch in _batches(items, size)]
         # A copy outside inference mode: the caller may want to train on it.
         return torch.cat(parts).clone()

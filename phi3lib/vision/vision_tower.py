@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+from phi3lib.vision.float32 import fast_products
+
 # openai/clip-vit-large-patch14-336, the tower of both published models. Their config.json names it
 # without its sizes.
 CLIP_VIT_L_14_336: dict[str, Any] = {
@@ -51,7 +53,8 @@ class VisionTower(nn.Module):
         depth = self.layers_to_run(layer)
         self._require_tiles(tiles)
         size = TILES_AT_ONCE_CPU if tiles.device.type == "cpu" else TILES_AT_ONCE_GPU
-        features = [self._encode(some, depth) for some in tiles.split(size)]
+        with fast_products(next(self.parameters()), self.config.hidden_size):
+            features = [self._encode(some, depth) for some in tiles.split(size)]
         return features[0] if len(features) == 1 else torch.cat(features)
 
     def layers_to_run(self, layer: int) -> int:
