@@ -38,8 +38,8 @@ lab: set-up ## open the course in JupyterLab
 test: check ## lint, types, import direction, then all tests
 	$(VENV) -m pytest $(TEST_ARGS)
 
-test-browser: set-up ## the instruments in JupyterLab, in a headless Chromium
-	PHI3LIB_BROWSER=1 $(VENV) -m pytest tests/browser $(TEST_ARGS)
+test-browser: set-up ## the part of `make test` that drives JupyterLab in a headless Chromium
+	$(VENV) -m pytest tests/browser $(TEST_ARGS)
 
 check: set-up ## the part of `make test` that takes seconds
 	$(VENV) -m ruff check .

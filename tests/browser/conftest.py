@@ -41,16 +41,13 @@ PAINTED = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that is tested here needs a browser; what needs JupyterLab, too, is asked for."""
+    """All that is tested here needs a browser, and takes its time."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
         item.add_marker(pytest.mark.browser)
         item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"))
-        # A cold kernel behind a cold browser can outlast any sensible limit on shared cores.
-        wanted = "PHI3LIB_BROWSER" in os.environ or "jupyterlab" not in item.fixturenames
-        item.add_marker(pytest.mark.skipif(not wanted, reason="asked for by `make test-browser`"))
 
 
 class OpenNotebook:
