@@ -31,7 +31,7 @@ def embedding_seconds() -> float:
     """One picture of 2 × 2 crops to its visual tokens, preprocessing included."""
     phi3 = load_phi3_model()
     scene = draw_scene(0, split="test", style="things", tile=112)
-    processor = phi3.processor.image_processor
+    processor = phi3.processor
     return seconds(
         lambda: phi3.get_image_features(processor([scene.image], num_crops=4, return_tensors="pt")), times=10
     )
