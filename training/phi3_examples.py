@@ -17,11 +17,14 @@ from training.phi3_model import PATCH, TILE
 PATCHES = TILE // PATCH
 MOST_QUESTIONS = 10
 MODES = ("sharp", "blurred", "global")
-# Sharp and blurred crops equally often; without crops a picture is cheap and soon learned.
-_MODE_SHARES = (0.4, 0.4, 0.2)
+# Of MODES. Print has sharp and blurred crops equally often; things are often seen in the global view alone,
+# where a tile's places are those of the whole picture, so that "where" is learned there first.
+_MODE_SHARES = {"things": (0.35, 0.25, 0.4), "print": (0.45, 0.45, 0.1)}
+_OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
+_ASKED_FIRST = ("where",)  # the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.3, "close-up": 0.1, "print": 0.5, "page": 0.1}
+_STYLE_SHARES = {"things": 0.35, "close-up": 0.05, "print": 0.52, "page": 0.08}
 PRACTICE = 0.5  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
@@ -48,7 +51,7 @@ def draw_scenes(
     """
     rng = np.random.default_rng([7, start])
     style = str(rng.choice(list(_STYLE_SHARES), p=list(_STYLE_SHARES.values())))
-    mode = str(rng.choice(MODES, p=_MODE_SHARES))
+    mode = str(rng.choice(MODES, p=_MODE_SHARES.get(style, _OTHER_MODE_SHARES)))
     # A third of the print is larger than small print: reading is learned there, and then made smaller.
     caps = caps_at(rng.random()) if rng.random() < 0.33 else CAPS
     side = _SIDES[style] if style in _SIDES else print_side(share, rng)
@@ -57,8 +60,14 @@ def draw_scenes(
     many = size * _SCENES_OF_SIDE[side]
     first = (start + offset) * max(_SCENES_OF_SIDE.values())
     scenes = [_draw(first + number, style, side, caps) for number in range(many)]
-    asked = [questions_of(scene, rng)[:MOST_QUESTIONS] for scene in scenes]
+    asked = [_asked_of(scene, rng) for scene in scenes]
     return scene_batch(processor, scenes, asked, mode, style, side)
+
+
+def _asked_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    """The questions of a scene in a chance order, those of _ASKED_FIRST before the others."""
+    questions = questions_of(scene, rng)
+    return sorted(questions, key=lambda question: question.topic not in _ASKED_FIRST)[:MOST_QUESTIONS]
 
 
 def _draw(number: int, style: str, side: int, caps: tuple[int, int]) -> Scene:
@@ -73,7 +82,7 @@ def print_side(share: float, rng: np.random.Generator) -> int:
     Where to look and how to spell is learned on one tile, at a fifth of the cost; what it is learned for is
     print on three, where the global view is three times smaller than the crops.
     """
-    one = 0.75 if share < PRACTICE else 0.4
+    one = 0.75 if share < PRACTICE else 0.3
     return int(rng.choice([1, 2, 3], p=[one, 0.1, 0.9 - one]))
 
 

@@ -198,6 +198,7 @@ def _load_vision_part(
     )
     model: Any = embedding
     model.processor = phi3_weights.image_processor(tuned, base or _base_if_here(name))
+    phi3_weights.require_fitting_tiles(model, model.processor, where=tuned or base)
     model.checkpoint = phi3_weights.record(base, found, tuned, list(places.values()))
     return model
 
@@ -220,6 +221,8 @@ def _load_whole(
     if overriding:
         phi3_weights.override(model, overriding, where=str(tuned))
     model.processor = phi3_weights.text_processor(tuned, base or _base_if_here(name))
+    embedding, images = model.model.vision_embed_tokens, model.processor.image_processor
+    phi3_weights.require_fitting_tiles(embedding, images, where=tuned or base)
     model.checkpoint = phi3_weights.record(base, found, tuned, [*in_folder.values(), *overriding.values()])
     return model
 

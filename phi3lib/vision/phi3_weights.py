@@ -220,6 +220,19 @@ def require_phi3(folder: Path) -> None:
     require_model_type(read_json(folder / "config.json"), PHI3_TYPE, where=str(folder))
 
 
+def require_fitting_tiles(embedding: Any, processor: Any, *, where: Path | None) -> None:
+    """CheckpointError where the processor, perhaps of another base, cuts other tiles than the tower takes."""
+    takes, cuts = embedding.tile, processor.tile
+    if takes == cuts:
+        return
+    own = where is not None and any((where / name).is_file() for name in PROCESSOR_FILES)
+    source = "its preprocessor_config.json" if own else "it has no preprocessor_config.json, and its base's"
+    raise CheckpointError(
+        f"{where}: {source} cuts tiles of {cuts.tile_size} pixels, but the tower takes {takes.tile_size}: "
+        f"add the file that belongs to it, or name its base, load_phi3_model(NAME, fine_tuned=...)"
+    )
+
+
 def image_processor(*folders: Path | None) -> Any:
     """`Phi3VImageProcessor` of the first folder that holds the settings of one; raises CheckpointError."""
     from phi3lib.vision.image_processing import Phi3VImageProcessor
