@@ -18,6 +18,7 @@ from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import answer
 
 SCENES = 200  # of each kind that is scored
+FIRST = 50_000  # the number of the first scene: those before were looked at while the training was planned
 BATCH = 16
 NUM_CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
 SHARP = "with sharp crops"
@@ -62,7 +63,9 @@ def evaluate_phi3(folder: Path, scenes: int = SCENES) -> dict[str, Estimate]:
 def _about_things(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
     """For each topic one question of each scene that has one."""
     rng = np.random.default_rng(1)
-    drawn = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(2 * scenes)]
+    drawn = [
+        draw_scene(FIRST + n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(2 * scenes)
+    ]
     for topic in ("kind", "colour", "where", "count", "relation"):
         yield topic, _one_each(drawn, topic, rng)[:scenes]
 
@@ -70,10 +73,14 @@ def _about_things(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
 def _captions(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
     """Captions of several things, and of one thing close up, of any kind."""
     rng = np.random.default_rng(5)
-    several = [draw_scene(n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(scenes)]
+    several = [
+        draw_scene(FIRST + n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(scenes)
+    ]
     asked = _one_each(several, "caption", rng)
     said = list(zip(_answers(model, asked, SHARP), [item.question.answer for item in asked], strict=True))
-    near = _one_each([close_up(n, split="test", side=2 * tile) for n in range(scenes)], "caption", rng)
+    near = _one_each(
+        [close_up(FIRST + n, split="test", side=2 * tile) for n in range(scenes)], "caption", rng
+    )
     return {
         "caption, 2×2 crops": of_mean([objects_of(a) == objects_of(b) for a, b in said], 0.0),
         "caption with every place, 2×2 crops": of_mean([a == b for a, b in said], 0.0),
@@ -94,7 +101,9 @@ def objects_of(caption: str) -> list[str]:
 
 def _about_pages(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
     rng = np.random.default_rng(2)
-    drawn = [draw_scene(n, split="test", style="page", tile=tile, grid=(3, 3)) for n in range(3 * scenes)]
+    drawn = [
+        draw_scene(FIRST + n, split="test", style="page", tile=tile, grid=(3, 3)) for n in range(3 * scenes)
+    ]
     for topic in ("title", "highest", "total"):
         yield topic, _one_each(drawn, topic, rng)[:scenes]
 
@@ -112,7 +121,7 @@ def _small_print(model: Any, tile: int, scenes: int, kind: str) -> dict[str, Est
     """One kind of print on 3×3 crops, in all three modes on the same scenes."""
     rng = np.random.default_rng(3)
     drawn = [
-        draw_scene(n, split="test", style="print", tile=tile, grid=(3, 3), print_kind=kind)
+        draw_scene(FIRST + n, split="test", style="print", tile=tile, grid=(3, 3), print_kind=kind)
         for n in range(scenes)
     ]
     asked = _one_each(drawn, "print", rng)
@@ -123,7 +132,7 @@ def _held_out_words(model: Any, tile: int, scenes: int) -> dict[str, Estimate]:
     """Words that were never trained: the whole word, and the letters at their places."""
     rng = np.random.default_rng(4)
     drawn = [
-        draw_scene(n, split="held-out", style="print", tile=tile, grid=(3, 3), print_kind="word")
+        draw_scene(FIRST + n, split="held-out", style="print", tile=tile, grid=(3, 3), print_kind="word")
         for n in range(scenes)
     ]
     asked = _one_each(drawn, "print", rng)

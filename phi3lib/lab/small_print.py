@@ -13,7 +13,7 @@ from phi3lib.picturebook.scenes import draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import answer
 
-FIRST = 20_000  # the scenes before this one are those by which the bundled model's card is written
+FIRST = 20_000  # other scenes than those by which the bundled model's card is written
 GRID = (3, 3)
 BATCH = 16
 # Guessing without looking: one letter of 26, one word of those that are trained; a number is never hit.
