@@ -56,23 +56,17 @@ def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
 
 def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:
     """Give the tower the weights of the small CLIP's tower, as the real one started from CLIP's."""
-    _load_tower(model, weights, "vision_model.")
+    prefix = "vision_model."
+    tower = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith(prefix)}
+    model.model.vision_embed_tokens.img_processor.load_state_dict(tower)
 
 
 def start_from_phi3(model: Phi3VForCausalLM, weights: str) -> None:
-    """Give the tower the weights of an earlier run's tower."""
-    _load_tower(model, weights, "model.vision_embed_tokens.img_processor.vision_model.")
-
-
-def _load_tower(model: Phi3VForCausalLM, weights: str, prefix: str) -> None:
-    tower = {
-        name.removeprefix(prefix): tensor.float()
-        for name, tensor in load_file(weights).items()
-        if name.startswith(prefix)
-    }
-    model.model.vision_embed_tokens.img_processor.load_state_dict(
-        {f"vision_model.{name}": tensor for name, tensor in tower.items()}
-    )
+    """Give the model all weights of an earlier run. RuntimeError where they do not fit."""
+    tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
+    # The word embedding stands in the file once and in the model under two names.
+    tensors["model.vision_embed_tokens.wte.weight"] = tensors["model.embed_tokens.weight"]
+    model.load_state_dict(tensors)
 
 
 class DenseHeads(nn.Module):

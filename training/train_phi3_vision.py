@@ -7,7 +7,8 @@ The tower starts from the small CLIP's, and the time has three parts. First (`--
 alone to tell what every patch shows. Then projector and language model learn to answer on a tower that stays
 as it is, so that what it knows is not lost to answers that mean nothing yet. At last (`--together`) all of it
 learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
-With `--earlier FOLDER` the tower starts from that of an earlier run's model instead.
+With `--earlier FOLDER` a new run goes on from all weights of an earlier one; give it `--tower 0` to leave the
+tower's own part out.
 """
 
 import argparse
@@ -73,7 +74,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clip", type=Path, required=True, help="the folder of the small CLIP")
-    parser.add_argument("--earlier", type=Path, default=None, help="a Phi-3-vision whose tower is taken over")
+    parser.add_argument("--earlier", type=Path, default=None, help="a Phi-3-vision whose training goes on")
     add_common_arguments(parser, minutes=180, run=Path("build/phi3"))
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
     parser.add_argument("--together", type=float, default=0.15, help="share of the time for all, at the end")
@@ -85,13 +86,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     options.run.mkdir(parents=True, exist_ok=True)
-    processor_of(options.run)
+    processor_of(options.run, options.earlier)
     launch(train, options)
 
 
-def processor_of(run: Path) -> Phi3VProcessor:
-    """The run's processor; its tokenizer is made at the first start."""
-    folder = run / "tokenizer"
+def processor_of(run: Path, earlier: Path | None = None) -> Phi3VProcessor:
+    """The run's processor; its tokenizer is that of an earlier run, or made at the first start."""
+    folder = earlier or run / "tokenizer"
     if not folder.exists():
         make_phi3_tokenizer().save_pretrained(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -103,7 +104,7 @@ def processor_of(run: Path) -> Phi3VProcessor:
 def train(rank: int, options: argparse.Namespace) -> None:
     """One process of the training."""
     join(rank, options.processes, options.run)
-    processor = processor_of(options.run)
+    processor = processor_of(options.run, options.earlier)
     model = make_phi3(processor.tokenizer)
     if options.earlier is None:
         start_from_clip(model, str(options.clip / "model.safetensors"))
@@ -282,7 +283,7 @@ class Run:
         self.scenes.close()
 
     def minutes_before(self) -> float:
-        """Minutes of the earlier run whose tower was taken over."""
+        """Minutes of the earlier runs that this one goes on from."""
         earlier = self.options.earlier
         return 0.0 if earlier is None else minutes_of(earlier)
 

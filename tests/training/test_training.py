@@ -42,7 +42,7 @@ from training.phi3_examples import (
     print_side,
     scene_batch,
 )
-from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip
+from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip, start_from_phi3
 from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved, smoothed
 from training.tokenizer import make_tokenizer
 
@@ -404,6 +404,18 @@ def test_the_time_has_three_stages():
     options = argparse.Namespace(tower=0.2, together=0.15)
     stages = [train_phi3_vision.stage_of(share, options) for share in (0, 0.19, 0.21, 0.84, 0.86, 1)]
     assert stages == ["tower", "tower", "answers", "answers", "together", "together"]
+
+
+def test_a_training_goes_on_from_the_weights_that_were_committed(phi3_run, tmp_path):
+    run = run_of(phi3_run, tmp_path)
+    train_phi3_vision.export(run.learner.phi3, phi3_run, tmp_path / "out")
+    processor = train_phi3_vision.processor_of(tmp_path / "new", tmp_path / "out")
+    assert processor.tokenizer.get_vocab() == phi3_run.tokenizer.get_vocab()
+    torch.manual_seed(5)
+    model = make_phi3(processor.tokenizer)
+    start_from_phi3(model, str(tmp_path / "out" / "model.safetensors"))
+    for mine, theirs in zip(model.parameters(), run.learner.phi3.parameters(), strict=True):
+        assert torch.allclose(mine, theirs.float(), atol=1e-3)
 
 
 def test_a_training_goes_on_where_it_stopped(phi3_run, tmp_path):
