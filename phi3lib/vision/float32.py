@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -33,7 +34,8 @@ def fast_products(weight: torch.Tensor, width: int) -> Iterator[None]:
 
 @contextmanager
 def _switched() -> Iterator[None]:
-    products = torch.backends.mkldnn.matmul
+    backend: Any = torch.backends.mkldnn  # its settings are made at run time: no type says what it has
+    products = backend.matmul
     before = products.fp32_precision
     products.fp32_precision = "bf16"
     try:
