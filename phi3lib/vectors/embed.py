@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.vectors.memory import Trimmer
 from phi3lib.vectors.pooling import (
     Recipe,
     describe,
@@ -82,9 +83,11 @@ def embed_images(
     if missing and precision is not None:
         _show_agreement(model, quick, precision, recipe, missing)
     errors: dict[str, str] = {}
+    memory = Trimmer()
     try:
         for vectors in _encode(quick, recipe, missing, errors, progress=progress):
             done.update(vectors)
+            memory.now_and_then()
             if store is not None:
                 store.add(vectors)
     finally:
