@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+_THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
     """Set a notebook up and say in a few lines what it has to work with.
@@ -60,10 +62,17 @@ def _say_models(kind: str) -> str:
 
 
 def _set_threads(kind: str) -> int:
-    """One thread for small models (two are slower when cores are shared), all for real ones."""
+    """One thread for small models (two are slower when cores are shared), all for real ones.
+
+    For linear algebra, too: threads of OpenBLAS that wait for each other make small probes many times slower.
+    """
     import torch
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     threads = 1 if kind == "bundled" else (os.cpu_count() or 1)
+    for name in _THREADS_OF_LIBRARIES:  # that are loaded later, such as SciPy's
+        os.environ[name] = str(threads)
+    threadpool_limits(threads)  # of those that are here, such as NumPy's
     torch.set_num_threads(threads)
     return threads
 

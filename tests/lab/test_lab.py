@@ -1,5 +1,9 @@
 """Set-up cell, photographs and figures."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -13,6 +17,22 @@ def test_the_set_up_cell_says_what_it_has(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Notebook 03 · seed 0"
     assert [line.split(":")[0] for line in lines[1:]] == ["Checkpoints", "Threads", "Instruments"]
+
+
+def test_small_models_get_one_thread_in_every_library():
+    program = (
+        "import numpy, threadpoolctl\n"
+        "from phi3lib import lab\n"
+        "lab.start('02', models='bundled')\n"
+        "import scipy.linalg, sklearn.linear_model, torch\n"
+        "print({pool['num_threads'] for pool in threadpoolctl.threadpool_info()} | {torch.get_num_threads()})"
+    )
+    left_out = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "{1}"
 
 
 def test_real_checkpoints_get_fewer_pictures(monkeypatch):
