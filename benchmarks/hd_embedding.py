@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from report import fastest, forget_peak, in_own_process, memory_now, parser_of, peak_memory, publish, table
 
@@ -95,7 +96,7 @@ def run_way(way: str, layers: int, folder: Path) -> dict[str, float]:
         rate = gemm_rate()
     if tokens.requires_grad:
         raise SystemExit(f"{way}: a graph was built")
-    torch.save(tokens.float(), folder / f"{way}.pt")
+    np.save(folder / f"{way}.npy", tokens.float().numpy())
     work = pixels.shape[1] * flops_of_tile(layers - 1) + flops_of_projector(len(tokens))
     return {"seconds": seconds, "beside": beside, "tiles": pixels.shape[1], "rate": rate, "work": work}
 
@@ -137,7 +138,7 @@ def main() -> None:
         found = fastest(
             rounds, WAYS, lambda way: in_own_process(__file__, "--way", way, "--folder", folder, *small)
         )
-        tokens = {way: torch.load(Path(folder) / f"{way}.pt") for way in WAYS}
+        tokens = {way: torch.from_numpy(np.load(Path(folder) / f"{way}.npy")) for way in WAYS}
     report(found, tokens, layers, quick=options.quick)
 
 

@@ -103,7 +103,7 @@ def _wanted(title: str, value: float) -> tuple[str, str]:
     return "", ""
 
 
-def minutes_of(folder: Path) -> float:
+def _minutes_of(folder: Path) -> float:
     """How long the model in `folder` was trained, all runs together; 0 where nothing says it."""
     path = folder / TRAINING
     if not path.exists():
@@ -120,15 +120,17 @@ def record_training(
     machine: str,
     program: str,
     names: tuple[str, ...],
-    before: float = 0.0,
+    earlier: Path | None = None,
 ) -> None:
     """Write what the card says of the training: time, machine, and a dozen rows of the log.
 
-    before: minutes of an earlier run that this one went on from.
+    earlier: the folder of the model that this run went on from. Nothing is written before the first report.
     """
+    if not log.exists():
+        return
     facts = {
         "minutes": minutes,
-        "before": before,
+        "before": _minutes_of(earlier) if earlier is not None else 0.0,
         "machine": machine,
         "program": program,
         "curve": curve(log, names),

@@ -19,7 +19,6 @@ from phi3lib.vision.answers import answer
 
 SCENES = 200  # of each kind that is scored
 FIRST = 50_000  # the number of the first scene: those before were looked at while the training was planned
-BATCH = 16
 NUM_CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
 SHARP = "with sharp crops"
 MODES = {
@@ -156,14 +155,10 @@ def _ask(model: Any, asked: list[Asked], chance: float, mode: str = SHARP) -> Es
 
 def _answers(model: Any, asked: list[Asked], mode: str) -> list[str]:
     """The model's greedy answers in one of MODES; all scenes are of one style."""
-    answers: list[str] = []
-    for start in range(0, len(asked), BATCH):
-        some = asked[start : start + BATCH]
-        answers += answer(
-            model,
-            [item.scene.image for item in some],
-            [item.question.text for item in some],
-            num_crops=NUM_CROPS[some[0].scene.style],
-            crops=MODES[mode],
-        )
-    return answers
+    return answer(
+        model,
+        [item.scene.image for item in asked],
+        [item.question.text for item in asked],
+        num_crops=NUM_CROPS[asked[0].scene.style],
+        crops=MODES[mode],
+    )

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from phi3lib.picturebook.pictures import SIDE
-from training.cards import machine, minutes_of, record_training
+from training.cards import machine, record_training
 from training.clip_examples import Batch, Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip
 from training.drawing import Ahead
@@ -170,16 +170,15 @@ class Run:
         Checkpoint(facts, {"optimizer": self.optimizer.state()}).save(self.options.run)
         if self.options.out is not None:
             export(self.learner.clip, self.tokenizer, self.options.out)
-            if (log := self.options.run / "log.csv").exists():
-                record_training(
-                    self.options.out,
-                    log,
-                    minutes=self.clock.seconds / 60,
-                    before=minutes_of(self.options.earlier) if self.options.earlier else 0.0,
-                    machine=machine(next(self.learner.parameters()).device, self.options.processes),
-                    program="training/train_clip.py",
-                    names=CURVE,
-                )
+            record_training(
+                self.options.out,
+                self.log.path,
+                minutes=self.clock.seconds / 60,
+                earlier=self.options.earlier,
+                machine=machine(next(self.learner.parameters()).device, self.options.processes),
+                program="training/train_clip.py",
+                names=CURVE,
+            )
 
 
 def export(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
-from training.cards import machine, minutes_of, record_training
+from training.cards import machine, record_training
 from training.drawing import Ahead
 from training.phi3_examples import SceneBatch, TileBatch, draw_scenes, draw_tiles
 from training.phi3_model import (
@@ -266,26 +266,20 @@ class Run:
         Checkpoint(facts, {"model": model, "optimizer": self.optimizer.state()}).save(self.options.run)
         if self.options.out is not None:
             export(self.learner.phi3, self.processor, self.options.out)
-            if (log := self.options.run / "log.csv").exists():
-                record_training(
-                    self.options.out,
-                    log,
-                    minutes=self.clock.seconds / 60,
-                    before=self.minutes_before(),
-                    machine=machine(self.device, self.options.processes),
-                    program="training/train_phi3_vision.py",
-                    names=CURVE,
-                )
+            record_training(
+                self.options.out,
+                self.log.path,
+                minutes=self.clock.seconds / 60,
+                earlier=self.options.earlier,
+                machine=machine(self.device, self.options.processes),
+                program="training/train_phi3_vision.py",
+                names=CURVE,
+            )
 
     def close(self) -> None:
         """End the workers."""
         self.tiles.close()
         self.scenes.close()
-
-    def minutes_before(self) -> float:
-        """Minutes of the earlier runs that this one goes on from."""
-        earlier = self.options.earlier
-        return 0.0 if earlier is None else minutes_of(earlier)
 
 
 def measures_of(batch: SceneBatch, loss: Tensor, right: Tensor) -> dict[str, float]:

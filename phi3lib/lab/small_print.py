@@ -15,7 +15,6 @@ from phi3lib.vision.answers import answer
 
 FIRST = 20_000  # other scenes than those by which the bundled model's card is written
 GRID = (3, 3)
-BATCH = 16
 # Guessing without looking: one letter of 26, one word of those that are trained; a number is never hit.
 _CHANCE = {"letter": 1 / 26, "word": 1 / len(TRAINED_WORDS), "number": 0.0}
 
@@ -49,17 +48,13 @@ def _one(number: int, tile: int) -> SmallPrint:
 
 def readings(phi3: Any, prints: Sequence[SmallPrint], crops: str) -> list[str]:
     """What the model reads, with "sharp" crops, "blurred" ones, or "none"."""
-    said: list[str] = []
-    for start in range(0, len(prints), BATCH):
-        some = prints[start : start + BATCH]
-        said += answer(
-            phi3,
-            [one.image for one in some],
-            [one.question.text for one in some],
-            num_crops=GRID[0] * GRID[1],
-            crops=crops,
-        )
-    return said
+    return answer(
+        phi3,
+        [one.image for one in prints],
+        [one.question.text for one in prints],
+        num_crops=GRID[0] * GRID[1],
+        crops=crops,
+    )
 
 
 def score(prints: Sequence[SmallPrint], said: Sequence[str]) -> Estimate:
