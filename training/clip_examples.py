@@ -14,7 +14,7 @@ from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
 from training.clip_model import MEAN, STD, Targets
 
 WORDS_SHARE = 4  # every fourth picture is a word
-DIGITS_SHARE = 5  # and every fifth of the others a digit: few hands have to teach what all have in common
+DIGITS_SHARE = 3  # and every third of the others a digit: few hands have to teach what all have in common
 _KIND = {name: place for place, name in enumerate(KINDS)}
 _DIGITS = [kind for kind in KINDS.values() if kind.family == "digits"]
 _COLOUR = {name: place for place, name in enumerate(COLOURS)}

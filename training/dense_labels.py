@@ -1,7 +1,9 @@
-"""What each patch of a scene shows: kind and colour of the thing that covers it, and the letters in it.
+"""What each patch of a scene shows, and where each visual token stands: labels that cost nothing.
 
 The language model sees patches, not the class token, so the tower has to know locally what it knows of the
-whole picture. With drawn pictures these labels cost nothing.
+whole picture: kind and colour of the thing that covers a patch, and the letters in it. And the crops enter
+the tower one by one, so that it cannot know where in the picture a crop lies: that the language model has to
+find out, from the place of a token in the sequence.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from phi3lib.picturebook.colours import COLOURS
 from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.ink import cap_font
 from phi3lib.picturebook.scenes import Print, Scene
+from phi3lib.vision.hd_transform import HDGrid
+from phi3lib.vision.token_map import padded_box_of_token
 
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING = 0  # in every plane; kinds, colours and characters count from 1
@@ -26,6 +30,9 @@ PLANES = {
     "first": len(CHARACTERS) + 1,
     "last": len(CHARACTERS) + 1,
 }
+
+CELLS = 4  # a side: each token of 2×2 or 3×3 crops, and of the global view, lies in one of them
+NOWHERE = -1
 
 Plane = NDArray[np.int64]
 
@@ -79,3 +86,18 @@ def _middles(piece: Print) -> list[tuple[str, float]]:
     starts = [0.0, *ends[:-1]]
     left = (piece.box[0] + piece.box[2] - ends[-1]) / 2
     return [(c, left + (a + b) / 2) for c, a, b in zip(piece.text, starts, ends, strict=True)]
+
+
+def token_places(grid: HDGrid) -> Plane:
+    """The row and the column of CELLS × CELLS in which each visual token stands: (tokens, 2).
+
+    NOWHERE for separators.
+    """
+    width, height = grid.padded_size
+    places = np.full((grid.num_image_tokens, 2), NOWHERE, dtype=np.int64)
+    for index in range(grid.num_image_tokens):
+        if box := padded_box_of_token(grid, index):
+            down = (box.top + box.bottom) * CELLS // (2 * height)
+            across = (box.left + box.right) * CELLS // (2 * width)
+            places[index] = down, across
+    return places

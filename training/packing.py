@@ -13,23 +13,30 @@ from torch import Tensor
 
 from phi3lib.picturebook.questions import Question
 from phi3lib.vision.answers import prompt_of
+from phi3lib.vision.hd_transform import HDGrid
 from phi3lib.vision.prompts import encode_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
+from training.dense_labels import token_places
 
 
 @dataclass
 class PackedRows:
-    """Tensors for `Phi3Learner.answers`."""
+    """Tensors for `Phi3Learner.answers`.
+
+    input_ids and positions (N, length); mask (N, 1, length, length) bool; is_answer (N, length) bool: which
+    tokens are to be foretold; token_places (tokens, 2): see `token_places`, the same for all rows.
+    """
 
     input_ids: Tensor
     mask: Tensor
     positions: Tensor
     is_answer: Tensor
+    token_places: Tensor
 
 
-def pack(processor: Phi3VProcessor, num_tokens: int, rows: Sequence[Sequence[Question]]) -> PackedRows:
-    """Rows of questions about pictures of `num_tokens` tokens each; shorter rows are padded on the right."""
-    packed = [_pack_row(processor, num_tokens, questions) for questions in rows]
+def pack(processor: Phi3VProcessor, grid: HDGrid, rows: Sequence[Sequence[Question]]) -> PackedRows:
+    """Rows of questions about pictures that are all cut alike; shorter rows are padded on the right."""
+    packed = [_pack_row(processor, grid.num_image_tokens, questions) for questions in rows]
     count, length = len(packed), max(len(ids) for ids, *_ in packed)
     pad = processor.tokenizer.pad_token_id
     input_ids = torch.full((count, length), pad)
@@ -42,7 +49,8 @@ def pack(processor: Phi3VProcessor, num_tokens: int, rows: Sequence[Sequence[Que
         positions[row, :used] = torch.tensor(places)
         question[row, :used] = torch.tensor(blocks)
         is_answer[row, :used] = torch.tensor(answers)
-    return PackedRows(input_ids, _block_mask(question), positions, is_answer)
+    places = torch.from_numpy(token_places(grid))
+    return PackedRows(input_ids, _block_mask(question), positions, is_answer, places)
 
 
 def _pack_row(

@@ -9,6 +9,7 @@ from torch import Tensor
 from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import CAPS, Scene, close_up, draw_scene
 from phi3lib.vision.crop_controls import blurred_crops
+from phi3lib.vision.hd_transform import hd_grid
 from phi3lib.vision.text_processing import Phi3VProcessor
 from training.dense_labels import PLANES, dense_labels
 from training.packing import PackedRows, pack
@@ -17,14 +18,14 @@ from training.phi3_model import PATCH, TILE
 PATCHES = TILE // PATCH
 MOST_QUESTIONS = 10
 MODES = ("sharp", "blurred", "global")
-# Of MODES. Print has sharp and blurred crops equally often; things are often seen in the global view alone,
-# where a tile's places are those of the whole picture, so that "where" is learned there first.
-_MODE_SHARES = {"things": (0.35, 0.25, 0.4), "print": (0.45, 0.45, 0.1)}
+# Of MODES: sharp and blurred crops equally often.
+_MODE_SHARES = {"print": (0.45, 0.45, 0.1)}
 _OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
 _ASKED_FIRST = ("where",)  # the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.35, "close-up": 0.05, "print": 0.52, "page": 0.08}
+_STYLE_SHARES = {"things": 0.3, "close-up": 0.08, "print": 0.52, "page": 0.1}
+_NUMBERS_SHARE = 0.25  # of the scenes with print hold numbers alone, which no vocabulary helps to guess
 PRACTICE = 0.5  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
@@ -59,7 +60,8 @@ def draw_scenes(
         mode = "sharp"  # one crop and the global view are the same picture
     many = size * _SCENES_OF_SIDE[side]
     first = (start + offset) * max(_SCENES_OF_SIDE.values())
-    scenes = [_draw(first + number, style, side, caps) for number in range(many)]
+    print_kind = "number" if rng.random() < _NUMBERS_SHARE else None
+    scenes = [_draw(first + number, style, side, caps, print_kind) for number in range(many)]
     asked = [_asked_of(scene, rng) for scene in scenes]
     return scene_batch(processor, scenes, asked, mode, style, side)
 
@@ -70,10 +72,10 @@ def _asked_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
     return sorted(questions, key=lambda question: question.topic not in _ASKED_FIRST)[:MOST_QUESTIONS]
 
 
-def _draw(number: int, style: str, side: int, caps: tuple[int, int]) -> Scene:
+def _draw(number: int, style: str, side: int, caps: tuple[int, int], print_kind: str | None) -> Scene:
     if style == "close-up":
         return close_up(number, side=side * TILE)
-    return draw_scene(number, style=style, tile=TILE, grid=(side, side), caps=caps)
+    return draw_scene(number, style=style, tile=TILE, grid=(side, side), caps=caps, print_kind=print_kind)
 
 
 def print_side(share: float, rng: np.random.Generator) -> int:
@@ -104,7 +106,7 @@ def scene_batch(
     return SceneBatch(
         pixels,
         sizes,
-        pack(processor, int(batch["num_img_tokens"][0]), asked),
+        pack(processor, hd_grid(*scenes[0].image.size, crops, tile=images.tile), asked),
         scene_labels(scenes, 1 if mode == "global" else side, mode),
         mode,
         style,

@@ -1,5 +1,6 @@
-"""The small Phi-3-vision, and what is added to its tower while it learns."""
+"""The small Phi-3-vision, and what is added to it while it learns."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from phi3lib import Phi3VConfig, Phi3VForCausalLM
-from training.dense_labels import NOTHING, PLANES
+from training.dense_labels import CELLS, NOTHING, NOWHERE, PLANES
+from training.packing import PackedRows
 
 TILE, PATCH = 112, 14
 NUM_CROPS = 4  # unless asked for more: small print needs nine
@@ -94,13 +96,54 @@ class DenseHeads(nn.Module):
         return loss, shares
 
 
+PLACED_LAYER = 2  # of four: where a token stands is known behind it, so that the others can speak of it
+
+
+class PlaceHeads(nn.Module):
+    """Classifiers on the language model's visual tokens: in which row and column of the picture is it?
+
+    They are dropped after training. Without them the model finds a thing by its kind and colour but cannot
+    say where it found it: a linear probe told the quarter of a crop's token from half of its features only.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.row = nn.Linear(width, CELLS)
+        self.column = nn.Linear(width, CELLS)
+
+    def forward(self, hidden: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """hidden (N, tokens, width), places (tokens, 2): the loss, and the share that was right."""
+        stands = places[:, 0] != NOWHERE
+        hidden, places = hidden[:, stands].flatten(0, 1), places[stands].repeat(len(hidden), 1)
+        loss, right = (
+            hidden.new_zeros((), dtype=torch.float32),
+            torch.ones_like(places[:, 0], dtype=torch.bool),
+        )
+        for head, wanted in ((self.row, places[:, 0]), (self.column, places[:, 1])):
+            logits = head(hidden).float()
+            loss = loss + nn.functional.cross_entropy(logits, wanted)
+            right &= logits.argmax(-1) == wanted
+        return loss, right.float().mean()
+
+
+@dataclass
+class Answered:
+    """Losses and shares of right answers: of the answers' tokens, and of the visual tokens' places."""
+
+    loss: Tensor
+    right: Tensor
+    place_loss: Tensor
+    place_right: Tensor
+
+
 class Phi3Learner(nn.Module):
-    """Phi-3-vision with the dense heads on its tower."""
+    """Phi-3-vision with the dense heads on its tower and the place heads in its language model."""
 
     def __init__(self, phi3: Phi3VForCausalLM) -> None:
         super().__init__()
         self.phi3 = phi3
         self.dense = DenseHeads(TOWER["hidden_size"])
+        self.places = PlaceHeads(phi3.config.hidden_size)
 
     @property
     def embedding(self) -> Any:
@@ -111,28 +154,24 @@ class Phi3Learner(nn.Module):
         """(tiles, 3, side, side) → (tiles, patches², C): what the projector will see."""
         return self.embedding.get_img_features(tiles)
 
-    def answers(
-        self,
-        features: Tensor,
-        image_sizes: Tensor,
-        input_ids: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        is_answer: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """(loss, share of right tokens) of the answers in packed rows (see `training.packing`).
-
-        features (N, 1 + crops, patches², C); mask (N, 1, length, length) bool; is_answer (N, length): which
-        tokens are to be foretold.
-        """
-        embeds = self.embedding(input_ids, features, image_sizes)  # (N, length, hidden)
-        additive = torch.zeros(mask.shape, dtype=embeds.dtype, device=embeds.device)
-        additive.masked_fill_(~mask, torch.finfo(embeds.dtype).min)
-        hidden = self.phi3.model(
-            inputs_embeds=embeds, attention_mask=additive, position_ids=positions, use_cache=False
-        ).last_hidden_state
-        before = is_answer.roll(-1, dims=1)  # the place before a token foretells it
-        logits = self.phi3.lm_head(hidden[before]).float()
-        wanted = input_ids[is_answer]
+    def answers(self, features: Tensor, image_sizes: Tensor, rows: PackedRows) -> Answered:
+        """What the language model makes of pictures whose tiles' features are (N, 1 + crops, patches², C)."""
+        embeds = self.embedding(rows.input_ids, features, image_sizes)  # (N, length, hidden)
+        additive = torch.zeros(rows.mask.shape, dtype=embeds.dtype, device=embeds.device)
+        additive.masked_fill_(~rows.mask, torch.finfo(embeds.dtype).min)
+        output = self.phi3.model(
+            inputs_embeds=embeds,
+            attention_mask=additive,
+            position_ids=rows.positions,
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        before = rows.is_answer.roll(-1, dims=1)  # the place before a token foretells it
+        logits = self.phi3.lm_head(output.last_hidden_state[before]).float()
+        wanted = rows.input_ids[rows.is_answer]
         loss = nn.functional.cross_entropy(logits, wanted)
-        return loss, (logits.argmax(-1) == wanted).float().mean()
+        right = (logits.argmax(-1) == wanted).float().mean()
+        # The picture's tokens stand in the same places of all rows, without a gap: (N, tokens, hidden).
+        start = int((rows.input_ids[0] < 0).nonzero()[0])
+        visual = output.hidden_states[PLACED_LAYER][:, start : start + len(rows.token_places)]
+        return Answered(loss, right, *self.places(visual, rows.token_places))

@@ -192,7 +192,7 @@ class MixedMuon:
         )
 
 
-HEADS = ("lm_head", "heads", "dense")  # classifiers: each of their rows is an answer of its own
+HEADS = ("lm_head", "heads", "dense", "places")  # classifiers: each of their rows is an answer of its own
 
 
 def layer_matrices(model: nn.Module) -> list[nn.Parameter]:

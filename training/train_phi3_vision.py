@@ -23,11 +23,12 @@ from transformers import PreTrainedTokenizerFast
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
 from training.cards import machine, record_training
 from training.drawing import Ahead
-from training.phi3_examples import SceneBatch, TileBatch, draw_scenes, draw_tiles
+from training.phi3_examples import PRACTICE, SceneBatch, TileBatch, draw_scenes, draw_tiles
 from training.phi3_model import (
     NUM_CROPS,
     PATCH,
     TILE,
+    Answered,
     Phi3Learner,
     make_phi3,
     start_from_clip,
@@ -60,6 +61,7 @@ CURVE = (
     "step",
     "patch kind",
     "patch first",
+    "place",
     "right things sharp",
     "right things blurred",
     "right print sharp",
@@ -67,6 +69,7 @@ CURVE = (
 )
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
+PLACE_WEIGHT = 0.2  # of the loss of the visual tokens' places
 
 
 def arguments() -> argparse.Namespace:
@@ -202,9 +205,9 @@ class Run:
         batch = self.fresh(share)
         with torch.no_grad():
             features = self.features(batch)
-        loss, right = self.answers(batch, features)
+        loss, measured = self.answers(batch, features)
         loss.backward()
-        return measures_of(batch, loss, right)
+        return measured
 
     def whole_step(self, share: float) -> dict[str, float]:
         """Gradients of everything: the answers, and beside them what each patch shows."""
@@ -212,13 +215,15 @@ class Run:
         features = self.features(batch)
         labels = {name: plane.flatten(0, 1) for name, plane in batch.labels.items()}
         dense, _ = self.learner.dense(features.flatten(0, 1), labels)
-        loss, right = self.answers(batch, features)
+        loss, measured = self.answers(batch, features)
         (loss + DENSE_WEIGHT * dense).backward()
-        return measures_of(batch, loss, right)
+        return measured
 
     def fresh(self, share: float) -> SceneBatch:
         """Fresh scenes; all processes draw others of one style, mode and side, so that none waits."""
         many = self.options.scenes
+        if self.options.earlier is not None:
+            share = max(share, PRACTICE)  # the earlier run has practised
 
         def arguments_of(number: int) -> tuple[object, ...]:
             return number * self.options.processes * many, many, self.rank * many, share
@@ -233,12 +238,10 @@ class Run:
         features = self.learner.features(batch.pixel_values.flatten(0, 1).to(self.dtype))
         return features.view(count, tiles, *features.shape[1:])
 
-    def answers(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(loss, share of right tokens) of the answers."""
-        rows = batch.rows
-        return self.learner.answers(
-            features, batch.image_sizes, rows.input_ids, rows.mask, rows.positions, rows.is_answer
-        )
+    def answers(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss of the answers and of the visual tokens' places, and what of both was right."""
+        answered = self.learner.answers(features, batch.image_sizes, batch.rows)
+        return answered.loss + PLACE_WEIGHT * answered.place_loss, measures_of(batch, answered)
 
     def report(self) -> None:
         """A row in the log."""
@@ -282,13 +285,18 @@ class Run:
         self.scenes.close()
 
 
-def measures_of(batch: SceneBatch, loss: Tensor, right: Tensor) -> dict[str, float]:
+def measures_of(batch: SceneBatch, answered: Answered) -> dict[str, float]:
     """Loss and share of right tokens of one step, averaged over processes, by what was asked."""
-    measured = average({"loss": float(loss.detach()), "right": float(right)})
     # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
     practice = batch.style == "print" and batch.side < 3
     what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
-    return {f"{name} {what}": value for name, value in measured.items()}
+    return average(
+        {
+            f"loss {what}": float(answered.loss.detach()),
+            f"right {what}": float(answered.right),
+            "place": float(answered.place_right),
+        }
+    )
 
 
 def harder(level: float, means: dict[str, float]) -> float:

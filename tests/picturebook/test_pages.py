@@ -135,20 +135,36 @@ def test_halves_of_the_handwriting_are_disjoint_and_complete() -> None:
     assert sorted([*TRAIN_DIGITS, *TEST_DIGITS]) == list(range(SCANS))
 
 
-def test_only_the_training_half_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[int] = []
-
-    stroke = digits._stroke
-
-    def spy(index: int) -> Image.Image:
-        used.append(index)
-        return stroke(index)
-
-    monkeypatch.setattr(digits, "_stroke", spy)
+def drawn_digits(count: int = 200) -> list[tuple[str, Image.Image]]:
     rng = default_rng(0)
-    hands = [digits.draw_digit(int(rng.integers(10)), RED, 30, rng).facts["hand"] for _ in range(400)]
-    assert 150 < hands.count("handwritten") == len(used) < 250
-    assert set(used) <= set(map(int, TRAIN_DIGITS))
+    drawings = [digits.draw_digit(int(rng.integers(10)), RED, 30, rng) for _ in range(count)]
+    return [(str(drawing.facts["hand"]), drawing.image) for drawing in drawings]
+
+
+def test_only_the_training_half_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = drawn_digits()
+    assert 70 < [hand for hand, _ in before].count("handwritten") < 130
+    images, values = digits._scans()
+    for half, changes in ((TEST_DIGITS, False), (TRAIN_DIGITS, True)):
+        spoiled = images.copy()
+        spoiled[half] = 1 - spoiled[half]
+        monkeypatch.setattr(digits, "_scans", lambda spoiled=spoiled: (spoiled, values))
+        differs = [hand for (hand, old), (_, new) in zip(before, drawn_digits(), strict=True) if old != new]
+        assert set(differs) == ({"handwritten"} if changes else set())
+
+
+def test_no_two_hands_are_alike() -> None:
+    hands = [image for hand, image in drawn_digits() if hand == "handwritten"]
+    assert len({image.tobytes() for image in hands}) == len(hands)
+
+
+def test_a_handwritten_digit_is_ink_on_nothing() -> None:
+    rng = default_rng(1)
+    for number in range(200):
+        mask = np.asarray(digits._other_hand(number % 10, rng)) / 255
+        assert 0.15 < mask.mean() < 0.95
+    untouched = digits._pen_stroke(np.zeros((8, 8), np.float32), 40)
+    assert untouched.getextrema() == (0, 0)
 
 
 def test_a_scan_is_asked_for_by_its_own_value() -> None:

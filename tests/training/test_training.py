@@ -28,7 +28,7 @@ from phi3lib.vectors.search import class_vectors
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive
-from training.dense_labels import CHARACTERS, dense_labels
+from training.dense_labels import CELLS, CHARACTERS, NOWHERE, dense_labels, token_places
 from training.drawing import Ahead
 from training.evaluate_clip import picture_vectors
 from training.evaluate_phi3 import NUM_CROPS, objects_of
@@ -42,7 +42,7 @@ from training.phi3_examples import (
     print_side,
     scene_batch,
 )
-from training.phi3_model import TILE, Phi3Learner, make_phi3, start_from_clip, start_from_phi3
+from training.phi3_model import TILE, Phi3Learner, PlaceHeads, make_phi3, start_from_clip, start_from_phi3
 from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved, smoothed
 from training.tokenizer import make_tokenizer
 
@@ -334,18 +334,57 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
     def loss_of(questions: list[Question]) -> tuple[float, int]:
         batch = scene_batch(phi3_run, [scene], [questions], mode, "things", 2)
         features = learner.features(batch.pixel_values.flatten(0, 1))
-        rows = batch.rows
-        loss, _ = learner.answers(
-            features.view(1, -1, *features.shape[1:]), batch.image_sizes,
-            rows.input_ids, rows.mask, rows.positions, rows.is_answer,
-        )  # fmt: skip
-        return float(loss), int(rows.is_answer.sum())
+        features = features.view(1, -1, *features.shape[1:])
+        answered = learner.answers(features, batch.image_sizes, batch.rows)
+        return float(answered.loss), int(batch.rows.is_answer.sum())
 
     with torch.no_grad():
         together, tokens = loss_of(asked)
         alone = [loss_of([question]) for question in asked]
     assert sum(count for _, count in alone) == tokens
     assert together == pytest.approx(sum(loss * count for loss, count in alone) / tokens, rel=1e-4)
+
+
+def test_every_visual_token_knows_its_cell_and_separators_have_none(phi3_run):
+    grid = phi3_run.image_processor.grid(2 * TILE, 2 * TILE)
+    assert (grid.rows, grid.cols) == (2, 2)
+    places = token_places(grid)
+    crops, view_separator, whole = places[: 8 * 9], places[8 * 9], places[8 * 9 + 1 :]
+    assert (view_separator == NOWHERE).all()
+    for view, side in ((crops.reshape(8, 9, 2), 8), (whole.reshape(4, 5, 2), 4)):
+        assert (view[:, side] == NOWHERE).all()  # the separators of the rows
+        cells = np.arange(side) * CELLS // side
+        assert (view[:, :side, 0] == cells[:, None]).all()
+        assert (view[:, :side, 1] == cells[None]).all()
+
+
+def test_places_are_told_from_the_visual_tokens_alone(phi3_run):
+    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).eval()
+    scene = draw_scene(3, style="things", tile=TILE, grid=(2, 2))
+    asked = questions_of(scene, np.random.default_rng(0))
+    seen = []
+    learner.places.register_forward_pre_hook(lambda _, given: seen.append(given))
+    for questions in (asked[:1], asked[1:4]):
+        batch = scene_batch(phi3_run, [scene], [questions], "sharp", "things", 2)
+        features = learner.features(batch.pixel_values.flatten(0, 1))[None]
+        learner.answers(features, batch.image_sizes, batch.rows)
+    (first, places), (second, _) = seen
+    assert first.shape[1] == len(places) == phi3_run.image_processor.grid(2 * TILE, 2 * TILE).num_image_tokens
+    assert torch.allclose(first, second, atol=1e-5)  # the picture's tokens see no question
+
+
+def test_a_place_counts_as_right_when_row_and_column_are():
+    heads = PlaceHeads(CELLS)
+    with torch.no_grad():
+        for head in (heads.row, heads.column):
+            head.weight.copy_(50 * torch.eye(CELLS))
+            head.bias.zero_()
+    told = torch.eye(CELLS)[None, [0, 1, 2, 0]]  # both heads say 0, 1, 2, 0
+    places = torch.tensor([[0, 0], [1, 1], [2, 3], [NOWHERE, NOWHERE]])
+    with torch.no_grad():
+        loss, right = heads(told, places)
+    assert right == pytest.approx(2 / 3)  # the separator is not asked for
+    assert loss == pytest.approx(50 / 3, rel=1e-3)  # one column of three is 50 off
 
 
 def test_a_caption_is_judged_by_what_it_names():
@@ -475,12 +514,13 @@ def test_a_log_gives_later_names_their_own_column(tmp_path):
 
 
 def test_packed_rows_of_unequal_length_do_not_disturb_each_other(phi3_run):
+    grid = phi3_run.image_processor.grid(TILE, TILE)
     short, long = (
         [Question("What is red?", "the cat", "kind")],
         [Question("Describe the picture.", "a cat", "caption")] * 3,
     )
-    rows = pack(phi3_run, 10, [short, long])
-    alone = pack(phi3_run, 10, [short])
+    rows = pack(phi3_run, grid, [short, long])
+    alone = pack(phi3_run, grid, [short])
     used = alone.input_ids.shape[1]
     assert torch.equal(rows.input_ids[0, :used], alone.input_ids[0])
     assert not rows.mask[0, 0, :used, used:].any()

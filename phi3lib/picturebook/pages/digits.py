@@ -39,11 +39,24 @@ def _train_rows(value: int) -> NDArray[np.int64]:
 @lru_cache(maxsize=SCANS)
 def _stroke(index: int) -> Image.Image:
     """The scan `index` as a pen stroke: mode L, about 190 pixels, cut to its ink."""
-    scan = np.pad(_scans()[0][index], 1)
-    large = np.asarray(Image.fromarray(scan).resize((240, 240), Image.Resampling.BICUBIC))
-    # Grey in the scans is how much of a cell the pen covered; cut near a half, with a soft edge, so that
-    # loops stay open.
-    ramp = np.clip((large - 0.43) / 0.14, 0, 1)
+    return _pen_stroke(_scans()[0][index], 240)
+
+
+# How much each cell of a scan and its margin knows of its neighbours: a Gaussian, 1.2 cells wide.
+_NEAR = np.exp(-0.5 * (np.subtract.outer(np.arange(10), np.arange(10)) / 1.2) ** 2).astype(np.float32)
+_NEAR /= _NEAR.sum(axis=1, keepdims=True)
+
+
+def _pen_stroke(scan: NDArray[np.float32], side: int, pen: float = 0.04) -> Image.Image:
+    """A scan (8, 8) with a margin as a stroke on side × side pixels, cut to its ink: mode L.
+
+    Grey in a scan is how much of a cell the pen covered. It is measured against the cells around, so that
+    small loops stay open and faint strokes closed. pen: the lower, the thicker.
+    """
+    covered = np.pad(scan, 1)
+    beyond = covered - 0.7 * _NEAR @ covered @ _NEAR.T
+    large = np.asarray(Image.fromarray(beyond).resize((side, side), Image.Resampling.BICUBIC))
+    ramp = np.clip((large - pen) / 0.25, 0, 1)
     mask = Image.fromarray((255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
     return mask.crop(mask.getbbox())
 
@@ -61,10 +74,9 @@ def handwritten_digit(value: int, index: int, side: int = 128) -> Image.Image:
 
 
 def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
-    """A digit, handwritten (a scan of the training half) or printed with equal chance."""
+    """A digit, handwritten (from scans of the training half) or printed with equal chance."""
     if rng.random() < 0.5:
-        rows = _train_rows(value)
-        mask = _in_another_hand(_stroke(int(rows[rng.integers(len(rows))])), rng)
+        mask = _other_hand(value, rng)
         mask = mask.resize(size_with_side(*mask.size, side), Image.Resampling.HAMMING)
         hand = "handwritten"
     else:
@@ -73,20 +85,44 @@ def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
     return Drawing(painted(mask, look, side // 8), {"value": value, "hand": hand})
 
 
-def _in_another_hand(stroke: Image.Image, rng: Generator) -> Image.Image:
-    """The stroke slanted, turned and drawn out a little: there are few scans, and every hand is another."""
-    size = 128
-    small = stroke.resize(size_with_side(*stroke.size, size), Image.Resampling.HAMMING)
-    angle, slant = np.radians(rng.uniform(-12, 12)), rng.uniform(-0.25, 0.25)
+def _other_hand(value: int, rng: Generator) -> Image.Image:
+    """A handwritten digit such as nobody wrote: there are few scans, and every hand is another.
+
+    A scan of the training half leans a little towards another one of the same digit, by a thinner or a
+    thicker pen, and is slanted, turned and bent.
+    """
+    rows = _train_rows(value)
+    first, second = (_scans()[0][rows[rng.integers(len(rows))]] for _ in range(2))
+    leaning = rng.uniform(0, 0.3)
+    stroke = _pen_stroke((1 - leaning) * first + leaning * second, 112, rng.uniform(0.02, 0.1))
+    moved = stroke.transform(*_bent(stroke.size, rng), resample=Image.Resampling.BILINEAR)
+    return moved.crop(moved.getbbox())
+
+
+_MESH = 3  # quadrilaterals along each side of a bent stroke
+
+
+def _bent(size: tuple[int, int], rng: Generator) -> tuple[tuple[int, int], Image.Transform, list]:
+    """What `Image.transform` needs to slant, turn, stretch and bend a stroke of `size` (width, height)."""
+    angle, slant = np.radians(rng.uniform(-14, 14)), rng.uniform(-0.25, 0.25)
     across, down = rng.uniform(0.85, 1.15, 2)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     matrix = turn @ np.array([[across, slant], [0, down]])
-    # Pillow asks for the way back: where in the stroke each pixel of the result comes from.
-    middle_in, middle_out = np.array(small.size) / 2, np.array([size, size])
-    shift = middle_in - matrix @ middle_out
-    data = (*matrix[0], shift[0], *matrix[1], shift[1])
-    moved = small.transform((2 * size, 2 * size), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
-    return moved.crop(moved.getbbox())
+    # Pillow asks for the way back: where in the stroke each corner of the result's mesh comes from.
+    out = 2 * max(size)
+    ticks = np.linspace(0, out, _MESH + 1).round().astype(int)
+    corners = np.stack(np.meshgrid(ticks, ticks), -1)  # (rows, columns, (x, y))
+    source = (corners - out / 2) @ matrix.T + np.array(size) / 2
+    source += rng.normal(0, 0.045 * out / _MESH, source.shape)
+    mesh = [
+        (
+            (*corners[row, col], *corners[row + 1, col + 1]),
+            (*source[row, col], *source[row + 1, col], *source[row + 1, col + 1], *source[row, col + 1]),
+        )
+        for row in range(_MESH)
+        for col in range(_MESH)
+    ]
+    return (out, out), Image.Transform.MESH, mesh
 
 
 def _describe(facts: Mapping[str, Fact]) -> str:
