@@ -30,14 +30,11 @@ from nbconvert import HTMLExporter
 NOTEBOOKS = Path(__file__).resolve().parent
 README = NOTEBOOKS.parent / "README.md"
 
-# One thread: the bundled models are fastest so on shared cores, and sums come out the same everywhere.
+# As a reader's kernel has it, whose set-up cell chooses the threads of all libraries but Numba's.
 KERNEL_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "TOKENIZERS_PARALLELISM": "false",

@@ -7,6 +7,7 @@ find out, from the place of a token in the sequence.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from phi3lib.picturebook.colours import COLOURS
 from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pages.ink import cap_font
+from phi3lib.picturebook.pictures import Box
 from phi3lib.picturebook.scenes import Print, Scene
 from phi3lib.vision.hd_transform import HDGrid
-from phi3lib.vision.token_map import padded_box_of_token
+from phi3lib.vision.token_map import padded_box_of_token, pixels_of_token
 
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING = 0  # in every plane; kinds, colours and characters count from 1
@@ -101,3 +103,18 @@ def token_places(grid: HDGrid) -> Plane:
             across = (box.left + box.right) * CELLS // (2 * width)
             places[index] = down, across
     return places
+
+
+def tokens_in_box(grid: HDGrid, box: Box | None) -> NDArray[np.bool_]:
+    """Which visual tokens see a part of a box in pixels of the picture: (tokens,); none without a box."""
+    if box is None:
+        return np.zeros(grid.num_image_tokens, dtype=bool)
+    left, top, right, bottom = _seen_pixels(grid).T
+    return (left < box[2]) & (box[0] < right) & (top < box[3]) & (box[1] < bottom)
+
+
+@lru_cache(maxsize=8)
+def _seen_pixels(grid: HDGrid) -> Plane:
+    """The box of every visual token in pixels of the picture: (tokens, 4); separators see none."""
+    boxes = [pixels_of_token(grid, index) for index in range(grid.num_image_tokens)]
+    return np.array([box or (0, 0, 0, 0) for box in boxes], dtype=np.int64)

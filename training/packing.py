@@ -16,7 +16,7 @@ from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.hd_transform import HDGrid
 from phi3lib.vision.prompts import encode_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
-from training.dense_labels import token_places
+from training.dense_labels import token_places, tokens_in_box
 
 
 @dataclass
@@ -24,13 +24,17 @@ class PackedRows:
     """Tensors for `Phi3Learner.answers`.
 
     input_ids and positions (N, length); mask (N, 1, length, length) bool; is_answer (N, length) bool: which
-    tokens are to be foretold; token_places (tokens, 2): see `token_places`, the same for all rows.
+    tokens are to be foretold; question (N, length): the number from 1 of the question that a token belongs
+    to, 0 for the picture, -1 for padding; looks (N, 1 + questions, tokens) bool: the visual tokens that show
+    what a question is about; token_places (tokens, 2): see `token_places`, the same for all rows.
     """
 
     input_ids: Tensor
     mask: Tensor
     positions: Tensor
     is_answer: Tensor
+    question: Tensor
+    looks: Tensor
     token_places: Tensor
 
 
@@ -50,7 +54,18 @@ def pack(processor: Phi3VProcessor, grid: HDGrid, rows: Sequence[Sequence[Questi
         question[row, :used] = torch.tensor(blocks)
         is_answer[row, :used] = torch.tensor(answers)
     places = torch.from_numpy(token_places(grid))
-    return PackedRows(input_ids, _block_mask(question), positions, is_answer, places)
+    looks = _looks(grid, rows)
+    return PackedRows(input_ids, _block_mask(question), positions, is_answer, question, looks, places)
+
+
+def _looks(grid: HDGrid, rows: Sequence[Sequence[Question]]) -> Tensor:
+    """(N, 1 + most questions, tokens) bool; question 0, the picture itself, looks nowhere."""
+    most = max(len(questions) for questions in rows)
+    looks = torch.zeros(len(rows), 1 + most, grid.num_image_tokens, dtype=torch.bool)
+    for row, questions in enumerate(rows):
+        for number, question in enumerate(questions, 1):
+            looks[row, number] = torch.from_numpy(tokens_in_box(grid, question.box))
+    return looks
 
 
 def _pack_row(

@@ -97,6 +97,7 @@ class DenseHeads(nn.Module):
 
 
 PLACED_LAYER = 2  # of four: where a token stands is known behind it, so that the others can speak of it
+LOOKING_HEAD = 0  # of the layer behind it: it is shown where to look
 
 
 class PlaceHeads(nn.Module):
@@ -128,12 +129,18 @@ class PlaceHeads(nn.Module):
 
 @dataclass
 class Answered:
-    """Losses and shares of right answers: of the answers' tokens, and of the visual tokens' places."""
+    """Losses and shares of right answers: of the answers' tokens, and of the visual tokens' places.
+
+    look_loss, looks: whether the looking head sees what the questions are about, and its attention there,
+    which is NaN where no question is about one thing.
+    """
 
     loss: Tensor
     right: Tensor
     place_loss: Tensor
     place_right: Tensor
+    look_loss: Tensor
+    looks: Tensor
 
 
 class Phi3Learner(nn.Module):
@@ -165,6 +172,7 @@ class Phi3Learner(nn.Module):
             position_ids=rows.positions,
             use_cache=False,
             output_hidden_states=True,
+            output_attentions=True,
         )
         before = rows.is_answer.roll(-1, dims=1)  # the place before a token foretells it
         logits = self.phi3.lm_head(output.last_hidden_state[before]).float()
@@ -173,5 +181,20 @@ class Phi3Learner(nn.Module):
         right = (logits.argmax(-1) == wanted).float().mean()
         # The picture's tokens stand in the same places of all rows, without a gap: (N, tokens, hidden).
         start = int((rows.input_ids[0] < 0).nonzero()[0])
-        visual = output.hidden_states[PLACED_LAYER][:, start : start + len(rows.token_places)]
-        return Answered(loss, right, *self.places(visual, rows.token_places))
+        visual = slice(start, start + len(rows.token_places))
+        placed = self.places(output.hidden_states[PLACED_LAYER][:, visual], rows.token_places)
+        attention = output.attentions[PLACED_LAYER][:, LOOKING_HEAD, :, visual]  # (N, length, tokens)
+        return Answered(loss, right, *placed, *look(attention, before, rows))
+
+
+def look(attention: Tensor, before: Tensor, rows: PackedRows) -> tuple[Tensor, Tensor]:
+    """Whether one head looks at what is asked about, when a token of the answer is foretold.
+
+    attention (N, length, tokens), before (N, length) bool: where tokens are foretold. (loss, mean attention).
+    """
+    asked = rows.question.clamp(min=0)[..., None].expand(-1, -1, rows.looks.shape[-1])
+    wanted = rows.looks.gather(1, asked)  # (N, length, tokens)
+    there = (attention.float() * wanted).sum(-1)[before & wanted.any(-1)]
+    if not len(there):
+        return attention.new_zeros(()), attention.new_tensor(torch.nan)
+    return -(there + 1e-6).log().mean(), there.mean()

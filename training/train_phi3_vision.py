@@ -67,9 +67,11 @@ CURVE = (
     "right print sharp",
     "right print blurred",
 )
+LOOKED_AT = ("things", "print")  # styles with questions about one thing
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 PLACE_WEIGHT = 0.2  # of the loss of the visual tokens' places
+LOOK_WEIGHT = 0.2  # of the loss of a head that does not look at what is asked about
 
 
 def arguments() -> argparse.Namespace:
@@ -239,9 +241,10 @@ class Run:
         return features.view(count, tiles, *features.shape[1:])
 
     def answers(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss of the answers and of the visual tokens' places, and what of both was right."""
+        """The loss of answers, places and looks, and what was right."""
         answered = self.learner.answers(features, batch.image_sizes, batch.rows)
-        return answered.loss + PLACE_WEIGHT * answered.place_loss, measures_of(batch, answered)
+        loss = answered.loss + PLACE_WEIGHT * answered.place_loss + LOOK_WEIGHT * answered.look_loss
+        return loss, measures_of(batch, answered)
 
     def report(self) -> None:
         """A row in the log."""
@@ -290,13 +293,14 @@ def measures_of(batch: SceneBatch, answered: Answered) -> dict[str, float]:
     # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
     practice = batch.style == "print" and batch.side < 3
     what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
-    return average(
-        {
-            f"loss {what}": float(answered.loss.detach()),
-            f"right {what}": float(answered.right),
-            "place": float(answered.place_right),
-        }
-    )
+    measured = {
+        f"loss {what}": float(answered.loss.detach()),
+        f"right {what}": float(answered.right),
+        "place": float(answered.place_right),
+    }
+    if batch.style in LOOKED_AT:
+        measured[f"looks {batch.style}"] = float(answered.looks.detach())
+    return average(measured)
 
 
 def harder(level: float, means: dict[str, float]) -> float:

@@ -6,22 +6,27 @@ from dataclasses import dataclass
 from numpy.random import Generator
 
 from phi3lib.picturebook.captions import COUNTS, pick
-from phi3lib.picturebook.pictures import Placed
+from phi3lib.picturebook.pictures import Box, Placed
 from phi3lib.picturebook.scenes import Scene, phrase_of
 
 NUMBERS = {1: "one", **COUNTS}
 TOPICS = (
-    "caption", "kind", "colour", "where", "count", "relation", "print", "title", "highest", "total",
+    "caption", "kind", "colour", "where", "side", "count", "relation", "print", "title", "highest", "total",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, the answer, and the topic under which it is scored."""
+    """What is asked, the answer, the topic under which it is scored, and where to look.
+
+    box: left, top, right, bottom in pixels of the scene, of the one thing or print that the answer is about;
+    None where it is about all of them.
+    """
 
     text: str
     answer: str
     topic: str
+    box: Box | None = None
 
 
 def questions_of(scene: Scene, rng: Generator) -> list[Question]:
@@ -47,16 +52,32 @@ def _about_things(scene: Scene, rng: Generator) -> Iterator[Question]:
     for thing, place in things:
         name = thing.kind.name
         yield Question(
-            pick((f"What is {place}?", f"What do you see {place}?"), rng), phrase_of(thing), "kind"
+            pick((f"What is {place}?", f"What do you see {place}?"), rng),
+            phrase_of(thing),
+            "kind",
+            thing.box,
         )
         yield Question(
             pick((f"Which colour is the {name}?", f"What colour is the {name}?"), rng),
             thing.look.colour.name,
             "colour",
+            thing.box,
         )
-        yield Question(f"Where is the {name}?", place, "where")
-        yield Question(f"What is {thing.look.colour.name}?", f"the {name}", "kind")
+        yield Question(f"Where is the {name}?", place, "where", thing.box)
+        yield from _sides(thing, place)
+        yield Question(f"What is {thing.look.colour.name}?", f"the {name}", "kind", thing.box)
     yield from _relations(scene.things)
+
+
+def _sides(thing: Placed, place: str) -> Iterator[Question]:
+    """Half of "where" each, in one word; nothing is asked of what stands in the middle."""
+    name = thing.kind.name
+    for first, second, asked in (
+        ("left", "right", f"Is the {name} on the left or on the right?"),
+        ("top", "bottom", f"Is the {name} at the top or at the bottom?"),
+    ):
+        if side := next((side for side in (first, second) if side in place), None):
+            yield Question(asked, side, "side", thing.box)
 
 
 def _relations(things: tuple[Placed, ...]) -> Iterator[Question]:
@@ -65,7 +86,8 @@ def _relations(things: tuple[Placed, ...]) -> Iterator[Question]:
         for relation, near in _NEIGHBOURS.items():
             others = [other for other in things if other is not thing and near(other, thing)]
             if len(others) == 1:
-                yield Question(f"What is {relation} the {thing.kind.name}?", phrase_of(others[0]), "relation")
+                asked = f"What is {relation} the {thing.kind.name}?"
+                yield Question(asked, phrase_of(others[0]), "relation", others[0].box)
 
 
 def _middle(thing: Placed) -> tuple[float, float]:
@@ -104,11 +126,11 @@ def _about_close_up(scene: Scene, rng: Generator) -> Iterator[Question]:
 def _about_print(scene: Scene, rng: Generator) -> Iterator[Question]:
     if len(scene.prints) == 1:
         request = pick(("What does the small print say?", "What is written here?"), rng)
-        yield Question(request, scene.prints[0].text, "print")
+        yield Question(request, scene.prints[0].text, "print", scene.prints[0].box)
         return
     for piece in scene.prints:
         request = pick((f"What is written {piece.place}?", f"What does it say {piece.place}?"), rng)
-        yield Question(request, piece.text, "print")
+        yield Question(request, piece.text, "print", piece.box)
     yield Question("How many pieces of print are there?", NUMBERS[len(scene.prints)], "count")
 
 

@@ -86,6 +86,10 @@ def test_questions_have_true_answers() -> None:
                 assert question.answer
                 if question.topic == "where":
                     assert question.answer in PLACES.values()
+                if question.topic == "side":
+                    assert question.answer in ("left", "right", "top", "bottom")
+                    spot = scene.places[[thing.box for thing in scene.things].index(question.box)]
+                    assert question.answer in spot
                 if question.topic == "colour":
                     assert question.answer in COLOURS
                 if question.topic == "count":
@@ -95,6 +99,7 @@ def test_questions_have_true_answers() -> None:
                     assert any(name in question.answer for name in said)
                 if question.topic == "print":
                     assert question.answer in {piece.text for piece in scene.prints}
+                    assert question.box in {piece.box for piece in scene.prints}
     assert topics == set(TOPICS)
 
 

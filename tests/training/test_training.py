@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from phi3lib.picturebook.questions import Question, questions_of
 from phi3lib.picturebook.scenes import CAPS, close_up, draw_scene
 from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.search import class_vectors
+from phi3lib.vision.token_map import tokens_at_pixel
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive
@@ -42,7 +44,15 @@ from training.phi3_examples import (
     print_side,
     scene_batch,
 )
-from training.phi3_model import TILE, Phi3Learner, PlaceHeads, make_phi3, start_from_clip, start_from_phi3
+from training.phi3_model import (
+    TILE,
+    Phi3Learner,
+    PlaceHeads,
+    look,
+    make_phi3,
+    start_from_clip,
+    start_from_phi3,
+)
 from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved, smoothed
 from training.tokenizer import make_tokenizer
 
@@ -385,6 +395,49 @@ def test_a_place_counts_as_right_when_row_and_column_are():
         loss, right = heads(told, places)
     assert right == pytest.approx(2 / 3)  # the separator is not asked for
     assert loss == pytest.approx(50 / 3, rel=1e-3)  # one column of three is 50 off
+
+
+def test_questions_look_at_the_tokens_that_show_what_they_are_about(phi3_run):
+    scene = draw_scene(4, style="things", tile=TILE, grid=(2, 2))
+    asked = questions_of(scene, np.random.default_rng(0))
+    grid = phi3_run.image_processor.grid(*scene.image.size)
+    rows = pack(phi3_run, grid, [asked])
+    assert rows.looks.shape == (1, 1 + len(asked), grid.num_image_tokens)
+    assert not rows.looks[0, 0].any()  # the picture itself looks nowhere
+    for question, looks in zip(asked, rows.looks[0, 1:], strict=True):
+        if question.box is None:
+            assert not looks.any()
+            continue
+        left, top, right, bottom = question.box
+        middle = (left + right) // 2, (top + bottom) // 2
+        assert looks[list(tokens_at_pixel(grid, *middle))].all()
+        others = [thing.box for thing in scene.things if thing.box != question.box]
+        for left, top, right, bottom in others:
+            crop = min(tokens_at_pixel(grid, (left + right) // 2, (top + bottom) // 2))
+            assert not looks[crop]
+    assert set(rows.question[rows.is_answer].tolist()) == set(range(1, 1 + len(asked)))
+
+
+def test_a_head_is_judged_by_its_attention_to_what_is_asked_about(phi3_run):
+    grid = phi3_run.image_processor.grid(TILE, TILE)
+    box = (0, 0, TILE // 2, TILE // 2)
+    rows = pack(
+        phi3_run, grid,
+        [[Question("Where is the cat?", "on the left", "where", box), Question("How many?", "one", "count")]],
+    )  # fmt: skip
+    before = rows.is_answer.roll(-1, dims=1)
+    tokens = grid.num_image_tokens
+    even = torch.full((1, rows.question.shape[1], tokens), 1 / tokens)
+    share = float(rows.looks[0, 1].float().mean())
+    loss, looks = look(even, before, rows)
+    assert looks == pytest.approx(share) and loss == pytest.approx(-np.log(share), rel=1e-4)
+    better = even.clone()
+    better[0, rows.question[0] == 1] = rows.looks[0, 1] / rows.looks[0, 1].sum()  # the count looks as before
+    loss, looks = look(better, before, rows)
+    assert looks == pytest.approx(1) and loss == pytest.approx(0, abs=1e-5)
+    nothing = replace(rows, looks=torch.zeros_like(rows.looks))
+    loss, looks = look(even, before, nothing)
+    assert loss == 0 and looks.isnan()
 
 
 def test_a_caption_is_judged_by_what_it_names():
