@@ -28,7 +28,7 @@ MODES = {
 }
 # Guessing without looking: one of so many answers.
 CHANCE = {
-    "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "count": 1 / 4,
+    "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "side": 1 / 2, "count": 1 / 4,
     "relation": 1 / len(SCENE_KINDS),
     "letter": 1 / 26, "number": 0.0, "word": 1 / len(TRAINED_WORDS),
     "title": 0.0, "highest": 1 / 3, "total": 0.0,
@@ -65,7 +65,7 @@ def _about_things(tile: int, scenes: int) -> Iterator[tuple[str, list[Asked]]]:
     drawn = [
         draw_scene(FIRST + n, split="test", style="things", tile=tile, grid=(2, 2)) for n in range(2 * scenes)
     ]
-    for topic in ("kind", "colour", "where", "count", "relation"):
+    for topic in ("kind", "colour", "where", "side", "count", "relation"):
         yield topic, _one_each(drawn, topic, rng)[:scenes]
 
 

@@ -24,8 +24,8 @@ _OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
 _ASKED_FIRST = ("where", "side")  # in every second scene: the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.36, "close-up": 0.06, "print": 0.5, "page": 0.08}
-_NUMBERS_SHARE = 0.3  # of the scenes with print hold numbers alone, which no vocabulary helps to guess
+_STYLE_SHARES = {"things": 0.2, "close-up": 0.1, "print": 0.62, "page": 0.08}
+_NUMBERS_SHARE = 0.4  # of the scenes with print hold numbers alone, which no vocabulary helps to guess
 PRACTICE = 0.5  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 

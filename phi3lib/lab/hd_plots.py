@@ -79,7 +79,14 @@ def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | Non
         tooth = kind in (TokenKind.ROW_SEPARATOR, TokenKind.VIEW_SEPARATOR)
         low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
         axes.fill_between(
-            [start, start + length], low, high, color=COLOURS[kind], lw=0.4 if tooth else 0, zorder=2 + tooth
+            [start, start + length],
+            low,
+            high,
+            facecolor=COLOURS[kind],
+            edgecolor=COLOURS[kind] if tooth else "white",
+            hatch=None if tooth else plots.HATCHES[COLOURS[kind]],
+            lw=0.4 if tooth else 0,
+            zorder=2 + tooth,
         )
     if here is not None:
         axes.annotate(
