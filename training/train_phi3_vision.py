@@ -62,6 +62,7 @@ CURVE = (
     "patch kind",
     "patch first",
     "place",
+    "looks things",
     "right things sharp",
     "right things blurred",
     "right print sharp",
