@@ -53,9 +53,9 @@ def pack(processor: Phi3VProcessor, grid: HDGrid, rows: Sequence[Sequence[Questi
         positions[row, :used] = torch.tensor(places)
         question[row, :used] = torch.tensor(blocks)
         is_answer[row, :used] = torch.tensor(answers)
-    places = torch.from_numpy(token_places(grid))
+    stands = torch.from_numpy(token_places(grid))
     looks = _looks(grid, rows)
-    return PackedRows(input_ids, _block_mask(question), positions, is_answer, question, looks, places)
+    return PackedRows(input_ids, _block_mask(question), positions, is_answer, question, looks, stands)
 
 
 def _looks(grid: HDGrid, rows: Sequence[Sequence[Question]]) -> Tensor:

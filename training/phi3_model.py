@@ -178,7 +178,8 @@ class Phi3Learner(nn.Module):
         visual = slice(start, start + len(rows.token_places))
         placed = self.places(output.hidden_states[PLACED_LAYER][:, visual], rows.token_places)
         attention = output.attentions[PLACED_LAYER][:, LOOKING_HEAD, :, visual]  # (N, length, tokens)
-        return Answered(loss, right, *placed, *look(attention, before, rows))
+        looking = look(attention, before, rows)
+        return Answered(loss, right, placed[0], placed[1], looking[0], looking[1])
 
 
 def look(attention: Tensor, before: Tensor, rows: PackedRows) -> tuple[Tensor, Tensor]:
