@@ -254,8 +254,9 @@ class Checkpoint:
 
 
 def smoothed(means: dict[str, float], measured: dict[str, float]) -> dict[str, float]:
-    """Running means of what was measured; a measure that is not of this step keeps its last mean."""
-    return means | {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in measured.items()}
+    """Running means of what was measured; a measure that is not of this step, or NaN, keeps its last mean."""
+    known = {name: value for name, value in measured.items() if not math.isnan(value)}
+    return means | {name: 0.95 * means.get(name, value) + 0.05 * value for name, value in known.items()}
 
 
 def save_half(model: Any, folder: Path) -> None:

@@ -62,7 +62,6 @@ CURVE = (
     "patch kind",
     "patch first",
     "place",
-    "looks things",
     "right things sharp",
     "right things blurred",
     "right print sharp",

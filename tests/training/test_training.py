@@ -231,6 +231,7 @@ def test_a_mean_waits_while_its_measure_does_not_come():
     means = smoothed(means, {"right": 1.0})
     assert means == {"loss": 4.0, "right": 1.0}
     assert smoothed(means, {"loss": 2.0})["loss"] == pytest.approx(3.9)
+    assert smoothed(means, {"loss": float("nan")}) == means  # nothing was measured
 
 
 def test_a_clock_goes_on_from_what_was_spent():
