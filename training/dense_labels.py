@@ -90,6 +90,7 @@ def _middles(piece: Print) -> list[tuple[str, float]]:
     return [(c, left + (a + b) / 2) for c, a, b in zip(piece.text, starts, ends, strict=True)]
 
 
+@lru_cache(maxsize=8)
 def token_places(grid: HDGrid) -> Plane:
     """The row and the column of CELLS × CELLS in which each visual token stands: (tokens, 2).
 

@@ -104,7 +104,7 @@ class PlaceHeads(nn.Module):
     """Classifiers on the language model's visual tokens: in which row and column of the picture is it?
 
     They are dropped after training. Without them the model finds a thing by its kind and colour but cannot
-    say where it found it: a linear probe told the quarter of a crop's token from half of its features only.
+    say where it found it: a linear probe told the quarter of the picture for about half of the crops' tokens.
     """
 
     def __init__(self, width: int) -> None:
@@ -176,10 +176,11 @@ class Phi3Learner(nn.Module):
         # The picture's tokens stand in the same places of all rows, without a gap: (N, tokens, hidden).
         start = int((rows.input_ids[0] < 0).nonzero()[0])
         visual = slice(start, start + len(rows.token_places))
-        placed = self.places(output.hidden_states[PLACED_LAYER][:, visual], rows.token_places)
+        hidden = output.hidden_states[PLACED_LAYER][:, visual]
+        place_loss, place_right = self.places(hidden, rows.token_places)
         attention = output.attentions[PLACED_LAYER][:, LOOKING_HEAD, :, visual]  # (N, length, tokens)
-        looking = look(attention, before, rows)
-        return Answered(loss, right, placed[0], placed[1], looking[0], looking[1])
+        look_loss, looks = look(attention, before, rows)
+        return Answered(loss, right, place_loss, place_right, look_loss, looks)
 
 
 def look(attention: Tensor, before: Tensor, rows: PackedRows) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,12 @@
 The tower starts from the small CLIP's, and the time has three parts. First (`--tower` of it) the tower learns
 alone to tell what every patch shows. Then projector and language model learn to answer on a tower that stays
 as it is, so that what it knows is not lost to answers that mean nothing yet. At last (`--together`) all of it
-learns. An interrupted run goes on where it stopped; a finished one when it is given more minutes.
-With `--earlier FOLDER` a new run goes on from all weights of an earlier one; give it `--tower 0` to leave the
-tower's own part out.
+learns. Beside the answers, the language model learns where in the picture a visual token stands, and one of
+its heads where to look.
+
+An interrupted run goes on where it stopped; a finished one when it is given more minutes. With `--earlier
+FOLDER` a new run goes on from all weights of an earlier one; give it `--tower 0` to leave the tower's own
+part out.
 """
 
 import argparse
@@ -67,7 +70,6 @@ CURVE = (
     "right print sharp",
     "right print blurred",
 )
-LOOKED_AT = ("things", "print")  # styles with questions about one thing
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 PLACE_WEIGHT = 0.2  # of the loss of the visual tokens' places
@@ -293,14 +295,14 @@ def measures_of(batch: SceneBatch, answered: Answered) -> dict[str, float]:
     # Print on fewer tiles is practice; what counts, and what the curve of the card shows, is print on three.
     practice = batch.style == "print" and batch.side < 3
     what = f"{batch.style} {f'on {batch.side} ' if practice else ''}{batch.mode}"
-    measured = {
-        f"loss {what}": float(answered.loss.detach()),
-        f"right {what}": float(answered.right),
-        "place": float(answered.place_right),
-    }
-    if batch.style in LOOKED_AT:
-        measured[f"looks {batch.style}"] = float(answered.looks.detach())
-    return average(measured)
+    return average(
+        {
+            f"loss {what}": float(answered.loss.detach()),
+            f"right {what}": float(answered.right),
+            "place": float(answered.place_right),
+            f"looks {batch.style}": float(answered.looks.detach()),
+        }
+    )
 
 
 def harder(level: float, means: dict[str, float]) -> float:

@@ -36,12 +36,6 @@ def _train_rows(value: int) -> NDArray[np.int64]:
     return TRAIN_DIGITS[_scans()[1][TRAIN_DIGITS] == value]
 
 
-@lru_cache(maxsize=SCANS)
-def _stroke(index: int) -> Image.Image:
-    """The scan `index` as a pen stroke: mode L, about 190 pixels, cut to its ink."""
-    return _pen_stroke(_scans()[0][index], 240)
-
-
 # How much each cell of a scan and its margin knows of its neighbours: a Gaussian, 1.2 cells wide.
 _NEAR = np.exp(-0.5 * (np.subtract.outer(np.arange(10), np.arange(10)) / 1.2) ** 2).astype(np.float32)
 _NEAR /= _NEAR.sum(axis=1, keepdims=True)
@@ -69,7 +63,7 @@ def handwritten_digit(value: int, index: int, side: int = 128) -> Image.Image:
     """
     if not 0 <= index < SCANS or _scans()[1][index] != value:
         raise ValueError(f"scan {index} is not a {value}")
-    stroke = _stroke(int(index))
+    stroke = _pen_stroke(_scans()[0][index], 240)
     return stroke.resize(size_with_side(*stroke.size, side), Image.Resampling.HAMMING)
 
 
