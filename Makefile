@@ -6,6 +6,8 @@ RUN_ARGS ?=
 LAB_ARGS ?=
 
 VENV := .venv/bin/python
+# One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py orders the groups of tests.
+PYTEST := $(VENV) -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0
@@ -36,7 +38,7 @@ lab: set-up ## open the course in JupyterLab
 	@$(VENV) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)
 
 test: check ## lint, types, import direction, then all tests
-	$(VENV) -m pytest $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
 
 test-browser: set-up ## the part of `make test` that drives JupyterLab in a headless Chromium
 	$(VENV) -m pytest tests/browser $(TEST_ARGS)
@@ -54,7 +56,7 @@ evaluate: set-up ## measure the bundled models again and compare with their card
 	$(VENV) -m training.evaluate $(RUN_ARGS)
 
 test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transformers that we support
-	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(VENV) -m pytest tests/vision $(TEST_ARGS)
+	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) tests/vision $(TEST_ARGS)
 
 # Only these two differ from the lock: transformers 5.17 asks for huggingface_hub 1.x.
 $(OLDEST)/ready: Makefile | set-up
