@@ -1,0 +1,89 @@
+"""Inputs from outside: sequences, texts and paths, converted and checked once, before anything is computed.
+
+Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.vectors.labels`, both built on this.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+
+
+def as_path(path: str | os.PathLike[str] | bytes) -> Path:
+    """Return a path with a leading `~` expanded; a name that only starts like one (`~0.png`) stays as it is.
+
+    >>> as_path("~0.png")
+    PosixPath('~0.png')
+    """
+    text = os.fsdecode(path)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no user of this name
+        return Path(text)
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is a URL; a Windows path such as `C:\\photos` is none.
+
+    >>> is_url("https://example.org/a.png"), is_url("photos/a.png")
+    (True, False)
+    """
+    return _URL.match(text) is not None
+
+
+def as_list(values: Any, what: str) -> list[Any]:
+    """Return the values of any ordered collection by position, as plain Python objects.
+
+    Takes lists, tuples, generators, NumPy arrays, pandas Series and Index, Arrow and polars columns. An index
+    is never looked at. `what` names the values in an error. Raises ValueError for a text, a mapping, a set
+    (no order) and for anything that is no collection.
+
+    >>> as_list((n * n for n in range(3)), "squares")
+    [0, 1, 4]
+    """
+    if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
+        raise ValueError(f"{what}: expected a sequence such as a list, got {type(values).__name__}")
+    for method in ("to_pylist", "tolist", "to_list"):  # Arrow; NumPy, torch and pandas; polars
+        if hasattr(values, method):
+            listed = getattr(values, method)()
+            if not isinstance(listed, list):  # an array without axes
+                raise ValueError(f"{what}: expected a sequence, got the single value {listed!r}")
+            return listed
+    return list(values)
+
+
+def as_texts(texts: Any, what: str = "texts") -> list[str]:
+    """Return texts as a list; one string is one text.
+
+    Raises ValueError for no texts, and for an entry that is no text (a missing one among them), by position.
+
+    >>> as_texts("a dog"), as_texts(["a dog", "a cat"])
+    (['a dog'], ['a dog', 'a cat'])
+    """
+    listed = [texts] if isinstance(texts, str) else as_list(texts, what)
+    if not listed:
+        raise ValueError(f"no {what} came: the list is empty")
+    for position, text in enumerate(listed):
+        if not isinstance(text, str):
+            found = "missing" if is_missing(text) else f"a {type(text).__name__}"
+            raise ValueError(
+                f"{what}: entry {position} (counted from 0) is {found} ({text!r}); expected strings only"
+            )
+    return [str(text) for text in listed]
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for "no value": None, NaN, NaT, pandas' NA.
+
+    >>> is_missing(float("nan")), is_missing(""), is_missing(0)
+    (True, False, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "MaskedConstant"):
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # arrays and other things that have no single answer
+        return False
