@@ -1,6 +1,9 @@
 """What the small CLIP can do, on pictures that were never trained."""
 
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,16 +30,28 @@ BATCH = 100
 Vectors = NDArray[np.float32]
 
 
-def evaluate_clip(folder: Path) -> dict[str, Estimate]:
-    """All scores of the model in `folder`, by name."""
+def evaluate_clip(folder: Path, sample: int | None = None) -> dict[str, Estimate]:
+    """Return all scores of the model in `folder`, by name.
+
+    sample: how many pictures each score is measured on, drawn from those of the full evaluation; all of them
+    by default. Retrieval is always measured in full: its difficulty depends on the number of candidates.
+    """
     clip = load_clip(folder)
     return {
-        **_kinds(clip),
-        **_held_out(clip),
+        **_kinds(clip, sample),
+        **_held_out(clip, sample),
         **_retrieval(clip),
-        **_words(clip),
-        **_digits(clip),
+        **_words(clip, sample),
+        **_digits(clip, sample),
     }
+
+
+def _some(numbers: Sequence[int], sample: int | None) -> list[int]:
+    """Return `sample` of the numbers, in their order and the same in every run, or all of them."""
+    if sample is None or sample >= len(numbers):
+        return list(numbers)
+    chosen = np.random.default_rng(0).choice(len(numbers), sample, replace=False)
+    return [numbers[place] for place in sorted(chosen)]
 
 
 def picture_vectors(clip: Clip, images: list[Image.Image]) -> Vectors:
@@ -54,14 +69,13 @@ def _images(pictures: list[Picture]) -> list[Image.Image]:
     return [picture.image for picture in pictures]
 
 
-def _kinds(clip: Clip) -> dict[str, Estimate]:
+def _kinds(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     """Zero-shot over all kinds, in English and in French."""
     kinds = list(KINDS.values())
-    pictures = [
-        draw_picture(number, split="test", kind=kinds[number % len(kinds)]) for number in range(PICTURES)
-    ]
+    numbers = _some(range(PICTURES), sample)
+    pictures = [draw_picture(number, split="test", kind=kinds[number % len(kinds)]) for number in numbers]
     vectors = picture_vectors(clip, _images(pictures))
-    wanted = np.arange(PICTURES) % len(kinds)
+    wanted = np.array(numbers) % len(kinds)
     english = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
     french = text_vectors(clip, [captions.french_phrase(kind) for kind in kinds])
     order = np.argsort(-vectors @ english.T, axis=1)
@@ -75,14 +89,15 @@ def _kinds(clip: Clip) -> dict[str, Estimate]:
     }
 
 
-def _held_out(clip: Clip) -> dict[str, Estimate]:
+def _held_out(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     """Kind and colour both right, among all pairs, where this pair was never trained."""
     pairs = [(kind, colour) for kind in KINDS.values() if kind.takes_colour for colour in COLOURS]
     classes = class_vectors(clip, [captions.class_phrase(kind, colour) for kind, colour in pairs])
     place = {(kind.name, colour): index for index, (kind, colour) in enumerate(pairs)}
     scores = {}
     for split in ("test", "held-out"):
-        pictures = [draw_picture(number, split=split) for number in range(2 * PICTURES)]
+        numbers = _some(range(2 * PICTURES), sample and 2 * sample)  # about half of them fit
+        pictures = [draw_picture(number, split=split) for number in numbers]
         pictures = [p for p in pictures if len(p.things) == 1 and p.kind.takes_colour][:PICTURES]
         wanted = np.array([place[p.kind.name, p.things[0].look.colour.name] for p in pictures])
         found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
@@ -109,11 +124,11 @@ def _retrieval(clip: Clip) -> dict[str, Estimate]:
     }
 
 
-def _words(clip: Clip) -> dict[str, Estimate]:
+def _words(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     """The word on a sign, among the trained words, and for unseen words among those."""
     scores = {}
     for split, words in (("test", TRAINED_WORDS), ("held-out", HELD_OUT_WORDS)):
-        pictures = [draw_word(number, split=split) for number in range(1000)]
+        pictures = [draw_word(number, split=split) for number in _some(range(1000), sample)]
         classes = class_vectors(clip, [f'a sign saying "{word}"' for word in words])
         found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
         right = [words[index] == p.things[0].facts["text"] for index, p in zip(found, pictures, strict=True)]
@@ -122,10 +137,10 @@ def _words(clip: Clip) -> dict[str, Estimate]:
     return scores
 
 
-def _digits(clip: Clip) -> dict[str, Estimate]:
+def _digits(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     """scikit-learn's handwritten digits: the half that no training saw."""
     values, vectors = {}, {}
-    for name, rows in (("train", TRAIN_DIGITS), ("test", TEST_DIGITS)):
+    for name, rows in (("train", TRAIN_DIGITS), ("test", _some(TEST_DIGITS, sample))):
         drawn = [digit_picture(int(row)) for row in rows]
         vectors[name] = picture_vectors(clip, [image for image, _ in drawn])
         values[name] = np.array([value for _, value in drawn])
@@ -139,10 +154,15 @@ def _digits(clip: Clip) -> dict[str, Estimate]:
 
 def digit_picture(row: int) -> tuple[Image.Image, int]:
     """A scan in black on white, as large as in the training pictures, and its value."""
-    from sklearn.datasets import load_digits
-
-    value = int(load_digits().target[row])
+    value = int(_scans().target[row])
     mask = handwritten_digit(value, row, round(0.75 * SIDE))
     image = Image.new("RGB", (SIDE, SIDE), "white")
     image.paste((24, 24, 26), ((SIDE - mask.width) // 2, (SIDE - mask.height) // 2), mask)
     return image, value
+
+
+@cache
+def _scans() -> Any:
+    from sklearn.datasets import load_digits
+
+    return load_digits()
