@@ -4,8 +4,10 @@
     python notebooks/run.py 00_start_here 03_hd_transform --write
     python notebooks/run.py --html build/html --times --no-network
 
-It lives beside the notebooks because they are its only subject. A line of progress each: seconds and
-peak memory. The exit status is 1 when a notebook fails or is over its budget.
+It lives beside the notebooks because they are its only subject. A line of progress each: seconds, CPU
+seconds of the kernel and its children, peak memory, claims that hold. The exit status is 1 when a notebook
+fails, is over its budget of CPU seconds or memory, or makes a claim that does not hold. Seconds on the
+clock depend on what else the machine does, so they are reported and have no budget.
 """
 
 import argparse
@@ -40,6 +42,7 @@ KERNEL_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CLAIM = "application/vnd.phi3lib.claim+json"  # what `lab.claim` puts beside its text
 CELL_METADATA_KEPT = {"tags", "jupyter", "slideshow"}
 CELL_SECONDS = 600
 STEP_SECONDS = 5
@@ -56,21 +59,44 @@ OFFLINE_TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one execution took; `error` is empty when it went through."""
+    """What one execution took and claimed; `error` is empty when it went through.
+
+    seconds: on the clock. cpu_seconds, peak_mb: of the kernel and the processes that it started.
+    claims: as `claims` returns them.
+    """
 
     name: str
     seconds: float
+    cpu_seconds: float
     peak_mb: float
+    claims: tuple[dict, ...] = ()
     error: str = ""
 
-    def over_budget(self, budget_seconds: float, budget_mb: float) -> list[str]:
+    def over_budget(self, budget_cpu_seconds: float, budget_mb: float) -> list[str]:
         """Which budgets were exceeded, in words."""
         over = []
-        if self.seconds > budget_seconds:
-            over.append(f"{self.seconds:.0f} s, the budget is {budget_seconds:.0f} s")
+        if self.cpu_seconds > budget_cpu_seconds:
+            over.append(f"{self.cpu_seconds:.0f} CPU seconds, the budget is {budget_cpu_seconds:.0f}")
         if self.peak_mb > budget_mb:
             over.append(f"{self.peak_mb:.0f} MB, the budget is {budget_mb:.0f} MB")
         return over
+
+    def broken_claims(self) -> list[str]:
+        """Which claims do not hold though they are made for these checkpoints, in words."""
+        broken = [claim for claim in self.claims if claim["claimed"] and not claim["holds"]]
+        return [f"{claim['name']}: {claim['statement']}, but {claim['shown']}" for claim in broken]
+
+    def problems(self, budget_cpu_seconds: float, budget_mb: float) -> list[str]:
+        """Why this execution does not pass, in words; empty if it does."""
+        if self.error:
+            return [self.error]
+        return [*self.over_budget(budget_cpu_seconds, budget_mb), *self.broken_claims()]
+
+
+def claims(notebook: nbformat.NotebookNode) -> tuple[dict, ...]:
+    """The claims in a notebook's outputs, in order: name, holds, claimed, statement, because, shown."""
+    outputs = itertools.chain.from_iterable(cell.get("outputs", []) for cell in notebook.cells)
+    return tuple(output["data"][CLAIM] for output in outputs if CLAIM in output.get("data", {}))
 
 
 def block_network() -> None:
@@ -107,17 +133,21 @@ def without_network(environment: dict[str, str], folder: Path) -> dict[str, str]
     return {**environment, "PYTHONPATH": path}
 
 
-class PeakMemory:
-    """Watches a process and its children: `with PeakMemory() as peak: peak.pid = ...; peak.megabytes`."""
+class Watcher:
+    """Watches what a process and its children use.
+
+    with Watcher() as watcher: watcher.pid = ...; then watcher.megabytes (the peak), watcher.cpu_seconds
+    """
 
     def __init__(self, interval: float = 0.1) -> None:
         self.pid: int | None = None
         self.megabytes = 0.0
+        self.cpu_seconds = 0.0
         self._interval = interval
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "PeakMemory":
+    def __enter__(self) -> "Watcher":
         self._thread.start()
         return self
 
@@ -128,16 +158,19 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._done.wait(self._interval):
             if self.pid is not None:
-                self.megabytes = max(self.megabytes, self._now(self.pid))
+                self._look(self.pid)
 
-    @staticmethod
-    def _now(pid: int) -> float:
+    def _look(self, pid: int) -> None:
         try:
             process = psutil.Process(pid)
-            children = sum(child.memory_info().rss for child in process.children(recursive=True))
-            return (_own_peak(process) + children) / 2**20
+            children = process.children(recursive=True)
+            memory = _own_peak(process) + sum(child.memory_info().rss for child in children)
+            # A process's times hold those of its ended children (except on Windows), not of living ones.
+            seconds = sum(sum(one.cpu_times()[:4]) for one in (process, *children))
         except psutil.Error:
-            return 0.0  # just starting, or just gone
+            return  # just starting, or just gone
+        self.megabytes = max(self.megabytes, memory / 2**20)
+        self.cpu_seconds = max(self.cpu_seconds, seconds)
 
 
 def _own_peak(process: psutil.Process) -> int:
@@ -155,7 +188,7 @@ def _own_peak(process: psutil.Process) -> int:
 class _Client(NotebookClient):
     """Tells the watcher which process the kernel is."""
 
-    def __init__(self, *arguments, watcher: PeakMemory, **options) -> None:
+    def __init__(self, *arguments, watcher: Watcher, **options) -> None:
         super().__init__(*arguments, **options)
         self._watcher = watcher
 
@@ -168,13 +201,13 @@ def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = F
     """Run all cells in a new kernel, outputs in place; the working directory is that of `path`."""
     started = time.perf_counter()
     error = ""
-    with tempfile.TemporaryDirectory() as start_up, PeakMemory() as peak:
+    with tempfile.TemporaryDirectory() as start_up, Watcher() as watcher:
         environment = {**os.environ, **KERNEL_ENVIRONMENT}
         if no_network:
             environment = without_network(environment, Path(start_up))
         client = _Client(
             notebook,
-            watcher=peak,
+            watcher=watcher,
             timeout=CELL_SECONDS,
             kernel_name="python3",
             extra_arguments=["--log-level=ERROR"],  # no warning about sockets that stay on this machine
@@ -187,7 +220,8 @@ def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = F
             client.execute(env=environment)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
             error = str(failure)
-    return Measurement(path.stem, time.perf_counter() - started, peak.megabytes, error)
+    seconds = time.perf_counter() - started
+    return Measurement(path.stem, seconds, watcher.cpu_seconds, watcher.megabytes, claims(notebook), error)
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -308,9 +342,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--html", type=Path, metavar="FOLDER", help="render each into this folder")
     parser.add_argument("--times", action="store_true", help="write run times to README and first cells")
     parser.add_argument("--no-network", action="store_true", help="only loopback connections in kernels")
-    parser.add_argument("--budget-seconds", type=float, default=90, metavar="S")
+    parser.add_argument("--budget-cpu-seconds", type=float, default=90, metavar="S")
     parser.add_argument("--budget-mb", type=float, default=2048, metavar="MB")
     return parser.parse_args(arguments)
+
+
+def report(measured: Measurement, problems: list[str]) -> None:
+    """Print the line of one notebook, and its problems on stderr."""
+    kept = sum(claim["holds"] for claim in measured.claims)
+    state = "FAILED" if measured.error else "NOT OK" if problems else "ok"
+    print(
+        f"{measured.seconds:6.1f} s {measured.cpu_seconds:6.1f} CPU s {measured.peak_mb:6.0f} MB "
+        f"{kept:3} of {len(measured.claims)} claims  {state}",
+        flush=True,
+    )
+    for problem in problems:
+        print(problem, file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -322,12 +369,10 @@ def main(arguments: list[str] | None = None) -> int:
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.stem:{width}} ", end="", flush=True)
         measured = run_one(path, options)
-        over = measured.over_budget(options.budget_seconds, options.budget_mb)
-        state = "FAILED" if measured.error else "OVER BUDGET" if over else "ok"
-        print(f"{measured.seconds:6.1f} s {measured.peak_mb:6.0f} MB  {state}", flush=True)
-        if measured.error or over:
+        problems = measured.problems(options.budget_cpu_seconds, options.budget_mb)
+        report(measured, problems)
+        if problems:
             failed.append(path.stem)
-            print(measured.error or "; ".join(over), file=sys.stderr)
         if not measured.error:
             seconds[path.stem] = measured.seconds
     if options.times:

@@ -5,6 +5,7 @@
     picture = lab.photograph("china")    # a photograph that comes with scikit-learn
     picture = lab.picture("my.jpg")      # your own
     lab.plots, lab.checks, lab.widgets   # figures, exercise checks, instruments
+    lab.claim(...)                       # a conclusion, and whether it holds here
 
 All but `start` and `how_many` is imported when it is first used.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from phi3lib.lab.atlas import Atlas
     from phi3lib.lab.check_up import doctor
+    from phi3lib.lab.claims import claim
     from phi3lib.lab.drawing_pad import DrawingPad
     from phi3lib.lab.map_reader import MapReader, map_grid
     from phi3lib.lab.photographs import credit, gallery, photograph, picture
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "Atlas": "phi3lib.lab.atlas",
+    "claim": "phi3lib.lab.claims",
     "doctor": "phi3lib.lab.check_up",
     "credit": "phi3lib.lab.photographs",
     "DrawingPad": "phi3lib.lab.drawing_pad",
@@ -87,6 +90,7 @@ __all__ = [
     "SearchBox",
     "TemperatureBoard",
     "checks",
+    "claim",
     "credit",
     "doctor",
     "first_embedding",

@@ -2,49 +2,52 @@
 
 import itertools
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-IDS = [path.stem for path in NOTEBOOKS]
-# Their numbers come from trained models and maps, whose last digits depend on the processor.
-MEASURED = {
-    "00_start_here", "03_hd_transform",
-    "01_clip_concepts", "02_vision_tower", "04_image_embeddings", "05_umap_maps", "06_clip_vs_phi3",
-    "07_search_and_classify",
-}  # fmt: skip
-NUMBER = re.compile(r"[-−]?\d+(\.\d+)?")
-DECIMAL = re.compile(r"[-−]?\d+\.\d+")
+from tests.notebooks.conftest import FOLDER, PATHS, execute_copy
+from tests.notebooks.outputs import code_cells, exact_differences, kinds, texts, unmarked_fractions
+
+IDS = [path.stem for path in PATHS]
+MEMORY_MB = 2048
+# Fast, and with numbers of trained models in it.
+REPEATED = "07_search_and_classify"
+
+pytestmark = pytest.mark.notebooks
+each = pytest.mark.parametrize("path", PATHS, ids=IDS)
 
 
-def cells(path: Path, kind: str) -> list:
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def words_of(path) -> str:
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+# --------------------------------------------------------------------- as committed
 
 
 def test_the_first_notebooks_are_here():
     assert {"00_start_here", "03_hd_transform", "A1_the_original_class"} <= set(IDS)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+@each
 def test_committed_executed_clean_and_small(path):
     assert path.stat().st_size <= 400_000
-    for cell in cells(path, "code"):
+    for cell in code_cells(read(path)):
         assert cell.execution_count is not None
         for output in cell.outputs:
             assert output.output_type != "error" and output.get("name") != "stderr"
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+@each
 def test_every_picture_has_alternative_text(path):
     html = "".join(
         str(output.get("data", {}).get("text/html", ""))
-        for cell in cells(path, "code")
+        for cell in code_cells(read(path))
         for output in cell.outputs
     )
     images = re.findall(r"<img[^>]*>", html)
@@ -52,55 +55,88 @@ def test_every_picture_has_alternative_text(path):
     assert all(re.search(r'alt="[^"]{20,}"', image) for image in images)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+@each
 def test_headings_do_not_skip_a_level_and_folds_are_closed(path):
-    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    text = words_of(path)
     levels = [len(found) for found in re.findall(r"^(#+) ", text, re.MULTILINE)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert text.count("<details>") == text.count("</details>")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+@each
 def test_links_lead_somewhere(path):
-    text = "\n".join(cell.source for cell in cells(path, "markdown"))
-    glossary = (ROOT / "notebooks" / "glossary.md").read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", text):
+    glossary = (FOLDER / "glossary.md").read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", words_of(path)):
         name, _, anchor = target.partition("#")
-        assert (ROOT / "notebooks" / name).exists(), target
+        assert (FOLDER / name).exists(), target
         assert not anchor or f'id="{anchor}"' in glossary, target
 
 
-@pytest.mark.notebooks
+@each
+def test_a_cell_that_shows_a_fraction_says_whether_it_is_the_same_on_every_machine(path):
+    assert unmarked_fractions(read(path)) == []
+
+
+@each
+def test_claims_are_named_once_and_hold_where_they_were_committed(path, run):
+    claims = run.claims(read(path))
+    names = [claim["name"] for claim in claims]
+    assert len(set(names)) == len(names)
+    assert all(claim["holds"] and claim["claimed"] for claim in claims)
+
+
+# --------------------------------------------------------------------- executed anew
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
-def test_runs_offline_within_its_budget_and_says_the_same_again(path, tmp_path):
-    """Executed anew without network, the text outputs are those that are committed."""
-    copies = tmp_path / "notebooks"
-    copies.mkdir()
-    for name in (path.name, "run.py", "glossary.md"):
-        (copies / name).write_bytes((ROOT / "notebooks" / name).read_bytes())
-    command = [sys.executable, "run.py", path.stem, "--write", "--no-network"]
-    limits = ["--budget-seconds", "90", "--budget-mb", "2048"]
-    done = subprocess.run([*command, *limits], cwd=copies, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    if path.stem in MEASURED:
-        assert_alike(texts(copies / path.name), texts(path))
-    else:
-        assert texts(copies / path.name) == texts(path)
+def test_runs_offline_without_errors_or_warnings(executed):
+    assert executed.measured.error == ""
+    outputs = [output for cell in code_cells(executed.notebook) for output in cell.outputs]
+    assert not [
+        output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"
+    ]
 
 
-def assert_alike(again: list[str], before: list[str]) -> None:
-    """The same words, and decimals that differ little."""
-    for one, other in zip(again, before, strict=True):
-        assert NUMBER.sub("#", one) == NUMBER.sub("#", other)
-        pairs = zip(DECIMAL.findall(one), DECIMAL.findall(other), strict=True)
-        assert all(abs(float(a) - float(b)) <= 0.1 + 0.1 * abs(float(b)) for a, b in pairs)
+@pytest.mark.slow
+def test_stays_within_memory_and_leaves_no_file_behind(executed):
+    assert executed.measured.peak_mb <= MEMORY_MB
+    assert executed.left_behind == []
 
 
-def texts(path: Path) -> list[str]:
-    found = []
-    for cell in cells(path, "code"):
-        for output in cell.outputs:
-            found.append(output.get("text", "") or str(output.get("data", {}).get("text/plain", "")))
-    return found
+@pytest.mark.slow
+def test_makes_the_committed_claims_and_all_hold(executed, run):
+    claims = executed.measured.claims
+    assert executed.measured.broken_claims() == []
+    assert [claim["name"] for claim in claims] == [claim["name"] for claim in run.claims(executed.committed)]
+    assert all(claim["claimed"] for claim in claims)
+
+
+@pytest.mark.slow
+def test_says_the_same_wherever_the_text_must_be_the_same(executed):
+    assert exact_differences(executed.committed, executed.notebook) == []
+
+
+@pytest.mark.slow
+def test_shows_the_same_kinds_of_outputs(executed):
+    committed, now = code_cells(executed.committed), code_cells(executed.notebook)
+    assert [(cell.id, kinds(cell)) for cell in now] == [(cell.id, kinds(cell)) for cell in committed]
+
+
+@pytest.mark.slow
+def test_its_page_is_whole_and_needs_no_network(executed, run):
+    page = executed.page.read_text(encoding="utf-8")
+    title, _ = run.headline(executed.notebook)
+    assert title in page
+    assert not re.search(r"(src|href)=[\"']https?://|import [^;]*https?://|url\(https?://", page)
+    assert page.count('class="phi3lib-claim"') == len(executed.measured.claims)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group(REPEATED)
+@pytest.mark.parametrize("executed", [FOLDER / f"{REPEATED}.ipynb"], ids=[REPEATED], indirect=True)
+def test_a_second_run_on_this_machine_says_the_same(executed, run, tmp_path):
+    again = execute_copy(run, FOLDER / f"{REPEATED}.ipynb", tmp_path)
+    first, second = code_cells(executed.notebook), code_cells(again.notebook)
+    assert [texts(cell) for cell in second] == [texts(cell) for cell in first]
+    assert again.measured.claims == executed.measured.claims

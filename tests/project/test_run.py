@@ -46,7 +46,8 @@ def test_a_run_saves_outputs_run_times_and_a_page_and_the_next_run_changes_nothi
     path = write(tmp_path, "import os\nprint('folder', os.path.basename(os.getcwd()) != '')", "6 * 7")
     arguments = ["--write", "--times", "--html", str(tmp_path / "html")]
     assert run.main(arguments) == 0
-    assert re.search(r"\[1/1\] 00_one +\d+\.\d s +[1-9]\d+ MB  ok", capsys.readouterr().out)
+    line = r"\[1/1\] 00_one +\d+\.\d s +\d+\.\d CPU s +[1-9]\d+ MB +0 of 0 claims  ok"
+    assert re.search(line, capsys.readouterr().out)
 
     notebook = nbformat.read(path, as_version=4)
     assert "<!--run-time-->about 5 s<!--/run-time-->" in notebook.cells[0].source
@@ -111,11 +112,45 @@ def test_a_failing_notebook_fails_the_run_and_keeps_its_file(run, tmp_path, caps
 @pytest.mark.notebooks
 def test_over_budget_fails_the_run_and_says_by_how_much(run, tmp_path, capsys):
     write(tmp_path, "block = bytearray(b'x' * 150_000_000)")
-    assert run.main(["--budget-mb", "100", "--budget-seconds", "0.1"]) == 1
+    assert run.main(["--budget-mb", "100", "--budget-cpu-seconds", "0.01"]) == 1
     printed = capsys.readouterr()
     peak = int(re.search(r"(\d+) MB, the budget is 100 MB", printed.err)[1])
     assert 200 < peak < 600
-    assert "the budget is 0 s" in printed.err
+    assert "CPU seconds, the budget is 0" in printed.err
+
+
+@pytest.mark.notebooks
+def test_the_budget_counts_what_the_kernel_computes_and_not_how_long_it_waits(run, tmp_path):
+    waits = write(tmp_path, "import time\ntime.sleep(3)", name="00_waits")
+    burn = "import time\nwhile time.process_time() < 1.5: pass"
+    child = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}], check=True)"
+    computes = write(tmp_path, f"{burn}\n{child}", name="01_computes")
+    waiting, computing = (run.execute(nbformat.read(path, as_version=4), path) for path in (waits, computes))
+    assert waiting.cpu_seconds < waiting.seconds - 2  # the start of a kernel takes both
+    assert computing.cpu_seconds > 2.8
+    assert computing.over_budget(2.5, 1e6) and not computing.over_budget(1e6, 1e6)
+
+
+@pytest.mark.notebooks
+def test_a_claim_that_does_not_hold_fails_the_run_and_one_for_other_checkpoints_does_not(
+    run, tmp_path, capsys, monkeypatch
+):
+    source = (
+        "from phi3lib import lab\n"
+        "lab.claim('true', 2 > 1, 'Two exceeds one', because='it does')\n"
+        "lab.claim('false', 1 > 2, 'One exceeds two', because='we wished it', shown={'one': 1})"
+    )
+    path = write(tmp_path, source)
+    assert run.main(["--write"]) == 1
+    printed = capsys.readouterr()
+    assert "1 of 2 claims  NOT OK" in printed.out
+    assert "false: One exceeds two, but {'one': 1}" in printed.err
+    assert [claim["holds"] for claim in run.claims(nbformat.read(path, as_version=4))] == [True, False]
+
+    elsewhere = {**run.KERNEL_ENVIRONMENT, "PHI3LIB_MODELS": "real"}
+    monkeypatch.setattr(run, "KERNEL_ENVIRONMENT", elsewhere)
+    assert run.main([]) == 0
+    assert "1 of 2 claims  ok" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
