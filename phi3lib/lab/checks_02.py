@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.lab.exercise import Verdict, ask, exercise
+from phi3lib.lab.checks_reading import array, as_array, number, whole
+from phi3lib.lab.exercise import Unanswered, Verdict, ask, exercise, told
 
 Pixels = NDArray[Any]
 
@@ -22,29 +23,46 @@ _COUNT_SLIPS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+_FITTING = ((28, 14), (48, 16), (112, 14), (224, 32), (224, 16), (336, 14))
+_NOT_FITTING = ((100, 14), (42, 16), (30, 4), (14, 28))
+
+
 @exercise
 def n_patches(function: Callable[[int, int], int]) -> Verdict:
     """Exercise 02.1: `function(image_size, patch_size)`; ValueError where the patches do not fit."""
-    cases = [(28, 14), (112, 14), (224, 32), (224, 16), (336, 14)]
-    answers = {case: ask(function, *case, shown=f"size {case[0]} and patch {case[1]}") for case in cases}
-    wrong = next((case for case in cases if answers[case] != (case[0] // case[1]) ** 2), None)
+    answers = {}
+    for case in _FITTING:
+        shown = f"size {case[0]} and patch {case[1]}"
+        answers[case] = whole(ask(function, *case, shown=shown), shown)
+    wrong = next((case for case in _FITTING if answers[case] != (case[0] // case[1]) ** 2), None)
     if wrong is not None:
         right = (wrong[0] // wrong[1]) ** 2
         said = (
             f"For {wrong[0]} pixels in patches of {wrong[1]} you have {answers[wrong]}, and there are {right}"
         )
         for slip, formula in _COUNT_SLIPS.items():
-            if all(answers[case] == formula(*case) for case in cases):
+            if all(answers[case] == formula(*case) for case in _FITTING):
                 return Verdict(False, f"{said}: {slip}.")
         return Verdict(False, f"{said}.")
+    refusals = (_not_refused(function, *case) for case in _NOT_FITTING)
+    return next(filter(None, refusals), Verdict(True, "And a size that does not fit is refused."))
+
+
+def _not_refused(function: Callable[[int, int], int], size: int, patch: int) -> Verdict | None:
+    """What is wrong with the answer for patches that do not fit; None where a ValueError is raised."""
     try:
-        rounded = function(100, 14)
+        rounded = function(size, patch)
     except ValueError:
-        return Verdict(True, "And a size that does not fit is refused.")
-    except Exception as error:
-        return Verdict(False, f"100 pixels in patches of 14: {type(error).__name__}; a ValueError is wanted.")
+        return None
+    except NotImplementedError:
+        raise Unanswered from None
+    except (Exception, SystemExit) as error:
+        kind = type(error).__name__
+        return Verdict(False, f"{size} pixels in patches of {patch}: {kind}; a ValueError is wanted.")
     return Verdict(
-        False, f"100 pixels cannot be cut into patches of 14, but you answer {rounded}: raise a ValueError."
+        False,
+        f"{size} pixels cannot be cut into patches of {patch}, but you answer {told(rounded)}: "
+        f"raise a ValueError.",
     )
 
 
@@ -81,19 +99,19 @@ _REBUILD_SLIPS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
 @exercise
 def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
     """Exercise 02.2: `function(patches, rows, cols)`: (patches, p, p, 3) → the picture, exactly."""
+    rng = np.random.default_rng(0)
     for rows, cols, patch in ((1, 2, 2), (2, 3, 4), (3, 2, 5)):
-        # Each number says where it stands, so that a wrong order leaves a pattern.
-        picture = np.arange(rows * patch * cols * patch * 3).reshape(rows * patch, cols * patch, 3)
+        # Eight bits, as pictures have them: an answer may fill a canvas of uint8.
+        picture = rng.integers(0, 256, (rows * patch, cols * patch, 3), dtype=np.uint8)
         shown = f"{rows} × {cols} patches of {patch} pixels"
-        answer = np.asarray(ask(function, cut(picture, patch), rows, cols, shown=shown))
-        if np.array_equal(answer, picture):
+        patches = cut(picture, patch)
+        answer = as_array(given := ask(function, patches, rows, cols, shown=shown))
+        if answer is not None and np.array_equal(answer, picture):
             continue
         for slip, formula in _REBUILD_SLIPS.items():
-            if np.array_equal(answer, formula(cut(picture, patch), rows, cols)):
+            if answer is not None and np.array_equal(answer, formula(patches, rows, cols)):
                 return Verdict(False, f"With {shown}: {slip}.")
-        if answer.shape != picture.shape:
-            return Verdict(False, f"With {shown} the shape is {answer.shape}, and {picture.shape} is wanted.")
-        row, col = np.argwhere((answer != picture).any(-1))[0]
+        row, col = np.argwhere((array(given, picture.shape, shown) != picture).any(-1))[0]
         return Verdict(False, f"With {shown} the first wrong pixel is in row {row}, column {col}.")
     return Verdict(True, "Every pixel is back in its place.")
 
@@ -101,33 +119,42 @@ def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
 # ------------------------------------------------------------------------- 02.3 which layer?
 
 
-def best_layer(shape: dict[int, list[bool]], colour: dict[int, list[bool]]) -> Callable[[Any], Verdict]:
-    """A check of exercise 02.3 for these measurements: right or wrong for each picture, by layer.
+def best_layer(
+    shape: dict[int, list[bool]],
+    colour: dict[int, list[bool]],
+    *,
+    names: tuple[str, str] = ("shape", "colour"),
+) -> Callable[[Any], Verdict]:
+    """Return the check "behind which layer does the first lead the second the most?" for these measurements.
 
-    Accepted is every layer whose lead of shape over colour is within the noise of the best one.
+    shape, colour: for each layer, right or wrong for each picture; names: what the sentences call them.
+    Every layer whose lead is within the noise of the best one is accepted.
     """
     lead = {layer: float(np.mean(shape[layer]) - np.mean(colour[layer])) for layer in shape}
     best = max(lead, key=lambda layer: lead[layer])
     difference = {layer: _differences(shape[layer], colour[layer]) for layer in shape}
+    first, second = names
 
     @exercise
     def check(function: Callable[[], int]) -> Verdict:
-        layer = ask(function)
+        layer = number(ask(function, shown="no arguments"), "no arguments")
         if layer not in lead:
-            return Verdict(False, f"There is no layer {layer!r}; there are {', '.join(map(str, lead))}.")
+            return Verdict(False, f"There is no layer {layer:g}; there are {', '.join(map(str, lead))}.")
+        layer = int(layer)
         gap = difference[best] - difference[layer]
         noise = 2 * gap.std() / len(gap) ** 0.5
-        said = f"layer {layer}: shape {np.mean(shape[layer]):.2f}, colour {np.mean(colour[layer]):.2f}"
+        said = f"layer {layer}: {first} {np.mean(shape[layer]):.2f}, {second} {np.mean(colour[layer]):.2f}"
         if gap.mean() <= noise:
             return Verdict(True, f"{said}; no other layer has a lead that is clearly larger.")
         if lead[layer] == min(lead.values()):
-            return Verdict(False, f"{said}: here colour leads the most. You may have taken the smallest.")
+            return Verdict(False, f"{said}: here {second} leads the most. You may have taken the smallest.")
         if np.mean(shape[layer]) == max(np.mean(v) for v in shape.values()):
             return Verdict(
-                False, f"{said}: shape is read best here, but colour too; the difference is asked for."
+                False,
+                f"{said}: {first} is read best here, but {second} too; the difference is asked for.",
             )
         return Verdict(
-            False, f"{said}; layer {best} leads by {gap.mean():.2f} more, and noise is {noise:.2f}."
+            False, f"{said}; layer {best} leads by {gap.mean():.3f} more, and noise is {noise:.3f}."
         )
 
     return check

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from phi3lib.lab.exercise import Unanswered, Verdict, ask, exercise
+from phi3lib.lab.checks_reading import as_array, whole
+from phi3lib.lab.exercise import Refused, Unanswered, Verdict, ask, does_nothing, exercise, told
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.hd_transform import merge_2x2 as right_merge
 from phi3lib.vision.token_map import TokenKind, padded_box_of_token, token_at
@@ -60,7 +61,10 @@ _COUNT_SLIPS: dict[str, Callable[[int, int], int]] = {
 def token_count(function: Callable[[int, int], int]) -> Verdict:
     """Exercise 03.1: `function(rows, cols)`, the number of tokens, on every grid of at most 16 crops."""
     grids = all_grids()
-    answers = {shape: ask(function, *shape, shown=f"rows={shape[0]}, cols={shape[1]}") for shape in grids}
+    answers = {}
+    for rows, cols in grids:
+        shown = f"rows={rows}, cols={cols}"
+        answers[rows, cols] = whole(ask(function, rows, cols, shown=shown), shown)
     wrong = next((shape for shape in grids if answers[shape] != count_by_hand(*shape)), None)
     if wrong is None:
         return Verdict(True, f"Your count agrees with counting one by one on all {len(grids)} grids.")
@@ -139,25 +143,33 @@ def merge_2x2(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
             return Verdict(False, f"A tensor is wanted, and yours is of type {type(answer).__name__}.")
         if answer.shape != right_merge(features).shape:
             return Verdict(False, _about_the_shape(answer, features, shown))
-        if not torch.equal(answer, right_merge(features)):
-            return Verdict(False, _about_the_pattern(function, side))
+        if not _equal(answer, right_merge(features)):
+            return Verdict(False, _about_the_pattern(function, answer, side))
     return Verdict(True, f"Every channel of every token is in its place, for {len(sides)} sizes of tile.")
+
+
+def _equal(answer: Any, right: torch.Tensor) -> bool:
+    """The same shape and values, whatever the dtype."""
+    given = as_array(answer)
+    return given is not None and given.shape == right.shape and bool((given == right.numpy()).all())
 
 
 def _about_the_shape(answer: torch.Tensor, features: torch.Tensor, shown: str) -> str:
     wanted = right_merge(features)
     said = f"With {shown} the tokens should be {tuple(wanted.shape)}, and yours are {tuple(answer.shape)}"
-    if answer.numel() == wanted.numel() and torch.equal(answer.reshape(wanted.shape), wanted):
+    if answer.numel() == wanted.numel() and _equal(answer.reshape(wanted.shape), wanted):
         return f"{said}: the values are right, only the rows and columns are not kept as axes."
     if answer.shape == (*wanted.shape[:3], features.shape[2]):
         return f"{said}: the four patches are averaged or picked, not stacked."
     return f"{said}."
 
 
-def _about_the_pattern(function: Callable[[torch.Tensor], torch.Tensor], side: int) -> str:
+def _about_the_pattern(
+    function: Callable[[torch.Tensor], torch.Tensor], answer: torch.Tensor, side: int
+) -> str:
     """The smallest counter-example, and the name of the order where its pattern is known."""
     features = coded_features(side)
-    wanted, answer = right_merge(features), ask(function, features)
+    wanted = right_merge(features)
     place = (wanted != answer).any(-1).nonzero()[0].tolist()
     got, right = (_patches_in(tokens[tuple(place)], features.shape[2]) for tokens in (answer, wanted))
     where = f"tile {place[0]}, row {place[1]}, column {place[2]}"
@@ -165,15 +177,17 @@ def _about_the_pattern(function: Callable[[torch.Tensor], torch.Tensor], side: i
     clear = coded_features(8)  # large enough for all the patterns to differ
     pattern = ask(function, clear, shown="8×8 patches")
     for slip, wrong in _MERGE_SLIPS.items():
-        if pattern.shape == wrong(clear).shape and torch.equal(pattern, wrong(clear)):
+        if _equal(pattern, wrong(clear)):
             return f"{said}: {slip}."
     return f"{said}."
 
 
 def _patches_in(token: torch.Tensor, channels: int) -> str:
-    """What a coded token holds, as 'row.column' of the patch that each group of channels begins with."""
+    """What a coded token holds, as (row, column) of the patch that each group of channels begins with."""
     starts = token[::channels].tolist()
-    return "patches " + ", ".join(f"({code // 1000 % 100}, {code // 10 % 100})" for code in starts)
+    if not all(code == code // 1 and 0 <= code < 2e5 for code in starts):
+        return f"no values of the input ({told(starts)})"
+    return "patches " + ", ".join(f"({int(code) // 1000 % 100}, {int(code) // 10 % 100})" for code in starts)
 
 
 # --------------------------------------------------------------------------- 03.3 token to box
@@ -267,14 +281,16 @@ def token_to_box(function: Callable[[int, int, int], _Box]) -> Verdict:
     grids = [hd_grid(cols * 336, rows * 336, num_crops=rows * cols) for rows, cols in BOX_GRIDS]
     answers = [_ask_boxes(function, grid) for grid in grids]
     if all(box is None for boxes in answers for box in boxes):
-        raise Unanswered
+        if does_nothing(function):
+            raise Unanswered
+        raise Refused("Your function returned None for every token: a `return` is missing or not reached.")
     for grid, boxes in zip(grids, answers, strict=True):
         for index, box in enumerate(boxes):
             right = _right_box(grid, index)
             if box != right:
                 kind = token_at(grid, index).kind
-                said = f"With {grid.rows}×{grid.cols} crops, token {index} ({kind}) has {right}, yours {box}"
-                return Verdict(False, said + _name_the_slip(grids, answers, kind))
+                said = f"With {grid.rows}×{grid.cols} crops, token {index} ({kind}) has {right}"
+                return Verdict(False, f"{said}, yours {told(box)}{_name_the_slip(grids, answers, kind)}")
     total = sum(grid.num_image_tokens for grid in grids)
     return Verdict(True, f"All {total} tokens of {len(grids)} grids find their pixels; separators have none.")
 
@@ -283,9 +299,28 @@ def _ask_boxes(function: Callable[[int, int, int], _Box], grid: HDGrid) -> list[
     boxes = []
     for index in range(grid.num_image_tokens):
         shown = f"index={index}, rows={grid.rows}, cols={grid.cols}"
-        box = ask(function, index, grid.rows, grid.cols, shown=shown, none_is_an_answer=True)
-        boxes.append(tuple(box) if isinstance(box, (tuple, list)) else box)
+        boxes.append(_box(ask(function, index, grid.rows, grid.cols, shown=shown, none_is_an_answer=True)))
     return boxes
+
+
+def _box(answer: Any) -> Any:
+    """Four whole numbers of whatever type as a tuple, and anything else as a _NoBox."""
+    if answer is None:
+        return None
+    edges = as_array(answer)
+    if edges is None or edges.shape != (4,) or not (edges == edges // 1).all():
+        return _NoBox(answer)
+    return tuple(map(int, edges))
+
+
+class _NoBox:
+    """An answer that is neither four whole numbers nor None; it equals nothing and prints as it came."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def __repr__(self) -> str:
+        return told(self.answer)
 
 
 def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKind) -> str:

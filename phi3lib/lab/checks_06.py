@@ -1,17 +1,18 @@
 """The checks of notebook 06: linear CKA, mutual neighbours, the pair that two spaces see differently."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.lab.checks_reading import apart, items, near, number, whole
 from phi3lib.lab.exercise import Verdict, ask, exercise
 from phi3lib.vectors.compare import linear_cka as reference_cka
 from phi3lib.vectors.compare import shared_neighbours
 from phi3lib.vectors.neighbours import unit_rows
 
 Matrix = NDArray[np.floating]
+PAIR_CASES = ((476, 8), (9, 24), (13, 24))  # (seed, items); in the first each slip has a pair of its own
 
 
 def _spaces(seed: int, count: int = 24) -> tuple[Matrix, Matrix]:
@@ -20,11 +21,6 @@ def _spaces(seed: int, count: int = 24) -> tuple[Matrix, Matrix]:
     first = rng.normal(size=(count, 6)) + rng.normal(size=6) * 2
     second = first @ rng.normal(size=(6, 9)) + rng.normal(size=(count, 9)) * 2 + 1
     return first, second
-
-
-def _number(answer: Any) -> float | None:
-    given = np.asarray(answer)
-    return float(given) if given.shape == () and given.dtype.kind in "fiu" else None
 
 
 # ------------------------------------------------------------------------- 06.1 linear CKA
@@ -48,6 +44,7 @@ _CKA_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
             * np.linalg.norm((b - b.mean(0)).T @ (b - b.mean(0)))
         )
     ),
+    "this is the debiased one, of which the exercise does not speak": lambda a, b: reference_cka(a, b),
     "this is its square root": lambda a, b: _cka(a, b) ** 0.5,
     "the mean of each row was taken away, not that of each column": lambda a, b: _cka_without_centring(
         a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
@@ -68,18 +65,14 @@ def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
         (second, first, "the two spaces the other way round"),
     )
     for a, b, shown in cases:
-        given = _number(ask(function, a.copy(), b.copy(), shown=shown))
-        if given is None:
-            return Verdict(False, f"With {shown} one number is wanted.")
         right = _cka(a, b)
-        if abs(given - right) < 1e-6:
+        answer = ask(function, a, b, shown=shown)
+        given = number(answer, shown)
+        if near(answer, right):
             continue
-        slips = (slip for slip, wrong in _CKA_SLIPS.items() if abs(given - wrong(a, b)) < 1e-6)
-        named = next(slips, "")
-        return Verdict(
-            False,
-            f"With {shown} you have {given:.3f}, and {right:.3f} is right{': ' + named if named else ''}.",
-        )
+        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
+        named = next((slip for slip, wrong in _CKA_SLIPS.items() if near(answer, wrong(a, b))), "")
+        return Verdict(False, f"{said}{': ' + named if named else ''}.")
     stretched = _cka(first, first * np.geomspace(0.1, 10, 6))
     return Verdict(
         True,
@@ -140,15 +133,14 @@ def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
     first = first * np.linspace(0.3, 3, len(first))[:, None]
     for a, b, k in ((first, first, 3), (first, second, 4), (second, first, 4)):
         shown = f"{len(a)} items and k = {k}"
-        given = _number(ask(function, a.copy(), b.copy(), k, shown=shown))
-        if given is None:
-            return Verdict(False, f"With {shown} one number is wanted.")
         right = _mutual(a, b, k)
-        if abs(given - right) < 1e-6:
+        answer = ask(function, a, b, k, shown=shown)
+        given = number(answer, shown)
+        if near(answer, right):
             continue
-        said = f"With {shown} you have {given:.3f}, and {right:.3f} is right"
+        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
         for slip, wrong in _KNN_SLIPS.items():
-            if abs(given - wrong(a, b, k)) < 1e-6:
+            if near(answer, wrong(a, b, k)):
                 return Verdict(False, f"{said}: {slip}.")
         return Verdict(False, f"{said}.")
     return Verdict(True, f"The same both ways; by chance it were {4 / (len(first) - 1):.2f}.")
@@ -184,12 +176,20 @@ def _plain_cosines(vectors: Matrix) -> Matrix:
     return unit @ unit.T
 
 
+def _standard_with_diagonal(vectors: Matrix) -> Matrix:
+    cosines = _plain_cosines(vectors)
+    return (cosines - cosines.mean()) / cosines.std()
+
+
 _PAIR_SLIPS: dict[str, Callable[[Matrix, Matrix], tuple[int, int]]] = {
     "this pair is near in the second space and apart in the first; was the sign lost?": lambda a, b: (
         disputed_pair(b, a)
     ),
     "cosines of two spaces are not on one scale: standardise them first": lambda a, b: _best_pair(
         _plain_cosines(a) - _plain_cosines(b)
+    ),
+    "the items themselves, on the diagonal, are in the mean and the deviation: leave them out": (
+        lambda a, b: _best_pair(_standard_with_diagonal(a) - _standard_with_diagonal(b))
     ),
     "this pair is the nearest of the first space; the second one was not asked": lambda a, b: _best_pair(
         _standard_cosines(a)
@@ -200,18 +200,15 @@ _PAIR_SLIPS: dict[str, Callable[[Matrix, Matrix], tuple[int, int]]] = {
 @exercise
 def merged_and_separated(function: Callable[[Matrix, Matrix], tuple[int, int]]) -> Verdict:
     """Exercise 06.3: `function(first, second)` → the pair that the first merges and the second separates."""
-    for seed in (9, 13):  # here each slip gives a pair of its own
-        first, second = _spaces(seed)
+    for seed, count in PAIR_CASES:
+        first, second = _spaces(seed, count)
         shown = f"two spaces of {len(first)} items"
-        answer = ask(function, first.copy(), second.copy(), shown=shown)
-        try:
-            i, j = (int(place) for place in answer)
-        except (TypeError, ValueError):
-            return Verdict(False, "Two numbers are wanted: (i, j) with i < j.")
+        right = disputed_pair(first, second)
+        answer = items(ask(function, first, second, shown=shown), 2, "Two numbers, (i, j) with i < j,")
+        i, j = (whole(place, shown) for place in answer)
         if i == j:
             return Verdict(False, f"({i}, {j}) is one item with itself; look above the diagonal.")
         pair = (min(i, j), max(i, j))
-        right = disputed_pair(first, second)
         if pair == right:
             continue
         for slip, wrong in _PAIR_SLIPS.items():

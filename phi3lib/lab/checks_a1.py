@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from phi3lib.lab.exercise import Verdict, ask, exercise
+from phi3lib.lab.checks_reading import as_array, whole
+from phi3lib.lab.exercise import EMPTY, Verdict, ask, exercise, guarded, told
 
 _SIZES = ([[336, 336]], [[672, 336]], [[336, 336], [672, 1008]])
 _TILE_SLIPS: dict[str, Callable[[int, int], int]] = {
@@ -18,7 +19,7 @@ _TILE_SLIPS: dict[str, Callable[[int, int], int]] = {
 @exercise
 def tile_count(function: Callable[[list[list[int]]], int]) -> Verdict:
     """Exercise A1.2: `function(image_sizes)`, the tiles that hold something."""
-    answers = [ask(function, [list(size) for size in sizes]) for sizes in _SIZES]
+    answers = [whole(ask(function, sizes), f"sizes {sizes}") for sizes in _SIZES]
     for sizes, answer in zip(_SIZES, answers, strict=True):
         right = _tiles(sizes, lambda rows, cols: 1 + rows * cols)
         if answer != right:
@@ -40,19 +41,27 @@ def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
     words = torch.arange(12.0).reshape(2, 3, 2)
     places = torch.tensor([[False, True, False], [True, True, False]])
     tokens = -torch.arange(1.0, 7.0).reshape(3, 2)
-    given = words.clone()
-    shown = "words (2, 3, 2), places [[-, x, -], [x, x, -]] and 3 tokens"
-    # Not through copies: whether the learner's function leaves its input alone is the question.
-    answer = ask(lambda: function(given, places, tokens), shown=shown)
-    if not torch.equal(given, words):
-        return Verdict(False, "Your function changed `words` itself: write into a copy (`words.clone()`).")
     right = words.clone()
     right[places] = tokens
+    given = [words.clone(), places.clone(), tokens.clone()]
+    shown = "words (2, 3, 2), places [[-, x, -], [x, x, -]] and 3 tokens"
+    # Not copies: whether the learner's function leaves its input alone is the question.
+    answer = ask(function, *given, shown=shown, copied=False)
+    for name, now, before in zip(("words", "places", "tokens"), given, (words, places, tokens), strict=True):
+        if not torch.equal(now, before):
+            return Verdict(False, f"Your function changed `{name}` itself: write into a copy (`.clone()`).")
     if not isinstance(answer, torch.Tensor) or answer.shape != right.shape:
-        return Verdict(False, f"The result must be a tensor of shape {tuple(right.shape)}.")
-    if torch.equal(answer, right):
+        return Verdict(
+            False, f"The result must be a tensor of shape {tuple(right.shape)}, not {told(answer)}."
+        )
+    if _equal(answer, right):
         return _gradient_slip(function, words, places, tokens) or Verdict(True, _WRITTEN)
     return Verdict(False, f"With {shown} {_writing_slip(answer, words, places, tokens)}.")
+
+
+def _equal(answer: Any, right: torch.Tensor) -> bool:
+    """The same values, whatever the dtype."""
+    return bool((as_array(answer) == as_array(right)).all())  # type: ignore[union-attr]
 
 
 _WRITTEN = "The tokens are in their places, the input is as it was, and gradients reach words and tokens."
@@ -60,10 +69,10 @@ _WRITTEN = "The tokens are in their places, the input is as it was, and gradient
 
 def _gradient_slip(function: Callable[..., Any], words: Any, places: Any, tokens: Any) -> Verdict | None:
     words, tokens = words.clone().requires_grad_(True), tokens.clone().requires_grad_(True)
-    try:
-        result = function(words, places, tokens)
-    except RuntimeError as error:
-        return Verdict(False, f"With tensors that ask for gradients your function stops: {error}")
+    asked = "tensors that ask for gradients"
+    result = ask(function, words, places, tokens, shown=asked, copied=False)
+    if not isinstance(result, torch.Tensor):
+        return Verdict(False, f"With {asked} a tensor is wanted, not {told(result)}.")
     if result.requires_grad:
         result.sum().backward()
     for name, tensor in (("words", words), ("tokens", tokens)):
@@ -74,13 +83,13 @@ def _gradient_slip(function: Callable[..., Any], words: Any, places: Any, tokens
 
 
 def _writing_slip(answer: Any, words: Any, places: Any, tokens: Any) -> str:
-    if torch.equal(answer, words):
+    if _equal(answer, words):
         return "nothing was written"
-    if torch.equal(answer[places], tokens.flip(0)):
+    if _equal(answer[places], tokens.flip(0)):
         return "the tokens stand in reverse order: fill from left to right"
-    if torch.equal(answer[places], tokens[:1].expand(3, 2)):
+    if _equal(answer[places], tokens[:1].expand(3, 2)):
         return "the first token stands in every place"
-    if not torch.equal(answer[~places], words[~places]):
+    if not _equal(answer[~places], words[~places]):
         return "a row outside the places was changed"
     return "the tokens are not in their places"
 
@@ -100,15 +109,16 @@ _WRONG_CALLS = {
 }
 
 
+@guarded
 def call_in_place(answer: Any) -> Verdict:
     """Exercise A1.3: the name of the method that turns the caller's placeholders into 0."""
-    if answer is None or answer is ... or answer == "":
-        return Verdict(None, "Fill in the cell above, run it, then run this cell again.")
+    if answer is None or answer is ... or (isinstance(answer, str) and not answer.strip()):
+        return EMPTY
     if not isinstance(answer, str):
         return Verdict(False, "Write the name of the method as a text, in quotes.")
-    name = answer.strip().split("(")[0].split(".")[-1]
+    name = answer.split("(")[0].split(".")[-1].strip("`'\" \t\n")
     if name == "clamp_min_":
         return Verdict(True, "The underscore at its end means: in place. `view` lets the caller share it.")
     if name in _WRONG_CALLS:
         return Verdict(False, f"{_WRONG_CALLS[name]}.")
-    return Verdict(False, f"{name!r} does not change the placeholders: which names end in an underscore?")
+    return Verdict(False, f"{told(name)} does not change the placeholders: which names end in an underscore?")

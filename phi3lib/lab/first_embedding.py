@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from phi3lib.lab import plots
+from phi3lib.lab.checks_reading import as_array, truth
+from phi3lib.lab.exercise import told
 from phi3lib.lab.photographs import photograph
 
 GRID = 4
@@ -68,10 +70,12 @@ def compare_guess(guess: Any, vectors: Any, query: int) -> str:
     order = order_of_neighbours(vectors, query)
     if guess is None or guess is ...:
         return "No guess yet. Put the number of a tile in the cell above, or read on."
+    number = as_array(guess)
+    if number is None or number.shape != () or truth(guess) is not None or number not in (*order, query):
+        return f"There is no tile {told(guess)}: the tiles are numbered 0 to {len(order)}."
+    guess = int(number)
     if guess == query:
         return f"Tile {query} is the query itself: guess another one."
-    if isinstance(guess, bool) or not isinstance(guess, int) or guess not in order:
-        return f"There is no tile {guess!r}: the tiles are numbered 0 to {len(order)}."
     place = order.index(guess) + 1
     if place == 1:
         return f"You guessed tile {guess}, and by these vectors it is the nearest too."

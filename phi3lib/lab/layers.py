@@ -168,16 +168,17 @@ def _frame_patch(axes: Any, picture: Image.Image, patch: int, side: int) -> None
 
 
 def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: Any) -> Any:
-    """The check of exercise 02.3 for these features: what a probe on the mean of patches gets right.
+    """Return the check of exercise 02.3 for these features: where colour leads shape the most.
 
-    states: for each layer (N, 1 + patches, width), the first being layer 1; kept: which pictures count.
+    states: for each layer (N, 1 + patches, width), the first being layer 1, of which the class token is read;
+    kept: which pictures count; shape, colour: their labels.
     """
     from phi3lib.lab.checks_02 import best_layer
     from phi3lib.vectors.compare import probe_hits
 
-    means = [state[kept][:, 1:].mean(1) for state in states]
+    tokens = [state[kept][:, 0] for state in states]
     of_shape, of_colour = (
-        {layer: list(probe_hits(mean, labels[kept], folds=3)) for layer, mean in enumerate(means, 1)}
+        {layer: list(probe_hits(read, labels[kept], folds=3)) for layer, read in enumerate(tokens, 1)}
         for labels in (shape, colour)
     )
-    return best_layer(of_shape, of_colour)
+    return best_layer(of_colour, of_shape, names=("colour", "shape"))

@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from phi3lib import lab
@@ -144,3 +145,14 @@ def test_wrong_readings_are_named(monkeypatch, not_ok, captions, named):
     report = check_up.Report(tuple(check_up.Finding(state, "…") for state in states))
     verdict = lab.checks.read_the_report(report, not_ok=not_ok, captions=captions)
     assert verdict.right is False and named in verdict.sentence
+
+
+def test_counts_and_truth_values_of_numpy_are_read():
+    report = lab.doctor()
+    not_ok, able = len(report.findings) - report.count(OK), "Phi-3-vision" in check_up.trained_models()
+    check = lab.checks.read_the_report
+    assert check(report, not_ok=np.int64(not_ok), captions=np.bool_(able)).right
+    assert check(report, not_ok=np.array(not_ok), captions=np.array(able)).right
+    assert check(report, not_ok=np.array([not_ok]), captions=able).right is False
+    assert check(report, not_ok=not_ok, captions=np.array([True, False])).right is False
+    assert check("no report", not_ok=1, captions=True).right is False

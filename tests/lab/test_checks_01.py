@@ -115,3 +115,52 @@ def test_wrong_losses_are_named(wrong, named):
     verdict = checks.symmetric_loss(wrong)
     assert verdict.right is False
     assert named in verdict.sentence
+
+
+def scale_by_halving(cosines):
+    low, high = 0.0, 1e5
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if softmax(middle * cosines).max() > 0.9 else (middle, high)
+    return high
+
+
+@pytest.mark.parametrize("off", [0.98, 0.99, 1.0, 1.01, 1.02])
+def test_two_percent_off_are_fine(off):
+    assert checks.smallest_scale(lambda cosines: off * scale_by_halving(cosines)).right
+
+
+@pytest.mark.parametrize(("off", "named"), [(0.97, "gives only p"), (1.03, "a smaller one will do")])
+def test_three_percent_off_are_not(off, named):
+    assert named in checks.smallest_scale(lambda cosines: off * scale_by_halving(cosines)).sentence
+
+
+def test_a_search_that_finds_nothing_is_named():
+    def on_a_short_grid(cosines):
+        for scale in np.arange(0, 40, 0.1):
+            if softmax(scale * cosines).max() > 0.9:
+                return scale
+        return None
+
+    verdict = checks.smallest_scale(on_a_short_grid)
+    assert verdict.right is False
+    assert "With cosines [" in verdict.sentence and "returned None" in verdict.sentence
+
+
+def test_the_scale_of_two_captions_is_not_that_of_many():
+    def of_the_best_two(cosines):
+        best = np.sort(cosines)[::-1]
+        return np.log(9) / (best[0] - best[1])
+
+    assert checks.smallest_scale(of_the_best_two).right is False
+
+
+def test_the_first_wrong_cosine_is_shown_and_not_the_first():
+    def last_is_off(a, b):
+        right = unit(a) @ unit(b).T
+        right[-1, -1] += 0.001
+        return right
+
+    verdict = checks.cosine(last_is_off)
+    assert "row 0, column 1 is" in verdict.sentence
+    assert "row 0, column 0 is nan" in checks.cosine(lambda a, b: a @ b.T * np.nan).sentence

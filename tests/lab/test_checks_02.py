@@ -82,3 +82,38 @@ def test_wrong_layers_are_named(wrong, named, layers):
     verdict = layers(lambda: wrong)
     assert verdict.right is False
     assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda size, patch: count(size, patch) if not size % 14 else count(1, 2), "48"),
+        (lambda size, patch: (size // patch) ** 2 if size % 8 == 0 or size % 14 == 0 else count(1, 2), "42"),
+        (lambda size, patch: count(size, patch) if size >= patch else 0, "14 pixels cannot be cut"),
+        (lambda size, patch: np.array([count(size, patch)]), "one number is wanted"),
+    ],
+)
+def test_refusals_look_at_the_patch_that_is_given(wrong, named):
+    verdict = checks.n_patches(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+def test_a_canvas_of_eight_bits_is_right():
+    def on_a_canvas(patches, rows, cols):
+        p = patches.shape[1]
+        canvas = np.zeros((rows * p, cols * p, 3), dtype=np.uint8)
+        for place, patch in enumerate(patches):
+            row, col = divmod(place, cols)
+            canvas[row * p : (row + 1) * p, col * p : (col + 1) * p] = patch
+        return canvas
+
+    assert checks.rebuild(on_a_canvas).right
+
+
+def test_the_sentence_uses_the_names_of_the_question():
+    check = best_layer(
+        {1: [True] * 9, 2: [False] * 9}, {1: [False] * 9, 2: [False] * 9}, names=("up", "down")
+    )
+    assert "up 1.00, down 0.00" in check(lambda: 1).sentence
+    assert "here down leads the most" in check(lambda: 2).sentence

@@ -10,6 +10,7 @@ from PIL import Image
 
 from phi3lib.lab import checks
 from phi3lib.lab.checks_04 import in_batches_with_a_bug
+from phi3lib.lab.checks_processes import in_other_processes
 from phi3lib.lab.recipes import RecipeState, RecipeSwitches
 from phi3lib.vectors.table import EmbeddingTable
 
@@ -160,3 +161,154 @@ def test_tables_must_hold_the_same_pictures(tables):
         RecipeState(tables, "max")
     with pytest.raises(ValueError, match="same pictures"):
         RecipeState({**tables, "cls": tables["mean"].select(range(4))}, "mean")
+
+
+def sorts_in_place_first(items, encode, size):
+    items.sort()
+    return in_batches_with_a_bug(items, encode, size)
+
+
+def by_number_of_crops(items, encode, size):
+    ordered, vectors = sorted(items), {}
+    for start in range(0, len(items), size):
+        batch = ordered[start : start + size]
+        vectors |= dict(zip(batch, encode(batch), strict=True))
+    return [vectors[item] for item in items]
+
+
+def as_plain_numbers(items, encode, size):
+    return by_number_of_crops([int(item) for item in items], encode, size)
+
+
+def unstable(items, encode, size):
+    """Pictures with as many crops change places."""
+    right = right_batches(items, encode, size)
+    ties = [place for place, item in enumerate(items) if items.count(item) > 1]
+    if ties:
+        right[ties[0]], right[ties[-1]] = right[ties[-1]], right[ties[0]]
+    return right
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (sorts_in_place_first, "order of the batches"),
+        (by_number_of_crops, "by place, not by crops"),
+        (as_plain_numbers, "by place, not by crops"),
+        (unstable, "by place, not by crops"),
+        (lambda items, encode, size: [f"vector 0 of {item} crops" for item in items], "gets"),
+        (lambda items, encode, size: 7, "a list of vectors"),
+        (lambda items, encode, size: dict(enumerate(items)), "a list of vectors"),
+    ],
+)
+def test_batches_that_mix_pictures_up_are_named(wrong, named):
+    verdict = checks.in_batches(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+def largest_first(items, encode, size):
+    order = sorted(range(len(items)), key=lambda place: -items[place])
+    results = [None] * len(items)
+    for start in range(0, len(items), size):
+        places = order[start : start + size]
+        for place, vector in zip(places, encode([items[p] for p in places]), strict=True):
+            results[place] = vector
+    return results
+
+
+def with_numpy(items, encode, size):
+    order = np.argsort(np.array(items), kind="stable")
+    ordered = np.array(items)[order]
+    vectors = [v for start in range(0, len(items), size) for v in encode(ordered[start : start + size])]
+    return np.array(vectors)[np.argsort(order)]
+
+
+@pytest.mark.parametrize("right", [right_batches, largest_first, with_numpy])
+def test_every_sorted_way_is_right(right):
+    verdict = checks.in_batches(right)
+    assert verdict.right, verdict
+
+
+def keys_by_hand(recipe):
+    """Sorted by hand, inside as well."""
+    return str(sorted((k, keys_by_hand(v) if isinstance(v, dict) else v) for k, v in recipe.items()))
+
+
+def pops(recipe):
+    recipe["preprocessing"].pop("tile_size")
+    return right_key(recipe)
+
+
+def hash_without_calling_it(recipe):
+    return str(json.dumps(recipe, sort_keys=True).__hash__())
+
+
+def order_of_a_set(recipe):
+    return "".join(dict.fromkeys(set(json.dumps(recipe, sort_keys=True)), 1)) + right_key(recipe)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda recipe: right_key(recipe)[:2], "share one key"),
+        (lambda recipe: right_key(recipe)[:4], "share one key"),
+        (lambda recipe: str(sum(json.dumps(recipe, sort_keys=True).encode())), "share"),
+        (lambda recipe: "".join(sorted(json.dumps(recipe))), "share a file"),
+        (hash_without_calling_it, "another Python process"),
+        (order_of_a_set, "another Python process"),
+        (pops, "size of a tile"),
+        (
+            lambda recipe: right_key({**recipe, "preprocessing": recipe["preprocessing"]["num_crops"]}),
+            "size of a tile",
+        ),
+        (lambda recipe: "-".join(str(recipe[k]) for k in sorted(recipe) if k != "preprocessing"), "share"),
+        (lambda recipe: right_key(recipe) + str(id(recipe)), "second time"),
+    ],
+)
+def test_keys_that_fail_on_another_recipe_or_another_day_are_named(wrong, named):
+    verdict = checks.cache_key(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+def test_keys_made_in_another_way_are_right():
+    assert checks.cache_key(keys_by_hand).right
+    assert checks.cache_key(lambda recipe: json.dumps(recipe, sort_keys=True)).right
+
+
+def test_a_check_is_not_spoilt_by_the_answer_before():
+    checks.cache_key(pops)
+    assert checks.cache_key(right_key).right
+
+
+def test_a_function_is_carried_to_other_processes_with_what_it_needs():
+    recipe = {"model": "x", "inside": {"a": 1}}
+    assert in_other_processes(right_key, recipe) == [right_key(recipe)] * 3
+    assert in_other_processes(keys_by_hand, recipe) == [keys_by_hand(recipe)] * 3
+    assert len(set(in_other_processes(hash_without_calling_it, recipe))) == 3
+    unused = recipe
+
+    def closure(given):
+        return str(unused)
+
+    assert in_other_processes(closure, recipe) == []  # not carried: nothing is claimed
+    assert in_other_processes(print, recipe) == in_other_processes(7, recipe) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda tokens, keep: tokens[:, : keep.sum(1).min()].mean(1), "first number is"),
+        (
+            lambda tokens, keep: right_mean(tokens, keep).nan_to_num() + 0 * tokens.nan_to_num().sum(1),
+            "infinity",
+        ),
+        (lambda tokens, keep: right_mean(tokens, keep)[:, :1], "shape"),
+        (lambda tokens, keep: tokens.bfloat16().mean(1), "separators and padding"),
+    ],
+)
+def test_means_of_other_tokens_are_named(wrong, named):
+    verdict = checks.masked_mean(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence

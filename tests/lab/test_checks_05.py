@@ -129,3 +129,65 @@ def test_a_map_that_was_not_saved_is_said_on_the_page(groups):
     assert reader.state.chosen == (5, 0.1, 0)
     reader.choose(min_dist=0.5)
     assert reader.state.chosen == (15, 0.5, 0)
+
+
+def centred(vectors):
+    return vectors - vectors.mean(0)
+
+
+def noise(a, b):
+    rng = np.random.default_rng(7)
+    return centred(rng.normal(size=a.shape)), centred(rng.normal(size=b.shape))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (noise, "pictures are not their vectors less their mean"),
+        (lambda a, b: (centred(a), b * 0), "texts are not their vectors less their mean: Nothing is left"),
+        (lambda a, b: (centred(a) + b.mean(0), b), "moved onto the mean of the other side"),
+        (lambda a, b: (centred(a) / a.std(0), centred(b) / b.std(0)), "z-scores"),
+        (lambda a, b: (a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)), "mean of each row"),
+        (lambda a, b: (unit(centred(a)), unit(centred(b))), "divided by their lengths"),
+        (lambda a, b: (centred(a), centred(unit(b))), "treat both alike"),
+        (lambda a, b: (centred(b), centred(a)), "shapes"),
+        (lambda a, b: {"pictures": a, "texts": b}, "Two arrays"),
+    ],
+)
+def test_centres_that_fall_together_are_not_enough(wrong, named):
+    verdict = checks.close_gap(wrong)
+    assert verdict.right is False
+    assert named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["a, b", "ab", " A ,b", ["a", "b"], ("b", "a", "a"), np.array(["a", "b"]), {"a": 1, "b": 2}.keys()],
+)
+def test_letters_are_read_however_they_are_written(answer):
+    maps = [layout_at([(0, 0), (9, 0), (50, 0)], seed=seed) for seed in range(3)]
+    right = surviving(maps, LABELS)
+    check = checks.statements(maps, LABELS)
+    assert check(lambda: answer).right is (right == {"a", "b"})
+    assert "There is no statement" not in check(lambda: answer).sentence
+
+
+@pytest.mark.parametrize("answer", [[1, 2], {"a": 1}, ["a", None], 3.5])
+def test_other_things_than_letters_are_refused(answer):
+    assert "Letters are wanted" in checks.statements([], [])(lambda: answer).sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ((10.5, 0.1), "whole number"),
+        (("10", 0.1), "one number"),
+        ((10, np.nan), "finite"),
+        ({"n_neighbors": 10, "min_dist": 0.1}, "Two numbers"),
+        ((10, 0.1, 0), "Two numbers"),
+    ],
+)
+def test_settings_that_are_no_settings_are_refused(answer, named, groups):
+    verdict = checks.settings(groups, nearest(groups, 12))(lambda: answer)
+    assert verdict.right is False
+    assert named in verdict.sentence

@@ -197,3 +197,36 @@ def test_the_most_disputed_picture_shares_no_neighbour(tables):
     second[3] = -second[3]
     pair = [EmbeddingTable(vectors, tables["one"].ids) for vectors in (first, second)]
     assert spaces.most_disputed(*pair, k=3) == 3
+
+
+def test_the_diagonal_does_not_belong_to_the_standard():
+    def with_the_diagonal(first, second):
+        def standard(vectors):
+            of = unit(vectors) @ unit(vectors).T
+            return (of - of.mean()) / of.std()
+
+        difference = standard(first) - standard(second)
+        difference[np.tril_indices(len(first))] = -np.inf
+        return np.unravel_index(difference.argmax(), difference.shape)
+
+    verdict = checks.merged_and_separated(with_the_diagonal)
+    assert verdict.right is False
+    assert "on the diagonal" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "turn", [lambda i, j: [j, i], lambda i, j: np.array([i, j]), lambda i, j: (float(i), j)]
+)
+def test_a_pair_of_any_type_and_order_is_right(turn):
+    assert checks.merged_and_separated(lambda a, b: turn(*my_pair(a, b))).right
+
+
+@pytest.mark.parametrize("answer", [(1.5, 3), {"i": 1, "j": 2}, (1, 2, 3), "12", (np.nan, 1)])
+def test_what_is_no_pair_is_refused(answer):
+    assert checks.merged_and_separated(lambda a, b: answer).right is False
+
+
+def test_the_debiased_one_is_named():
+    from phi3lib.vectors.compare import linear_cka
+
+    assert "debiased" in checks.linear_cka(lambda a, b: linear_cka(a, b)).sentence

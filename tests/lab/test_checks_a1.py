@@ -97,3 +97,45 @@ def test_no_call_is_no_mistake(answer):
 def test_wrong_calls_are_named(answer, named):
     verdict = checks.call_in_place(answer)
     assert verdict.right is False and named in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "answer", ["`clamp_min_`", "'clamp_min_'", "`input_ids.clamp_min_(0)`", "Tensor.clamp_min_"]
+)
+def test_the_call_may_be_written_as_the_text_writes_it(answer):
+    assert checks.call_in_place(answer).right
+
+
+@pytest.mark.parametrize("answer", [float("nan"), torch.zeros(2), {"a": 1}, ["clamp_min_"], b"clamp_min_"])
+def test_what_is_no_text_is_refused(answer):
+    assert "in quotes" in checks.call_in_place(answer).sentence
+
+
+def spoils_tokens(words, places, tokens):
+    result = write(words, places, tokens)
+    tokens.zero_()
+    return result
+
+
+def spoils_places(words, places, tokens):
+    result = write(words, places, tokens)
+    places.fill_(False)
+    return result
+
+
+@pytest.mark.parametrize(("wrong", "named"), [(spoils_tokens, "`tokens`"), (spoils_places, "`places`")])
+def test_all_inputs_belong_to_the_caller(wrong, named):
+    verdict = checks.write_tokens(wrong)
+    assert verdict.right is False and f"changed {named} itself" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        lambda words, places, tokens: words.masked_scatter(places[..., None], tokens),
+        lambda words, places, tokens: words.index_put(places.nonzero(as_tuple=True), tokens),
+        lambda words, places, tokens: write(words.double(), places, tokens.double()),
+    ],
+)
+def test_other_ways_to_write_are_right(right):
+    assert checks.write_tokens(right).right

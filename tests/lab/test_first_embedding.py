@@ -126,3 +126,16 @@ def test_trained_models_answer_where_they_are(monkeypatch, capsys, tmp_path):
     text = capsys.readouterr().out
     assert "CLIP turns the picture into a vector of 8 numbers." in text
     assert "Phi-3-vision says:" in text
+
+
+@pytest.mark.parametrize("kind", [np.int64, float, np.array])
+def test_a_guess_of_any_type_is_read(kind):
+    vectors = fe.to_unit_length(np.random.default_rng(0).normal(size=(6, 4)))
+    assert fe.compare_guess(kind(3), vectors, 0) == fe.compare_guess(3, vectors, 0)
+    assert "itself" in fe.compare_guess(kind(0), vectors, 0)
+
+
+@pytest.mark.parametrize("guess", [np.zeros(3), [1, 2], float("nan"), {"a": 1}, "18", np.True_, 1.5])
+def test_a_guess_that_is_no_tile_is_told(guess):
+    vectors = fe.to_unit_length(np.random.default_rng(0).normal(size=(6, 4)))
+    assert "There is no tile" in fe.compare_guess(guess, vectors, 0)
