@@ -74,6 +74,8 @@ def test_the_output_holds_the_claim_as_data_and_its_text_escaped(capsys):
         ((2, 3), "(2, 3)"),
         (None, None),
         (False, False),
+        (torch.tensor(0.69094), 0.691),
+        (np.array(2), 2),
     ],
 )
 def test_values_are_plain_json(value, shown):
