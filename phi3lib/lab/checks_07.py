@@ -43,6 +43,10 @@ _RECALL_SLIPS: dict[str, Callable[[Matrix, Wanted, int], float]] = {
     "find everything": lambda s, w, k: float(
         ((w >= 0) & ((s > s[np.arange(len(s)), w][:, None]).sum(1) < k)).mean()
     ),
+    "of equally similar items the first in the row wins; all of them stand before the wanted one": (
+        lambda s, w, k: float((np.argsort(-s, axis=1, kind="stable")[:, :k] == w[:, None]).any(1).mean())
+    ),
+    "this is a percentage; a share is wanted, 0 to 1": lambda s, w, k: 100 * recall(s, w, k),
     "queries whose item is missing are left out; they count as not found": lambda s, w, k: recall(
         s[w >= 0], w[w >= 0], k
     ),

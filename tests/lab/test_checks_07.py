@@ -48,6 +48,13 @@ def test_the_solutions_are_accepted():
         (lambda s, w, k: recall(s[w >= 0], w[w >= 0], k), "left out"),
         (lambda s, w, k: recall(-s, w, k), "other way round"),
         (lambda s, w, k: recall(s, w, k) * len(s), "share is wanted"),
+        (lambda s, w, k: recall(s, w, k) * 100, "percentage"),
+        (
+            lambda s, w, k: np.mean(
+                [x in np.argsort(-r, kind="stable")[:k] for r, x in zip(s, w, strict=True)]
+            ),
+            "first in the row wins",
+        ),
     ],
 )
 def test_wrong_recall_is_named(wrong, named):
