@@ -272,7 +272,13 @@ def test_keys_that_fail_on_another_recipe_or_another_day_are_named(wrong, named)
     assert named in verdict.sentence
 
 
+def says_what_it_does(recipe):
+    print("None of this is the key")
+    return right_key(recipe)
+
+
 def test_keys_made_in_another_way_are_right():
+    assert checks.cache_key(says_what_it_does).right
     assert checks.cache_key(keys_by_hand).right
     assert checks.cache_key(lambda recipe: json.dumps(recipe, sort_keys=True)).right
 
