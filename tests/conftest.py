@@ -15,10 +15,9 @@ LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before NumPy and torch are imported: workers with a thread per core each would slow each other down.
-    for name in LIBRARY_THREADS:
-        os.environ.setdefault(name, "1")
+# Before NumPy and torch are imported: processes with a thread per core each slow each other down many times.
+for name in LIBRARY_THREADS:
+    os.environ.setdefault(name, "1")
 
 
 @pytest.hookimpl(optionalhook=True)

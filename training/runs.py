@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 CHECKPOINT = "checkpoint.safetensors"
+Now = Callable[[], float]  # tells the time in seconds
 MEETING = "meeting"  # the file over which the processes of a run find each other
 
 
@@ -78,18 +79,19 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 @dataclass
 class Clock:
-    """The time of a run, which goes on where an interrupted one stopped."""
+    """The time of a run, which continues where an interrupted one stopped."""
 
     minutes: float
     spent: float = 0.0  # seconds, before this start
+    now: Now = time.monotonic
 
     def __post_init__(self) -> None:
-        self._start = time.monotonic()
+        self._start = self.now()
 
     @property
     def seconds(self) -> float:
         """Seconds of training so far, all starts together."""
-        return self.spent + time.monotonic() - self._start
+        return self.spent + self.now() - self._start
 
     @property
     def share(self) -> float:

@@ -9,7 +9,8 @@ weights in `--out` are float16 safetensors in transformers' layout.
 
 import argparse
 import random
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from training.runs import (
     Clock,
     Log,
     MixedMuon,
+    Now,
     add_common_arguments,
     average,
     device_of,
@@ -82,13 +84,13 @@ def first_model(tokenizer: CLIPTokenizer, earlier: Path | None) -> tuple[CLIPMod
     return model, Pace(pictures=1.0, words=1.0)
 
 
-def train(rank: int, options: argparse.Namespace) -> None:
-    """One process of the training."""
+def train(rank: int, options: argparse.Namespace, now: Now = time.monotonic) -> None:
+    """Run one process of the training. now: tells the time, in seconds."""
     join(rank, options.processes, options.run)
     tokenizer = tokenizer_of(options.run, options.earlier)
     model, pace = first_model(tokenizer, options.earlier)
     learner = ClipLearner(model).to(device_of(options.device, rank), DTYPES[options.dtype])
-    run = Run(rank, options, tokenizer, learner, pace)
+    run = Run(rank, options, tokenizer, learner, pace, now)
     if kept := Checkpoint.load(options.run):
         run.go_on(kept)
     while not over(run.clock):
@@ -110,10 +112,11 @@ class Run:
         tokenizer: CLIPTokenizer,
         learner: ClipLearner,
         pace: Pace,
+        now: Now = time.monotonic,
     ) -> None:
         self.rank, self.options, self.tokenizer, self.learner = rank, options, tokenizer, learner
         self.optimizer, self.pace, self.step = MixedMuon(learner), pace, 0
-        self.clock, self.log = Clock(options.minutes), Log(options.run / "log.csv")
+        self.clock, self.log = Clock(options.minutes, now=now), Log(options.run / "log.csv")
         self.batches: Ahead[Batch] = Ahead(partial(draw_batch, tokenizer), options.workers)
         self.means: dict[str, float] = {}
 
@@ -121,7 +124,7 @@ class Run:
         """Go on from what `keep` wrote."""
         self.optimizer.load(kept.tensors["optimizer"])
         self.pace, self.step = Pace(**kept.facts["pace"]), kept.facts["step"]
-        self.clock = Clock(self.options.minutes, kept.facts["seconds"])
+        self.clock = replace(self.clock, spent=kept.facts["seconds"])
 
     def one_step(self) -> None:
         """Draw, learn, and say now and then what was right."""

@@ -15,6 +15,8 @@ part out.
 """
 
 import argparse
+import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +46,7 @@ from training.runs import (
     Clock,
     Log,
     MixedMuon,
+    Now,
     add_common_arguments,
     average,
     device_of,
@@ -108,8 +111,8 @@ def processor_of(run: Path, earlier: Path | None = None) -> Phi3VProcessor:
     return Phi3VProcessor(images, tokenizer)
 
 
-def train(rank: int, options: argparse.Namespace) -> None:
-    """One process of the training."""
+def train(rank: int, options: argparse.Namespace, now: Now = time.monotonic) -> None:
+    """Run one process of the training. now: tells the time, in seconds."""
     join(rank, options.processes, options.run)
     processor = processor_of(options.run, options.earlier)
     model = make_phi3(processor.tokenizer)
@@ -118,7 +121,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     else:
         start_from_phi3(model, str(options.earlier / "model.safetensors"))
     learner = Phi3Learner(model).to(device_of(options.device, rank), DTYPES[options.dtype])
-    run = Run(rank, options, processor, learner)
+    run = Run(rank, options, processor, learner, now)
     if kept := Checkpoint.load(options.run):
         run.go_on(kept)
     while not over(run.clock):
@@ -141,12 +144,17 @@ class Run:
     """One process of a training: model, optimizer, clock and logs."""
 
     def __init__(
-        self, rank: int, options: argparse.Namespace, processor: Phi3VProcessor, learner: Phi3Learner
+        self,
+        rank: int,
+        options: argparse.Namespace,
+        processor: Phi3VProcessor,
+        learner: Phi3Learner,
+        now: Now = time.monotonic,
     ) -> None:
         self.rank, self.options, self.processor, self.learner = rank, options, processor, learner
         weight = next(learner.parameters())
         self.device, self.dtype = weight.device, weight.dtype
-        self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes)
+        self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes, now=now)
         self.tiles: Ahead[TileBatch] = Ahead(partial(draw_tiles, processor), options.workers)
         self.drawn, self.scenes = 0, Ahead(partial(draw_scenes, processor), options.workers)
         self.log = Log(options.run / "log.csv")
@@ -167,7 +175,7 @@ class Run:
         facts = kept.facts
         self.learner.load_state_dict(kept.tensors["model"])
         self.step, self.level, self.drawn = facts["step"], facts["level"], facts["drawn"]
-        self.clock = Clock(self.options.minutes, facts["seconds"])
+        self.clock = replace(self.clock, spent=facts["seconds"])
         self.enter(facts["stage"])
         self.entered = facts["entered"]
         self.optimizer.load(kept.tensors["optimizer"])

@@ -1,10 +1,10 @@
 """Folders to tables: each picture once, broken ones reported, runs resumed, recipes not mixed."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -393,31 +393,34 @@ def test_a_killed_run_goes_on_without_loss_or_duplicates(tmp_path):
     make_clip_checkpoint(tmp_path / "clip")
     (tmp_path / "many").mkdir()
     rng = np.random.default_rng(0)
-    for number in range(600):
+    for number in range(300):
         Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(
             tmp_path / "many" / f"{number:03}.png"
         )
+    # The process ends itself at a chosen batch, as abruptly as from outside: nothing depends on its speed.
     program = (
-        "import sys, time; from phi3lib import load_clip; from phi3lib.vectors import embed as e, store\n"
-        "store.SHARD = 32; encode = e._encode_batch\n"
-        "e._encode_batch = lambda *a: time.sleep(float(sys.argv[1])) or encode(*a)\n"
+        "import os, signal, sys\nfrom phi3lib import load_clip\n"
+        "from phi3lib.vectors import embed as e, store\n"
+        "store.SHARD = 32; encode, left = e._encode_batch, int(sys.argv[1])\n"
+        "def counted(*arguments):\n"
+        "    global left\n    left -= 1\n"
+        "    if left == 0:\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return encode(*arguments)\n"
+        "e._encode_batch = counted\n"
         f"e.embed_images({str(tmp_path / 'many')!r}, model=load_clip({str(tmp_path / 'clip')!r}), "
-        f"out={str(tmp_path / 'out.parquet')!r}, progress=False)"
+        f"out={str(tmp_path / 'out.parquet')!r}, progress=False)\n"
+        "print(int(sys.argv[1]) - left)"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", program, "0.3"], env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    shards = tmp_path / "out.parquet.shards"
-    for _ in range(600):
-        if len(list(shards.glob("*.parquet"))) >= 2:
-            break
-        time.sleep(0.1)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    killed = subprocess.run([sys.executable, "-c", program, "5"], check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "out.parquet").exists()
-    subprocess.run([sys.executable, "-c", program, "0"], check=True)
+    shards = [EmbeddingTable.load(one) for one in (tmp_path / "out.parquet.shards").glob("*.parquet")]
+    kept = sum(len(shard) for shard in shards)
+    assert kept == 4 * 32  # all batches before the one that did not end
+    resumed = subprocess.run([sys.executable, "-c", program, "0"], check=True, capture_output=True, text=True)
+    assert int(resumed.stdout) == math.ceil((300 - kept) / 32)
     table = EmbeddingTable.load(tmp_path / "out.parquet")
-    assert table.ids == tuple(f"{number:03}.png" for number in range(600))
+    assert table.ids == tuple(f"{number:03}.png" for number in range(300))
 
 
 def test_another_recipe_is_refused_and_not_mixed(clip, photos, tmp_path):
