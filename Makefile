@@ -1,13 +1,14 @@
 # Needs python3 (3.11 to 3.13) and make; everything else is put into .venv by the first call.
 PYTHON ?= python3
+VENV ?= .venv
 PIP_ARGS ?=
 TEST_ARGS ?=
 RUN_ARGS ?=
 LAB_ARGS ?=
 
-VENV := .venv/bin/python
+RUN := $(VENV)/bin/python
 # One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py orders the groups of tests.
-PYTEST := $(VENV) -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+PYTEST := $(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0
@@ -18,13 +19,15 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser check run evaluate test-transformers-5.17 lock clean
+.PHONY: help set-up lab test test-browser test-processors test-pythons check run evaluate \
+	test-transformers-5.17 lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-24s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "  PYTHON=$(PYTHON)   the python to build .venv with"
+	@echo "  VENV=$(VENV)     the folder of that environment; one for each python that you test on"
 	@echo "  PIP_ARGS=         further arguments for pip, such as an index with a CPU build of torch"
 	@echo "  LAB_ARGS= TEST_ARGS= RUN_ARGS=   further arguments for jupyter lab, pytest, notebooks/run.py"
 
@@ -32,28 +35,34 @@ set-up: ## make .venv ready (the others do it by themselves)
 	@command -v "$(PYTHON)" > /dev/null || { \
 		echo "$(PYTHON) is not on the PATH: install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3" >&2; \
 		exit 1; }
-	@"$(PYTHON)" tools/set_up.py --pip-args "$(PIP_ARGS)"
+	@"$(PYTHON)" tools/set_up.py --venv "$(VENV)" --pip-args "$(PIP_ARGS)"
 
 lab: set-up ## open the course in JupyterLab
-	@$(VENV) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)
+	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)
 
 test: check ## lint, types, import direction, then all tests
 	$(PYTEST) $(TEST_ARGS)
 
 test-browser: set-up ## the part of `make test` that drives JupyterLab in a headless Chromium
-	$(VENV) -m pytest tests/browser $(TEST_ARGS)
+	$(RUN) -m pytest tests/browser $(TEST_ARGS)
 
 check: set-up ## the part of `make test` that takes seconds
-	$(VENV) -m ruff check .
-	$(VENV) -m ruff format --check .
-	$(VENV) -m mypy
-	.venv/bin/lint-imports --no-logo
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 run: set-up ## execute every notebook, render build/html, measure the run times
-	$(VENV) notebooks/run.py --html build/html --times $(RUN_ARGS)
+	$(RUN) notebooks/run.py --html build/html --times $(RUN_ARGS)
 
 evaluate: set-up ## measure the bundled models again and compare with their cards
-	$(VENV) -m training.evaluate $(RUN_ARGS)
+	$(RUN) -m training.evaluate $(RUN_ARGS)
+
+test-processors: set-up ## the numerical tests as other processors compute them (RUN_ARGS=--list)
+	$(RUN) tools/processors.py $(RUN_ARGS) -- $(TEST_ARGS)
+
+test-pythons: ## what other interpreters on this machine can check without torch
+	@"$(PYTHON)" tools/other_pythons.py
 
 test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transformers that we support
 	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) tests/vision $(TEST_ARGS)
@@ -61,13 +70,13 @@ test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transfo
 # Only these two differ from the lock: transformers 5.17 asks for huggingface_hub 1.x.
 $(OLDEST)/ready: Makefile | set-up
 	rm -rf $(OLDEST)
-	$(VENV) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --target $(OLDEST) \
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --target $(OLDEST) \
 		transformers==$(OLDEST_TRANSFORMERS) huggingface_hub==$(OLDEST_HUB)
 	@touch $@
 
 lock: set-up ## pin again what pyproject.toml asks for (RUN_ARGS=--upgrade: the newest of everything)
-	$(VENV) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv
-	$(VENV) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv
+	$(RUN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock $(RUN_ARGS)
 
 clean: ## remove .venv and everything that was built

@@ -178,9 +178,9 @@ def quiet_jupyterlab(venv):
     (folder / "overrides.json").write_text(json.dumps(settings, indent=2))
 
 
-def set_up(root, pip_arguments):
-    """Bring root/.venv up to date; does nothing where it is already."""
-    venv = root / ".venv"
+def set_up(root, pip_arguments, folder=".venv"):
+    """Bring the environment in root/folder up to date; does nothing where it is already."""
+    venv = root / folder
     stamp = venv / "phi3lib-set-up"
     python = venv_python(venv)
     wanted = fingerprint(root)
@@ -205,9 +205,10 @@ def main():
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pip-args", default="", help="further arguments for pip install, in one string")
+    parser.add_argument("--venv", default=".venv", help="the folder of the environment, in the checkout")
     options = parser.parse_args()
     try:
-        set_up(ROOT, shlex.split(options.pip_args))
+        set_up(ROOT, shlex.split(options.pip_args), options.venv)
     except SetUpError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
