@@ -61,8 +61,8 @@ evaluate: set-up ## measure the bundled models again and compare with their card
 test-processors: set-up ## the numerical tests as other processors compute them (RUN_ARGS=--list)
 	$(RUN) tools/processors.py $(RUN_ARGS) -- $(TEST_ARGS)
 
-test-pythons: ## what other interpreters on this machine can check without torch
-	@"$(PYTHON)" tools/other_pythons.py
+test-pythons: set-up ## what other interpreters on this machine can check without torch
+	$(RUN) tools/other_pythons.py
 
 test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest transformers that we support
 	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) tests/vision $(TEST_ARGS)

@@ -44,7 +44,7 @@ SETTINGS = {
 
 def run_tests(name: str, arguments: list[str]) -> int:
     """Run pytest under one setting; return its exit status."""
-    named = any(Path(one.split("::")[0]).exists() for one in arguments)
+    named = any((ROOT / one.split("::")[0]).exists() for one in arguments)
     tests = [] if named else [str(ROOT / "tests" / folder) for folder in FOLDERS]
     spread = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", "-q", *spread, *tests, *arguments]

@@ -107,6 +107,13 @@ def test_the_second_call_does_nothing_and_a_changed_lock_updates(set_up, checkou
     assert marker.exists()  # brought up to date, not made anew
 
 
+def test_another_folder_holds_an_environment_of_its_own(set_up, checkout, installs, monkeypatch):
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    set_up.set_up(checkout, [], ".venv-3.12")
+    assert set_up.venv_python(checkout / ".venv-3.12").exists()
+    assert not (checkout / ".venv").exists()
+
+
 def test_an_interrupted_set_up_is_started_over(set_up, checkout, installs, monkeypatch):
     monkeypatch.setattr(set_up, "check_disk", lambda _: None)
     with monkeypatch.context() as interrupted:
