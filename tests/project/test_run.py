@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -42,11 +43,16 @@ def outputs(path, cell=1):
 
 
 @pytest.mark.notebooks
-def test_a_run_saves_outputs_run_times_and_a_page_and_the_next_run_changes_nothing(run, tmp_path, capsys):
+def test_a_run_saves_outputs_run_times_and_a_page_and_the_next_run_changes_nothing(
+    run, tmp_path, capsys, monkeypatch
+):
+    # The time is given: on a busy machine a kernel may take a minute to start.
+    execute, seconds = run.execute, iter([4.2, 9.1])
+    monkeypatch.setattr(run, "execute", lambda *a, **k: replace(execute(*a, **k), seconds=next(seconds)))
     path = write(tmp_path, "import os\nprint('folder', os.path.basename(os.getcwd()) != '')", "6 * 7")
     arguments = ["--write", "--times", "--html", str(tmp_path / "html")]
     assert run.main(arguments) == 0
-    line = r"\[1/1\] 00_one +\d+\.\d s +\d+\.\d CPU s +[1-9]\d+ MB +0 of 0 claims  ok"
+    line = r"\[1/1\] 00_one +4\.2 s +\d+\.\d CPU s +[1-9]\d+ MB +0 of 0 claims  ok"
     assert re.search(line, capsys.readouterr().out)
 
     notebook = nbformat.read(path, as_version=4)
