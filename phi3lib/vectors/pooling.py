@@ -205,8 +205,8 @@ PHI3_RECIPES = {
             phi3_mean,
             _width,
         ),
-        Recipe("global", "mean of the global view's tokens", "Abdin et al. 2024", phi3_global, _width),
-        Recipe("crops", "mean of the crops' tokens", "Abdin et al. 2024", phi3_crops, _width),
+        Recipe("global", "mean of the global view's tokens", "common practice", phi3_global, _width),
+        Recipe("crops", "mean of the crops' tokens", "common practice", phi3_crops, _width),
         Recipe(
             "tower",
             "mean of the tower's patches in the global view",
