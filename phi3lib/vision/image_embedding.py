@@ -118,6 +118,8 @@ class Phi3ImageEmbedding(nn.Module):
         input_ids: torch.Tensor,
         pixel_values: torch.Tensor | None = None,
         image_sizes: ImageSizes | None = None,
+        *,
+        wte: nn.Module | None = None,
     ) -> torch.Tensor:
         """Embed a batch of token ids, with the pictures that its negative ids stand for.
 
@@ -128,14 +130,15 @@ class Phi3ImageEmbedding(nn.Module):
             (N, 3, size, size). Features that the tower has already made do too: (N, 1 + crops, patches, C)
             and (N, tokens, C).
         image_sizes: (N, 2), [height, width] of each padded picture; with the HD transform only.
+        wte: the word embedding to use; None: the one that the class was made with.
         Returns (batch, length, hidden_size) in the dtype of `wte`.
 
         Raises ValueError, with the numbers, where ids, pictures and sizes do not fit together.
         """
         pixel_values, image_sizes = self._take_kept_inputs(pixel_values, image_sizes)
-        self._require_words(input_ids)
+        wte = self._require_words(input_ids, self.wte if wte is None else wte)
         placeholders = find_placeholders(input_ids)
-        words = self.wte(input_ids.clamp(min=0))  # type: ignore[misc]  # (batch, length, hidden_size)
+        words = wte(input_ids.clamp(min=0))  # (batch, length, hidden_size)
         if pixel_values is not None:
             tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
             placeholders.require_counts([len(t) for t in tokens])
@@ -280,8 +283,9 @@ class Phi3ImageEmbedding(nn.Module):
         kept_sizes, self.img_sizes = self.img_sizes, None
         return _first_given(pixel_values, kept_features), _first_given(image_sizes, kept_sizes)
 
-    def _require_words(self, input_ids: torch.Tensor) -> None:
-        if self.wte is None:
+    def _require_words(self, input_ids: torch.Tensor, wte: nn.Module | None) -> nn.Module:
+        """Return `wte`; raises ValueError where it is missing or has no such ids."""
+        if wte is None:
             raise ValueError(
                 "this embedding has no wte, so it cannot embed text; give wte=nn.Embedding(...), "
                 "or ask for get_image_features"
@@ -291,6 +295,7 @@ class Phi3ImageEmbedding(nn.Module):
         highest = int(input_ids.max()) if input_ids.numel() else 0
         if highest >= self.vocab_size:
             raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {self.vocab_size - 1}")
+        return wte
 
     def _require_consistent_options(self) -> None:
         vision = self.img_processor.config

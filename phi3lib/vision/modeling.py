@@ -14,10 +14,10 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
     AutoProcessor,
     DynamicCache,
-    GenerationMixin,
-    LogitsProcessorList,
     Phi3Config,
     Phi3ForCausalLM,
     Phi3Model,
@@ -29,8 +29,9 @@ from transformers.masking_utils import create_causal_mask
 # transformers 5.17 exports a stand-in for this class that asks for torchvision; the class itself does not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
+from phi3lib.vision.generation import Phi3VGeneration
 from phi3lib.vision.image_embedding import ImageSizes, Phi3ImageEmbedding, Phi3ImageFeatures
-from phi3lib.vision.placeholders import find_placeholders
+from phi3lib.vision.placeholders import labels_without_placeholders
 
 
 class Phi3VConfig(Phi3Config):
@@ -135,7 +136,9 @@ class Phi3VModel(Phi3Model):
             if pixel_values is not None:
                 raise ValueError("this configuration has no embd_layer, so the model takes no pictures")
             return self.embed_tokens(input_ids)
-        return self.vision_embed_tokens(input_ids, pixel_values, image_sizes)
+        # Not the `wte` of the vision part: adapters and hooks replace the module that transformers names.
+        words = self.get_input_embeddings()
+        return self.vision_embed_tokens(input_ids, pixel_values, image_sizes, wte=words)
 
     def forward(
         self,
@@ -157,6 +160,11 @@ class Phi3VModel(Phi3Model):
             inputs_embeds = self.embed(input_ids, pixel_values, image_sizes)
         elif input_ids is not None or inputs_embeds is None:
             raise ValueError("give exactly one of input_ids and inputs_embeds")
+        elif pixel_values is not None:
+            raise ValueError(
+                "pixel_values came with inputs_embeds, which have no placeholders for them; pass input_ids, "
+                "or inputs_embeds from `embed(input_ids, pixel_values, image_sizes)` alone"
+            )
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
@@ -195,7 +203,7 @@ class Phi3VModel(Phi3Model):
         )
 
 
-class Phi3VForCausalLM(Phi3ForCausalLM):
+class Phi3VForCausalLM(Phi3VGeneration, Phi3ForCausalLM):
     """Phi-3-vision with its language-model head: answers about pictures, and vectors of them."""
 
     config_class = Phi3VConfig
@@ -232,8 +240,12 @@ class Phi3VForCausalLM(Phi3ForCausalLM):
         """Logits (batch, length, vocab_size), and the loss where `labels` are given.
 
         The arguments, their order and their meaning are those of the published model; pictures as in
-        `Phi3ImageEmbedding.forward`. `labels` are shifted inside; -100 marks places without loss.
+        `Phi3ImageEmbedding.forward`. `labels` are shifted inside; -100 marks places without loss, and so do
+        placeholders, so that a copy of `input_ids` can serve as labels. Raises ValueError where such a copy
+        comes with `num_items_in_batch`, as the Trainer counts it: placeholders are in that count.
         """
+        if labels is not None:
+            labels = labels_without_placeholders(labels, counted=kwargs.get("num_items_in_batch") is not None)
         return super().forward(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -248,104 +260,13 @@ class Phi3VForCausalLM(Phi3ForCausalLM):
             **kwargs,
         )
 
-    # ------------------------------------------------------------------------ generation
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: torch.Tensor,
-        past_key_values: Cache | None = None,
-        pixel_values: torch.Tensor | None = None,
-        image_sizes: torch.Tensor | None = None,
-        position_ids: torch.Tensor | None = None,
-        next_sequence_length: int | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """What one step of `generate` gives to `forward`; called by transformers."""
-        if past_key_values is not None and position_ids is not None:
-            if self._rope_switches(past_key_values, position_ids):
-                # Keys in the cache were turned by the short RoPE factors; the long ones need all anew.
-                past_key_values, next_sequence_length = None, None
-        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if cached == 0 and past_key_values is not None:
-            past_key_values = DynamicCache()  # one that drops nothing: see Phi3VModel._window_mask
-        # Phi3ForCausalLM's own method is passed over: it counts padding as length at the RoPE switch.
-        model_inputs = GenerationMixin.prepare_inputs_for_generation(
-            self,
-            input_ids,
-            past_key_values=past_key_values,
-            position_ids=position_ids,
-            next_sequence_length=next_sequence_length,
-            **kwargs,
-        )
-        if pixel_values is not None and model_inputs.get("input_ids") is not None:
-            start = input_ids.shape[1] - model_inputs["input_ids"].shape[1]
-            wanted = find_placeholders(input_ids).pictures_from(start)
-            if wanted:
-                model_inputs["pixel_values"] = pixel_values[wanted]
-                model_inputs["image_sizes"] = None if image_sizes is None else image_sizes[wanted]
-        return model_inputs
-
-    def _rope_switches(self, cache: Cache, position_ids: torch.Tensor) -> bool:
-        """Does this step pass the length at which the long RoPE factors begin, with a cache from before?
-
-        The rotary embedding looks at the highest position, in which padding does not count. position_ids
-        (batch, length) cover the whole sequence so far.
-        """
-        rope = self.config.rope_parameters
-        cached = cache.get_seq_length()
-        if rope["rope_type"] != "longrope" or cached == 0:
-            return False
-        limit = rope["original_max_position_embeddings"]
-        before, now = position_ids[:, :cached].max() + 1, position_ids.max() + 1
-        return bool(before <= limit < now)
-
-    def _expand_inputs_for_generation(
-        self,
-        expand_size: int = 1,
-        is_encoder_decoder: bool = False,
-        input_ids: torch.Tensor | None = None,
-        **model_kwargs: Any,
-    ) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Repeat rows for beams and several answers; a row's pictures stay together and in order."""
-        pictures = {name: model_kwargs.pop(name, None) for name in ("pixel_values", "image_sizes")}
-        order = _repeat_by_row(input_ids, expand_size) if pictures["pixel_values"] is not None else []
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(
-            expand_size=expand_size,
-            is_encoder_decoder=is_encoder_decoder,
-            input_ids=input_ids,
-            **model_kwargs,
-        )
-        for name, value in pictures.items():
-            if value is not None:
-                model_kwargs[name] = torch.as_tensor(value)[order]
-        return input_ids, model_kwargs
-
-    def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        return _WithoutPlaceholders(super()._get_logits_processor(*args, **kwargs))
-
-
-class _WithoutPlaceholders(LogitsProcessorList):
-    """Shows logits processors id 0 for placeholders; some use ids as indices and fail on negative ones."""
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        return super().__call__(input_ids.clamp(min=0), scores, **kwargs)
-
-
-def _repeat_by_row(input_ids: torch.Tensor | None, times: int) -> list[int]:
-    """Indices of pictures when every row of `input_ids` is repeated: 0 1 | 2 → 0 1 0 1 | 2 2."""
-    if input_ids is None:
-        raise ValueError("generate with pictures needs input_ids")
-    by_row: list[list[int]] = [[] for _ in range(len(input_ids))]
-    for picture, (row, _) in enumerate(find_placeholders(input_ids).owners):
-        by_row[row].append(picture)
-    return [picture for row in by_row for _ in range(times) for picture in row]
-
 
 def register_auto_classes() -> None:
     """Make transformers' Auto classes know Phi-3-vision; every loader of this package calls it.
 
-    Afterwards AutoConfig, AutoModel, AutoModelForCausalLM, AutoImageProcessor and AutoProcessor load the
-    published checkpoints and our own without remote code. Calling it again changes nothing.
+    Afterwards AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText,
+    AutoModelForMultimodalLM, AutoImageProcessor and AutoProcessor load the published checkpoints and our own
+    without remote code. Calling it again changes nothing.
     """
     # Here, because a model needs no processors, and loading one should not wait for them.
     from phi3lib.vision.image_processing import Phi3VImageProcessor
@@ -353,7 +274,8 @@ def register_auto_classes() -> None:
 
     AutoConfig.register(Phi3VConfig.model_type, Phi3VConfig, exist_ok=True)
     AutoModel.register(Phi3VConfig, Phi3VModel, exist_ok=True)
-    AutoModelForCausalLM.register(Phi3VConfig, Phi3VForCausalLM, exist_ok=True)
+    for auto_class in (AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM):
+        auto_class.register(Phi3VConfig, Phi3VForCausalLM, exist_ok=True)
     AutoImageProcessor.register(
         Phi3VConfig, image_processor_classes={"pil": Phi3VImageProcessor}, exist_ok=True
     )

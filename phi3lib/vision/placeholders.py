@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+IGNORED_LABEL = -100  # the label that transformers' losses leave out
+NO_TOKEN = 2**31 - 1  # an id that no tokenizer knows; for code that may not see negative ones
+
 
 @dataclass(frozen=True)
 class Placeholders:
@@ -24,13 +27,17 @@ class Placeholders:
     counts: list[int]
     owners: list[tuple[int, int]]
 
-    def require_counts(self, num_tokens: list[int]) -> None:
-        """Raise ValueError unless the pictures' token counts are exactly the places kept for them."""
-        if len(self.counts) != len(num_tokens):
+    def require_pictures(self, number: int) -> None:
+        """Raise ValueError unless there are placeholders for exactly so many pictures."""
+        if len(self.counts) != number:
             raise ValueError(
-                f"input_ids hold placeholders for {len(self.counts)} picture(s), {len(num_tokens)} came "
+                f"input_ids hold placeholders for {len(self.counts)} picture(s), {number} came "
                 f"(distinct negative ids of a row are its pictures: {self._describe_owners()})"
             )
+
+    def require_counts(self, num_tokens: list[int]) -> None:
+        """Raise ValueError unless the pictures' token counts are exactly the places kept for them."""
+        self.require_pictures(len(num_tokens))
         for number, (places, tokens) in enumerate(zip(self.counts, num_tokens, strict=True)):
             if places != tokens:
                 row, tag = self.owners[number]
@@ -71,3 +78,21 @@ def find_placeholders(input_ids: torch.Tensor) -> Placeholders:
     firsts = torch.tensor(counts).cumsum(0) - torch.tensor(counts)  # where each picture begins
     owners = list(zip(rows[firsts].tolist(), tags[firsts].tolist(), strict=True))
     return Placeholders(rows, cols, counts, owners)
+
+
+def labels_without_placeholders(labels: torch.Tensor, *, counted: bool = False) -> torch.Tensor:
+    """Return `labels` with -100 for placeholders, so that no loss is computed on the tokens of images.
+
+    labels: of any shape; never modified. counted: whether the caller has already counted the labels that
+    are not -100, and will divide the loss by that number. Raises ValueError if placeholders were counted.
+    """
+    placeholders = (labels < 0) & (labels != IGNORED_LABEL)
+    if not placeholders.any():
+        return labels
+    if counted:
+        raise ValueError(
+            f"labels hold {int(placeholders.sum())} placeholders of images (negative ids other than -100), "
+            f"and num_items_in_batch counts them, so the loss would be too small; set "
+            f"labels[labels < 0] = -100 where the labels are made"
+        )
+    return labels.masked_fill(placeholders, IGNORED_LABEL)

@@ -15,9 +15,9 @@ from itertools import groupby
 from typing import Any
 
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
+from phi3lib.vision.placeholders import IGNORED_LABEL
 
 _TAG = re.compile(r"<\|image_(\d+)\|>")
-IGNORED_LABEL = -100
 
 # For tokenizers that come without one. Turns look like "<|user|>\nQuestion<|end|>\n"; a reply is asked for
 # by "<|assistant|>\n".
@@ -163,8 +163,17 @@ def decode_ids(
         if tag == 0:
             text.append(tokenizer.decode(list(run), **options))
         elif not skip_special_tokens:
-            text.append(f"<|image_{tag}|>")
+            text.append(name_of_placeholder(-tag))
     return "".join(text)
+
+
+def name_of_placeholder(token_id: int) -> str:
+    """Return the tag of the picture that a negative id stands for.
+
+    >>> name_of_placeholder(-2)
+    '<|image_2|>'
+    """
+    return f"<|image_{-token_id}|>"
 
 
 # ------------------------------------------------------------------------------------ conversations

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import BatchFeature, PreTrainedTokenizerBase, PreTrainedTokenizerFast, ProcessorMixin
+from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
 from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_kind
 from phi3lib.vision.pictures import Pictures
@@ -25,6 +25,7 @@ from phi3lib.vision.prompts import (
     pictures_of_rows,
     plain_conversation,
 )
+from phi3lib.vision.tokenizer import Phi3VTokenizer
 
 
 class Phi3VProcessor(ProcessorMixin):
@@ -55,7 +56,7 @@ class Phi3VProcessor(ProcessorMixin):
             warnings.warn(
                 "this tokenizer was rebuilt as LlamaTokenizer, whose ids differ from those that the "
                 "published models know; load it with Phi3VProcessor.from_pretrained or "
-                "PreTrainedTokenizerFast.from_pretrained",
+                "Phi3VTokenizer.from_pretrained",
                 stacklevel=2,
             )
 
@@ -71,7 +72,7 @@ class Phi3VProcessor(ProcessorMixin):
         name = os.fspath(pretrained_model_name_or_path)
         image_processor = Phi3VImageProcessor.from_pretrained(name, **kwargs, **options)
         # The exact class matters: it takes tokenizer.json as it is.
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(name, **kwargs)
+        tokenizer = Phi3VTokenizer.from_pretrained(name, **kwargs)
         return cls(image_processor, tokenizer, chat_template=chat_template)
 
     @property

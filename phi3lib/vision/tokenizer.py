@@ -1,0 +1,48 @@
+"""The tokenizer of Phi-3-vision: that of the checkpoint, which can also read back placeholders of images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from phi3lib.vision.prompts import decode_ids, name_of_placeholder
+
+
+class Phi3VTokenizer(PreTrainedTokenizerFast):
+    """A checkpoint's tokenizer, with placeholders of images (id -k) read as `<|image_k|>`.
+
+    Ids are those of `PreTrainedTokenizerFast`, which takes tokenizer.json as it is. Reading back concerns
+    everything that is given a tokenizer and the ids of a prompt, such as transformers' `TextStreamer`:
+    the library beneath would refuse negative ids.
+    """
+
+    def _decode(
+        self,
+        token_ids: int | list[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs: Any,
+    ) -> str:
+        ids = [token_ids] if isinstance(token_ids, int) else token_ids
+        if not isinstance(ids, list | tuple) or all(token_id >= 0 for token_id in ids):
+            return super()._decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
+        return decode_ids(
+            self,
+            ids,
+            skip_special_tokens=skip_special_tokens,
+            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
+        )
+
+    def convert_ids_to_tokens(
+        self, ids: int | Sequence[int], skip_special_tokens: bool = False
+    ) -> str | list[str]:
+        """Return the token of an id, or the list of tokens of several; `<|image_k|>` for -k."""
+        if isinstance(ids, int):
+            return super().convert_ids_to_tokens(ids) if ids >= 0 else name_of_placeholder(ids)
+        tokens: list[str] = []
+        for token_id in map(int, ids):
+            if token_id < 0:
+                tokens += [] if skip_special_tokens else [name_of_placeholder(token_id)]
+            else:
+                tokens += super().convert_ids_to_tokens([token_id], skip_special_tokens=skip_special_tokens)
+        return tokens
