@@ -23,6 +23,7 @@ from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_state import AtlasState, Found, Settings
 from phi3lib.lab.instrument import Instrument
 from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vision.inputs import as_list, as_path
 
 PNG_DPI = 200
 
@@ -31,10 +32,12 @@ class Atlas(Instrument):
     """One map, or several maps of the same pictures side by side, with everything linked.
 
     tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for
-    each row of the first table, pictures or files; None: without thumbnails. labels: the name of a label, or
-    one value for each row; None: the table's first label. grid: the parameters that are made ready, as
-    {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for queries in words. saved: a folder that
-    keeps the maps: what was computed once is there at once the next time.
+    each row of the first table, pictures or files, by position (a pandas Series, too); or a mapping from ids;
+    or the folder that the table was made from; None: without thumbnails. labels: the name of a label, or one
+    value for each row, by position or as a mapping from ids; None: the table's first label. grid: the
+    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for
+    queries in words. saved: a folder that keeps the maps: what was computed once is there at once the next
+    time.
 
     By keyboard, on a map: arrows go to the neighbour in that direction, Enter selects, Shift+Enter adds,
     Escape clears. ValueError for what does not fit together.
@@ -44,23 +47,22 @@ class Atlas(Instrument):
         self,
         tables: EmbeddingTable | Mapping[str, EmbeddingTable],
         *,
-        pictures: Sequence[Any] | None = None,
-        labels: str | Sequence[Any] | None = None,
+        pictures: Any = None,
+        labels: Any = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
         model: Any = None,
         saved: str | os.PathLike[str] | None = None,
         title: str = "Atlas",
     ) -> None:
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
-        if pictures is not None and len(pictures) != len(first):
-            raise ValueError(f"{len(pictures)} pictures for a table of {len(first)} rows")
+        shown = None if pictures is None else _pictures_of(pictures, first)
         folder = None if saved is None else SavedMaps(saved)
         self.state = AtlasState(tables, labels=labels, grid=grid, model=model, saved=folder)
         self.title = title
         self.pictures = None
-        if pictures is not None:
+        if shown is not None:
             row_of = {name: row for row, name in enumerate(first.ids)}
-            self.pictures = [pictures[row_of[name]] for name in self.state.ids]
+            self.pictures = [shown[row_of[name]] for name in self.state.ids]
         self._widget: Any = None
         self._observers: list[Callable[[EmbeddingTable], None]] = []
 
@@ -125,6 +127,27 @@ class Atlas(Instrument):
             target, format="png", dpi=PNG_DPI, facecolor="white", metadata={}, pil_kwargs={"pnginfo": about}
         )
         return target
+
+
+def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
+    """One picture, or file, for each row of the table. ValueError for another number of them."""
+    if isinstance(pictures, str | os.PathLike):
+        folder = as_path(pictures)
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {str(folder)!r} to take the pictures from")
+        return [folder / name for name in table.ids]
+    if isinstance(pictures, Mapping):
+        if missing := [name for name in table.ids if name not in pictures]:
+            raise ValueError(f"pictures has no entry for {len(missing)} rows, such as {missing[0]!r}")
+        return [pictures[name] for name in table.ids]
+    listed = list(pictures) if isinstance(pictures, list | tuple) else as_list(pictures, "pictures")
+    if len(listed) != len(table):
+        unread = f"; {len(table.errors)} could not be read and have no row" if table.errors else ""
+        raise ValueError(
+            f"{len(listed)} pictures for a table of {len(table)} rows{unread}: give one for each row, a "
+            f"mapping from ids, or the folder"
+        )
+    return listed
 
 
 def _draw_star(spot: Any, places: Any, found: Found) -> None:

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from phi3lib.lab import plots
 from phi3lib.lab.atlas_state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas_trust import Shares, sample_rows
-from phi3lib.vectors.sources import read_upright
+from phi3lib.vision.pictures import read_upright
 
 PARTS = ("atlas_data", "atlas_map", "atlas_lists", "atlas_controls", "atlas")
 GRID = 4_095  # places on a side of a map
@@ -145,12 +145,11 @@ def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
 
 
 def _thumbnail(picture: Any, side: int) -> Image.Image:
-    if not isinstance(picture, Image.Image):
-        try:
-            picture = read_upright(Path(picture))
-        except ValueError:
-            return Image.new("RGB", (side, side), NO_PICTURE)
-    return ImageOps.pad(picture.convert("RGB"), (side, side), color=(255, 255, 255))
+    try:
+        upright = read_upright(picture)
+    except ValueError:
+        return Image.new("RGB", (side, side), NO_PICTURE)
+    return ImageOps.pad(upright, (side, side), color=(255, 255, 255))
 
 
 def script() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from phi3lib.vectors.maps import Layout
 from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vision.inputs import as_path
 
 
 class SavedMaps:
@@ -18,7 +19,7 @@ class SavedMaps:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     def load(self, table: EmbeddingTable, settings: Any) -> Layout | None:
         """The map of this table, or None where there is none that can be read."""
@@ -26,7 +27,7 @@ class SavedMaps:
             layout, ids = Layout.load(self._path(table, settings))
         except (FileNotFoundError, ValueError):
             return None
-        return layout if ids == table.ids else None
+        return layout if ids == table.ids and layout.places.shape == (len(ids), 2) else None
 
     def save(self, table: EmbeddingTable, settings: Any, layout: Layout) -> None:
         """Keep a map; the folder is made when it is needed."""

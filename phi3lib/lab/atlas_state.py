@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_trust import Known, Ranks, Shares, moved, wobble
 from phi3lib.vectors.compare import matched
+from phi3lib.vectors.labels import labels_of, shown
 from phi3lib.vectors.maps import Layout, pca_map, umap_map
 from phi3lib.vectors.neighbours import nearest, share_in_common
 from phi3lib.vectors.search import top_k
@@ -66,7 +67,7 @@ class AtlasState:
         self,
         tables: EmbeddingTable | Mapping[str, EmbeddingTable],
         *,
-        labels: str | Sequence[Any] | None = None,
+        labels: Any = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
         model: Any = None,
         saved: SavedMaps | None = None,
@@ -275,9 +276,7 @@ def _require_directions(tables: Mapping[str, EmbeddingTable]) -> None:
             raise ValueError(f"the vector of {table.ids[zero[0]]!r} in {name!r} is zero: it has no direction")
 
 
-def _labels(
-    tables: Mapping[str, EmbeddingTable], labels: str | Sequence[Any] | None
-) -> tuple[str, NDArray[np.str_], list[str]]:
+def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDArray[np.str_], list[str]]:
     """(name, one text for each picture, the texts in order); without any label all are the same."""
     first = next(iter(tables.values()))
     if isinstance(labels, str):
@@ -286,35 +285,27 @@ def _labels(
                 return labels, *_as_texts(table.labels[labels])
         raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
     if labels is not None:
-        if len(labels) != len(first):
-            raise ValueError(f"{len(labels)} labels for {len(first)} pictures")
-        return "label", *_as_texts(labels)
+        return "label", *_as_texts(labels_of({"label": labels}, first.ids)["label"])
     if first.labels:
         name = next(iter(first.labels))
         return name, *_as_texts(first.labels[name])
-    return "", *_as_texts(["picture"] * len(first))
+    return "", *_as_texts(np.array(["picture"] * len(first)))
 
 
-def _as_texts(values: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.str_], list[str]]:
+def _as_texts(column: NDArray[Any]) -> tuple[NDArray[np.str_], list[str]]:
     """Labels as texts, and each text once: numbers by size, all else by name, what is missing last."""
-    values = np.asarray(values).tolist()
-    texts = [_as_text(value) for value in values]
-    value_of = dict(zip(texts, values, strict=True))
+    texts = [NO_LABEL if text is None else text for text in shown(column)]
+    value_of = dict(zip(texts, column.tolist(), strict=True))
     missing = [NO_LABEL] if NO_LABEL in texts else []
     value_of.pop(NO_LABEL, None)
-    numbers = all(isinstance(value, int | float) for value in value_of.values())
-    kinds = sorted(value_of, key=value_of.__getitem__ if numbers else _natural)
+    is_number = column.dtype.kind in "biuf"
+    kinds = sorted(value_of, key=value_of.__getitem__ if is_number else _natural)
     return np.array(texts), kinds + missing
 
 
 def _natural(text: str) -> list[tuple[str, int]]:
     """A key that puts "group 9" before "group 10"."""
     return [(words, int(number or 0)) for words, number in re.findall(r"([^0-9]*)([0-9]*)", text)]
-
-
-def _as_text(value: Any) -> str:
-    missing = value is None or value != value  # NaN
-    return NO_LABEL if missing else str(value)
 
 
 def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:

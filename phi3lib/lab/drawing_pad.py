@@ -1,8 +1,6 @@
 """Notebook 00's instrument: draw something, or open a picture, and see what the small models make of it."""
 
 import base64
-import binascii
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from phi3lib.picturebook.colours import COLOURS
 from phi3lib.vectors.search import Hit, search
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.answers import answer
-from phi3lib.vision.pictures import read_picture
+from phi3lib.vision.pictures import read_upright
 
 SIDE = 224  # pixels of the pad
 LARGEST = 4_000_000  # characters of a picture that the page may send
@@ -113,9 +111,8 @@ def picture_of_page(sent: str) -> Image.Image:
     if not head.startswith("data:image/") or not head.endswith(";base64") or len(sent) > LARGEST:
         raise ValueError("the page sent no picture")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(body, validate=True))) as opened:
-            return read_picture(opened)
-    except (binascii.Error, OSError, Image.DecompressionBombError) as error:
+        return read_upright(base64.b64decode(body, validate=True))
+    except ValueError as error:  # binascii.Error is one, too
         raise ValueError(f"the page sent no picture that can be read: {error}") from error
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from phi3lib.picturebook.gallery import GalleryPicture, read_gallery
 from phi3lib.vision.default_models import BUNDLED_FOLDER
-from phi3lib.vision.pictures import read_picture
+from phi3lib.vision.inputs import as_path
+from phi3lib.vision.pictures import read_upright
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def picture(path: str | Path) -> Image.Image:
     Transparency is dropped, as the published preprocessing does it; of an animation you get the first
     frame. Raises FileNotFoundError or ValueError, each with one sentence.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(
             f"there is no file {str(path)!r}: put the picture beside this notebook and give its name, "
@@ -100,12 +101,8 @@ def picture(path: str | Path) -> Image.Image:
     if path.is_dir():
         raise ValueError(f"{path.name!r} is a folder: give the name of one picture in it")
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            rgb = read_picture(ImageOps.exif_transpose(opened))
-    except Image.UnidentifiedImageError:
-        raise ValueError(f"{path.name!r} is not a picture that Pillow can read") from None
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path.name!r} cannot be read: {error}") from None
+        rgb = read_upright(path)
+    except ValueError as error:
+        raise ValueError(f"{path.name!r} is not a picture that can be read: {error}") from None
     rgb.info = {}
     return rgb

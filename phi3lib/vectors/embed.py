@@ -1,21 +1,20 @@
-"""Folders of pictures to tables of vectors: in batches, read ahead, resumable, broken files reported.
+"""Folders of images to tables of vectors: in batches, read ahead, resumable, broken files reported.
 
     table = embed_images("photos/", model=load_clip(), out="photos.parquet")
     table.errors
 
-With `out=` finished vectors go to disk shard by shard. A run that was interrupted goes on where it stopped,
-and one over a folder that has grown computes only what is new or was changed. Models of a real size tell
-before the start how long it will take.
+With `out=` finished vectors go to disk shard by shard. An interrupted run is resumed, and one over a folder
+that has grown computes only what is new or was changed. Large models print a time estimate after the first
+image.
 """
 
-import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.vectors.labels import Column, labels_of
 from phi3lib.vectors.memory import Trimmer
 from phi3lib.vectors.pooling import (
     Recipe,
@@ -33,17 +33,18 @@ from phi3lib.vectors.pooling import (
     phi3_last_token_of_texts,
     recipe_of,
 )
-from phi3lib.vectors.sources import Item, check_labels, items_of
-from phi3lib.vectors.store import Store, Vectors
+from phi3lib.vectors.reading import Batch, batches
+from phi3lib.vectors.sources import Items, Mark, find_items
+from phi3lib.vectors.store import Kept, Store, Vectors, open_store
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.hd_transform import hd_grid
+from phi3lib.vision.inputs import as_path, as_texts
+from phi3lib.vision.log import tell
 from phi3lib.vision.precision import agreement, in_precision, precision_of
 
 # Tiles that are computed together: pictures of one CLIP batch, or crops and global views of Phi-3.
 TILES_AT_ONCE = 32
-PIXELS_AT_ONCE = 32_000_000  # of the pictures of a batch: 96 MB, so that photographs do not fill the memory
 TEXTS_AT_ONCE = 16
-READ_AHEAD = 3  # batches
 COMPARED, TILES_COMPARED = 8, 20  # of which a precision is compared: pictures, or as many tiles and no more
 LARGE = 20_000_000  # weights of the smallest published model are several times as many, of ours far fewer
 BRIEF = 2.0  # seconds
@@ -55,63 +56,133 @@ def embed_images(
     model: Any = None,
     pooling: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    labels: dict[str, Sequence[Any]] | None = None,
+    labels: Any = None,
     precision: str | None = None,
     progress: bool = True,
 ) -> EmbeddingTable:
-    """One vector for each picture, in the order of the pictures.
+    """Return one vector for each image, in the order of the images.
 
-    images: a folder, files, pictures, arrays or a `datasets.Dataset`; see `items_of`. A camera's EXIF
-    orientation is honoured. model: from `load_clip` or `load_phi3_model`; None: the default CLIP.
-    pooling: the name of a recipe (`phi3lib.vectors.pooling`); None: the model's own. out: a Parquet file that
-    is written and gone on with. labels: a sequence of one value for each picture, by name. precision: "bf16"
-    or "int8" to compute faster with fewer bits; how far the vectors of a few pictures are then from those of
-    the model as it came is printed. None: as it came.
+    images: a folder, files, images, bytes, arrays or a `datasets.Dataset`; see `find_items`. How they are
+    turned upright, and what becomes of transparency and frames, says `phi3lib.vision.pictures`. model: from
+    `load_clip` or `load_phi3_model`; None: the default CLIP. pooling: the name of a recipe
+    (`phi3lib.vectors.pooling`); None: the model's own. out: Parquet file to write; an existing one is
+    resumed. labels: by name a sequence (one value for each image) or a mapping from file names, or a frame;
+    see `labels_of`. Labels of an earlier run into `out` that are not given again are kept for images that
+    have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how far the vectors of a
+    few images are then from those of the original model is logged. None: as it is.
 
-    Pictures that cannot be read are in `.errors` of the table with their reasons. ValueError where nothing
-    can be read at all, where labels do not fit, and where `out` was made with another recipe.
+    Images that cannot be read are in `.errors` of the table with their reasons; what was lost or left out
+    (transparency, further frames, files that are no images) is in `.notes`, and a warning counts it.
+
+    Raises ValueError before anything is computed if labels do not fit, if `out` was made with another recipe
+    or is being written by another process; and ValueError if no image can be read.
     """
+    target = None if out is None else as_path(out)
+    found = find_items(images, own=target)
+    columns = labels_of(labels, [item.id for item in found.items])
     model = model if model is not None else _default_model()
     recipe = recipe_of(model, pooling)
-    items = items_of(images)
-    check_labels(labels or {}, len(items))
     quick = model if precision is None else in_precision(model, precision)
     described = describe(quick, recipe)
-    store = Store(Path(out), items, described) if out is not None else None
-    done = store.read() if store is not None else {}
-    missing = [item for item in items if item.id not in done]
-    if missing and precision is not None:
-        _show_agreement(model, quick, precision, recipe, missing)
-    errors: dict[str, str] = {}
-    memory = Trimmer()
-    try:
-        for vectors in _encode(quick, recipe, missing, errors, progress=progress):
-            done.update(vectors)
+    with nullcontext() if target is None else open_store(target, described) as store:
+        run = _Run(found, store)
+        work = _Work(quick, recipe, None if precision is None else _Comparison(model, precision))
+        run.compute(work, progress=progress)
+        return run.finish(columns, described)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The model that vectors of another precision are compared with, once."""
+
+    model: Any
+    precision: str
+
+
+class _Run:
+    """One run over a source: what is known of its images, what was computed, what failed."""
+
+    def __init__(self, found: Items, store: Store | None) -> None:
+        self.found, self.store = found, store
+        self.kept = Kept()
+        self.unchanged: set[str] = set()
+        self.errors: dict[str, str] = {}
+
+    def compute(self, work: "_Work", *, progress: bool) -> None:
+        """Compute what no earlier run has computed of the same image."""
+        earlier = self.store.kept if self.store is not None else Kept()
+        pending, expected = [], {}
+        for item in self.found.items:
+            mark = earlier.marks.get(item.id)
+            if mark is not None and mark.identity and mark.identity == item.identity():
+                self._take_over(item.id, mark)
+                continue
+            pending.append(item)
+            if mark is not None:
+                expected[item.id] = mark.content
+        memory = Trimmer()
+        for batch, vectors in work.results(pending, expected, self.errors, progress=progress):
+            for name in batch.unchanged:
+                self._take_over(name, batch.loaded[name].mark)
+            self._add(batch, vectors)
             memory.now_and_then()
-            if store is not None:
-                store.add(vectors)
-    finally:
-        # After Ctrl-C, too: what is computed is kept.
-        if store is not None:
-            store.flush()
-    table = _table(items, done, errors, labels or {}, described)
-    if store is not None:
-        store.finish(table)
-    return table
+
+    def _take_over(self, name: str, mark: Mark) -> None:
+        if self.store is None:
+            return
+        earlier = self.store.kept
+        self.unchanged.add(name)
+        self.kept.vectors[name], self.kept.marks[name] = earlier.vectors[name], mark
+        if name in earlier.notes:
+            self.kept.notes[name] = earlier.notes[name]
+
+    def _add(self, batch: Batch, vectors: Vectors) -> None:
+        new = Kept(vectors, {name: batch.loaded[name].mark for name in vectors}, batch.notes(vectors))
+        self.kept.add(new)
+        if self.store is not None:
+            self.store.add(new)
+
+    def finish(self, columns: Mapping[str, Column], recipe: dict[str, Any]) -> EmbeddingTable:
+        """The table of all images that could be read, written where it has a file."""
+        rows = [row for row, item in enumerate(self.found.items) if item.id in self.kept.vectors]
+        if not rows:
+            name, why = next(iter(self.errors.items()))
+            count = len(self.found.items)
+            raise ValueError(f"none of {count} pictures could be read; the first, {name!r}: {why}")
+        ids = [self.found.items[row].id for row in rows]
+        table = EmbeddingTable(
+            np.stack([self.kept.vectors[name] for name in ids]),
+            tuple(ids),
+            {name: values[rows] for name, values in columns.items()},
+            recipe,
+            (*self.errors.items(), *((one.name, one.reason) for one in self.found.unreadable)),
+            self._notes(),
+        )
+        _warn_of(table)
+        return self.store.finish(table, self.kept.marks, self.unchanged) if self.store is not None else table
+
+    def _notes(self) -> tuple[tuple[str, str], ...]:
+        lost = [(name, note) for name, notes in sorted(self.kept.notes.items()) for note in notes]
+        return (*lost, *((one.name, one.reason) for one in self.found.left_out))
 
 
-def embed_texts(texts: Sequence[str], *, model: Any = None) -> EmbeddingTable:
-    """One vector for each text; the ids are the texts.
+def _warn_of(table: EmbeddingTable) -> None:
+    """One warning for each kind of thing that was lost, with its count."""
+    ids = set(table.ids)
+    for note, count in Counter(note for name, note in table.notes if name in ids).items():
+        warnings.warn(f"{count} of {len(table)} images: {note}; see .notes of the table", stacklevel=4)
+
+
+def embed_texts(texts: Any, *, model: Any = None) -> EmbeddingTable:
+    """Return one vector for each text of a sequence (one string is one text); the ids are the texts.
 
     model: from `load_clip`, which gives the space of its "projected" pictures; None: the default CLIP. Or the
     whole of Phi-3-vision, which gives the space of its "last token" pictures: nothing but the language model
     itself brought the two together there. ValueError for no texts, for a text that comes twice, and for the
     vision part of Phi-3-vision alone.
     """
+    listed = as_texts(texts)
     model = model if model is not None else _default_model()
-    listed = [texts] if isinstance(texts, str) else list(texts)
-    if not listed:
-        raise ValueError("no texts came")
     recipe = describe_texts(model)
     return EmbeddingTable(_vectors_of_texts(model, listed), tuple(listed), recipe=recipe)
 
@@ -130,30 +201,6 @@ def _default_model() -> Any:
     return load_clip()
 
 
-@torch.inference_mode()
-def _show_agreement(model: Any, quick: Any, precision: str, recipe: Recipe, items: list[Item]) -> None:
-    """Print how close the quick model's vectors of a few pictures are to those of the model as it came."""
-    pictures = _first_pictures(model, items)
-    found = [list(_encode_batch(one, recipe, pictures, {}).values()) for one in (model, quick)]
-    if found[0]:
-        exact, rounded = (torch.from_numpy(np.stack(vectors)) for vectors in found)
-        print(f"{precision}: {agreement(exact, rounded, precision_of(_network(model)))}")
-
-
-def _first_pictures(model: Any, items: list[Item]) -> dict[str, Image.Image]:
-    """A few that can be read, of not too many tiles: of the others is told when their turn comes."""
-    pictures: dict[str, Image.Image] = {}
-    tiles = 0
-    for item in items:
-        if len(pictures) == COMPARED or tiles >= TILES_COMPARED:
-            break
-        with contextlib.suppress(ValueError, OSError):
-            picture = item.read()
-            tiles += _tiles(model, picture.size)
-            pictures[item.id] = picture
-    return pictures
-
-
 def _network(model: Any) -> torch.nn.Module:
     return model.model if family_of(model) == "clip" else model
 
@@ -163,55 +210,81 @@ def _is_large(model: Any) -> bool:
     return sum(weight.numel() for weight in _network(model).parameters()) >= LARGE
 
 
-def _table(
-    items: list[Item],
-    done: Vectors,
-    errors: dict[str, str],
-    labels: dict[str, Sequence[Any]],
-    recipe: dict[str, Any],
-) -> EmbeddingTable:
-    rows = [place for place, item in enumerate(items) if item.id in done]
-    if not rows:
-        name, reason = next(iter(errors.items()))
-        raise ValueError(f"none of {len(items)} pictures could be read; the first, {name!r}: {reason}")
-    return EmbeddingTable(
-        np.stack([done[items[row].id] for row in rows]),
-        tuple(items[row].id for row in rows),
-        {name: np.asarray([values[row] for row in rows]) for name, values in labels.items()},
-        recipe,
-        tuple(errors.items()),
-    )
-
-
 # --------------------------------------------------------------------------- computing
 
 
-def _encode(
-    model: Any, recipe: Recipe, items: list[Item], errors: dict[str, str], *, progress: bool
-) -> Iterator[Vectors]:
-    """The vectors of the readable ones, batch by batch; the others go into `errors`."""
-    from tqdm.auto import tqdm
+@dataclass
+class _Work:
+    """A model and a recipe at work on batches, with the progress that is shown."""
 
-    batches = _batches(model, items)
-    tiles, pictures = sum(batch.tiles for batch in batches), len(items)
-    to_tell = progress and bool(items) and _is_large(model)
-    if to_tell:
-        batches = _first_alone(batches)
-    unit = "picture" if tiles == pictures else "tile"
-    with tqdm(total=tiles, unit=unit, disable=not progress or not items) as bar:
-        for batch, read in _read_ahead(batches):
-            good = {name: picture for name, picture in read.items() if isinstance(picture, Image.Image)}
-            errors.update({name: str(reason) for name, reason in read.items() if name not in good})
-            tiles, pictures = tiles - batch.tiles, pictures - len(batch.items)
-            if good:
-                if to_tell:
-                    seconds, vectors = _timed(model, recipe, good, errors)
-                    bar.write(estimate(pictures, tiles, seconds / batch.tiles))
-                    to_tell = False
-                else:
-                    vectors = _encode_batch(model, recipe, good, errors)
-                yield vectors
-            bar.update(batch.tiles)
+    model: Any
+    recipe: Recipe
+    comparison: _Comparison | None = None
+    estimates: bool = field(default=False, init=False)
+
+    def results(
+        self, pending: list[Any], expected: Mapping[str, str], errors: dict[str, str], *, progress: bool
+    ) -> Iterator[tuple[Batch, Vectors]]:
+        """Each batch with its vectors; what cannot be read or computed goes into `errors`."""
+        from tqdm.auto import tqdm
+
+        self.estimates = progress and bool(pending) and _is_large(self.model)
+        with tqdm(total=len(pending), unit="image", disable=not progress or not pending) as bar:
+            for batch in batches(
+                pending,
+                self._tiles,
+                most_tiles=TILES_AT_ONCE,
+                first_alone=self.estimates,
+                expected=expected,
+            ):
+                errors.update(batch.errors)
+                bar.update(len(batch))
+                yield batch, self._vectors(batch, errors, bar)
+
+    def _vectors(self, batch: Batch, errors: dict[str, str], bar: Any) -> Vectors:
+        if not batch.pictures:
+            return {}
+        if self.comparison is not None:
+            self._compare(batch)
+        if not self.estimates:
+            return _encode_batch(self.model, self.recipe, batch.pictures, errors)
+        self.estimates = False
+        seconds, vectors = _timed(self.model, self.recipe, batch.pictures, errors)
+        left = bar.total - bar.n
+        bar.write(estimate(left, left * batch.tiles // len(batch.pictures), seconds / batch.tiles))
+        return vectors
+
+    def _tiles(self, width: int, height: int) -> int:
+        return _tiles(self.model, (width, height))
+
+    @torch.inference_mode()
+    def _compare(self, batch: Batch) -> None:
+        """Log how close this model's vectors of a few images are to those of the original one."""
+        comparison = self.comparison
+        pictures = _few(self.model, batch.pictures)
+        if comparison is None:
+            return
+        found = [
+            list(_encode_batch(one, self.recipe, pictures, {}).values())
+            for one in (comparison.model, self.model)
+        ]
+        if found[0]:
+            exact, rounded = (torch.from_numpy(np.stack(vectors)) for vectors in found)
+            close = agreement(exact, rounded, precision_of(_network(comparison.model)))
+            tell(f"{comparison.precision}: {close}")
+            self.comparison = None
+
+
+def _few(model: Any, pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
+    """The first images, not too many and not of too many tiles."""
+    few: dict[str, Image.Image] = {}
+    tiles = 0
+    for name, picture in pictures.items():
+        if len(few) == COMPARED or tiles >= TILES_COMPARED:
+            break
+        few[name] = picture
+        tiles += _tiles(model, picture.size)
+    return few
 
 
 def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
@@ -245,11 +318,13 @@ def _encode_batch(
         return {}
     try:
         vectors = recipe.encode(model, list(pictures.values())).float().cpu().numpy()
-    except ValueError as error:
+    except (ValueError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, ValueError) and not _is_out_of_memory(error):
+            raise
         if len(pictures) == 1:
-            errors[next(iter(pictures))] = str(error)
+            errors[next(iter(pictures))] = str(error) or "not enough memory to compute it"
             return {}
-        # One of them cannot be taken (too extreme a shape): one by one, so that the others go on.
+        # One of them cannot be taken (too extreme a shape, say): one by one, so that the others go on.
         alone = [_encode_batch(model, recipe, {name: picture}, errors) for name, picture in pictures.items()]
         return {name: vector for one in alone for name, vector in one.items()}
     finite = np.isfinite(vectors).all(1)
@@ -258,44 +333,10 @@ def _encode_batch(
     return {name: vector for name, vector, good in named if good}
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Items that are computed together, and how many tiles they are."""
-
-    items: list[Item]
-    tiles: int
-
-
-def _batches(model: Any, items: list[Item]) -> list[Batch]:
-    """Items in batches of about as many tiles and not too many pixels; equally costly ones stand together."""
-    sizes = [_size(item) for item in items]
-    costs = [_tiles(model, size) for size in sizes]
-    batches: list[Batch] = []
-    some: list[Item] = []
-    tiles = pixels = 0
-    for place in sorted(range(len(items)), key=lambda place: costs[place]):
-        area = sizes[place][0] * sizes[place][1]
-        if some and (tiles + costs[place] > TILES_AT_ONCE or pixels + area > PIXELS_AT_ONCE):
-            batches.append(Batch(some, tiles))
-            some, tiles, pixels = [], 0, 0
-        some.append(items[place])
-        tiles, pixels = tiles + costs[place], pixels + area
-    return [*batches, Batch(some, tiles)] if some else batches
-
-
-def _first_alone(batches: list[Batch]) -> list[Batch]:
-    """The same, with the first picture in a batch of its own."""
-    first, count = batches[0], len(batches[0].items)
-    alone = Batch(first.items[:1], first.tiles // count)
-    rest = Batch(first.items[1:], first.tiles - alone.tiles)
-    return [alone, *([rest] if rest.items else []), *batches[1:]]
-
-
-def _size(item: Item) -> tuple[int, int]:
-    try:
-        return item.size()
-    except Exception:  # reading it will say what is wrong
-        return 1, 1
+def _is_out_of_memory(error: BaseException) -> bool:
+    """On a device torch has a class for it, on a CPU only a text."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "allocate memory" in str(error)
 
 
 def _tiles(model: Any, size: tuple[int, int]) -> int:
@@ -307,34 +348,3 @@ def _tiles(model: Any, size: tuple[int, int]) -> int:
     except ValueError:  # too extreme a shape: computing it will say so
         return 1
     return 1 + grid.rows * grid.cols
-
-
-Read = dict[str, Image.Image | str]
-
-
-def _read_ahead(batches: list[Batch]) -> Iterator[tuple[Batch, Read]]:
-    """The pictures of each batch, or why not, read while the batch before is computed."""
-    waiting: deque[tuple[Batch, Future[Read]]] = deque()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            for batch in batches:
-                waiting.append((batch, pool.submit(_read, batch)))
-                if len(waiting) > READ_AHEAD:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _read(batch: Batch) -> Read:
-    read: Read = {}
-    for item in batch.items:
-        try:
-            read[item.id] = item.read()
-        except (ValueError, OSError) as error:
-            read[item.id] = str(error)
-    return read

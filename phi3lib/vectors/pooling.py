@@ -51,8 +51,7 @@ def clip_tower_patches(clip: Any, pictures: Pictures) -> torch.Tensor:
 
 
 def _clip_tower(clip: Any, pictures: Pictures) -> Any:
-    pixels = clip.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-    return clip.model.vision_model(pixel_values=pixels.to(clip.model.device, clip.model.dtype))
+    return clip.model.vision_model(pixel_values=clip.pixel_values(pictures))
 
 
 def _clip_width(clip: Any) -> int:

@@ -13,6 +13,7 @@ from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.neighbours import BLOCK, top_of_rows, unit_rows
 from phi3lib.vectors.pooling import WITH_TEXTS, family_of
 from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vision.inputs import as_texts
 
 # Radford et al. 2021 average the vectors of eighty sentences; for drawn pictures these few say it.
 PROMPTS = ("{}", "a picture of {}", "a drawing of {}", "this is {}")
@@ -119,17 +120,16 @@ def class_vectors(
     model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float32]:
     """(classes, d): for each class the mean of its prompts' vectors, of length one."""
-    texts = [prompt.format(name) for name in classes for prompt in prompts]
+    names, sentences = as_texts(classes, "classes"), as_texts(prompts, "prompts")
+    texts = [sentence.format(name) for name in names for sentence in sentences]
     vectors = unit_rows(model.text_features(texts).numpy())
-    return unit_rows(vectors.reshape(len(classes), len(prompts), -1).mean(1))
+    return unit_rows(vectors.reshape(len(names), len(sentences), -1).mean(1))
 
 
 def zero_shot(
     vectors: ArrayLike, model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float64]:
     """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
-    if not len(classes) or not len(prompts):
-        raise ValueError(f"{len(classes)} classes and {len(prompts)} prompts: one of each at least")
     scale = float(model.model.logit_scale.detach().exp())
     logits = scale * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
     shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))

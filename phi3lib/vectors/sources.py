@@ -1,190 +1,265 @@
-"""What pictures can come from: folders, lists of files, pictures in memory, datasets."""
+"""Where images come from: folders, lists of files, images in memory, data sets. Each becomes one `Item`.
+
+Nothing is opened here but folders. `Item.load` opens its file once: it checks, decodes and fingerprints it.
+"""
 
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from phi3lib.vision.pictures import read_picture
+from phi3lib.vectors.folders import Leftover, files_in
+from phi3lib.vectors.labels import printable
+from phi3lib.vision.inputs import as_list, as_path, is_url
+from phi3lib.vision.picture_files import open_regular, reason
+from phi3lib.vision.pictures import Admit, Reading, read
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells an image from another one of the same id.
+
+    identity: of a file, without reading it: device, number, size, times of content and of entry ("" for
+    images in memory). content: a checksum of the file's bytes, or of the pixels.
+    """
+
+    identity: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A decoded image with its mark; `reading` is None where its content is the expected one."""
+
+    mark: Mark
+    reading: Reading | None
 
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to come.
+    """One image to come.
 
-    id: its name. read: the picture; raises an exception where it cannot be read. size: (width, height)
-    without reading all of it. mark: tells this picture from another one of the same id: a file's size and
-    time, else a checksum.
+    id: its name. open: a binary file, an image or an array; raises ValueError or OSError. identity: that of
+    its file, without opening it; "" where there is none.
     """
 
     id: str
-    read: Callable[[], Image.Image]
-    size: Callable[[], tuple[int, int]]
-    mark: Callable[[], str]
+    open: Callable[[], Any]
+    identity: Callable[[], str] = field(default=lambda: "")
+
+    def load(self, admit: Admit | None = None, expected: str = "") -> Loaded:
+        """Return the upright image with its mark; only the mark if its content has the checksum `expected`.
+
+        `admit(width, height)` is called before pixels are decoded. Raises ValueError with the reason if it
+        cannot be read.
+        """
+        try:
+            source = self.open()
+        except (OSError, ValueError) as error:
+            raise ValueError(reason(error)) from error
+        if not hasattr(source, "read"):
+            return _load_pixels(source, admit, expected)
+        with source:
+            return _load_file(source, admit, expected)
+
+
+def _load_file(file: BinaryIO, admit: Admit | None, expected: str) -> Loaded:
+    identity = _identity(os.fstat(file.fileno())) if _has_number(file) else ""
+    if expected:
+        mark = Mark(identity, _checksum(file))
+        if mark.content == expected:
+            return Loaded(mark, None)
+        return Loaded(mark, read(file, admit))
+    reading = read(file, admit)
+    return Loaded(Mark(identity, _checksum(file)), reading)
+
+
+def _load_pixels(image: Any, admit: Admit | None, expected: str) -> Loaded:
+    reading = read(image, admit)
+    shape = f"{reading.picture.size}".encode()
+    mark = Mark("", hashlib.blake2b(shape + reading.picture.tobytes(), digest_size=16).hexdigest())
+    return Loaded(mark, None if mark.content == expected else reading)
+
+
+def _has_number(file: BinaryIO) -> bool:
+    return not isinstance(file, io.BytesIO)
+
+
+def _checksum(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.blake2b(digest_size=16)
+    while block := file.read(2**20):
+        digest.update(block)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _identity(status: os.stat_result) -> str:
+    """Two files, or two states of one, that are alike in all of these have never been seen."""
+    numbers = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return "-".join(map(str, numbers))
+
+
+# --------------------------------------------------------------------------- what can be given
+
+
+@dataclass(frozen=True)
+class Items:
+    """The images of a source in their order, and what in it was left out, with the reason.
+
+    unreadable: names with reasons that are reported like images that cannot be read.
+    """
+
+    items: list[Item]
+    left_out: list[Leftover] = field(default_factory=list)
+    unreadable: list[Leftover] = field(default_factory=list)
 
 
 def items_of(images: Any) -> list[Item]:
-    """The pictures of a folder (with its subfolders), a list, an array or a `datasets.Dataset`.
+    """Return the images of a folder, a list, an array or a `datasets.Dataset`; see `find_items`."""
+    return find_items(images).items
 
-    An array (H, W), (H, W, channels) or a tensor (channels, H, W) is one picture, one with four axes many.
-    Ids: the path within the folder, the file name as it was given, or the place in the list; bytes of a name
-    that are no UTF-8 are written as \\xff. Hidden files are left out, links that lead nowhere are not: they
-    are told of as unreadable.
 
-    FileNotFoundError for a folder that is not there; ValueError for none at all, or for an id that comes
-    twice.
+def find_items(images: Any, *, own: Path | None = None) -> Items:
+    """Return the images of a source.
+
+    images: a folder (with subfolders, sorted by path; see `phi3lib.vectors.folders` for what in it is no
+    image), a file, a sequence of files, images, arrays or bytes (in its order; a pandas Series by position),
+    one image, an array or tensor (four axes are many images), or a `datasets.Dataset`. own: the file that
+    this run writes, which with its shards is no image of the folder.
+
+    Ids: the path within the folder, the file name as given, or the position; bytes of a name that are no
+    UTF-8 are written as \\xff.
+
+    Raises FileNotFoundError for a folder that does not exist; ValueError for a source without images, an id
+    that stands for two images, a URL, a pattern, or a mapping such as a `DatasetDict`.
     """
-    items = list(_items(images))
-    if not items:
-        raise ValueError("no pictures came: the folder or list is empty")
+    found = _find(images, own)
+    if not found.items:
+        raise ValueError(_nothing(found))
     seen: set[str] = set()
-    for item in items:
+    for item in found.items:
         if item.id in seen:
             raise ValueError(f"the picture {item.id!r} comes twice; give each once")
         seen.add(item.id)
-    return items
+    return found
 
 
-def _items(images: Any) -> Iterator[Item]:
+def _nothing(found: Items) -> str:
+    rest = [*found.unreadable, *found.left_out]
+    if not rest:
+        return "no pictures came: the folder or list is empty"
+    examples = "; ".join(f"{one.name!r}: {one.reason}" for one in rest[:3])
+    return f"no pictures came: none of {len(rest)} pictures could be read ({examples})"
+
+
+def _find(images: Any, own: Path | None) -> Items:
     if isinstance(images, str | os.PathLike):
-        yield from _of_path(Path(images).expanduser())
-    elif hasattr(images, "features") and hasattr(images, "num_rows"):
-        yield from _of_dataset(images)
-    elif isinstance(images, Image.Image) or (
-        isinstance(images, np.ndarray | torch.Tensor) and images.ndim < 4
-    ):
-        yield _in_memory("0", images)
-    elif isinstance(images, Iterable):
-        for place, image in enumerate(images):
-            is_file = isinstance(image, str | os.PathLike)
-            yield (
-                _of_file(os.fspath(image), Path(image).expanduser())
-                if is_file
-                else _in_memory(str(place), image)
-            )
-    else:
+        return _of_path(images, own)
+    if hasattr(images, "features") and hasattr(images, "num_rows") and not isinstance(images, Mapping):
+        from phi3lib.vectors.dataset_rows import rows_of
+
+        return Items([_of_row(printable(name), open_row) for name, open_row in rows_of(images)])
+    if isinstance(images, Mapping):
+        raise ValueError(
+            f"got a {type(images).__name__} with the keys {', '.join(map(repr, list(images)[:5]))}; pass one "
+            f"of its values, such as the split ['train'] of a data set, or a list"
+        )
+    if _is_one_image(images):
+        return Items([_of_one(0, images)])
+    if isinstance(images, np.ndarray | torch.Tensor) and images.ndim >= 4:
+        return Items([_of_one(number, image) for number, image in enumerate(images)])
+    if not isinstance(images, Iterable):
         raise ValueError(f"{type(images).__name__} is no folder, no list of pictures and no dataset")
+    listed = list(images) if isinstance(images, list | tuple) else as_list(images, "images")
+    return Items([_of_one(number, image) for number, image in enumerate(listed)])
 
 
-def _of_path(path: Path) -> Iterator[Item]:
-    if path.is_file():
-        yield _of_file(path.name, path)
-        return
-    if not path.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path)!r}")
-    for file in sorted(path.rglob("*")):
-        within = file.relative_to(path)
-        leads_nowhere = file.is_symlink() and not file.exists()
-        hidden = any(part.startswith(".") for part in within.parts)
-        if (file.is_file() or leads_nowhere) and not hidden:
-            yield _of_file(within.as_posix(), file)
+def _is_one_image(images: Any) -> bool:
+    if isinstance(images, np.ndarray) and images.dtype.kind in "OUS":
+        return False  # names
+    is_array = isinstance(images, np.ndarray | torch.Tensor) and images.ndim < 4
+    return is_array or isinstance(images, Image.Image | bytes | bytearray) or hasattr(images, "read")
+
+
+def _of_path(images: str | os.PathLike[str], own: Path | None) -> Items:
+    text, path = os.fsdecode(images), as_path(images)
+    if path.is_dir():
+        found = files_in(path, own=own)
+        return Items([_of_file(name, file) for name, file in found.files], found.left_out, found.unreadable)
+    if path.exists():
+        return Items([_of_file(path.name, path)])
+    if is_url(text):
+        raise ValueError(
+            f"{text[:80]!r} is a URL; nothing is downloaded here. Save the images to a folder first"
+        )
+    if any(sign in text for sign in "*?["):
+        raise ValueError(
+            f"{text!r} is a pattern, not a folder; pass the files: sorted(glob.glob({text!r})) or "
+            f"sorted(Path(…).glob(…))"
+        )
+    raise FileNotFoundError(f"there is no folder {str(path)!r}")
 
 
 def _of_file(name: str, path: Path) -> Item:
-    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return Item(
-        readable, lambda: read_upright(path), lambda: _size_in_header(path), lambda: _mark_of_file(path)
-    )
-
-
-def _size_in_header(file: Any) -> tuple[int, int]:
-    with Image.open(file) as opened:
-        return opened.size
-
-
-def _mark_of_file(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:  # reading it will say what is wrong
-        return "none"
-    return f"{status.st_size} bytes, {status.st_mtime_ns}"
-
-
-def read_upright(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file, RGB and upright. ValueError with the reason where it cannot be read."""
-    if isinstance(file, Path):
-        _require_content(file)
-    try:
-        with Image.open(file) as opened:
-            opened.load()
-            return read_picture(ImageOps.exif_transpose(opened))
-    except Image.UnidentifiedImageError:
-        raise ValueError("this is no picture that Pillow can read") from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"the picture is too large: {error}") from None
-    # Damaged files make Pillow's readers raise almost anything.
-    except Exception as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-
-
-def _require_content(path: Path) -> None:
-    if not path.exists():
-        raise ValueError("there is no such file")
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-
-
-def _in_memory(name: str, image: Any) -> Item:
-    if not isinstance(image, Image.Image | np.ndarray | torch.Tensor):
-        raise ValueError(f"picture {name} is a {type(image).__name__}, not a picture or a file name")
-    return Item(name, lambda: read_picture(image), lambda: _size_of(image), lambda: _mark_of_pixels(image))
-
-
-def _size_of(image: Any) -> tuple[int, int]:
-    return image.size if isinstance(image, Image.Image) else read_picture(image).size
-
-
-def _mark_of_pixels(image: Any) -> str:
-    try:
-        return _checksum(read_picture(image).tobytes())
-    except ValueError:  # reading it will say what is wrong
-        return "none"
-
-
-def _checksum(data: bytes | memoryview) -> str:
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
-
-
-def _of_dataset(dataset: Any) -> Iterator[Item]:
-    column = next((name for name, kind in dataset.features.items() if type(kind).__name__ == "Image"), None)
-    if column is None:
-        raise ValueError(
-            f"the dataset has no column of pictures; its columns are {', '.join(dataset.features)}"
-        )
-    # As files, not decoded: what is broken must not stop the others, and a size needs the header only.
-    encoded = dataset.select_columns([column]).cast_column(
-        column, type(dataset.features[column])(decode=False)
-    )
-    yield from (_of_dataset_row(encoded, column, row) for row in range(len(dataset)))
-
-
-def _of_dataset_row(encoded: Any, column: str, row: int) -> Item:
-    def file() -> Any:
-        """What Pillow can open: the bytes, or the path where the dataset holds only that."""
-        value = encoded[row][column]
-        if value is None or not (value["bytes"] or value["path"]):
-            raise ValueError("the row holds no picture")
-        return io.BytesIO(value["bytes"]) if value["bytes"] else Path(value["path"])
-
-    def mark() -> str:
+    def identity() -> str:
         try:
-            opened = file()
-        except ValueError:  # reading it will say what is wrong
-            return "none"
-        return _mark_of_file(opened) if isinstance(opened, Path) else _checksum(opened.getbuffer())
+            return _identity(path.stat())
+        except (OSError, ValueError):  # opening it will say what is wrong
+            return ""
 
-    return Item(str(row), lambda: read_upright(file()), lambda: _size_in_header(file()), mark)
+    return Item(printable(name), lambda: open_regular(path), identity)
 
 
-def check_labels(labels: dict[str, Sequence[Any]], count: int) -> None:
-    """ValueError where a label has not one value for each picture."""
-    for name, values in labels.items():
-        if len(values) != count:
-            raise ValueError(f"the label {name!r} has {len(values)} values for {count} pictures")
+def _of_one(number: int, image: Any) -> Item:
+    """One entry of a list: a file name, or anything that holds an image; opening it says what is wrong."""
+    if isinstance(image, str | os.PathLike):
+        return _of_file(os.fsdecode(image), _untouched(image))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return Item(str(number), lambda: _in_memory(bytes(image)))
+    if hasattr(image, "read") and hasattr(image, "seek"):
+        return Item(str(number), lambda: _copy_of(image))
+    return Item(str(number), lambda: _require_image(image))
+
+
+def _untouched(image: str | os.PathLike[str]) -> Path:
+    """The path of a list's entry; of a URL as it is, so that opening it can say so."""
+    return Path(image) if is_url(os.fsdecode(image)) else as_path(image)
+
+
+def _copy_of(file: BinaryIO) -> BinaryIO:
+    """The content of a file that somebody else opened and will close."""
+    file.seek(0)
+    return _in_memory(file.read())
+
+
+def _in_memory(data: bytes) -> BinaryIO:
+    if not data:
+        raise ValueError("the file is empty")
+    return io.BytesIO(data)
+
+
+def _require_image(image: Any) -> Any:
+    if not isinstance(image, Image.Image | np.ndarray | torch.Tensor):
+        raise ValueError(
+            f"this is a {type(image).__name__}, not a picture; expected a file name, bytes, a Pillow image, "
+            f"an array (H, W, channels) or a tensor (channels, H, W)"
+        )
+    return image
+
+
+def _of_row(name: str, open_row: Callable[[], Any]) -> Item:
+    def opened() -> Any:
+        value = open_row()
+        if isinstance(value, str | os.PathLike):
+            return open_regular(value)
+        return _in_memory(value) if isinstance(value, bytes) else _require_image(value)
+
+    return Item(name, opened)

@@ -1,91 +1,201 @@
 """The file of a table while it is made: shards beside it, what was read for each vector, and its recipe."""
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.vectors.sources import Item
+from phi3lib.vectors.files import flush_folder
+from phi3lib.vectors.folders import LOCK, PREVIOUS, SHARDS
+from phi3lib.vectors.labels import as_column
+from phi3lib.vectors.sources import Mark
 from phi3lib.vectors.table import EmbeddingTable, same_recipe
 
 MARKS_KEY = b"phi3lib.marks"
-# What a kill may cost, at the most: so many vectors, or what so many seconds of work have made.
+# The most that is lost if the process is killed: so many vectors, or what so many seconds of work have made.
 SHARD, SHARD_SECONDS = 256, 30.0
 
 Vectors = dict[str, NDArray[np.float32]]
+Notes = dict[str, tuple[str, ...]]
+
+
+@dataclass
+class Kept:
+    """What is known of some images by id: vectors, marks, and notes on what was lost."""
+
+    vectors: Vectors = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    notes: Notes = field(default_factory=dict)
+
+    def add(self, other: "Kept") -> None:
+        """Take over what another one knows."""
+        self.vectors |= other.vectors
+        self.marks |= other.marks
+        self.notes |= other.notes
+
+
+@contextmanager
+def open_store(path: Path, recipe: Mapping[str, Any]) -> Iterator["Store"]:
+    """Open the file of a table for one run; what was computed is on disk at the end, however that comes.
+
+    Raises ValueError if another process is writing it, if `path` is a folder or no table of this package, and
+    if it holds vectors of another recipe.
+    """
+    from filelock import FileLock, Timeout
+
+    if path.is_dir():
+        raise ValueError(
+            f"{str(path)!r} is a folder; give out= the name of a file, such as 'vectors.parquet'"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock_file = path.with_name(path.name + LOCK)
+    try:
+        with FileLock(lock_file, timeout=0):
+            store = Store(path, dict(recipe))
+            try:
+                yield store
+            finally:
+                store.flush()
+                lock_file.unlink(missing_ok=True)
+    except Timeout:
+        raise ValueError(
+            f"another process is writing {str(path)!r}; wait until it ends, or choose another out="
+        ) from None
 
 
 class Store:
     """The file of a table, and beside it, while a run goes on, a folder of shards.
 
-    A vector is taken up again only where the picture of this id is still the one that was read (`Item.mark`):
-    another folder with the same file names, or a file that was changed, is computed anew.
+    A stored vector is reused only if the file's fingerprint is unchanged (`Mark`): another folder with the
+    same file names, or a file that was changed, is computed again.
     """
 
-    def __init__(self, path: Path, items: Sequence[Item], recipe: dict[str, Any]) -> None:
+    def __init__(self, path: Path, recipe: dict[str, Any]) -> None:
         self.path, self.recipe = path, recipe
-        self.folder = path.with_name(path.name + ".shards")
-        self.marks = {item.id: item.mark() for item in items}
-        self.waiting: Vectors = {}
+        self.folder = path.with_name(path.name + SHARDS)
+        self.waiting = Kept()
         self.written = time.monotonic()
+        self.before = self._load(path)[0] if path.exists() else None
+        self.kept = self._read()
 
-    def read(self) -> Vectors:
-        """What earlier runs have computed of these pictures. ValueError where it was made in another way."""
-        done: Vectors = {}
-        for file in self._files():
-            table = EmbeddingTable.load(file)
-            if different := same_recipe(table.recipe, self.recipe):
-                raise ValueError(
-                    f"{str(self.path)!r} holds vectors of another recipe ({'; '.join(different)}): "
-                    f"choose another out=, or delete it{self._and_the_shards()}"
-                )
-            marks = _marks_of(file)
-            for name, vector in zip(table.ids, table.vectors, strict=True):
-                if name in marks and marks[name] == self.marks.get(name):
-                    done[name] = vector
-        return done
+    def _read(self) -> Kept:
+        """What earlier runs have computed. ValueError where it was made in another way."""
+        kept = Kept()
+        if self.before is not None:
+            kept.add(self._load(self.path)[1])
+        for shard in sorted(self.folder.glob("*.parquet")):  # younger than the table
+            try:
+                kept.add(self._load(shard)[1])
+            except _Damaged as error:
+                warnings.warn(f"{error}; its images are computed again", stacklevel=5)
+                shard.unlink()
+        return kept
 
-    def add(self, vectors: Vectors) -> None:
+    def _load(self, file: Path) -> tuple[EmbeddingTable, Kept]:
+        try:
+            table, metadata = EmbeddingTable.load_with_metadata(file)
+        except ValueError as error:
+            raise _Damaged(str(error)) from error
+        if different := same_recipe(table.recipe, self.recipe):
+            raise ValueError(
+                f"{str(self.path)!r} holds vectors of another recipe ({'; '.join(different)}): "
+                f"choose another out=, or delete it{self._and_the_shards()}"
+            )
+        width = self.recipe.get("dimension", table.vectors.shape[1])
+        if table.vectors.shape[1] != width:
+            raise ValueError(
+                f"{str(file)!r} holds vectors of {table.vectors.shape[1]} numbers, but this recipe makes "
+                f"vectors of {width}: choose another out=, or delete it"
+            )
+        notes: Notes = {}
+        for name, note in table.notes:
+            notes[name] = (*notes.get(name, ()), note)
+        return table, Kept(dict(zip(table.ids, table.vectors, strict=True)), _marks(metadata), notes)
+
+    def add(self, new: Kept) -> None:
         """Keep vectors; a full shard, or one that has waited long, is written."""
-        self.waiting.update(vectors)
-        if len(self.waiting) >= SHARD or time.monotonic() - self.written >= SHARD_SECONDS:
+        self.waiting.add(new)
+        if len(self.waiting.vectors) >= SHARD or time.monotonic() - self.written >= SHARD_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Write what is not yet on disk."""
-        if self.waiting:
-            number = len(list(self.folder.glob("*.parquet")))
-            rows = np.stack(list(self.waiting.values()))
-            table = EmbeddingTable(rows, tuple(self.waiting), recipe=self.recipe)
-            self._save(table, self.folder / f"{number:06}.parquet")
-            self.waiting = {}
+        if self.waiting.vectors:
+            numbers = [int(file.stem) for file in self.folder.glob("*.parquet") if file.stem.isdigit()]
+            ids = tuple(self.waiting.vectors)
+            notes = tuple((name, note) for name, of in self.waiting.notes.items() for note in of)
+            rows = np.stack(list(self.waiting.vectors.values()))
+            shard = EmbeddingTable(rows, ids, recipe=self.recipe, notes=notes)
+            self._save(shard, self.folder / f"{max(numbers, default=-1) + 1:06}.parquet", self.waiting.marks)
+            self.waiting = Kept()
         self.written = time.monotonic()
 
-    def finish(self, table: EmbeddingTable) -> None:
-        """Put the whole table in its place and remove the shards."""
-        self._save(table, self.path)
+    def finish(self, table: EmbeddingTable, marks: Mapping[str, Mark], unchanged: set[str]) -> EmbeddingTable:
+        """Put the whole table in its place and remove the shards; return it as it is written.
+
+        unchanged: ids whose image is still the one of the table before; labels that were given then and are
+        not given now are kept for them. If the table before held other images, it stays beside the new one
+        under another name, and a warning says so.
+        """
+        table = self._with_earlier_labels(table, unchanged)
+        self._keep_previous(table, unchanged)
+        self._save(table, self.path, marks)
+        self.waiting = Kept()
         shutil.rmtree(self.folder, ignore_errors=True)
+        return table
 
-    def _save(self, table: EmbeddingTable, path: Path) -> None:
-        marks = {name: self.marks[name] for name in table.ids}
-        table.save(path, metadata={MARKS_KEY: json.dumps(marks).encode()})
+    def _with_earlier_labels(self, table: EmbeddingTable, unchanged: set[str]) -> EmbeddingTable:
+        before = self.before
+        if before is None:
+            return table
+        row_of = {name: row for row, name in enumerate(before.ids) if name in unchanged}
+        earlier = {
+            name: as_column(name, [values[row_of[one]] if one in row_of else None for one in table.ids])
+            for name, values in before.labels.items()
+            if name not in table.labels and any(one in row_of for one in table.ids)
+        }
+        return table.with_labels(earlier)
 
-    def _files(self) -> list[Path]:
-        """The table first: shards are younger."""
-        return ([self.path] if self.path.exists() else []) + sorted(self.folder.glob("*.parquet"))
+    def _keep_previous(self, table: EmbeddingTable, unchanged: set[str]) -> None:
+        if self.before is None:
+            return
+        gone = set(self.before.ids) - set(table.ids)
+        changed = set(self.before.ids) & set(table.ids) - unchanged
+        if not gone and not changed:
+            return
+        previous = self.path.with_name(self.path.name + PREVIOUS)
+        os.replace(self.path, previous)
+        flush_folder(self.path.parent)
+        warnings.warn(
+            f"{str(self.path)!r} held {len(gone)} images that are not in this run and {len(changed)} that "
+            f"have changed; the earlier table is kept as {previous.name!r}",
+            stacklevel=4,
+        )
+
+    def _save(self, table: EmbeddingTable, path: Path, marks: Mapping[str, Mark]) -> None:
+        fingerprints = {
+            name: [marks[name].identity, marks[name].content] for name in table.ids if name in marks
+        }
+        table.save(path, metadata={MARKS_KEY: json.dumps(fingerprints).encode()})
 
     def _and_the_shards(self) -> str:
         return f" and {self.folder.name!r} beside it" if self.folder.exists() else ""
 
 
-def _marks_of(file: Path) -> dict[str, str]:
-    """The marks of the pictures in a file of this package; none where a table was saved by hand."""
-    import pyarrow.parquet
+class _Damaged(ValueError):
+    """A file of this package that cannot be read."""
 
-    metadata = pyarrow.parquet.read_schema(file).metadata or {}
-    return json.loads(metadata.get(MARKS_KEY, b"{}"))
+
+def _marks(metadata: Mapping[bytes, bytes]) -> dict[str, Mark]:
+    """The fingerprints of the images in a file; none where a table was saved by hand."""
+    marks = json.loads(metadata.get(MARKS_KEY, b"{}"))
+    return {name: Mark(*mark) for name, mark in marks.items() if isinstance(mark, list) and len(mark) == 2}

@@ -4,11 +4,14 @@
     table.vectors, table.ids, table.labels["kind"], table.recipe
 
 A file holds the columns `id`, `vector` (a list of fixed size, float32) and one for each label; the recipe
-is in the schema's metadata. pandas, datasets, DuckDB and Ray read it as it is.
+is in the schema's metadata. pandas, datasets, DuckDB and Ray read it as it is. Pages and metadata carry
+checksums, so that a damaged file is refused and never gives other vectors.
 """
 
+import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,37 +20,48 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-RECIPE_KEY, ERRORS_KEY = b"phi3lib.recipe", b"phi3lib.errors"
-RESERVED = ("id", "vector")
+from phi3lib.vectors.files import replacing
+from phi3lib.vectors.labels import RESERVED, as_column, labels_of, printable
+from phi3lib.vision.inputs import as_list, as_path
+
+RECIPE_KEY, ERRORS_KEY, NOTES_KEY = b"phi3lib.recipe", b"phi3lib.errors", b"phi3lib.notes"
+DIGEST_KEY = b"phi3lib.digest"
+OWN_KEYS = b"phi3lib."
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class EmbeddingTable:
     """Vectors (N, d) float32 with their ids and labels.
 
+    vectors, ids and labels are converted: vectors of any float type to float32, labels by `labels_of`.
     recipe: how the vectors were made: model, revision, pooling, preprocessing, versions. errors: (id,
-    reason) of the pictures that could not be read and have no row.
+    reason) of the images that could not be read and have no row. notes: (name, what was lost or left out),
+    for images with transparency or several frames and for files that are no images.
 
-    Raises ValueError where lengths differ, ids repeat, or a number is not finite.
+    Raises ValueError where lengths differ, ids repeat, or a number is not finite in float32.
     """
 
     vectors: NDArray[np.float32]
     ids: tuple[str, ...]
     labels: dict[str, NDArray[Any]] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
-    errors: tuple[tuple[str, str], ...] = ()
+    errors: Pairs = ()
+    notes: Pairs = ()
 
     def __post_init__(self) -> None:
-        if self.vectors.ndim != 2 or len(self.vectors) != len(self.ids):
-            raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(self.ids)} ids")
-        if len(set(self.ids)) != len(self.ids):
-            twice = next(name for name in self.ids if self.ids.count(name) > 1)
+        ids = tuple(printable(str(name)) for name in as_list(self.ids, "ids"))
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "vectors", _as_float32(self.vectors))
+        if self.vectors.ndim != 2 or len(self.vectors) != len(ids):
+            raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(ids)} ids")
+        if len(set(ids)) != len(ids):
+            twice, _ = Counter(ids).most_common(1)[0]
             raise ValueError(f"the id {twice!r} stands for two rows")
-        for name, values in self.labels.items():
-            if name in RESERVED or len(values) != len(self.ids):
-                raise ValueError(f"the label {name!r} has {len(values)} values for {len(self.ids)} rows")
+        object.__setattr__(self, "labels", labels_of(self.labels, ids, what="rows"))
         if not np.isfinite(self.vectors).all():
-            bad = self.ids[int(np.flatnonzero(~np.isfinite(self.vectors).all(1))[0])]
+            bad = ids[int(np.flatnonzero(~np.isfinite(self.vectors).all(1))[0])]
             raise ValueError(f"the vector of {bad!r} holds NaN or infinity")
 
     def __len__(self) -> int:
@@ -60,28 +74,40 @@ class EmbeddingTable:
             lines.append(f"  labels: {', '.join(self.labels)}")
         if self.errors:
             lines.append(f"  not read: {len(self.errors)}, see .errors")
+        if self.notes:
+            lines.append(f"  notes: {len(self.notes)}, see .notes")
         return "\n".join(lines)
 
     def unit(self) -> NDArray[np.float32]:
-        """The vectors divided by their lengths; a zero vector stays zero."""
-        lengths = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        """Return the vectors divided by their lengths, (N, d) float32; a zero vector stays zero."""
+        # In float64, where the square of no float32 number overflows or vanishes.
+        lengths = np.linalg.norm(self.vectors.astype(np.float64), axis=1, keepdims=True)
         return (self.vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> "EmbeddingTable":
-        """The table of these rows, in this order; `rows` are numbers or one truth value for each row."""
-        chosen = np.arange(len(self))[np.asarray(rows)]
+        """Return the table of these rows, in this order; `rows` are numbers or one truth value for each row.
+
+        Raises ValueError for rows that do not exist.
+        """
+        try:
+            chosen = np.arange(len(self))[_as_rows(rows)]
+        except IndexError as error:
+            raise ValueError(f"cannot select from {len(self)} rows: {error}") from error
         return EmbeddingTable(
             self.vectors[chosen],
             tuple(self.ids[row] for row in chosen),
             {name: values[chosen] for name, values in self.labels.items()},
             self.recipe,
             self.errors,
+            self.notes,
         )
 
-    def with_labels(self, **labels: Sequence[Any] | NDArray[Any]) -> "EmbeddingTable":
-        """The same table with further labels, one value for each row."""
-        added = {name: np.asarray(values) for name, values in labels.items()}
-        return EmbeddingTable(self.vectors, self.ids, {**self.labels, **added}, self.recipe, self.errors)
+    def with_labels(self, labels: Any = None, /, **named: Any) -> "EmbeddingTable":
+        """Return the same table with further labels: a mapping or frame as `labels_of` takes, or by name."""
+        added = {**labels_of(labels, self.ids, what="rows"), **labels_of(named, self.ids, what="rows")}
+        return EmbeddingTable(
+            self.vectors, self.ids, {**self.labels, **added}, self.recipe, self.errors, self.notes
+        )
 
     def to_pandas(self) -> Any:
         """A DataFrame with the ids as index and the labels as columns; the vectors stay here."""
@@ -92,39 +118,113 @@ class EmbeddingTable:
     def save(self, path: str | os.PathLike[str], *, metadata: Mapping[bytes, bytes] | None = None) -> None:
         """Write a Parquet file through a temporary name: an interrupted write leaves the old file.
 
-        metadata: more entries for the schema, beside the recipe and the errors.
+        metadata: more entries for the schema, beside recipe, errors and notes.
         """
-        import pyarrow
+        import pyarrow.parquet
 
-        columns = {
-            "id": pyarrow.array(list(self.ids), pyarrow.string()),
-            "vector": vector_array(self.vectors),
+        columns = {"id": pyarrow.array(self.ids, pyarrow.string()), "vector": vector_array(self.vectors)}
+        columns |= {name: _arrow_column(values) for name, values in self.labels.items()}
+        own = {
+            RECIPE_KEY: _json(self.recipe),
+            ERRORS_KEY: _json([list(error) for error in self.errors]),
+            NOTES_KEY: _json([list(note) for note in self.notes]),
+            **(metadata or {}),
         }
-        for name, values in self.labels.items():
-            columns[name] = pyarrow.array(values.tolist())
-        own = {RECIPE_KEY: _json(self.recipe), ERRORS_KEY: _json([list(error) for error in self.errors])}
-        _write_parquet(pyarrow.table(columns), Path(path), {**own, **(metadata or {})})
+        table = pyarrow.table(columns).replace_schema_metadata({**own, DIGEST_KEY: _digest(own)})
+        with replacing(path) as temporary:
+            pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote. FileNotFoundError; ValueError for another kind of file."""
-        import pyarrow.parquet
+        """Read what `save` wrote.
 
-        if not Path(path).exists():
-            raise FileNotFoundError(f"there is no table {os.fspath(path)!r}")
-        try:
-            table = pyarrow.parquet.read_table(path)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise ValueError(f"{os.fspath(path)!r} is no Parquet file: {error}") from error
-        metadata = table.schema.metadata or {}
-        if RECIPE_KEY not in metadata or not set(RESERVED) <= set(table.column_names):
-            raise ValueError(f"{os.fspath(path)!r} is no table of vectors of this package")
-        labels = {
-            name: np.asarray(table[name].to_pylist()) for name in table.column_names if name not in RESERVED
-        }
-        errors = tuple((name, reason) for name, reason in json.loads(metadata.get(ERRORS_KEY, b"[]")))
+        Raises FileNotFoundError; ValueError for another kind of file and for a damaged one.
+        """
+        table, _ = cls.load_with_metadata(path)
+        return table
+
+    @classmethod
+    def load_with_metadata(cls, path: str | os.PathLike[str]) -> tuple[Self, dict[bytes, bytes]]:
+        """Read what `save` wrote, with all metadata of the schema; raises as `load` does."""
+        file = as_path(path)
+        if not file.exists():
+            raise FileNotFoundError(f"there is no table {str(file)!r}")
+        table = _read_arrow(file)
+        metadata = dict(table.schema.metadata or {})
+        _require_format(table, metadata, file)
+        if metadata.get(DIGEST_KEY, b"") != _digest(metadata):
+            raise ValueError(f"{str(file)!r} is damaged: its metadata does not fit its checksum")
+        labels = {name: _column_of(name, table[name]) for name in table.column_names if name not in RESERVED}
+        errors, notes = (
+            tuple((name, reason) for name, reason in json.loads(metadata.get(key, b"[]")))
+            for key in (ERRORS_KEY, NOTES_KEY)
+        )
         recipe = json.loads(metadata[RECIPE_KEY])
-        return cls(vectors_of(table["vector"]), tuple(table["id"].to_pylist()), labels, recipe, errors)
+        ids = tuple(table["id"].to_pylist())
+        return cls(vectors_of(table["vector"]), ids, labels, recipe, errors, notes), metadata
+
+
+def _as_float32(vectors: Any) -> NDArray[np.float32]:
+    """Vectors of any library as float32; of a tensor, too, that is on a device or records gradients."""
+    if hasattr(vectors, "detach"):
+        vectors = vectors.detach().float().cpu().numpy()
+    try:
+        with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite and is refused by name
+            return np.ascontiguousarray(vectors, dtype=np.float32)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"vectors must be numbers of shape (N, d): {error}") from error
+
+
+def _as_rows(rows: Any) -> NDArray[Any]:
+    chosen = np.asarray(as_list(rows, "rows"))
+    return chosen if len(chosen) else np.zeros(0, dtype=np.intp)
+
+
+def _arrow_column(values: NDArray[Any]) -> Any:
+    import pyarrow
+
+    if values.dtype.kind == "O" and all(value is None for value in values):
+        return pyarrow.array(values.tolist(), pyarrow.string())
+    return pyarrow.array(values if values.dtype.kind == "M" else values.tolist())
+
+
+def _column_of(name: str, column: Any) -> NDArray[Any]:
+    import pyarrow
+
+    is_date = pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type)
+    return as_column(name, column.to_numpy() if is_date else column.to_pylist())
+
+
+def _read_arrow(file: Path) -> Any:
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+        table.validate(full=True)
+    except (pyarrow.ArrowException, OSError, ValueError, UnicodeError) as error:
+        raise ValueError(f"{str(file)!r} is no Parquet file, or a damaged one: {error}") from error
+    return table
+
+
+def _require_format(table: Any, metadata: Mapping[bytes, bytes], file: Path) -> None:
+    import pyarrow
+
+    if RECIPE_KEY not in metadata or not set(RESERVED) <= set(table.column_names):
+        raise ValueError(f"{str(file)!r} is no table of vectors of this package")
+    kind = table.schema.field("vector").type
+    if not pyarrow.types.is_fixed_size_list(kind) or kind.value_type != pyarrow.float32():
+        raise ValueError(
+            f"the column 'vector' of {str(file)!r} has the type {kind}; expected a fixed_size_list of float32"
+        )
+    if table["vector"].null_count or table["id"].null_count:
+        raise ValueError(f"{str(file)!r} has rows without an id or a vector")
+
+
+def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
+    """A checksum of this package's entries: pages have checksums of their own, metadata has none."""
+    own = sorted((k, v) for k, v in metadata.items() if k.startswith(OWN_KEYS) and k != DIGEST_KEY)
+    text = b"".join(len(part).to_bytes(8, "big") + part for entry in own for part in entry)
+    return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
 
 
 def require_same_ids(tables: Iterable[EmbeddingTable]) -> None:
@@ -147,16 +247,6 @@ def vectors_of(column: Any) -> NDArray[np.float32]:
     chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     flat = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
     return flat.reshape(-1, width).astype(np.float32)
-
-
-def _write_parquet(table: Any, path: Path, metadata: Mapping[bytes, bytes]) -> None:
-    """Write an Arrow table with this metadata, through a temporary name in the same folder."""
-    import pyarrow.parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    pyarrow.parquet.write_table(table.replace_schema_metadata(dict(metadata)), temporary)
-    os.replace(temporary, path)
 
 
 def same_recipe(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

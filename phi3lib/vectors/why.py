@@ -16,9 +16,9 @@ def patch_likeness(clip: Any, picture: Any, query: ArrayLike) -> NDArray[np.floa
     Each patch behind the last layer goes through the norm and the projection that were trained for the class
     token (as in MaskCLIP, Zhou et al. 2022). The patches were never trained to be compared so: it is a hint.
     """
-    pixels = clip.processor(images=[picture], return_tensors="pt")["pixel_values"]
+    pixels = clip.pixel_values([picture])
     tower = clip.model.vision_model
-    hidden = tower(pixel_values=pixels.to(clip.model.device, clip.model.dtype)).last_hidden_state[0, 1:]
+    hidden = tower(pixel_values=pixels).last_hidden_state[0, 1:]
     patches = clip.model.visual_projection(tower.post_layernorm(hidden)).float().cpu().numpy()
     likeness = unit_rows(patches) @ unit_rows(np.atleast_2d(np.asarray(query, dtype=np.float32)))[0]
     side = round(len(likeness) ** 0.5)

@@ -1,17 +1,22 @@
 """CLIP for pictures and texts, the same in every supported transformers."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from phi3lib.vision.float32 import fast_products
+from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.phi3_weights import require_loaded
-from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
+from phi3lib.vision.pictures import Pictures, flatten_pictures, read_upright
 from phi3lib.vision.progress import without_progress_bars
 from phi3lib.vision.tensor_reading import CheckpointError, first_line
+
+MOST_SIDES = 100  # short sides that the long side may measure before only the central part is resized
 
 
 @dataclass
@@ -32,26 +37,25 @@ class Clip:
     def image_features(self, images: Pictures, *, batch_size: int = 32) -> torch.Tensor:
         """Features of pictures in the space that texts share: (N, d) float32 on the CPU, not normalised.
 
-        images: whatever `read_picture` reads, one or a list. Divide each row by its length before comparing
+        images: whatever `read_upright` reads, one or a list. Divide each row by its length before comparing
         by dot product. Raises ValueError for no pictures, and for what is no picture.
         """
 
         def encode(batch: list) -> Any:
-            pictures = [read_picture(picture) for picture in batch]
-            inputs = self.processor(images=pictures, return_tensors="pt")
-            pixels = inputs["pixel_values"].to(self.model.device, self.model.dtype)
-            return self.model.get_image_features(pixel_values=pixels)
+            return self.model.get_image_features(pixel_values=self.pixel_values(batch))
 
         return self._in_batches(flatten_pictures(images), batch_size, encode, what="pictures")
 
     def text_features(self, texts: str | Sequence[str], *, batch_size: int = 64) -> torch.Tensor:
         """Features of texts in the space that pictures share: (N, d) float32 on the CPU, not normalised.
 
-        Texts longer than the model's context (77 tokens in the published ones) are cut there, as CLIP does.
-        Raises ValueError for no texts.
+        texts: one string is one text. Texts longer than the model's context (77 tokens in the published
+        ones) are cut there, as CLIP does; a warning counts them. Raises ValueError for no texts, and for
+        entries that are no texts.
         """
-        listed = [texts] if isinstance(texts, str) else list(texts)
+        listed = as_texts(texts)
         longest = self.model.config.text_config.max_position_embeddings
+        self._warn_of_cut_texts(listed, longest)
 
         def encode(batch: list) -> Any:
             inputs = self.tokenizer(
@@ -60,6 +64,22 @@ class Clip:
             return self.model.get_text_features(**inputs.to(self.model.device))
 
         return self._in_batches(listed, batch_size, encode, what="texts")
+
+    def pixel_values(self, images: Sequence[Any]) -> torch.Tensor:
+        """Return images as the tower takes them, (N, 3, size, size), on its device and in its dtype."""
+        pictures = [_central_part(read_upright(image)) for image in images]
+        inputs = self.processor(images=pictures, return_tensors="pt")
+        return inputs["pixel_values"].to(self.model.device, self.model.dtype)
+
+    def _warn_of_cut_texts(self, texts: list[str], longest: int) -> None:
+        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False)["input_ids"]]
+        cut = [text for text, length in zip(texts, lengths, strict=True) if length > longest]
+        if cut:
+            warnings.warn(
+                f"{len(cut)} of {len(texts)} texts are longer than the model's {longest} tokens and were cut "
+                f"there; the first: {cut[0][:60]!r}…",
+                stacklevel=3,
+            )
 
     def _in_batches(
         self, items: list, size: int, encode: Callable[[list], Any], *, what: str
@@ -120,6 +140,22 @@ def _recipe(model: Any, processor: Any, name: str, revision: str | None) -> dict
         "dtype": str(model.dtype).removeprefix("torch."),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
+
+
+def _central_part(picture: Image.Image) -> Image.Image:
+    """The image, or of an extremely long one the part around its center, which is all that CLIP looks at.
+
+    CLIP's processor resizes the short side to the tower's size and then cuts out the central square: before
+    that, 30000 × 1 pixels would become millions by hundreds.
+    """
+    short, long = min(picture.size), max(picture.size)
+    kept = MOST_SIDES * short
+    if long <= kept:
+        return picture
+    start = (long - kept) // 2
+    if picture.width > picture.height:
+        return picture.crop((start, 0, start + kept, short))
+    return picture.crop((0, start, short, start + kept))
 
 
 def _vectors(output: Any) -> torch.Tensor:

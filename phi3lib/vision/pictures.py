@@ -1,19 +1,38 @@
-"""Reading pictures: whatever holds one becomes a Pillow picture of mode RGB, or a ValueError says why not."""
+"""Images from anywhere: whatever holds one becomes a Pillow image of mode RGB, or a ValueError says why not.
 
+The policy for images, wherever they come from (files, bytes, uploads, data sets, images opened by hand):
+
+- **Orientation.** A camera's EXIF orientation is applied (`read_upright`). The one exception is
+  `Phi3VImageProcessor` called directly, which uses `read_picture`: the published code ignores the tag, and
+  its output is reproduced bit for bit. An array carries no tag and is taken as it is.
+- **Transparency** is dropped, not blended, as in the published code: what lies under transparent pixels
+  appears, often black. `read` adds a note.
+- **Several frames or pages**: of a file the first is taken, and `read` adds a note. Of an image opened by
+  hand, the frame at which it stands.
+"""
+
+import io
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+
+from phi3lib.vision.inputs import is_url
+from phi3lib.vision.picture_files import open_image, open_regular, reason
 
 Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor | str | os.PathLike[str]
 Pictures: TypeAlias = Picture | Sequence["Pictures"]
+Admit: TypeAlias = Callable[[int, int], None]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+ORIENTATION = 0x0112  # the EXIF tag
+TRANSPARENT = "it has transparent pixels; transparency is dropped"
+FRAMES = "it has several frames or pages; the first one was taken"
+BAD_EXIF = "its EXIF data cannot be read; no orientation was applied"
 
 
 def flatten_pictures(images: Pictures) -> list[Picture]:
@@ -28,15 +47,78 @@ def flatten_pictures(images: Pictures) -> list[Picture]:
     return [images]  # type: ignore[list-item]  # a single picture; what it is, read_picture checks
 
 
+@dataclass(frozen=True)
+class Reading:
+    """An upright RGB image, and one sentence for each thing that was lost on the way."""
+
+    picture: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def read_upright(picture: Picture | bytes | BinaryIO) -> Image.Image:
+    """Return an upright RGB image from whatever `read_picture` takes, or from the bytes of an image file.
+
+    Raises ValueError with the reason if it cannot be read.
+    """
+    return read(picture).picture
+
+
+def read(picture: Picture | bytes | BinaryIO, admit: Admit | None = None) -> Reading:
+    """Return an upright image with notes; `admit(width, height)` is called before its pixels are decoded.
+
+    Raises ValueError with the reason if it cannot be read.
+    """
+    try:
+        if isinstance(picture, str | os.PathLike):
+            with open_regular(picture) as file:
+                return _read_opened(open_image(file), admit)
+        if isinstance(picture, bytes | bytearray | memoryview):
+            return _read_opened(open_image(io.BytesIO(picture)), admit)
+        if isinstance(picture, Image.Image):
+            return _read_opened(picture, admit, in_memory=True)
+        if not isinstance(picture, np.ndarray | torch.Tensor) and hasattr(picture, "read"):
+            return _read_opened(open_image(picture), admit)
+        return Reading(read_picture(picture))  # type: ignore[arg-type]  # an array, or a ValueError
+    except Exception as error:  # damaged files make Pillow's readers raise almost anything
+        raise ValueError(reason(error)) from error
+
+
+def _read_opened(opened: Image.Image, admit: Admit | None, *, in_memory: bool = False) -> Reading:
+    """The reading of an opened image, decoded now if it is not yet; the image itself stays as it is."""
+    if admit is not None:
+        admit(*opened.size)
+    notes: tuple[str, ...] = (FRAMES,) if not in_memory and getattr(opened, "is_animated", False) else ()
+    opened.load()
+    turned, turning_notes = _turned(opened)
+    notes += turning_notes + ((TRANSPARENT,) if _is_transparent(opened) else ())
+    return Reading(_convert(turned), notes)
+
+
+def _turned(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    try:
+        orientation = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # EXIF data is written by anyone, and its parser raises many things
+        return picture, (BAD_EXIF,)
+    return (ImageOps.exif_transpose(picture) if orientation in range(2, 9) else picture), ()
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    """Whether a pixel is transparent, wholly or in part; an alpha channel that is opaque loses nothing."""
+    if not picture.has_transparency_data:
+        return False
+    with_alpha = picture if picture.getbands()[-1] in ("A", "a") else picture.convert("RGBA")
+    alpha = with_alpha.getchannel(len(with_alpha.getbands()) - 1)
+    return alpha.getextrema() != (255, 255)
+
+
 def read_picture(picture: Picture) -> Image.Image:
     """Turn anything that holds a picture into a loaded Pillow picture of mode RGB.
 
     Takes Pillow pictures of any mode, file names, uint8 (or grey uint16) arrays (H, W), (H, W, 1), (H, W,
     3), (H, W, 4) and uint8 tensors (H, W), (1, H, W), (3, H, W), (4, H, W). As in the published code,
     transparency is dropped, not blended, an animation gives the frame at which it stands (a file: the
-    first), and a camera's EXIF orientation is NOT applied: call `PIL.ImageOps.exif_transpose` before if
-    you want it. Unlike there, 16-bit grey is scaled to 8 bits instead of cut off at 255, which would leave
-    white.
+    first), and a camera's EXIF orientation is NOT applied: `read_upright` applies it. Unlike there, 16-bit
+    grey is scaled to 8 bits instead of cut off at 255, which would leave white.
 
     Raises ValueError for what cannot be read, for URLs (nothing here uses the network), and for floating
     point, whose range nobody states.
@@ -61,13 +143,13 @@ def read_picture(picture: Picture) -> Image.Image:
 
 
 def _read_file(path: str | os.PathLike[str]) -> Image.Image:
-    name = os.fspath(path)
-    if _URL.match(name):
+    name = os.fsdecode(path)
+    if is_url(name):
         raise ValueError(
             f"{name[:80]!r} is a URL; nothing is downloaded here. Save the picture to a file first"
         )
     try:
-        with Image.open(name) as opened:
+        with open_regular(name) as file, open_image(file) as opened:
             opened.load()
             return _convert(opened)
     # Damaged files make Pillow's readers raise almost anything: OSError, SyntaxError, struct.error, …

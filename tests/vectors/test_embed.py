@@ -15,6 +15,7 @@ from PIL import Image
 
 from phi3lib import load_phi3_model
 from phi3lib.vectors import embed as embed_module
+from phi3lib.vectors import reading as reading_module
 from phi3lib.vectors import store as store_module
 from phi3lib.vectors.embed import embed_images, embed_texts
 from phi3lib.vectors.pooling import (
@@ -30,13 +31,14 @@ from phi3lib.vectors.pooling import (
     recipe_of,
     token_views,
 )
+from phi3lib.vectors.reading import batches
 from phi3lib.vectors.search import search
 from phi3lib.vectors.sources import items_of
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.hd_transform import TileGeometry, count_image_tokens, hd_grid
 from phi3lib.vision.token_map import TokenKind, token_at
 
-BROKEN = {"notes.txt", "empty.jpg", "cut.png", "wide.png"}
+BROKEN = {"empty.jpg", "cut.png", "wide.png"}
 
 
 def test_a_folder_becomes_a_table_and_what_is_broken_is_reported(clip, photos):
@@ -46,7 +48,8 @@ def test_a_folder_becomes_a_table_and_what_is_broken_is_reported(clip, photos):
     assert {name for name, _ in table.errors} == BROKEN
     reasons = dict(table.errors)
     assert "empty" in reasons["empty.jpg"]
-    assert "no picture" in reasons["notes.txt"]
+    assert "no picture" in reasons["wide.png"]
+    assert [name for name, _ in table.notes] == ["notes.txt"]
     single = clip.image_features(Image.open(photos / table.ids[7])).numpy()[0]
     assert np.allclose(table.vectors[7], single, atol=1e-5)
 
@@ -234,12 +237,30 @@ def test_pictures_of_every_kind(clip, tmp_path):
 # ------------------------------------------------------------------------------- costs
 
 
-def test_large_pictures_do_not_wait_in_memory_by_the_batch(clip):
-    large = [Image.new("RGB", (4000, 3000)) for _ in range(6)]
-    batches = embed_module._batches(clip, items_of(large))
-    assert [len(batch.items) for batch in batches] == [2, 2, 2]
-    small = [Image.new("RGB", (40, 30)) for _ in range(70)]
-    assert [batch.tiles for batch in embed_module._batches(clip, items_of(small))] == [32, 32, 6]
+def test_large_pictures_do_not_wait_in_memory_by_the_batch():
+    def read(count, size):
+        items = items_of([Image.new("RGB", size) for _ in range(count)])
+        return [len(batch.pictures) for batch in batches(items, lambda *_: 1, most_tiles=32)]
+
+    assert read(6, (4000, 3000)) == [2, 2, 2]
+    assert read(70, (40, 30)) == [32, 32, 6]
+
+
+def test_the_pixels_in_memory_are_counted(monkeypatch):
+    """However slow the model, no more is read ahead than fits; one image that is larger goes alone."""
+    monkeypatch.setattr(reading_module, "PIXELS_IN_MEMORY", 2_000)
+    decoded: list[int] = []
+
+    items = items_of([Image.new("RGB", (side, side)) for side in (20, 30, 30, 60, 20, 20)])
+    loads = [
+        replace(item, open=lambda item=item: decoded.append(int(item.id)) or item.open()) for item in items
+    ]
+    taken = 0
+    for batch in batches(loads, lambda *_: 1, most_tiles=1):
+        taken += batch.pixels
+        held = sum(side**2 for side in (20, 30, 30, 60, 20, 20)[: len(decoded)]) - taken + batch.pixels
+        assert batch.pixels == 3_600 or held <= 2_000 + 3_600
+    assert decoded == [0, 1, 2, 3, 4, 5]
 
 
 def test_large_models_tell_before_the_start_how_long_it_takes(phi3, photos, monkeypatch, capsys):

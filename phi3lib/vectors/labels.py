@@ -1,0 +1,247 @@
+"""Labels from outside: every form in which people have them becomes one NumPy column for each label.
+
+    labels_of({"kind": ["cat", None]}, ids)         # by position
+    labels_of({"kind": {"a.png": "cat"}}, ids)      # by id or file name
+    labels_of(frame, ids)                           # by a column or index of file names, else by position
+
+A column is an array (N,) of str, bool, int64, float64 or datetime64. A missing value (None, NaN, pandas' NA,
+NaT) is NaN among numbers, NaT among dates, else None in an array of objects.
+"""
+
+import datetime
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.vision.inputs import as_list, is_missing
+
+Column = NDArray[Any]
+RESERVED = ("id", "vector")  # columns that a table has itself
+# Columns of a frame that may name the images, the most explicit first.
+KEYS = ("id", "file_name", "filename", "file", "path", "image")
+MICROSECONDS, NANOSECONDS = np.dtype("datetime64[us]"), np.dtype("datetime64[ns]")
+
+
+def labels_of(labels: Any, ids: Sequence[str], *, what: str = "images") -> dict[str, Column]:
+    """Return one column for each label, in the order of the ids, which stand for `what`.
+
+    labels: None; a mapping from label names to sequences (taken by position, whatever their index) or to
+    mappings from ids; or a pandas, polars or Arrow frame. A frame whose index, or whose column `id`,
+    `file_name`, `filename`, `file`, `path` or `image`, holds texts is matched by them, else by position. A
+    file name without its folder matches too, if it is unique.
+
+    Raises ValueError for reserved names, wrong lengths, ids without a value, values of mixed or nested types.
+    """
+    if labels is None:
+        return {}
+    columns = _of_frame(labels, ids) if _is_frame(labels) else labels
+    if not isinstance(columns, Mapping):
+        raise ValueError(
+            f"labels must be a mapping from names to values, or a frame; got {type(labels).__name__}. "
+            f'For one label write labels={{"kind": …}}'
+        )
+    return {_label_name(name): _column_for(str(name), values, ids, what) for name, values in columns.items()}
+
+
+def _label_name(name: Any) -> str:
+    if str(name) in RESERVED or not str(name):
+        raise ValueError(f"{str(name)!r} cannot be the name of a label; choose another name")
+    return str(name)
+
+
+def _column_for(name: str, values: Any, ids: Sequence[str], what: str) -> Column:
+    if isinstance(values, Mapping):
+        values = _by_id(f"labels[{name!r}]", list(values), list(values.values()), ids)
+    column = as_column(name, values)
+    if len(column) != len(ids):
+        raise ValueError(
+            f"the label {name!r} has {len(column)} values for {len(ids)} {what}; give one for each, in the "
+            f"same order, or a mapping from file names to values"
+        )
+    return column
+
+
+# --------------------------------------------------------------------------- matching by name
+
+
+def _is_frame(labels: Any) -> bool:
+    return hasattr(labels, "columns") and not isinstance(labels, Mapping)
+
+
+def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
+    """The columns of a pandas, polars or Arrow frame, in the order of the ids where it names them."""
+    names = list(getattr(frame, "column_names", frame.columns))  # Arrow's `columns` are the values
+    columns = {str(name): frame[name] for name in names}
+    index = list(frame.index) if hasattr(frame, "index") and not callable(frame.index) else []
+    if index and all(isinstance(name, str) for name in index):
+        return {name: _by_id("the frame's index", index, values, ids) for name, values in columns.items()}
+    key = next((name for name in KEYS if name in columns), None)
+    if key is None:
+        return columns
+    named = as_list(columns.pop(key), key)
+    return {
+        name: _by_id(f"the frame's column {key!r}", named, values, ids) for name, values in columns.items()
+    }
+
+
+def _by_id(where: str, names: Sequence[Any], values: Any, ids: Sequence[str]) -> list[Any]:
+    """The values in the order of the ids. ValueError for a name that stands twice and for ids without one."""
+    value_of = dict(zip(map(_text, names), _scalars(values), strict=True))
+    if len(value_of) != len(names):
+        raise ValueError(f"{where} holds a name twice; each image can have one value only")
+    short, names_once = _by_file_name(value_of), _by_file_name({name: name for name in ids})
+    found: list[Any] = []
+    absent: list[str] = []
+    for name in ids:
+        file_name = PurePath(name).name
+        if name in value_of:
+            found.append(value_of[name])
+        elif file_name in short and file_name in names_once:
+            found.append(short[file_name])
+        else:
+            absent.append(name)
+    if absent:
+        raise ValueError(
+            f"{where} has no entry for {len(absent)} of {len(ids)} images, such as {absent[0]!r} (it has "
+            f"{', '.join(map(repr, list(value_of)[:3]))}); give None for images without a label"
+        )
+    return found
+
+
+def _by_file_name(value_of: Mapping[str, Any]) -> dict[str, Any]:
+    """By the file name without its folder; names that stand in several folders are left out."""
+    counts = Counter(PurePath(name).name for name in value_of)
+    return {
+        PurePath(name).name: value for name, value in value_of.items() if counts[PurePath(name).name] == 1
+    }
+
+
+def _text(name: Any) -> str:
+    return os.fspath(name) if isinstance(name, os.PathLike) else str(name)
+
+
+# --------------------------------------------------------------------------- one column
+
+
+def as_column(name: str, values: Any) -> Column:
+    """Return a label's values as an array (N,) of one type; see the module for types and missing values.
+
+    Raises ValueError for nested values, for types that Parquet has no column for, and for mixed types.
+    """
+    temporal = _temporal_array(values)
+    if temporal is not None:
+        return temporal
+    scalars = [None if is_missing(value) else _plain(name, value) for value in _scalars(values)]
+    kinds = {_kind(name, value) for value in scalars if value is not None}
+    if kinds <= {"bool", "int", "float"} and len(kinds) > 1:
+        kinds = {"float"} if "float" in kinds else {"int"}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"the label {name!r} mixes values of types {' and '.join(sorted(kinds))}; use one type"
+        )
+    return _array_of(kinds.pop() if kinds else "str", scalars)
+
+
+def _scalars(values: Any) -> list[Any]:
+    """The values by position; dates of NumPy stay dates, which `tolist` would turn into whole numbers."""
+    temporal = _temporal_array(values)
+    return list(temporal) if temporal is not None else as_list(values, "labels")
+
+
+def _temporal_array(values: Any) -> Column | None:
+    """Dates as datetime64, in microseconds unless that loses digits; None for values of other types."""
+    kind = getattr(getattr(values, "dtype", None), "kind", None)
+    if kind != "M" or not hasattr(values, "__array__"):
+        return None
+    dates = np.asarray(values)
+    return (
+        _shortened(dates) if dates.dtype.kind == "M" else None
+    )  # with a time zone it is an array of objects
+
+
+def _shortened(dates: Column) -> Column:
+    short = dates.astype(MICROSECONDS)
+    loses = ~np.isnat(dates) & (short.astype(dates.dtype) != dates)
+    return dates.astype(NANOSECONDS) if loses.any() else short
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as a plain Python object or datetime64. ValueError for what is more than one value."""
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
+        return value.item()
+    if hasattr(value, "to_datetime64"):  # a pandas Timestamp; UTC where it has a time zone
+        return value.to_datetime64()
+    if isinstance(value, datetime.datetime):
+        return np.datetime64(
+            value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value, "us"
+        )
+    if isinstance(value, datetime.date):
+        return np.datetime64(value, "us")
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "as_py"):  # an Arrow scalar
+        return value.as_py()
+    return value
+
+
+def _kind(name: str, value: Any) -> str:
+    kinds = {bool: "bool", int: "int", float: "float", str: "str", np.datetime64: "date"}
+    for of, kind in kinds.items():
+        if isinstance(value, of):
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError(
+                    f"the label {name!r} holds {value}, which does not fit 64 bits; use floats or texts"
+                )
+            return kind
+    raise ValueError(
+        f"the label {name!r} holds a {type(value).__name__}; expected one text, number, truth value or date "
+        f"for each image"
+    )
+
+
+def _array_of(kind: str, scalars: list[Any]) -> Column:
+    """The column of these values of one kind, None where a value is missing."""
+    missing = any(value is None for value in scalars)
+    if kind == "date":
+        return _shortened(np.array([np.datetime64("NaT", "us") if v is None else v for v in scalars]))
+    if kind == "str":
+        scalars = [None if value is None else printable(value) for value in scalars]
+    if not missing:
+        return np.array(
+            scalars, dtype={"bool": bool, "int": np.int64, "float": np.float64, "str": np.str_}[kind]
+        )
+    if kind in ("int", "float"):
+        return np.array([np.nan if value is None else value for value in scalars], dtype=np.float64)
+    return np.array(scalars, dtype=object)
+
+
+def printable(text: str) -> str:
+    r"""Return the text with what is no valid Unicode written as \xff: bytes of a file name, lone surrogates.
+
+    >>> printable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    try:
+        data = os.fsencode(text)  # surrogates that stand for bytes of a file name become those bytes
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def shown(column: Column) -> list[str | None]:
+    """Return a column's values as texts to show, None for missing ones; dates without a needless time."""
+    if column.dtype.kind == "f" and (column[np.isfinite(column)] % 1 == 0).all():
+        return [
+            None if np.isnan(value) else f"{value:.0f}" for value in column
+        ]  # whole numbers, some missing
+    if column.dtype.kind != "M":
+        return [None if is_missing(value) else str(value) for value in column.tolist()]
+    days = column.astype("datetime64[D]")
+    has_times = bool(((days != column) & ~np.isnat(column)).any())
+    texts = np.datetime_as_string(column.astype("datetime64[s]") if has_times else days)
+    return [None if text == "NaT" else str(text) for text in texts]
