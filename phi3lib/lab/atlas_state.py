@@ -285,6 +285,10 @@ def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDA
                 return labels, *_as_texts(table.labels[labels])
         raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
     if labels is not None:
+        if hasattr(labels, "__len__") and not isinstance(labels, Mapping) and len(labels) != len(first):
+            raise ValueError(
+                f"{len(labels)} labels for {len(first)} pictures: give one for each, in their order"
+            )
         return "label", *_as_texts(labels_of({"label": labels}, first.ids)["label"])
     if first.labels:
         name = next(iter(first.labels))

@@ -235,10 +235,6 @@ def printable(text: str) -> str:
 
 def shown(column: Column) -> list[str | None]:
     """Return a column's values as texts to show, None for missing ones; dates without a needless time."""
-    if column.dtype.kind == "f" and (column[np.isfinite(column)] % 1 == 0).all():
-        return [
-            None if np.isnan(value) else f"{value:.0f}" for value in column
-        ]  # whole numbers, some missing
     if column.dtype.kind != "M":
         return [None if is_missing(value) else str(value) for value in column.tolist()]
     days = column.astype("datetime64[D]")
