@@ -211,6 +211,7 @@ def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = F
             notebook,
             watcher=watcher,
             timeout=CELL_SECONDS,
+            startup_timeout=CELL_SECONDS,  # a busy machine may need more than the default of a minute
             kernel_name="python3",
             extra_arguments=["--log-level=ERROR"],  # no warning about sockets that stay on this machine
             resources={"metadata": {"path": str(path.parent)}},
