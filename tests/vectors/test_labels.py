@@ -71,7 +71,7 @@ def test_a_frame_without_names_is_taken_by_position():
         ([True, pandas.NA, None], "O", ["True", None, None]),
         ([None, float("nan"), pandas.NaT], "O", [None, None, None]),
         (np.array([DAY, "NaT", DAY], "datetime64[ns]"), "M", [DAY, None, DAY]),
-        (np.array([DAY, "1800-01-02", "9999-01-02"], "datetime64[D]"), "M", [DAY, "1800-01-02", "9999-01-02"]),
+        (np.array([DAY, "1800-01-02", "9999-01-02"], "M8[D]"), "M", [DAY, "1800-01-02", "9999-01-02"]),
         ([datetime.date(2024, 1, 1), None, datetime.datetime(2024, 1, 1, 3)], "M",
          [f"{DAY}T00:00:00", None, f"{DAY}T03:00:00"]),
         (pandas.Series(pandas.to_datetime(["2024-01-01T02:00+02:00"] * 3)), "M", [DAY] * 3),
