@@ -44,9 +44,8 @@ KERNEL_ENVIRONMENT = {
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CLAIM = "application/vnd.phi3lib.claim+json"  # what `lab.claim` puts beside its text
 CELL_METADATA_KEPT = {"tags", "jupyter", "slideshow"}
-CELL_SECONDS = (
-    1500  # ends a cell that hangs; no measure of speed, since a busy machine may be ten times as slow
-)
+# Ends a cell that hangs. It is no measure of speed: a busy machine may be ten times as slow.
+CELL_SECONDS = 1500
 STEP_SECONDS = 5
 RUN_TIME = re.compile(r"(<!--run-time-->)(.*?)(<!--/run-time-->)", re.DOTALL)
 TABLE = re.compile(r"(<!--notebooks-->\n)(.*?)(<!--/notebooks-->)", re.DOTALL)
