@@ -108,7 +108,7 @@ def gemm_rate() -> float:
     with fast_products(a, len(a)):
         for _ in range(5):
             start = time.perf_counter()
-            a @ b
+            torch.nn.functional.linear(a, b)
             least = min(least, time.perf_counter() - start)
     return 2 * 2048**3 / least
 

@@ -1,57 +1,75 @@
-"""Float32 matrix products on CPUs by oneDNN, where they are true float32: up to twice as fast there."""
+"""Float32 products of linear layers by oneDNN, in this thread alone: up to twice as fast on AMD processors.
 
+PyTorch multiplies float32 matrices by Intel's MKL, which on processors of other makers uses narrower
+instructions than they have. oneDNN uses what is there. PyTorch's own way to oneDNN is a switch for the whole
+process, which also allows bfloat16; other threads would compute differently while it is set. Here linear
+layers are handed to the operator of oneDNN in float32, by a mode that PyTorch keeps for each thread.
+"""
+
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 LEAST_WIDTH = 512  # in narrower networks the products are too small to gain anything
-_SIDE = 512  # of the product by which a processor is tried
-_ROUNDING = 1e-5  # float32 sums of 512 products differ by less; bfloat16 ones by a thousandth
 
 
 @contextmanager
 def fast_products(weight: torch.Tensor, width: int) -> Iterator[None]:
-    """Inside, products of float32 networks of this width take oneDNN's way on a CPU, if it is as exact.
+    """Within, linear layers of float32 networks of this width are computed by oneDNN where that is faster.
 
-    PyTorch reaches oneDNN's float32 products by one switch only, which allows bfloat16 inside of them.
-    Processors without matrix units for bfloat16 compute them in float32 all the same, faster than the usual
-    way; those with such units round. So one product is tried first, and the switch is left alone where its
-    result is off by more than rounding. It is put back at the end. Nothing happens for other dtypes and
-    devices, and where gradients are recorded.
+    Only calls of this thread are affected, and only linear layers with float32 tensors on the CPU: nothing
+    changes for other dtypes and devices, nor while gradients are recorded.
 
     weight: one of the network's; width: its hidden size.
     """
     usable = weight.device.type == "cpu" and weight.dtype == torch.float32 and width >= LEAST_WIDTH
-    if torch.is_grad_enabled() or not usable or not _is_exact():
+    if torch.is_grad_enabled() or not usable or not _is_faster():
         yield
         return
-    with _switched():
+    with _OneDnnLinear():
         yield
 
 
-@contextmanager
-def _switched() -> Iterator[None]:
-    backend: Any = torch.backends.mkldnn  # its settings are made at run time: no type says what it has
-    products = backend.matmul
-    before = products.fp32_precision
-    products.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        products.fp32_precision = before
+class _OneDnnLinear(TorchFunctionMode):
+    """Hand `linear` to oneDNN. Modes belong to the thread that entered them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.linear and _takes(args, kwargs or {}):
+            features, weight, bias = (*args, None)[:3]
+            return torch.ops.mkldnn._linear_pointwise(features, weight, bias, "none", [], "")
+        return func(*args, **(kwargs or {}))
+
+
+def _takes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether oneDNN's operator takes the arguments of a `linear`: plain float32 tensors on the CPU."""
+    return not kwargs and all(
+        argument is None
+        or (type(argument) in (torch.Tensor, torch.nn.Parameter) and _is_plain(argument) and argument.numel())
+        for argument in args
+    )
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.layout == torch.strided
 
 
 @lru_cache(maxsize=1)
-def _is_exact() -> bool:
-    """Whether a product with the switch set is right to float32's rounding on this processor."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    numbers = torch.Generator().manual_seed(0)
-    first, second = (torch.randn(_SIDE, _SIDE, generator=numbers) for _ in range(2))
-    with _switched(), torch.inference_mode():
-        product = torch.nn.functional.linear(first, second)
-    true = first.double() @ second.double().T
-    return bool((product - true).abs().max() < _ROUNDING * true.abs().max())
+def _is_faster() -> bool:
+    """Whether oneDNN can be had, and this is a processor on which MKL leaves half of it unused."""
+    operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return operator is not None and wide and "AuthenticAMD" in _processor()
+
+
+def _processor() -> str:
+    """Return what the system says of its processors; the maker's name is in it on Linux and Windows."""
+    try:
+        return Path("/proc/cpuinfo").read_text()[:4096]
+    except OSError:
+        return platform.processor()
