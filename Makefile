@@ -5,6 +5,8 @@ PIP_ARGS ?=
 TEST_ARGS ?=
 RUN_ARGS ?=
 LAB_ARGS ?=
+# set_up.py reads it from there: on a command line its quotes would meet those of the shell.
+export PIP_ARGS
 
 RUN := $(VENV)/bin/python
 # One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py orders the groups of tests.
@@ -35,7 +37,7 @@ set-up: ## make .venv ready (the others do it by themselves)
 	@command -v "$(PYTHON)" > /dev/null || { \
 		echo "$(PYTHON) is not on the PATH: install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3" >&2; \
 		exit 1; }
-	@"$(PYTHON)" tools/set_up.py --venv "$(VENV)" --pip-args "$(PIP_ARGS)"
+	@"$(PYTHON)" tools/set_up.py --venv "$(VENV)"
 
 lab: set-up ## open the course in JupyterLab
 	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)

@@ -106,8 +106,40 @@ def venv_python(venv):
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def place_of(venv):
+    """Where an environment was made, from its own records; None where they do not say it."""
+    try:
+        lines = (venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    commands = [line.split("=", 1)[1].strip() for line in lines if line.startswith("command")]
+    found = re.search(r" -m venv (?:--[a-z-]+ )*(.+)$", commands[0]) if commands else None
+    return Path(found.group(1)) if found else None
+
+
+def was_moved(venv):
+    """Whether an environment, or a copy of it, lies elsewhere than it was made; says so.
+
+    Its commands (jupyter, lint-imports) name their interpreter by the old path, which may be missing or belong
+    to another checkout.
+    """
+    place = place_of(venv)
+    if place is None or place.resolve() == venv.resolve():
+        return False
+    print(f"This folder was moved or copied: {venv} was made as {place}.", flush=True)
+    return True
+
+
+def split_arguments(text):
+    """The arguments in PIP_ARGS, with quotes as in a shell; SetUpError where a quote is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SetUpError(f"PIP_ARGS is {text!r}: {error}; close the quote, or leave it out.") from None
+
+
 def make_venv(venv, stamp):
-    """Create an empty environment, in place of one that was left unfinished or has lost its python."""
+    """Create an empty environment, in place of one that was left unfinished, moved or has lost its python."""
     if venv.exists():
         if not stamp.exists():
             raise SetUpError(
@@ -185,9 +217,10 @@ def set_up(root, pip_arguments, folder=".venv"):
     python = venv_python(venv)
     wanted = fingerprint(root)
     state = stamp.read_text() if stamp.exists() else UNFINISHED
-    if state == wanted and python.exists():
+    moved = stamp.exists() and was_moved(venv)
+    if state == wanted and python.exists() and not moved:
         return
-    if state == UNFINISHED or version_of(str(python)) is None:
+    if moved or state == UNFINISHED or version_of(str(python)) is None:
         make_venv(venv, stamp)
     else:
         print(f"Bringing {venv} up to date.", flush=True)
@@ -203,12 +236,14 @@ def set_up(root, pip_arguments, folder=".venv"):
 
 def main():
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pip-args", default="", help="further arguments for pip install, in one string")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="The environment variable PIP_ARGS holds further arguments for pip install.",
+    )
     parser.add_argument("--venv", default=".venv", help="the folder of the environment, in the checkout")
     options = parser.parse_args()
     try:
-        set_up(ROOT, shlex.split(options.pip_args), options.venv)
+        set_up(ROOT, split_arguments(os.environ.get("PIP_ARGS", "")), options.venv)
     except SetUpError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1

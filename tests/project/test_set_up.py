@@ -1,7 +1,9 @@
 """`tools/set_up.py`: what it says when something is missing, and that it mends what was interrupted."""
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +141,61 @@ def test_an_environment_that_lost_its_python_is_made_anew(set_up, checkout, inst
     set_up.set_up(checkout, [])
     assert python.exists()
     assert len(installs) == 4
+
+
+@pytest.mark.parametrize("move", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+def test_a_moved_checkout_says_so_and_gets_an_environment_of_its_own(
+    set_up, checkout, installs, monkeypatch, capsys, move
+):
+    """Its commands, such as lint-imports, begin with the path of an interpreter that is gone."""
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    first, second = checkout / "first place", checkout / "second place"
+    first.mkdir()
+    for name in ("tools", "requirements.lock", "pyproject.toml"):
+        (checkout / name).rename(first / name)
+    set_up.set_up(first, [])
+    set_up.set_up(first, [])
+    assert len(installs) == 2 and "was moved" not in capsys.readouterr().out
+    (first / ".venv" / "stale").touch()
+    move(first, second)
+    set_up.set_up(second, [])
+    assert f"moved or copied: {second / '.venv'} was made as {first / '.venv'}" in capsys.readouterr().out
+    assert not (second / ".venv" / "stale").exists()
+    assert set_up.place_of(second / ".venv") == second / ".venv"
+    set_up.set_up(second, [])
+    assert len(installs) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows users have the conda way")
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ("", []),
+        ("--pre", ["--pre"]),
+        ("--index-url 'https://a b/simple' --pre", ["--index-url", "https://a b/simple", "--pre"]),
+        ('--find-links "my wheels"', ["--find-links", "my wheels"]),
+        ("--index-url https://user:a;b@host", ["--index-url", "https://user:a;b@host"]),
+    ],
+)
+def test_arguments_for_pip_come_through_make_as_they_are(set_up, checkout, monkeypatch, given, arguments):
+    shutil.copy(ROOT / "Makefile", checkout)
+    show = "import json, os, pathlib; pathlib.Path('seen').write_text(json.dumps(os.environ['PIP_ARGS']))"
+    (checkout / "tools" / "set_up.py").write_text(show)
+    make = ["make", "set-up", f"PYTHON={sys.executable}", f"PIP_ARGS={given}"]
+    subprocess.run(make, cwd=checkout, check=True, capture_output=True)
+    monkeypatch.setenv("PIP_ARGS", json.loads((checkout / "seen").read_text()))
+    monkeypatch.setattr(sys, "argv", ["set_up.py"])
+    got = []
+    monkeypatch.setattr(set_up, "set_up", lambda root, pip_arguments, folder: got.append(pip_arguments))
+    assert set_up.main() == 0
+    assert got == [arguments]
+
+
+def test_an_open_quote_is_said_in_one_sentence(set_up, monkeypatch, capsys):
+    monkeypatch.setenv("PIP_ARGS", "--index-url 'https://host")
+    monkeypatch.setattr(sys, "argv", ["set_up.py"])
+    assert set_up.main() == 1
+    assert "PIP_ARGS is" in capsys.readouterr().err
 
 
 def test_a_foreign_environment_is_left_alone(set_up, checkout, installs):
