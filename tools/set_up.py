@@ -120,8 +120,8 @@ def place_of(venv):
 def was_moved(venv):
     """Whether an environment, or a copy of it, lies elsewhere than it was made; says so.
 
-    Its commands (jupyter, lint-imports) name their interpreter by the old path, which may be missing or belong
-    to another checkout.
+    Its commands (jupyter, lint-imports) name their interpreter by the old path, which may be missing, or
+    belong to another checkout.
     """
     place = place_of(venv)
     if place is None or place.resolve() == venv.resolve():
