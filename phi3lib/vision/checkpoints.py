@@ -12,8 +12,7 @@ wrong, a `CheckpointError` says in one sentence what and what to do.
 """
 
 import fnmatch
-import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from phi3lib.vision.default_models import (
     set_default_models,
 )
 from phi3lib.vision.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
+from phi3lib.vision.log import tell
 from phi3lib.vision.phi3_weights import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
 from phi3lib.vision.tensor_reading import CheckpointError, read_json, tensors_of_folder
 
@@ -47,17 +47,6 @@ __all__ = [
     "process_for_phi3_model",
     "set_default_models",
 ]
-
-
-@dataclass
-class _Latest:
-    """The Phi-3 model that was loaded last, for `process_for_phi3_model`; it is not kept alive by this."""
-
-    processor: Any
-    model: weakref.ref
-
-
-_latest: _Latest | None = None
 
 
 # ------------------------------------------------------------------------------- CLIP
@@ -117,7 +106,6 @@ def load_phi3_model(
     whole Phi3VProcessor) and `.checkpoint` (a `Checkpoint`). Raises CheckpointError; ImportError where an
     adapter needs peft and it is not installed.
     """
-    global _latest
     tuned = fine_tuned_folder(fine_tuned)
     if tuned is not None and is_adapter(tuned):
         model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
@@ -125,31 +113,29 @@ def load_phi3_model(
         model = _load_whole(name, tuned, revision, device, dtype)
     else:
         model = _load_vision_part(name, tuned, revision, device, dtype)
-    model.eval()
-    _latest = _Latest(model.processor, weakref.ref(model))
-    return model
+    return model.eval()
 
 
 def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFeature":
-    """Pictures as a Phi-3 model takes them: a BatchFeature of pixel_values, image_sizes, num_img_tokens.
+    """Return pictures as a Phi-3 model takes them: BatchFeature of pixel_values, image_sizes, num_img_tokens.
 
-    images: one or a list of what `read_picture` reads. model: whose processor to use; None: that of the model
-        loaded last, or else of the default checkpoint.
-    The tensors are on that model's device. Raises CheckpointError where there is no default checkpoint.
+    images: one or a list of what `read_picture` reads.
+    model: the model that they are for, from `load_phi3_model`: its processor is used, and the tensors are on
+        its device. None: the processor of the default checkpoint, whatever was loaded before, and tensors on
+        the CPU, which `get_image_features` moves to its model.
+    Raises CheckpointError where there is no default checkpoint, ValueError for a model without a processor.
     """
-    device = None
-    if model is None and _latest is not None:
-        processor, model = _latest.processor, _latest.model()
-    elif model is None:
+    if model is None:
         folder, _ = _local_folder(None, None, whole=False)
-        processor = phi3_weights.image_processor(folder)
-    else:
-        processor = model.processor
-    if model is not None:
-        device = next(model.parameters()).device
+        return phi3_weights.image_processor(folder)(images, return_tensors="pt")
+    processor = getattr(model, "processor", None)
+    if processor is None:
+        raise ValueError(
+            f"this {type(model).__name__} has no processor; load the model with load_phi3_model, or set "
+            f"model.processor = Phi3VImageProcessor.from_pretrained(folder)"
+        )
     processor = getattr(processor, "image_processor", processor)
-    inputs = processor(images, return_tensors="pt")
-    return inputs if device is None else inputs.to(device)
+    return processor(images, return_tensors="pt").to(next(model.parameters()).device)
 
 
 def download(name: str | None = None, *, language_model: bool = False, revision: str | None = None) -> Path:
@@ -160,7 +146,7 @@ def download(name: str | None = None, *, language_model: bool = False, revision:
     """
     where = locate(name, PHI3_TYPE)
     if isinstance(where, Path):
-        print(f"{where} is already on this machine")
+        tell(f"{where} is already on this machine")
         return where
     found = hub.find_model(where, revision, allow_conversion=True)
     if not found.sizes:
@@ -169,7 +155,7 @@ def download(name: str | None = None, *, language_model: bool = False, revision:
         return hub.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
     found.require_safetensors()
     wanted = [s for f, s in found.sizes.items() if any(fnmatch.fnmatch(f, p) for p in hub.SNAPSHOT_FILES)]
-    print(f"{where}: {hub.gigabytes(sum(wanted))} to the cache of huggingface_hub (HF_HOME)")
+    tell(f"{where}: {hub.gigabytes(sum(wanted))} to the cache of huggingface_hub (HF_HOME)")
     return hub.whole_folder(found)
 
 
@@ -286,7 +272,7 @@ def _fetch_vision_part(found: hub.HubModel) -> Path:
         raise CheckpointError(f"{found.name} holds no vision part of Phi-3-vision ({VISION_PREFIX}…)")
     size = sum(place.size for place in places)
     of = sum(size for file, size in found.sizes.items() if file.endswith(".safetensors"))
-    print(f"{found.name}: fetching the vision part, {hub.gigabytes(size)} of {hub.gigabytes(of)}")
+    tell(f"{found.name}: fetching the vision part, {hub.gigabytes(size)} of {hub.gigabytes(of)}")
     small = [file for file in ("config.json", *PROCESSOR_FILES) if file in found.sizes]
     return hub.fetch_part(found, places, small)
 

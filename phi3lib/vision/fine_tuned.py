@@ -24,7 +24,7 @@ def fine_tuned_folder(fine_tuned: str | Path | bool | None) -> Path | None:
         return folder
     if fine_tuned is True:
         raise CheckpointError(
-            f"there is no fine-tuned model in {folder}: run notebook 08_fine_tuning, which saves one there, "
+            f"there is no fine-tuned model in {folder}: save one there with model.save_pretrained, "
             f"or give fine_tuned= the folder of yours"
         )
     raise CheckpointError(f"there is no folder {folder} with fine-tuned weights: correct the path")

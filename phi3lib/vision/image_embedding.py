@@ -241,6 +241,13 @@ class Phi3ImageEmbedding(nn.Module):
                 f"with the HD transform pixel_values must be (N, 1 + crops, 3, size, size) or ready features "
                 f"(N, 1 + crops, {ready[0]}, {ready[1]}), got {tuple(pixel_values.shape)}"
             )
+        tile_size = self.tile.tile_size
+        if pixel_values.ndim == 5 and tuple(pixel_values.shape[3:]) != (tile_size, tile_size):
+            raise ValueError(
+                f"pixel_values hold crops of {pixel_values.shape[3]} × {pixel_values.shape[4]} pixels, and "
+                f"this model takes crops of {tile_size}; use the model's own processor: "
+                f"process_for_phi3_model(images, model=model)"
+            )
         if image_sizes is None:
             raise ValueError(
                 f"pixel_values of shape {tuple(pixel_values.shape)} need image_sizes, "

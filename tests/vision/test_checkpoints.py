@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from phi3lib.vision import checkpoints, default_models, fine_tuned
+from phi3lib.vision import default_models, fine_tuned
 from phi3lib.vision.checkpoints import (
     CheckpointError,
     load_clip,
@@ -50,7 +50,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(default_models, "_chosen", None)
-    monkeypatch.setattr(checkpoints, "_latest", None)
     monkeypatch.delenv("PHI3LIB_MODELS", raising=False)
     monkeypatch.setenv("PHI3LIB_HOME", str(tmp_path / "home"))
 
@@ -191,7 +190,7 @@ def test_shards_without_vision_tensors_are_not_even_opened(phi3: Path, tmp_path:
 
 def test_the_vision_part_gives_the_features_of_the_whole_model(phi3: Path) -> None:
     part = load_phi3_model(phi3)
-    inputs = process_for_phi3_model(PICTURES)
+    inputs = process_for_phi3_model(PICTURES, model=part)
     whole = load_phi3_model(phi3, language_model=True, dtype=torch.float32)
     with torch.inference_mode():
         mine, theirs = part.get_image_features(inputs), whole.get_image_features(inputs)
@@ -228,11 +227,15 @@ def test_processing_uses_the_model_at_hand(phi3: Path, tmp_path: Path) -> None:
     set_default_models(phi3)
     assert process_for_phi3_model(PICTURES[0])["pixel_values"].shape[1] == 5  # the default checkpoint's
     small = load_phi3_model(other)
-    assert process_for_phi3_model(PICTURES[0])["pixel_values"].shape[1] == 2  # the latest model's
-    large = load_phi3_model()
-    assert process_for_phi3_model(PICTURES[0])["pixel_values"].shape[1] == 5
+    assert process_for_phi3_model(PICTURES[0])["pixel_values"].shape[1] == 5  # whatever was loaded last
     assert process_for_phi3_model(PICTURES[0], model=small)["pixel_values"].shape[1] == 2
-    assert large.processor.num_crops == 4
+    whole = load_phi3_model(other, language_model=True)
+    assert process_for_phi3_model(PICTURES[0], model=whole)["pixel_values"].shape[1] == 2
+    with pytest.raises(ValueError, match=r"crops of 112 × 112 pixels.*crops of 336.*model=model"):
+        small.get_image_features(torch.zeros(1, 2, 3, 112, 112), torch.tensor([[112, 112]]))
+    small.processor = None
+    with pytest.raises(ValueError, match="this Phi3ImageEmbedding has no processor; load the model with"):
+        process_for_phi3_model(PICTURES[0], model=small)
 
 
 def test_missing_tensors_and_wrong_shapes_are_named(phi3: Path, tmp_path: Path) -> None:
@@ -291,7 +294,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 
 def test_without_a_fine_tuned_model_the_error_says_where_it_would_be(phi3: Path) -> None:
     set_default_models(phi3)
-    with pytest.raises(CheckpointError, match="08_fine_tuning") as error:
+    with pytest.raises(CheckpointError, match=r"save one there with model\.save_pretrained") as error:
         load_phi3_model(fine_tuned=True)
     assert str(fine_tuned.default_folder()) in one_sentence(error.value)
     with pytest.raises(CheckpointError, match="there is no folder"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from phi3lib.vision import checkpoints, default_models, hub
+from phi3lib.vision import default_models, hub
 from phi3lib.vision.checkpoints import CheckpointError, download, load_clip, load_phi3_model
 from tests.hub_stand_in import HubStandIn, pointed_at
 from tests.real_layout import VISION, make_clip_checkpoint, make_phi3_checkpoint
@@ -45,7 +45,6 @@ def served(folders: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("PHI3LIB_MODELS", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr(default_models, "_chosen", None)
-    monkeypatch.setattr(checkpoints, "_latest", None)
     monkeypatch.setattr(hub, "FIRST_PAUSE_S", 0.001)
     with HubStandIn() as stand_in, pointed_at(stand_in, cache, monkeypatch.setattr):
         stand_in.add(PHI3, folders["phi3"])
@@ -451,8 +450,9 @@ def test_the_third_sample_of_the_original_page_runs_as_written(
             "HF_ENDPOINT": stand_in.url,
             "HF_HOME": str(tmp_path / "hf"),
             "PHI3LIB_HOME": str(tmp_path / "home"),
+            "PHI3LIB_MODELS": str(folders["phi3"]),  # what was fine-tuned: its processor is the default one
         }
-        for unset in ("HF_HUB_OFFLINE", "PHI3LIB_MODELS", "HF_HUB_CACHE", "HF_TOKEN"):
+        for unset in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
             environment.pop(unset, None)
         done = subprocess.run(
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
