@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from phi3lib.picturebook.gallery import GalleryPicture, read_gallery
-from phi3lib.vision.default_models import BUNDLED_FOLDER
+from phi3lib.vision.default_models import DATA_FOLDER
 from phi3lib.vision.inputs import as_path
 from phi3lib.vision.pictures import read_upright
 
@@ -81,9 +81,9 @@ def photograph(name: str) -> Image.Image:
 def gallery() -> list[GalleryPicture]:
     """The small drawn pictures of data/pictures, with captions and labels; see data/pictures/README.md.
 
-    Raises FileNotFoundError where the project's data folder is not beside the package.
+    Raises FileNotFoundError if the project's folder `data` is neither in the package nor beside it.
     """
-    return [drawn for drawn in read_gallery(BUNDLED_FOLDER.parent / "pictures") if drawn.family != "scenes"]
+    return [drawn for drawn in read_gallery(DATA_FOLDER / "pictures") if drawn.family != "scenes"]
 
 
 def picture(path: str | Path) -> Image.Image:

@@ -16,7 +16,12 @@ from pathlib import Path
 from phi3lib.vision.tensor_reading import CheckpointError, read_json
 
 ENVIRONMENT_VARIABLE = "PHI3LIB_MODELS"
-BUNDLED_FOLDER = Path(__file__).resolve().parents[2] / "data" / "models"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel holds the project's folder data/ within the package (see setup.py), a checkout beside it.
+DATA_FOLDER = next(
+    (f for f in (_PACKAGE / "data", _PACKAGE.parent / "data") if f.is_dir()), _PACKAGE / "data"
+)
+BUNDLED_FOLDER = DATA_FOLDER / "models"
 PHI3_TYPE, CLIP_TYPE = "phi3_v", "clip"
 
 # The first is what `real` means; all are looked for, in this order, where the switch is a folder.
@@ -90,8 +95,8 @@ def locate(name: str | Path | None, model_type: str) -> Path | str:
             return in_chosen
     if folder == BUNDLED_FOLDER / BUNDLED_NAMES[model_type]:
         raise CheckpointError(
-            f"the small model {folder} is missing: get the whole project, or set "
-            f"{ENVIRONMENT_VARIABLE}=real for the published models"
+            f"the small model {folder} is missing: install phi3lib from its wheel or a whole checkout, which "
+            f"hold it, or set {ENVIRONMENT_VARIABLE}=real for the published models"
         )
     if isinstance(name, Path) or not _could_be_on_hub(str(name)):
         raise CheckpointError(

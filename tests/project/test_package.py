@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -12,26 +13,96 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+
+
+def copy_of_the_package(folder):
+    shutil.copytree(ROOT / "phi3lib", folder / "phi3lib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in SOURCES:
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
 @pytest.fixture
 def copy(tmp_path):
     """What a build needs, apart from the checkout, so that nothing is left in it."""
-    shutil.copytree(ROOT / "phi3lib", tmp_path / "phi3lib", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    return tmp_path
+    return copy_of_the_package(tmp_path)
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_builds_without_network(copy):
-    (copy / "phi3lib" / "lab" / "probe.js").write_text("// scripts of widgets travel along\n")
-    wheels = copy / "wheels"
-    options = ["--no-index", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(wheels)]
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(copy)], check=True)
-    (wheel,) = wheels.glob("phi3lib-*.whl")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """(the copy that a wheel was built from without network, the wheel)."""
+    folder = copy_of_the_package(tmp_path_factory.mktemp("build"))
+    shutil.copytree(ROOT / "data", folder / "data")
+    (folder / "phi3lib" / "lab" / "probe.js").write_text("// scripts of widgets travel along\n")
+    options = [
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--quiet",
+        "--wheel-dir",
+        str(folder / "wheels"),
+    ]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(folder)], check=True)
+    (wheel,) = (folder / "wheels").glob("phi3lib-*.whl")
+    return folder, wheel
+
+
+def files_in(folder, below):
+    return {path.relative_to(folder).as_posix() for path in (folder / below).rglob("*") if path.is_file()}
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_the_data(built):
+    folder, wheel = built
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith("phi3lib/")}
-    sources = {path.relative_to(copy).as_posix() for path in (copy / "phi3lib").rglob("*") if path.is_file()}
-    assert packed == sources
-    assert {"phi3lib/py.typed", "phi3lib/lab/probe.js"} <= packed
+    data = {f"phi3lib/{name}" for name in files_in(folder, "data")}
+    assert packed == files_in(folder, "phi3lib") | data
+    assert {
+        "phi3lib/py.typed",
+        "phi3lib/lab/probe.js",
+        "phi3lib/data/models/clip-small/model.safetensors",
+    } <= packed
+
+
+def test_an_installed_wheel_works_without_the_checkout(built, tmp_path):
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(site),
+    ]
+    subprocess.run([*install, str(built[1])], check=True)
+    code = """
+        import phi3lib
+        from phi3lib import lab, load_clip, load_phi3_model
+        from phi3lib.vision.answers import answer
+        picture = lab.gallery()[0].open()
+        clip, phi3 = load_clip(), load_phi3_model(language_model=True)
+        print(phi3lib.__file__, clip.name, phi3.checkpoint.folder, sep="\\n")
+        print(tuple(clip.image_features(picture).shape), type(answer(phi3, [picture], max_new_tokens=2)[0]))
+    """
+    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1", "HOME": str(elsewhere)}
+    environment.pop("PHI3LIB_MODELS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *paths, made = done.stdout.splitlines()
+    assert all(Path(path).is_relative_to(site) for path in paths), paths
+    assert made == "(1, 128) <class 'str'>"
 
 
 def lint_imports(folder):
