@@ -1,7 +1,10 @@
 """pyproject.toml, requirements.lock, environment.yml and the other top-level files agree."""
 
+import ast
+import importlib.metadata
 import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -114,3 +117,66 @@ def test_the_set_up_accepts_the_pythons_of_the_package():
     supported = SpecifierSet(PROJECT["requires-python"])
     for minor in range(8, 18):
         assert set_up.in_range((3, minor)) == (f"3.{minor}.1" in supported)
+
+
+OWN = {"phi3lib", "training", "tests", "report"}  # folders of this repository, and a module of benchmarks/
+# Imported where they are installed, by functions that say what to install or do without.
+OPTIONAL = {"peft", "psutil"}
+
+
+def imported_packages(files):
+    """{top-level package: where} of what Python files import, without the standard library and our own."""
+    found = {}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            found.update({name.split(".")[0]: str(path.relative_to(ROOT)) for name in names})
+    return {name: where for name, where in found.items() if name not in {*sys.stdlib_module_names, *OWN}}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "extras"),
+    [
+        ("phi3lib/**/*.py", ()),
+        ("notebooks/*.py", ("dev",)),
+        ("training/*.py", ("dev",)),
+        ("tools/*.py", ("dev",)),
+        ("benchmarks/*.py", ("dev", "bench")),
+    ],
+)
+def test_what_is_imported_is_declared(pattern, extras):
+    """What another package happens to bring may be gone with its next release."""
+    lines = [*PROJECT["dependencies"]]
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    declared = set(ranges(lines))
+    distributions = importlib.metadata.packages_distributions()
+    undeclared = {}
+    for name, where in imported_packages(ROOT.glob(pattern)).items():
+        providers = {canonicalize_name(provider) for provider in distributions.get(name, [name])}
+        if not providers & declared and not (name in OPTIONAL and pattern.startswith("phi3lib")):
+            undeclared[name] = where
+    assert undeclared == {}
+
+
+def test_optional_packages_are_among_those_for_development():
+    assert set(ranges(PROJECT["optional-dependencies"]["dev"])) >= OPTIONAL
+
+
+def test_nothing_names_a_notebook_that_does_not_exist():
+    """Neither by number, as in "notebook 05", nor by file."""
+    there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    numbers = {name.split("_")[0] for name in there}
+    files = [ROOT / name for name in ("pyproject.toml", "environment.yml", "Makefile", "README.md")]
+    for folder in ("phi3lib", "training", "tools", "benchmarks", "notebooks"):
+        files += [p for s in ("py", "md", "js", "ipynb") for p in (ROOT / folder).rglob(f"*.{s}")]
+    wrong = []
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(r"\bnotebooks? (\d\d|A\d)\b", text, re.IGNORECASE)
+        named_files = re.findall(r"\b((?:0\d|1\d|A\d)_[a-z][a-z0-9_]{3,})\b", text)
+        wrong += [(path.name, n) for n in named if n not in numbers]
+        wrong += [(path.name, n) for n in named_files if n not in there]
+    assert wrong == []
