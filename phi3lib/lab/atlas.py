@@ -21,6 +21,7 @@ from phi3lib.lab import plots
 from phi3lib.lab.atlas_page import page_data, script, whole_page
 from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_state import AtlasState, Found, Settings
+from phi3lib.lab.atlas_trust import said_trust
 from phi3lib.lab.instrument import Instrument
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.inputs import as_list, as_path
@@ -90,7 +91,7 @@ class Atlas(Instrument):
         fig, axes = plots.figure(1, len(state.names), height=4.0, squeeze=False)
         for spot, name in zip(axes[0], state.names, strict=True):
             places = state.layout(name).places
-            title = f"{name} · trustworthiness {state.trustworthiness(name):.2f}"
+            title = f"{name} · {said_trust(state.trust(name), len(state.ids))}"
             plots.map_axes(spot, places, state.codes if state.label_name else None, title, size=10)
             if state.selected:
                 chosen = places[state.selected]

@@ -99,9 +99,9 @@ class Data {
   }
 
   say() {
-    const { names, trust } = this.spec, one = this.settings();
+    const { names, trust_words } = this.spec, one = this.settings();
     const how = one.method === "PCA" ? "PCA" : `UMAP, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}`;
-    return `${how}: ${names.map((name, map) => `${name} trustworthiness ${trust[map][this.chosen].toFixed(2)}`).join(", ")}.`;
+    return `${how}: ${names.map((name, map) => `${name} ${trust_words[map][this.chosen]}`).join(", ")}.`;
   }
 
   sample() {

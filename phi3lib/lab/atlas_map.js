@@ -163,9 +163,9 @@ class MapView {
   // ---------------------------------------------------------------------------------------- layers
 
   draw() {
-    const { data, view } = this.app, trust = data.spec.trust[this.map][data.chosen];
+    const { data, view } = this.app, trust = data.spec.trust_words[this.map][data.chosen];
     const through = this.app.found().rows && this.name !== this.app.found().through ? ` · text placed through ${this.app.found().through}` : "";
-    this.title.textContent = `${this.name} · trustworthiness ${trust.toFixed(2)}${through}`;
+    this.title.textContent = `${this.name} · ${trust}${through}`;
     this.laid = view.colour === "moved" && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
     this.drawPoints();
   }

@@ -21,7 +21,8 @@ from PIL import Image, ImageOps
 
 from phi3lib.lab import plots
 from phi3lib.lab.atlas_state import MOST_POINTS, AtlasState
-from phi3lib.lab.atlas_trust import Shares, sample_rows
+from phi3lib.lab.atlas_trust import Shares, said_trust
+from phi3lib.vectors.maps import sample_rows
 from phi3lib.vision.pictures import read_upright
 
 PARTS = ("atlas_data", "atlas_map", "atlas_lists", "atlas_controls", "atlas")
@@ -51,6 +52,10 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "settings": [asdict(settings) for settings in state.settings],
             "trust": [
                 [state.trustworthiness(name, settings) for settings in state.settings] for name in state.names
+            ],
+            "trust_words": [
+                [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]
+                for name in state.names
             ],
             "lines": lines,
             "colours": list(plots.CLASSES),

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.lab.atlas_saved import SavedMaps
-from phi3lib.lab.atlas_trust import Known, Ranks, Shares, moved, wobble
+from phi3lib.lab.atlas_trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vectors.compare import matched
+from phi3lib.vectors.intervals import Estimate
 from phi3lib.vectors.labels import labels_of, shown
 from phi3lib.vectors.maps import Layout, pca_map, umap_map
 from phi3lib.vectors.neighbours import nearest, share_in_common
@@ -173,7 +174,7 @@ class AtlasState:
     @property
     def between(self) -> Shares:
         """For each picture the share of neighbours that the first two spaces have in common: (N,)."""
-        first, second = (self.spaces[name].first(self.k).indices for name in self.names[:2])
+        first, second = (self.spaces[name].first(self.k) for name in self.names[:2])
         return self._known.once("between", lambda: share_in_common(first, second))
 
     def moved(self, settings: Settings | None = None) -> Shares:
@@ -191,11 +192,19 @@ class AtlasState:
         )
 
     def trustworthiness(self, name: str, settings: Settings | None = None) -> float:
-        """Of the map, 0 to 1; on a sample of 2,000 pictures where there are more."""
+        """Return that of the map, 0 to 1; see `trust`."""
+        return self.trust(name, settings).value
+
+    def trust(self, name: str, settings: Settings | None = None) -> Estimate:
+        """Return the trustworthiness of the map with its interval.
+
+        Of more than 2,000 pictures a sample is asked, as its `count` tells; ranks are among all pictures.
+        """
         settings = settings or self.chosen
-        ranks = self._known.once(("ranks", name), lambda: Ranks(self.tables[name].vectors, self.k))
+        k = min(self.k, (len(self.ids) - 1) // 2)
         return self._known.once(
-            ("trust", name, settings), lambda: ranks.trustworthiness(self.layout(name, settings))
+            ("trust", name, settings),
+            lambda: self.layout(name, settings).trustworthiness_estimate(self.tables[name].vectors, k),
         )
 
     # ------------------------------------------------------------------------ selecting and finding
@@ -249,7 +258,7 @@ class AtlasState:
             else f"UMAP, n_neighbors {chosen.n_neighbors}, min_dist {chosen.min_dist:g}, seed {chosen.seed}"
         )
         worth = "; ".join(
-            f"{name}: trustworthiness {self.trustworthiness(name):.2f}, "
+            f"{name}: {said_trust(self.trust(name), len(self.ids))}, "
             f"{self.kept(name).mean():.0%} of {self.k} true neighbours kept"
             for name in self.names
         )

@@ -15,7 +15,7 @@ from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
 from phi3lib.picturebook.scenes import draw_scene
 from phi3lib.vectors.compare import principal_parts, probe_accuracy, shared_neighbours
 from phi3lib.vectors.embed import embed_images
-from phi3lib.vectors.intervals import Estimate
+from phi3lib.vectors.intervals import Estimate, clearly_better
 from phi3lib.vectors.maps import Layout
 from phi3lib.vectors.neighbours import Neighbours
 from phi3lib.vectors.table import EmbeddingTable
@@ -120,12 +120,15 @@ def probe_scores(tables: Tables, sets: Mapping[str, PictureSet], *, width: int |
 
 
 def score_lines(scores: Scores) -> str:
-    """For each question a line: the best space, and those that cannot be told from it."""
+    """Return a line for each question: the best space, and those that are not clearly behind it.
+
+    All spaces answered for the same pictures, so a paired test decides, not whether intervals overlap.
+    """
     lines = []
     for question in next(iter(scores.values())):
         of = {space: scores[space][question] for space in scores}
         best = max(of, key=lambda space: of[space].value)
-        tied = [space for space, one in of.items() if space != best and one.high >= of[best].low]
+        tied = [space for space, one in of.items() if space != best and not clearly_better(one, of[best])]
         beside = f"; not clearly behind: {', '.join(tied)}" if tied else ""
         lines.append(f"{question:9} {best} {of[best]}{beside}")
     return "\n".join(lines)

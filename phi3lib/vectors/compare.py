@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean, of_statistic
-from phi3lib.vectors.neighbours import BLOCK, nearest, share_in_common
+from phi3lib.vectors.neighbours import BLOCK, exact_unit_rows, nearest, share_in_common
 from phi3lib.vectors.table import EmbeddingTable
 
 Matrix = NDArray[np.floating]
@@ -30,20 +30,31 @@ def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTab
 
 
 def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
-    """The mean share of each item's k nearest (by cosine) that are the same in both spaces.
+    """Return the mean share of each item's k nearest (by cosine) that are the same in both spaces.
 
-    0 to 1; symmetric; chance is k / (N − 1). The interval is that of drawing other items to ask about; that
-    their neighbours would be others, too, is left out. After Huh et al. 2024, "The Platonic Representation
-    Hypothesis".
+    0 to 1; symmetric; chance is k / (N − 1); ties count as shared. The interval is that of half-samples,
+    since items share their neighbours: a bootstrap over the shares would be a third too narrow. It is
+    somewhat too wide. With fewer than 2 (k + 2) items, which leave no half-samples, it is that of drawing
+    other items to ask about. After Huh et al. 2024, "The Platonic Representation Hypothesis".
     """
-    shares = shared_neighbours(first, second, k)
-    return of_mean(shares, k / (len(shares) - 1))
+    a, b = _pair(first, second, k + 2)
+    chance = k / (len(a) - 1)
+    if len(a) < 2 * (k + 2):
+        return of_mean(shared_neighbours(a, b, k), chance)
+
+    def mean_share(rows: NDArray[np.intp]) -> float:
+        return float(shared_neighbours(a[rows], b[rows], k).mean())
+
+    return of_statistic(mean_share, len(a), chance, resamples=MANY_ROWS, most=1.0)
 
 
 def shared_neighbours(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArray[np.float64]:
-    """For each item the share of its k nearest that are the same in both spaces: (N,)."""
+    """Return for each item the share of its k nearest that are the same in both spaces: (N,).
+
+    Ties count as in `phi3lib.vectors.neighbours.share_in_common`.
+    """
     a, b = _pair(first, second, k + 2)
-    return share_in_common(nearest(a, k).indices, nearest(b, k).indices)
+    return share_in_common(nearest(a, k), nearest(b, k))
 
 
 def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) -> float:
@@ -65,7 +76,7 @@ def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) ->
 def cka(first: ArrayLike, second: ArrayLike) -> Estimate:
     """Debiased linear CKA with an interval; chance 0."""
     a, b = _pair(first, second, 16)
-    return of_statistic(lambda rows: linear_cka(a[rows], b[rows]), len(a), 0.0)
+    return of_statistic(lambda rows: linear_cka(a[rows], b[rows]), len(a), 0.0, most=1.0)
 
 
 def _biased_hsic(first: Matrix, second: Matrix) -> float:
@@ -89,7 +100,7 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
     """
     from scipy.stats import rankdata
 
-    a, b = (_unit(space) for space in _pair(first, second, 8))
+    a, b = (exact_unit_rows(space) for space in _pair(first, second, 8))
 
     def correlation(rows: NDArray[np.intp]) -> float:
         upper = np.triu_indices(len(rows), 1)
@@ -99,7 +110,7 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
             return float("nan")
         return float(np.corrcoef(*ranks)[0, 1])
 
-    return of_statistic(correlation, len(a), 0.0, resamples=MANY_ROWS)
+    return of_statistic(correlation, len(a), 0.0, resamples=MANY_ROWS, most=1.0)
 
 
 # --------------------------------------------------------------------------- what a space knows
@@ -109,7 +120,7 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     """The share of items whose k nearest others, by majority, have their label; chance: the commonest label.
 
     Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
-    of drawing other items to ask about, as in `mutual_knn`.
+    of drawing other items to ask about; that their neighbours would be others, too, is left out.
     """
     space, wanted = _labelled(vectors, labels, k + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
@@ -163,7 +174,8 @@ def retrieval(
     Items as similar as the wanted one count as better ones: a space in which all are equal finds nothing.
     ValueError for k < 1 and where `wanted` does not name one item for each query.
     """
-    asked, there, rows = _unit(_matrix(queries)), _unit(_matrix(items)), np.asarray(wanted)
+    asked, there = exact_unit_rows(queries), exact_unit_rows(items)
+    rows = np.asarray(wanted)
     if asked.shape[1] != there.shape[1]:
         raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
     if rows.shape != (len(asked),) or not ((rows >= 0) & (rows < len(there))).all() or k < 1:
@@ -180,13 +192,13 @@ def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArra
     Items without a partner are left out. Chance: about the share of the label, averaged.
     """
     space, wanted = _labelled(vectors, labels, 8)
-    unit = _unit(space)
+    unit = exact_unit_rows(space)
     others = np.bincount(wanted)[wanted] - 1  # for each item: how many share its label
     if not others.any():
         raise ValueError("no label has two items: there is nothing to find")
     chance = float(others[others > 0].mean() / (len(wanted) - 1))
     mean = lambda rows: _mean_precision(unit[rows], wanted[rows])  # noqa: E731
-    return of_statistic(mean, len(unit), chance, resamples=MANY_ROWS)
+    return of_statistic(mean, len(unit), chance, resamples=MANY_ROWS, most=1.0)
 
 
 def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
@@ -210,16 +222,16 @@ def anisotropy(vectors: ArrayLike) -> Estimate:
 
     Chance, for vectors of no common direction, is 0. Ethayarajh 2019. ValueError for fewer than four items.
     """
-    unit = _unit(_matrix(vectors))
+    unit = exact_unit_rows(_matrix(vectors))
     if len(unit) < 4:
         raise ValueError(f"{len(unit)} vectors: four at least are needed")
-    return of_statistic(lambda rows: _mean_cosine(unit[rows]), len(unit), 0.0)
+    return of_statistic(lambda rows: _mean_cosine(unit[rows]), len(unit), 0.0, most=1.0)
 
 
 def _mean_cosine(unit: Matrix) -> float:
     """Of all pairs of different items, from the length of their sum."""
     pairs = len(unit) * (len(unit) - 1)
-    return float((np.square(unit.sum(0)).sum() - np.square(unit).sum()) / pairs)
+    return min(float((np.square(unit.sum(0)).sum() - np.square(unit).sum()) / pairs), 1.0)
 
 
 def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
@@ -249,7 +261,7 @@ def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 
 
 
 def _two_kinds(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
-    one, other = _unit(_matrix(pictures)), _unit(_matrix(texts))
+    one, other = exact_unit_rows(_matrix(pictures)), exact_unit_rows(_matrix(texts))
     if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
         raise ValueError(f"pictures {one.shape} and texts {other.shape} are no vectors of one space")
     return one, other
@@ -305,8 +317,3 @@ def _labelled(
 
 def _commonest(wanted: NDArray[np.intp]) -> float:
     return float(np.bincount(wanted).max() / len(wanted))
-
-
-def _unit(matrix: Matrix) -> Matrix:
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(lengths == 0, 1, lengths)

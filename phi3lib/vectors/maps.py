@@ -19,11 +19,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vectors.neighbours import BLOCK, Neighbours, nearest, share_in_common, unit_rows
+from phi3lib.vectors.neighbours import (
+    BLOCK,
+    TIE,
+    Neighbours,
+    exact_unit_rows,
+    nearest,
+    share_in_common,
+    share_reached,
+    unit_rows,
+)
 from phi3lib.vectors.table import EmbeddingTable
 
 Places = NDArray[np.float32]
 EPOCHS, EPOCHS_WARM = 300, 80
+MOST_ASKED = 2_000  # items whose ranks among all give the trustworthiness of a large map: a second or two
 
 
 @dataclass(frozen=True)
@@ -34,30 +44,53 @@ class Layout:
     parameters: dict[str, Any]
 
     def kept(self, space: Neighbours, k: int = 10) -> NDArray[np.float64]:
-        """For each item the share of its k true nearest that are among its k nearest on the map: (N,)."""
-        return share_in_common(space.first(k).indices, plane_neighbours(self.places, k))
+        """Return for each item the share of its k true nearest that are among its k nearest on the map: (N,).
+
+        Ties count as kept: a neighbour on the map that is as near in the space as the k-th true one is a true
+        one, so of several copies of one picture it does not matter which are shown.
+        """
+        return share_reached(space.first(k), map_neighbours(self.places, k))
 
     def kept_estimate(self, space: Neighbours, k: int = 10) -> Estimate:
-        """The mean of `kept`, with its interval; chance is k / (N − 1)."""
+        """Return the mean of `kept`, with its interval; chance is k / (N − 1)."""
         return of_mean(self.kept(space, k), k / (len(self.places) - 1))
 
     def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
-        """1 where every neighbour on the map is a true one, less the further off they are.
+        """Return 1 if all neighbours on the map are true ones, less the further off in the space they are.
 
         Venna and Kaski 2001, as in scikit-learn, by cosine, in blocks; of equally near items each has the
         better rank. ValueError where k is half of the items or more, or vectors do not fit.
         """
-        unit, count = unit_rows(vectors), len(self.places)
+        return float(self.trust(vectors, k).mean())
+
+    def trustworthiness_estimate(
+        self, vectors: ArrayLike, k: int = 10, *, most: int = MOST_ASKED, seed: int = 0
+    ) -> Estimate:
+        """Return the trustworthiness with its interval, from at most `most` items.
+
+        The items are a sample if there are more, as `count` tells; their neighbours and ranks are those among
+        all items, so the value estimates the trustworthiness of the whole map. ValueError as above.
+        """
+        return of_mean(self.trust(vectors, k, rows=sample_rows(len(self.places), most)), seed=seed)
+
+    def trust(
+        self, vectors: ArrayLike, k: int = 10, *, rows: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float64]:
+        """Return each item's part in the trustworthiness, whose mean over all items it is: (rows,).
+
+        rows: the items to ask about, all by default; ranks are among all items. ValueError as above.
+        """
+        unit, count = exact_unit_rows(vectors), len(self.places)
         if len(unit) != count:
             raise ValueError(f"{len(unit)} vectors do not fit a map of {count} items")
         if not k >= 1 or 2 * k >= count:
             raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
-        near = plane_neighbours(self.places, k)
-        # In blocks: for each neighbour on the map how far behind the k-th true one it really stands.
-        too_far = sum(
-            int(np.maximum(_ranks(unit, near, start) - k, 0).sum()) for start in range(0, count, BLOCK)
-        )
-        return 1 - 2 * too_far / (count * k * (2 * count - 3 * k - 1))
+        asked = np.arange(count) if rows is None else rows
+        near = plane_neighbours(self.places, k)[asked]
+        starts = range(0, len(asked), BLOCK)
+        parts = [_ranks(unit, asked[s : s + BLOCK], near[s : s + BLOCK]) for s in starts]
+        too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # behind the k-th true neighbour
+        return 1 - 2 * too_far / (k * (2 * count - 3 * k - 1))
 
     def save(self, path: str | os.PathLike[str], ids: Sequence[str]) -> None:
         """Write the places as a table in Parquet; parameters and versions are its recipe."""
@@ -77,13 +110,26 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("umap-learn", "numpy")}
 
 
-def _ranks(unit: NDArray[np.float32], near: NDArray[np.intp], start: int) -> NDArray[np.intp]:
-    """For a block of items: which nearest by cosine, from 1, each of their neighbours on the map is."""
-    likeness = unit[start : start + BLOCK] @ unit.T
-    rows = np.arange(len(likeness))
-    likeness[rows, start + rows] = -np.inf
-    of_near = np.take_along_axis(likeness, near[start : start + BLOCK], axis=1)
-    return np.stack([(likeness > column[:, None]).sum(1) + 1 for column in of_near.T], axis=1)
+def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return which nearest by cosine, from 1, each of the neighbours on the map is: (rows, k).
+
+    Items whose distance is the same up to rounding do not push each other back.
+    """
+    likeness = unit[rows] @ unit.T
+    places = np.arange(len(rows))
+    likeness[places, rows] = -np.inf
+    of_near = np.take_along_axis(likeness, near, axis=1)
+    apart = np.sqrt(np.maximum(2 - 2 * of_near, 0))
+    # The cosine of an item that is nearer by more than a tie; 1e-12 is above the rounding of the product.
+    nearer = 1 - np.square(np.maximum(apart - TIE, 0)) / 2 + 1e-12
+    return np.stack([(likeness > column[:, None]).sum(1) + 1 for column in nearer.T], axis=1)
+
+
+def sample_rows(count: int, most: int) -> NDArray[np.intp]:
+    """Return all rows, or `most` of them at random, always the same ones, in their order."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def pca_map(vectors: ArrayLike) -> Layout:
@@ -203,20 +249,35 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
 
 
 def plane_neighbours(places: Places, k: int) -> NDArray[np.intp]:
-    """The k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
+    """Return the k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
+    return map_neighbours(places, k).indices
+
+
+def map_neighbours(places: Places, k: int) -> Neighbours:
+    """Return the k nearest others of each item on the map, with their distances.
+
+    ValueError for fewer than k + 1 items.
+    """
     from scipy.spatial import KDTree
 
     if not 1 <= k < len(places):
         raise ValueError(f"{k} neighbours on a map of {len(places)} items")
-    _, found = KDTree(places).query(places, k=k + 1)
+    distances, found = KDTree(places).query(places, k=k + 1)
     # An item at the very place of another may not be found first: take it out wherever it stands.
     others = found != np.arange(len(places))[:, None]
     others[others.all(1), -1] = False
-    return found[others].reshape(len(places), k)
+    width = float(np.ptp(places, axis=0).max())
+    shape = (len(places), k)
+    return Neighbours(
+        found[others].reshape(shape),
+        distances[others].reshape(shape).astype(np.float32),
+        points=places,
+        tie=TIE * width,
+    )
 
 
 def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
-    """The mean share of map neighbours that two layouts of the same items have in common, over all pairs.
+    """Return the mean share of map neighbours that two layouts of the same items share, over all pairs.
 
     1: every seed tells the same. Chance is k / (N − 1). ValueError for fewer than two layouts.
     """
@@ -225,13 +286,13 @@ def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
 
 
 def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
-    """For each item the share of its map neighbours that two layouts have in common, mean of all pairs: (N,).
+    """Return for each item the share of its map neighbours that two layouts share, mean of all pairs.
 
-    ValueError for fewer than two layouts.
+    (N,); ties count as in `share_in_common`. ValueError for fewer than two layouts.
     """
     if len(layouts) < 2:
         raise ValueError("stability needs two layouts at least")
-    near = [plane_neighbours(layout.places, k) for layout in layouts]
+    near = [map_neighbours(layout.places, k) for layout in layouts]
     pairs = itertools.combinations(near, 2)
     return np.mean([share_in_common(one, other) for one, other in pairs], axis=0)
 

@@ -1,81 +1,218 @@
-"""Exact nearest neighbours by blocked matrix products: computed once, used by maps, scores and search."""
+"""Exact nearest neighbours, cosines that never exceed 1, and the overlap of two neighbourhoods.
 
-from dataclasses import dataclass
+One policy for every cosine of the package: rows are divided by their lengths in float64, and the cosine of
+two rows a and b is 1 − |a − b|² / 2. It is exactly 1 for equal rows, never above 1, and keeps its precision
+for near copies, where a product of float32 numbers has lost it. Products in float32 only sort out what cannot
+be among the nearest; their rounding error has an upper bound, so nothing that belongs to the result is lost.
+"""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
+GATHERED = 2**22  # numbers that are gathered at a time to measure single distances: 32 MB
+# Distances that differ by less are equal: float32 vectors of length one are known to about 1e-7. On a map, of
+# its width.
+TIE = 1e-6
+
+Matrix = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For each item its nearest others, the nearest first: numbers and cosine distances, each (N, k)."""
+    """For each item its nearest others, the nearest first: row numbers and distances, each (N, k).
 
-    indices: NDArray[np.intp]
+    Distances are cosine distances between vectors and Euclidean ones on a map. points: what they were
+    measured between, vectors of length one or places (N, d); needed to tell whether others are equally near.
+    tie: Euclidean distances between points that differ by less than this are equal.
+    """
+
+    indices: Rows
     distances: NDArray[np.float32]
+    points: NDArray[np.floating] | None = field(default=None, repr=False, compare=False)
+    tie: float = TIE
 
     def first(self, k: int) -> "Neighbours":
-        """The k nearest of them. ValueError for more than there are."""
+        """Return the k nearest of them. ValueError for more than there are."""
         if not 1 <= k <= self.indices.shape[1]:
             raise ValueError(f"{k} neighbours are asked for, {self.indices.shape[1]} are known")
-        return Neighbours(self.indices[:, :k], self.distances[:, :k])
+        return Neighbours(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
+
+    def reached(self, asked: Rows) -> NDArray[np.bool_]:
+        """Tell which of the asked items (N, m) are at most as far away as the last neighbour: (N, m).
+
+        Items at the same distance as the last neighbour count, listed or not. Without `points` only listed
+        items count.
+        """
+        if self.points is None:
+            return (asked[:, :, None] == self.indices[:, None, :]).any(2)
+        answer = np.empty(asked.shape, dtype=bool)
+        step = max(GATHERED // (max(asked.shape[1], 1) * self.points.shape[1]), 1)
+        for start in range(0, len(asked), step):
+            part = slice(start, start + step)
+            here = self.points[part, None, :].astype(np.float64)
+            reach = np.linalg.norm(self.points[self.indices[part, -1:]] - here, axis=-1)
+            away = np.linalg.norm(self.points[asked[part]] - here, axis=-1)
+            answer[part] = away <= reach + self.tie
+        return answer
+
+
+def share_reached(truth: Neighbours, shown: Neighbours) -> NDArray[np.float64]:
+    """Return for each item the share of its shown neighbours that are as near in truth as its k nearest.
+
+    Without ties this is the share of the k true neighbours that are shown. With ties, such as copies of one
+    picture, every choice among equally near items is right.
+    """
+    return truth.reached(shown.indices).mean(1)
+
+
+def share_in_common(first: Neighbours, second: Neighbours) -> NDArray[np.float64]:
+    """Return for each item the share of its k neighbours that two spaces have in common: (N,).
+
+    A neighbour counts if it is within the k-th distance in the other space, ties included. Both directions
+    are asked and the smaller share is returned: they differ only where one space has ties that the other
+    does not have, and a space in which all items are equal must not share more than chance with any other.
+    """
+    return np.minimum(share_reached(first, second), share_reached(second, first))
+
+
+# ------------------------------------------------------------------------------- exact neighbours
 
 
 def nearest(vectors: ArrayLike, k: int) -> Neighbours:
-    """The k nearest others of each item by cosine; an item is never its own neighbour.
+    """Return the k nearest others of each item by cosine; an item is never its own neighbour.
 
-    Of equally near ones the earlier comes first. ValueError for fewer than k + 1 items, and for vectors that
-    are not finite or zero, which have no direction.
+    Exact for near copies too. Of equally near items the earlier comes first. ValueError for fewer than k + 1
+    items, and for vectors that are not finite or zero, which have no direction.
     """
-    unit = unit_rows(vectors)
-    if not 1 <= k < len(unit):
+    there = Directions(vectors)
+    if not 1 <= k < len(there.exact):
         raise ValueError(
-            f"{k} neighbours of {len(unit)} items: there must be 1 at least and fewer than items"
+            f"{k} neighbours of {len(there.exact)} items: there must be 1 at least and fewer than items"
         )
-    indices = np.empty((len(unit), k), dtype=np.intp)
-    distances = np.empty((len(unit), k), dtype=np.float32)
-    for start in range(0, len(unit), BLOCK):
-        block = unit[start : start + BLOCK] @ unit.T  # (block, N)
-        rows = np.arange(len(block))
-        block[rows, start + rows] = -np.inf
-        found, likeness = top_of_rows(block, k)
-        indices[start : start + BLOCK] = found
-        distances[start : start + BLOCK] = np.clip(1 - likeness, 0, 2)
-    return Neighbours(indices, distances)
+    indices, distances = there.closest(there, k, itself=False)
+    return Neighbours(indices, distances.astype(np.float32), there.quick)
 
 
-def share_in_common(first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
-    """For each item the share of its k neighbours in the first list that are in the second: (N, k) → (N,)."""
-    return (first[:, :, None] == second[:, None, :]).any(2).mean(1)
+class Directions:
+    """Vectors of length one, prepared for exact comparisons by cosine.
 
-
-def top_of_rows(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The k greatest of each row, the greatest first and the earlier first of equals: (places, values).
-
-    All of them where there are fewer than k. ValueError for k < 1 and for rows without any.
+    exact (N, d) float64; quick, the same in float32; margin, the largest error of a product of quick rows.
+    ValueError for vectors that are not finite or zero.
     """
-    k = min(k, scores.shape[1])
-    if k < 1:
-        raise ValueError(f"the {k} greatest of {scores.shape[1]}: there must be 1 at least")
-    # A partition leaves the order of equals to chance; take all that reach the k-th value and sort them.
-    least = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-    places = np.empty((len(scores), k), dtype=np.intp)
-    for row, reach in enumerate(scores >= least):
-        candidates = np.flatnonzero(reach)
-        order = np.argsort(-scores[row, candidates], kind="stable")[:k]
-        places[row] = candidates[order]
-    return places, np.take_along_axis(scores, places, axis=1)
+
+    def __init__(self, vectors: ArrayLike) -> None:
+        self.exact = exact_unit_rows(vectors)
+        self.quick = self.exact.astype(np.float32)
+        width = self.exact.shape[1]
+        # n products of float32 numbers are summed with a relative error of at most n units of rounding, in
+        # any order (Higham 2002, section 3.1); the rounding of the rows to float32 adds two more.
+        self.margin = (width + 4) * 2.0**-24
+        self._fine_margin = (width + 4) * 2.0**-53
+        self.copy_of = first_equal_row(self.exact)
+
+    def closest(self, asked: "Directions", k: int, *, itself: bool = True) -> tuple[Rows, Matrix]:
+        """Return the k rows nearest to each asked one, and their cosine distances: each (asked, k).
+
+        Nearest first, of equally near ones the earlier. itself: whether a row that is asked about may be
+        found; without it, `asked` must be these rows.
+        """
+        count = len(asked.exact)
+        rows, distances = np.empty((count, k), dtype=np.intp), np.empty((count, k))
+        for start in range(0, count, BLOCK):
+            scores = asked.quick[start : start + BLOCK] @ self.quick.T
+            if not itself:
+                scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+            may_be = self._candidates(asked.exact[start : start + BLOCK], scores, k)
+            for row, good in enumerate(may_be, start):
+                candidates = np.flatnonzero(good)
+                apart = self._distances(asked.exact[row], candidates)
+                order = np.argsort(apart, kind="stable")[:k]
+                rows[row], distances[row] = candidates[order], apart[order]
+        return rows, distances
+
+    def _candidates(self, asked: Matrix, scores: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
+        """Tell for each row of a block which items may be among its k nearest: all that the margin allows."""
+        may_be = scores >= _kth_greatest(scores, k) - 2 * self.margin
+        crowded = np.flatnonzero(may_be.sum(1) > 4 * k + 64)
+        for start in range(0, len(crowded), BLOCK // 8):  # near copies: sieve once more, in float64
+            rows = crowded[start : start + BLOCK // 8]
+            fine = np.where(may_be[rows], asked[rows] @ self.exact.T, -np.inf)
+            may_be[rows] &= fine >= _kth_greatest(fine, k) - 2 * self._fine_margin
+        return may_be
+
+    def _distances(self, asked: Matrix, rows: Rows) -> Matrix:
+        """Return the cosine distances of some rows to one direction; of equal rows one is measured."""
+        if len(rows) <= 64:
+            return half_squares(self.exact[rows] - asked)
+        different, places = np.unique(self.copy_of[rows], return_inverse=True)
+        return half_squares(self.exact[different] - asked)[places]
+
+
+def _kth_greatest(scores: NDArray[np.floating], k: int) -> NDArray[np.floating]:
+    """Return the k-th greatest of each row: (rows, 1)."""
+    place = scores.shape[1] - k
+    return np.partition(scores, place, axis=1)[:, place : place + 1]
+
+
+# ------------------------------------------------------------------------------- cosines
+
+
+def cosine_distance(first: Matrix, second: Matrix) -> Matrix:
+    """Return 1 − cosine of rows of length one, row by row, 0 to 2; exactly 0 for equal rows."""
+    return half_squares(first - second)
+
+
+def half_squares(differences: Matrix) -> Matrix:
+    """Return half the squared length of each row, at most 2: (N,)."""
+    return np.minimum(np.einsum("ij,ij->i", differences, differences) / 2, 2.0)
+
+
+def cosine_matrix(first: ArrayLike, second: ArrayLike) -> NDArray[np.float32]:
+    """Return the cosines of all rows of one matrix with all of another: (N, M), −1 to 1.
+
+    Computed in float64 and clipped: rounding alone can lead beyond 1, by about 1e-16.
+    """
+    products = exact_unit_rows(first) @ exact_unit_rows(second).T
+    return np.clip(products, -1, 1).astype(np.float32)
 
 
 def unit_rows(vectors: ArrayLike) -> NDArray[np.float32]:
-    """The rows divided by their lengths. ValueError for what is not finite, and for zero vectors."""
-    matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    """Return the rows divided by their lengths: (N, d) float32. ValueError as in `exact_unit_rows`."""
+    return exact_unit_rows(vectors).astype(np.float32)
+
+
+def exact_unit_rows(vectors: ArrayLike) -> Matrix:
+    """Return the rows divided by their lengths: (N, d) float64.
+
+    Very large and very small numbers are safe. ValueError for what is no matrix or not finite, and for zero
+    vectors, which have no direction.
+    """
+    matrix = np.array(vectors, dtype=np.float64)  # a copy, changed in place below
     if matrix.ndim != 2:
         raise ValueError(f"vectors must have shape (N, d); it is {matrix.shape}")
     if not np.isfinite(matrix).all():
         raise ValueError("a vector holds NaN or infinity")
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    if len(matrix) and lengths.min() == 0:
-        raise ValueError(f"vector {int(lengths.argmin())} is zero and has no direction")
-    return matrix / lengths
+    if not matrix.size and len(matrix):
+        raise ValueError("vectors of no numbers have no direction")
+    largest = np.maximum(
+        matrix.max(1, initial=0), -matrix.min(1, initial=0)
+    )  # squares of these cannot overflow
+    if len(matrix) and largest.min() == 0:
+        raise ValueError(f"vector {int(largest.argmin())} is zero and has no direction")
+    matrix /= largest[:, None]
+    matrix /= np.sqrt(np.einsum("ij,ij->i", matrix, matrix))[:, None]
+    return matrix
+
+
+def first_equal_row(matrix: Matrix) -> Rows:
+    """Return for each row the number of the first row that equals it: (N,)."""
+    if not len(matrix):
+        return np.arange(0)
+    rows = np.ascontiguousarray(matrix + 0.0)  # no negative zeros: rows are compared byte by byte
+    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    _, first, of = np.unique(as_bytes, return_index=True, return_inverse=True)
+    return first[of]

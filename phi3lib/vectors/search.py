@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.compare import linear_probe
+from phi3lib.vectors.duplicates import duplicate_groups, near_duplicates
 from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vectors.neighbours import BLOCK, top_of_rows, unit_rows
+from phi3lib.vectors.neighbours import Directions, unit_rows
 from phi3lib.vectors.pooling import WITH_TEXTS, family_of
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.inputs import as_texts
+
+__all__ = [  # duplicates have a module of their own and are searched for from here
+    "PROMPTS", "Hit", "class_vectors", "duplicate_groups", "few_shot", "near_duplicates", "search", "top_k",
+    "zero_shot",
+]  # fmt: skip
 
 # Radford et al. 2021 average the vectors of eighty sentences; for drawn pictures these few say it.
 PROMPTS = ("{}", "a picture of {}", "a drawing of {}", "this is {}")
@@ -29,17 +35,23 @@ class Hit:
 
 
 def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The k items most similar to each query by cosine: (rows, cosines), each (queries, k), best first.
+    """Return the k items most similar to each query: (rows, cosines), each (queries, k), best first.
 
-    Exact, in blocks; fewer where there are fewer items. ValueError for zero vectors or other widths.
+    Exact, in blocks; cosines are at most 1, and 1 for equal vectors; fewer where there are fewer items.
+    ValueError for zero vectors or other widths.
     """
-    asked, there = unit_rows(queries), unit_rows(items)
-    if not len(asked):
+    asked, there = Directions(queries), Directions(items)
+    if not len(asked.exact):
         raise ValueError("there is no query")
-    if asked.shape[1] != there.shape[1]:
-        raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
-    found = [top_of_rows(asked[start : start + BLOCK] @ there.T, k) for start in range(0, len(asked), BLOCK)]
-    return np.concatenate([rows for rows, _ in found]), np.concatenate([values for _, values in found])
+    if asked.exact.shape[1] != there.exact.shape[1]:
+        raise ValueError(
+            f"queries have {asked.exact.shape[1]} numbers, items {there.exact.shape[1]}: not one space"
+        )
+    k = min(k, len(there.exact))
+    if k < 1:
+        raise ValueError(f"the {k} nearest of {len(there.exact)} items: there must be 1 at least")
+    rows, distances = there.closest(asked, k)
+    return rows, (1 - distances).astype(np.float32)
 
 
 def search(
@@ -164,15 +176,3 @@ def few_shot(
         warnings.filterwarnings("ignore", "The number of unique classes")
         probe.fit(space[train], wanted[train])
     return of_mean(probe.predict(space[test]) == wanted[test], 1 / len(names))
-
-
-def near_duplicates(table: EmbeddingTable, least: float = 0.98) -> list[tuple[str, str, float]]:
-    """Pairs of pictures whose cosine is `least` or more, the nearest first: (id, id, cosine)."""
-    unit = unit_rows(table.vectors)
-    pairs: list[tuple[str, str, float]] = []
-    for start in range(0, len(unit), BLOCK):
-        block = unit[start : start + BLOCK] @ unit.T
-        for row, col in zip(*np.nonzero(block >= least), strict=True):
-            if start + row < col:
-                pairs.append((table.ids[start + row], table.ids[col], float(block[row, col])))
-    return sorted(pairs, key=lambda pair: -pair[2])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from phi3lib.vectors.neighbours import unit_rows
+from phi3lib.vectors.neighbours import cosine_matrix
 
 
 @torch.inference_mode()
@@ -20,6 +20,6 @@ def patch_likeness(clip: Any, picture: Any, query: ArrayLike) -> NDArray[np.floa
     tower = clip.model.vision_model
     hidden = tower(pixel_values=pixels).last_hidden_state[0, 1:]
     patches = clip.model.visual_projection(tower.post_layernorm(hidden)).float().cpu().numpy()
-    likeness = unit_rows(patches) @ unit_rows(np.atleast_2d(np.asarray(query, dtype=np.float32)))[0]
+    likeness = cosine_matrix(patches, np.atleast_2d(np.asarray(query)))[:, 0]
     side = round(len(likeness) ** 0.5)
     return likeness.reshape(side, side)

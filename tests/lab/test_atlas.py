@@ -16,8 +16,7 @@ from phi3lib.lab import atlas_page
 from phi3lib.lab.atlas_page import GRID as SQUARE
 from phi3lib.lab.atlas_page import page_data, sprite_sheets
 from phi3lib.lab.atlas_state import AtlasState, Settings
-from phi3lib.lab.atlas_trust import Ranks, sample_rows
-from phi3lib.vectors.maps import Layout, plane_neighbours, steadiness
+from phi3lib.vectors.maps import Layout, plane_neighbours, sample_rows, steadiness
 from phi3lib.vectors.neighbours import nearest
 
 COUNT = 40
@@ -123,14 +122,26 @@ def test_trust_and_wobble_are_those_of_the_settings_asked_for(state):
     assert by_settings[Settings("UMAP", 5, 0.1, 1)] is few  # one number for all seeds
 
 
-def test_trustworthiness_sorts_a_space_once_and_samples_a_large_one(monkeypatch, state):
-    monkeypatch.setattr("phi3lib.lab.atlas_trust.MOST_RANKED", 20)
-    ranks, rows = Ranks(state.tables["one"].vectors, 5), sample_rows(COUNT, 20)
-    layout = state.layout("one", state.settings[0])
-    assert ranks.ranks.shape == (20, 20)
-    part = type(layout)(layout.places[rows], {})
-    wanted = part.trustworthiness(state.tables["one"].vectors[rows], 5)
-    assert ranks.trustworthiness(layout) == pytest.approx(wanted)
+def test_a_sample_is_asked_of_many_pictures_and_ranks_are_among_all(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 6)).astype(np.float32)
+    table = EmbeddingTable(vectors, tuple(f"p{n}" for n in range(300)))
+    state = AtlasState(table, grid={"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)})
+    whole = state.layout("map").trustworthiness(vectors, state.k)
+    assert state.trustworthiness("map") == pytest.approx(whole) and state.trust("map").count == 300
+    assert "sample" not in state.sentence()
+
+    monkeypatch.setattr(Layout.trustworthiness_estimate, "__kwdefaults__", {"most": 60, "seed": 0})
+    sampled = AtlasState(table, grid={"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)})
+    trust = sampled.trust("map")
+    assert trust.count == 60 and trust.value == pytest.approx(whole, abs=0.05)
+    assert trust.low <= whole <= trust.high
+    words = f"({trust.low:.3f} to {trust.high:.3f}; a sample of 60 of 300 pictures)"
+    assert words in sampled.sentence()
+    assert words in page_data(sampled, None)["spec"]["trust_words"][0][0]
+    rows = sample_rows(300, 60)
+    of_each = sampled.layout("map").trust(vectors, state.k)  # ranks among all 300
+    assert trust.value == pytest.approx(of_each[rows].mean())
 
 
 def test_labels_stand_in_their_order_and_missing_ones_last(tables):

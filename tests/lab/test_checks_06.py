@@ -6,6 +6,7 @@ from PIL import Image
 
 from phi3lib.lab import checks, spaces
 from phi3lib.lab.ranked_strips import RankedStrips, StripsState
+from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.table import EmbeddingTable
 
 
@@ -152,6 +153,18 @@ def test_scores_find_what_a_space_holds():
     assert scores["guesses"]["colour"].high < 0.8
     line = spaces.score_lines(scores)
     assert line.startswith("colour    knows") and "behind" not in line
+
+
+def test_a_paired_test_says_what_is_clearly_behind():
+    right = np.repeat([True, False], [150, 50])
+    better, luckier = right.copy(), np.roll(right, 3)
+    better[150:162] = True  # intervals overlap, but on the same pictures it only ever wins
+    luckier[195] = True
+    scores = {name: {"q": of_mean(hits)} for name, hits in (("one", right), ("better", better))}
+    assert scores["one"]["q"].high > scores["better"]["q"].low
+    assert "behind" not in spaces.score_lines(scores)
+    scores = {name: {"q": of_mean(hits)} for name, hits in (("one", right), ("luckier", luckier))}
+    assert "luckier" in spaces.score_lines(scores) and "not clearly behind: one" in spaces.score_lines(scores)
 
 
 @pytest.fixture

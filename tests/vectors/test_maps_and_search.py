@@ -269,7 +269,7 @@ def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3
         search(patches, picture=pictures[2])
     with pytest.raises(ValueError, match="not 0 to 1"):
         search(patches, clip, text="noise", picture="3", weight=1.5)
-    with pytest.raises(ValueError, match="0 classes"):
+    with pytest.raises(ValueError, match="class"):
         zero_shot(patches.vectors, clip, [])
 
 
