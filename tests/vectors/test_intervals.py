@@ -123,7 +123,8 @@ def test_intervals_of_comparisons_hold_about_as_often_as_they_say(name):
         space = rng.normal(size=(30, 6)) + 0.5
         other = space[:, :5] + rng.normal(size=(30, 5))
         found.append({"anisotropy": lambda s, o: anisotropy(s), "cka": cka, "rsa": rsa}[name](space, other))
-    # The truth is the mean of all samples. Of 60 samples 53 must hold it: fewer come by chance once in a hundred times.
+    # The truth is the mean of all samples, of which 53 of 60 must hold it.
+    # once in a hundred times.
     assert share_of_hits(found, float(np.mean([one.value for one in found]))) > 0.88
 
 

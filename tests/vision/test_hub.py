@@ -304,6 +304,30 @@ def test_a_transfer_that_never_gets_on_is_given_up(
     assert same_weights(load_phi3_model(PHI3), folders["phi3"])  # and then it works
 
 
+@pytest.mark.parametrize("lost", [hub.ATTEMPTS - 1, hub.ATTEMPTS])
+def test_attempts_are_counted_from_the_last_new_byte(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [b"a", *[b""] * (hub.ATTEMPTS - 2), b"b", *[b""] * (lost - 1), b"c"]
+    asked: list[int] = []
+    pauses: list[float] = []
+
+    def request(self: hub.HubModel, file: str, start: int, stop: int) -> list[bytes]:
+        asked.append(start)
+        return [answers[len(asked) - 1]]
+
+    monkeypatch.setattr(hub.HubModel, "_request", request)
+    monkeypatch.setattr(hub.time, "sleep", pauses.append)
+    model = hub.HubModel("a/b", "commit", {"file": 3})
+    if lost == hub.ATTEMPTS:
+        with pytest.raises(CheckpointError, match="came cut short, 2 of 3 bytes"):
+            model.get("file")
+    else:
+        assert model.get("file") == b"abc" and asked[-1] == 2
+    first = hub.FIRST_PAUSE_S
+    growing = [first * 2**n for n in range(hub.ATTEMPTS - 1)]
+    assert pauses == growing + growing[: len(pauses) - len(growing)]  # short again after a new byte
+    assert model.bytes_read == (2 if lost == hub.ATTEMPTS else 3)
+
+
 def test_a_hub_that_ignores_ranges_is_not_taken_for_one(served: HubStandIn, cache: Path) -> None:
     served.fail(SHARD, "ignore_range")
     assert_fails(cache, "does not serve parts")
