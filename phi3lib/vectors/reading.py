@@ -10,7 +10,7 @@ from PIL import Image
 from phi3lib.vectors.sources import Item, Loaded
 
 PIXELS_AT_ONCE = 32_000_000  # of the images of a batch: 96 MB, so that photographs do not fill the memory
-PIXELS_IN_MEMORY = 96_000_000  # of all batches that were read and not computed yet; one larger image alone
+PIXELS_IN_MEMORY = 48_000_000  # of all batches that were read and not computed yet; one larger image alone
 
 
 @dataclass
