@@ -119,7 +119,7 @@ def load_phi3_model(
 def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFeature":
     """Return pictures as a Phi-3 model takes them: BatchFeature of pixel_values, image_sizes, num_img_tokens.
 
-    images: one or a list of what `read_picture` reads.
+    images: one or a list of what `read_upright` reads; a camera's orientation is applied.
     model: the model that they are for, from `load_phi3_model`: its processor is used, and the tensors are on
         its device. None: the processor of the default checkpoint, whatever was loaded before, and tensors on
         the CPU, which `get_image_features` moves to its model.
@@ -127,7 +127,7 @@ def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFe
     """
     if model is None:
         folder, _ = _local_folder(None, None, whole=False)
-        return phi3_weights.image_processor(folder)(images, return_tensors="pt")
+        return phi3_weights.image_processor(folder)(_upright(images), return_tensors="pt")
     processor = getattr(model, "processor", None)
     if processor is None:
         raise ValueError(
@@ -135,7 +135,18 @@ def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFe
             f"model.processor = Phi3VImageProcessor.from_pretrained(folder)"
         )
     processor = getattr(processor, "image_processor", processor)
-    return processor(images, return_tensors="pt").to(next(model.parameters()).device)
+    return processor(_upright(images), return_tensors="pt").to(next(model.parameters()).device)
+
+
+def _upright(images: "Pictures") -> list:
+    from phi3lib.vision.pictures import flatten_pictures, naming_picture, read_upright
+
+    pictures = flatten_pictures(images)
+    upright = []
+    for number, picture in enumerate(pictures):
+        with naming_picture(number, len(pictures)):
+            upright.append(read_upright(picture))
+    return upright
 
 
 def download(name: str | None = None, *, language_model: bool = False, revision: str | None = None) -> Path:

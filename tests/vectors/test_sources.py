@@ -5,8 +5,10 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFile
 
+from phi3lib import process_for_phi3_model
 from phi3lib.vectors.embed import embed_images, embed_texts
 from phi3lib.vectors.sources import find_items
 from phi3lib.vision.picture_files import reason
@@ -51,6 +53,16 @@ def test_one_photograph_whichever_way_it_comes(clip, tmp_path, orientation):
         vectors += [clip.image_features(way).numpy()[0] for way in (path, opened)]
         assert not upload.closed
     assert np.allclose(vectors, vectors[0], atol=1e-5)
+
+
+def test_the_processing_function_turns_photographs_upright_too(phi3, tmp_path):
+    path = turned(tmp_path)
+    wanted = process_for_phi3_model(read_upright(path), model=phi3)["pixel_values"]
+    with Image.open(path) as opened:
+        for image in (path, opened, [str(path)]):
+            assert torch.equal(process_for_phi3_model(image, model=phi3)["pixel_values"], wanted)
+    with pytest.raises(ValueError, match="picture 1"):
+        process_for_phi3_model([path, tmp_path / "none.png"], model=phi3)
 
 
 def test_transparency_and_frames_are_counted(clip, tmp_path):
