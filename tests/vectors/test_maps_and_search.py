@@ -14,7 +14,7 @@ from phi3lib.vectors.maps import (
     stability,
     umap_map,
 )
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.vectors.neighbours import nearest, unit_rows
 from phi3lib.vectors.search import few_shot, near_duplicates, search, top_k, zero_shot
 from phi3lib.vectors.table import EmbeddingTable
 
@@ -246,6 +246,17 @@ def test_search_by_text_picture_and_both(clip):
     assert mixed[0].id == "3"
     with pytest.raises(ValueError, match="text, a picture"):
         search(table, clip)
+
+
+def test_a_mixture_has_the_weights_that_are_asked_for(groups, monkeypatch):
+    text, table = groups[:1] * 2, EmbeddingTable(groups, tuple(map(str, range(160))))
+    monkeypatch.setattr("phi3lib.vectors.search._text_vector", lambda *_: unit_rows(text))
+    for weight in (0.2, 0.7):
+        query = weight * unit_rows(text) + (1 - weight) * unit_rows(groups[90:91])
+        rows, cosines = top_k(query, groups, 4)
+        found = search(table, object(), text="words", picture="90", weight=weight, k=4)
+        assert [hit.row for hit in found] == rows[0].tolist()
+        assert [hit.cosine for hit in found] == pytest.approx(cosines[0].tolist())
 
 
 def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3):

@@ -166,3 +166,22 @@ def test_pickles_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="pickle"):
         tensors_of_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [
+        ("F64", torch.float64), ("F32", torch.float32), ("F16", torch.float16), ("BF16", torch.bfloat16),
+        ("I64", torch.int64), ("I32", torch.int32), ("I16", torch.int16), ("I8", torch.int8),
+        ("U64", torch.uint64), ("U32", torch.uint32), ("U16", torch.uint16), ("U8", torch.uint8),
+        ("BOOL", torch.bool), ("F8_E4M3", torch.float8_e4m3fn), ("F8_E5M2", torch.float8_e5m2),
+    ],
+)  # fmt: skip
+def test_numbers_have_the_size_that_torch_gives_them(dtype: str, kind: torch.dtype) -> None:
+    assert tensor_reading.BYTES_OF[dtype] == kind.itemsize
+
+
+def test_a_folder_without_weights_is_not_called_a_pickle(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="holds no safetensors file"):
+        tensors_of_folder(tmp_path, "")
