@@ -44,6 +44,8 @@ KERNEL_ENVIRONMENT = {
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CLAIM = "application/vnd.phi3lib.claim+json"  # what `lab.claim` puts beside its text
 CELL_METADATA_KEPT = {"tags", "jupyter", "slideshow"}
+PRINT_COPY = "image/png"
+LARGEST = 400_000  # bytes of a notebook that is saved here
 # Ends a cell that hangs. It is no measure of speed: a busy machine may be ten times as slow.
 CELL_SECONDS = 1500
 STEP_SECONDS = 5
@@ -242,6 +244,17 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             output.get("data", {}).pop(WIDGET_VIEW, None)
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+    if len(nbformat.writes(notebook).encode("utf-8")) > LARGEST:
+        drop_print_copies(notebook)
+
+
+def drop_print_copies(notebook: nbformat.NotebookNode) -> None:
+    """Remove the `image/png` beside each picture in HTML: it is for LaTeX, and a run restores it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "<img" in data.get("text/html", ""):
+                data.pop(PRINT_COPY, None)
 
 
 def render(notebook: nbformat.NotebookNode, path: Path) -> None:

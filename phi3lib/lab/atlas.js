@@ -26,7 +26,7 @@ class App {
     // Keys stay here: Jupyter would take them for its own.
     this.root = make("div", { "data-lm-suppress-shortcuts": "true", style: "max-width:100%;line-height:1.4;overflow-wrap:break-word", on: { keydown: (event) => event.stopPropagation() } },
       this.controls.element, stage, this.lists.legend, this.status, ...this.lists.elements);
-    el.append(this.root);
+    this.leave = attend({ model: this.model, el }, this.root);
   }
 
   // ---------------------------------------------------------------------------------------- surroundings
@@ -257,6 +257,7 @@ function render({ model, el }) {
   scheme.addEventListener("change", repaint);
   window.addEventListener("resize", zoomed);
   return () => {
+    app.leave();
     themes.disconnect();
     scheme.removeEventListener("change", repaint);
     window.removeEventListener("resize", zoomed);

@@ -23,6 +23,8 @@ from phi3lib.lab.atlas_saved import SavedMaps
 from phi3lib.lab.atlas_state import AtlasState, Found, Settings
 from phi3lib.lab.atlas_trust import said_trust
 from phi3lib.lab.instrument import Instrument
+from phi3lib.lab.shown_text import readable
+from phi3lib.vectors.files import replacing
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.inputs import as_list, as_path
 
@@ -105,29 +107,33 @@ class Atlas(Instrument):
         return fig
 
     def live(self) -> Any:
-        """The widget; made once, so that all its views show the same selection."""
+        """Return the widget; it is made once, so that all its views show the same selection."""
         if self._widget is None:
             self._widget = _make_atlas(self)
         return self._widget
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write one HTML file with links, hover and keyboard; it loads nothing from anywhere. Its path."""
-        target = Path(path)
-        data = page_data(self.state, self.pictures) | _standing(self.state)
-        target.write_text(whole_page(data, self.title), encoding="utf-8")
-        return target
+        """Write one HTML file with links, hover and keyboard that loads nothing else; return its path.
+
+        The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
+        """
+        page = whole_page(page_data(self.state, self.pictures) | _standing(self.state), self.title)
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+        return as_path(path)
 
     def to_png(self, path: str | os.PathLike[str]) -> Path:
-        """Write the maps as they stand; model, recipe, parameters and versions are in the file. Its path."""
-        target = Path(path)
+        """Write the maps as they stand, with model, recipe, parameters and versions; return the path.
+
+        The file is replaced as a whole, as that of `to_html`.
+        """
         about = PngInfo()
-        about.add_itxt("Description", f"{self.title}. {self.state.sentence()}")
-        about.add_itxt("phi3lib.card", json.dumps(self.state.card(), ensure_ascii=False))
+        about.add_itxt("Description", readable(f"{self.title}. {self.state.sentence()}"))
+        about.add_itxt("phi3lib.card", json.dumps(readable(self.state.card()), ensure_ascii=False))
         drawn = self._figure()
-        drawn.savefig(
-            target, format="png", dpi=PNG_DPI, facecolor="white", metadata={}, pil_kwargs={"pnginfo": about}
-        )
-        return target
+        with replacing(path) as temporary:
+            plots.write_png(drawn, temporary, dpi=PNG_DPI, metadata={}, pil_kwargs={"pnginfo": about})
+        return as_path(path)
 
 
 def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
@@ -171,10 +177,11 @@ def _found(found: Found | None) -> dict[str, Any]:
 
 
 def _make_atlas(atlas: Atlas) -> Any:
-    import anywidget
     import traitlets
 
-    class AtlasWidget(anywidget.AnyWidget):
+    from phi3lib.lab.live_view import LiveView
+
+    class AtlasWidget(LiveView):
         _esm = script()
         spec = traitlets.Dict().tag(sync=True)
         places = traitlets.Bytes().tag(sync=True)

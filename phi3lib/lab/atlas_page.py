@@ -12,7 +12,6 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from PIL import Image, ImageOps
 from phi3lib.lab import plots
 from phi3lib.lab.atlas_state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas_trust import Shares, said_trust
+from phi3lib.lab.scripts import joined
+from phi3lib.lab.shown_text import readable
 from phi3lib.vectors.maps import sample_rows
 from phi3lib.vision.pictures import read_upright
 
@@ -158,16 +159,17 @@ def _thumbnail(picture: Any, side: int) -> Image.Image:
 
 
 def script() -> str:
-    """The page's JavaScript, all parts in one."""
-    folder = Path(__file__).parent
-    return "\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+    """Return the page's JavaScript, all parts in one."""
+    return joined(*PARTS)
 
 
 def whole_page(data: dict[str, Any], title: str) -> str:
     """One HTML file that holds everything and may load nothing: its policy allows its own script alone."""
+    title = readable(title)
     code = script().replace("export default", "const atlas =") + _START
     # In a script element nothing ends the data but "</script": no "<" is left to begin it.
-    body = json.dumps(_packed(data), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    body = json.dumps(readable(_packed(data)), ensure_ascii=False, separators=(",", ":"))
+    body = body.replace("<", "\\u003c")
     policy = (
         "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'; "
         f"script-src 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(_STYLE)}'"

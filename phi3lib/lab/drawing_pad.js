@@ -36,7 +36,7 @@ function render({ model, el }) {
   const root = make("div", { className: "phi3lib" }, top, words, near);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Drawing pad");
-  el.append(root);
+  const leave = attend({ model, el }, root);
 
   // Keys on the controls must not reach Jupyter's command mode; Ctrl+S and the like pass.
   root.addEventListener("keydown", (event) => {
@@ -136,7 +136,10 @@ function render({ model, el }) {
   put(model.get("picture"));
   show();
   model.on("change:findings", hear);
-  return () => model.off("change:findings", hear);
+  return () => {
+    leave();
+    model.off("change:findings", hear);
+  };
 }
 
 export default { render };

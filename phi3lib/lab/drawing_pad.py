@@ -2,14 +2,13 @@
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from phi3lib.lab import plots
 from phi3lib.lab.instrument import Instrument, drawable
-from phi3lib.lab.panel import STYLE
+from phi3lib.lab.scripts import joined
 from phi3lib.picturebook.colours import COLOURS
 from phi3lib.vectors.search import Hit, search
 from phi3lib.vectors.table import EmbeddingTable
@@ -124,12 +123,12 @@ def _data_uri(picture: Image.Image, side: int = 96) -> str:
 
 
 def _make_pad(pad: DrawingPad) -> Any:
-    import anywidget
     import traitlets
 
-    class Pad(anywidget.AnyWidget):
-        _esm = Path(__file__).with_name("drawing_pad.js")
-        _css = STYLE
+    from phi3lib.lab.live_view import LiveView
+
+    class Pad(LiveView):
+        _esm = joined("drawing_pad")
         side = traitlets.Int(SIDE).tag(sync=True)
         colours = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)

@@ -1,4 +1,4 @@
-"""What every instrument is: a still picture and a live widget of one state, shown as one output."""
+"""What every instrument is: a live widget, and a still picture of its state as an output of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,31 +7,49 @@ from PIL import Image
 
 from phi3lib.lab import plots
 from phi3lib.lab.panel import Control, make_panel, values_of_page
+from phi3lib.lab.shown_text import readable, shortened
+
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class Instrument:
-    """Shows a live widget and its still twin as one output.
+    """Shows a live widget, and below it a still picture that the widget hides while it is connected.
 
-    Where the page has a kernel and shows widgets, it is live. In a saved notebook and elsewhere the still
-    picture stands in its place: both travel in one output.
+    The two are outputs of their own: a notebook that is saved and opened again without its kernel has the
+    still picture, and so has every export.
     """
 
     _widget: Any = None
 
     def still(self) -> plots.Still:
-        """The instrument as it stands, as a picture."""
+        """Return the instrument as it stands, as a picture."""
         raise NotImplementedError
 
     def live(self) -> Any:
-        """The widget; made once, so that all its views show the same."""
+        """Return the widget; it is made once, so that all its views show the same."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(self.still()._repr_mimebundle_())
-        view = self.live()._repr_mimebundle_()
-        data = view[0] if isinstance(view, tuple) else view or {}
-        key = "application/vnd.jupyter.widget-view+json"
-        return {**bundle, key: data[key]} if key in data else bundle
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        still, widget = self.still(), self.live()
+        widget.hide_while_connected(still.key)
+        data, metadata = _view_of(widget)
+        display(data, metadata=metadata, raw=True)
+        display({**still._repr_mimebundle_(), "text/html": still.to_twin_html()}, raw=True)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        """Return view and still as one bundle, for front ends that do not ask IPython to display."""
+        data, metadata = _view_of(self.live())
+        bundle = {**self.still()._repr_mimebundle_(), **data}
+        return (bundle, metadata) if metadata else bundle
+
+
+def _view_of(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (data, metadata) of a widget's view alone; Colab finds its widget manager in the metadata."""
+    bundle = widget._repr_mimebundle_()
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+    return ({VIEW: data[VIEW]} if VIEW in data else {}), dict(metadata)
 
 
 class PanelInstrument(Instrument):
@@ -52,7 +70,7 @@ class PanelInstrument(Instrument):
         raise NotImplementedError
 
     def live(self) -> Any:
-        """The widget; made once, so that all its views show the same."""
+        """Return the widget; it is made once, so that all its views show the same."""
         if self._widget is None:
             self._controls = self.controls()
             self._widget = make_panel(self.title, self._controls, self.take, self.still)
@@ -72,11 +90,8 @@ def number_among(count: int, number: int, what: str) -> int:
 
 
 def drawable(text: str, longest: int = 40) -> str:
-    """A reader's text for a figure: dollar signs stay what they are, too long ones lose their middle."""
-    line = " ".join(text.split())
-    if len(line) > longest:
-        line = f"{line[: longest - longest // 2 - 1]}…{line[-(longest // 2) :]}"
-    return line.replace("$", r"\$")
+    """Return a reader's text as one short line for a figure; too long ones lose their middle."""
+    return shortened(" ".join(readable(text).split()), longest)
 
 
 def middle_square(picture: Image.Image) -> Image.Image:

@@ -36,7 +36,7 @@ function render({ model, el }) {
   words.style.minHeight = "2.8em";
   words.setAttribute("role", "status");
   box.append(canvas, legend(layout.colours), slider, words);
-  el.append(box);
+  const leave = attend({ model, el }, box);
 
   const picture = new Image();
   picture.onload = draw;
@@ -185,7 +185,10 @@ function render({ model, el }) {
     else send("look", [Math.floor(across), Math.floor(down)]);
   });
   model.on("change:scene", draw);
-  return () => model.off("change:scene", draw);
+  return () => {
+    leave();
+    model.off("change:scene", draw);
+  };
 }
 
 // A stretch of the ribbon. Each kind has a form of its own besides its colour: crops are plain, the global

@@ -17,7 +17,7 @@ function render({ model, el }) {
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", model.get("title"));
   root.addEventListener("keydown", keepFromJupyter);
-  el.append(root);
+  const leave = attend({ model, el }, root);
 
   function change(name, value) {
     model.set("values", { ...model.get("values"), [name]: value });
@@ -36,6 +36,7 @@ function render({ model, el }) {
   model.on("change:values", putValues);
   model.on("change:picture change:sentence", show);
   return () => {
+    leave();
     model.off("change:values", putValues);
     model.off("change:picture change:sentence", show);
   };

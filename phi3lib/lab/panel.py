@@ -6,12 +6,10 @@ text for screen readers, cut long sentences and labels off, and let keys through
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from phi3lib.lab.plots import Still
-
-STYLE = Path(__file__).with_name("panel.css")
+from phi3lib.lab.scripts import joined
+from phi3lib.lab.stills import Still
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,12 @@ def make_panel(
     still: Callable[[], Still],
 ) -> Any:
     """A widget whose controls call `take`; after that `still` is its picture, and its words the sentence."""
-    import anywidget
     import traitlets
 
-    class Panel(anywidget.AnyWidget):
-        _esm = Path(__file__).with_name("panel.js")
-        _css = STYLE
+    from phi3lib.lab.live_view import LiveView
+
+    class Panel(LiveView):
+        _esm = joined("panel")
         title = traitlets.Unicode().tag(sync=True)
         controls: Any = traitlets.List().tag(sync=True)
         values = traitlets.Dict().tag(sync=True)

@@ -4,15 +4,13 @@
     axes.bar(...)
     plots.show(figure, alt="What it shows, and what to notice.")
 
-A figure becomes an `<img>` with its alternative text inside the notebook: JupyterLab shows no alternative
-text for plain `image/png` outputs. pyplot is not used, so nothing is drawn twice and no figure lingers.
+A figure becomes an `<img>` with its alternative text inside the notebook, because JupyterLab shows no
+alternative text for plain `image/png` outputs. An `image/png` stands beside it for exports to LaTeX and PDF.
+pyplot is not used, so nothing is drawn twice and no figure lingers.
 """
 
-import base64
-import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
+
+from phi3lib.lab.shown_text import readable, take_literally
+from phi3lib.lab.stills import Still, encode
 
 # Okabe and Ito (2008): eight colours that stay apart under the common kinds of colour-vision deficiency.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -53,35 +54,6 @@ STYLE: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Still:
-    """A finished picture with its alternative text; the last line of a cell or `display` shows it."""
-
-    data: bytes
-    mime: str  # image/png or image/jpeg
-    alt: str
-    size: tuple[int, int]
-
-    @property
-    def data_uri(self) -> str:
-        return f"data:{self.mime};base64,{base64.b64encode(self.data).decode('ascii')}"
-
-    def to_html(self) -> str:
-        """An `<img>` that carries its own data and its alternative text."""
-        width, height = self.size
-        alt = html.escape(self.alt, quote=True)
-        return (
-            f'<img class="phi3lib-still" src="{self.data_uri}" alt="{alt}" width="{width}" height="{height}" '
-            f'style="max-width: 100%; height: auto">'
-        )
-
-    def __repr__(self) -> str:
-        return f"[picture] {self.alt}"
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/html": self.to_html(), "text/plain": repr(self)}
-
-
 def figure(
     rows: int = 1, cols: int = 1, *, width: float = MAX_WIDTH, height: float = 3.0, **grid: Any
 ) -> Any:
@@ -110,30 +82,24 @@ def display_still(picture: Still) -> None:
 
 def still(fig: Figure, *, alt: str) -> Still:
     """Turn a figure into a picture. Raises ValueError without `alt`, and for axes without labels."""
-    alt = " ".join((alt or "").split())
+    alt = " ".join(readable(alt or "").split())
     if not alt:
         raise ValueError("alt is empty: say in a sentence what the figure shows and what to notice")
     _require_labels(fig)
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", facecolor="white")
+    buffer = io.BytesIO()
+    write_png(fig, buffer)
     image = Image.open(buffer).convert("RGB")
     data, mime = encode(image)
     return Still(data, mime, alt, image.size)
 
 
-def encode(image: Image.Image) -> tuple[bytes, str]:
-    """(bytes, mime type): a PNG of at most 256 colours, or for photographs a JPEG where that is smaller."""
-    png, jpeg = io.BytesIO(), io.BytesIO()
-    image.quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
-    if png.tell() < 24_000:
-        return png.getvalue(), "image/png"
-    image.save(jpeg, "JPEG", quality=72, optimize=True, subsampling=0)
-    if jpeg.tell() < png.tell():
-        return jpeg.getvalue(), "image/jpeg"
-    return png.getvalue(), "image/png"
+def write_png(fig: Figure, file: Any, **options: Any) -> None:
+    """Write a figure as PNG; its texts are shown as they are, dollar signs too. Options as in `savefig`."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        take_literally(fig)
+        fig.savefig(file, format="png", facecolor="white", **options)
 
 
 def _require_labels(fig: Figure) -> None:

@@ -1,17 +1,16 @@
 """Notebook 03's instruments: the token microscope and the grid explorer.
 
-As all instruments, each is a plain state class, a live widget, and a still picture of the same. Saved
-notebooks hold the still picture, without the reference to a widget that no longer lives.
+As all instruments, each is a plain state class, a live widget, and a still picture of the same.
 """
 
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from phi3lib.lab import hd_plots, plots
 from phi3lib.lab.instrument import Instrument, PanelInstrument
-from phi3lib.lab.panel import STYLE, Control, slider
+from phi3lib.lab.panel import Control, slider
+from phi3lib.lab.scripts import joined
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.token_map import (
     TokenKind,
@@ -164,12 +163,12 @@ class TokenMicroscope(Instrument):
 
 
 def _make_microscope(instrument: TokenMicroscope) -> Any:
-    import anywidget
     import traitlets
 
-    class Microscope(anywidget.AnyWidget):
-        _esm = Path(__file__).with_name("microscope.js")
-        _css = STYLE
+    from phi3lib.lab.live_view import LiveView
+
+    class Microscope(LiveView):
+        _esm = joined("microscope")
         layout_ = traitlets.Dict().tag(sync=True)
         scene = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)

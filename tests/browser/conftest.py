@@ -30,6 +30,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
+JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ")
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -58,13 +59,13 @@ class OpenNotebook:
         self.outside: list[str] = []
         self.errors: list[str] = []
         page.on("request", lambda r: None if OURS.match(r.url) else self.outside.append(r.url))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda m: self.errors.append(m.text) if self._is_ours(m) else None)
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("console", lambda m: self._note(m.text) if m.type == "error" else None)
 
-    @staticmethod
-    def _is_ours(message: Any) -> bool:
-        """Errors that the page writes; JupyterLab's own about resources and extensions are not ours."""
-        return message.type == "error" and "Failed to load resource" not in message.text
+    def _note(self, error: str) -> None:
+        """Keep an error; JupyterLab's own about resources and about a kernel that ended are not ours."""
+        if not any(own in error for own in JUPYTERLABS_OWN):
+            self.errors.append(error)
 
     def open(self, address: str) -> None:
         """Open a notebook's address and wait for its cells and its kernel."""

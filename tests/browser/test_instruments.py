@@ -131,7 +131,7 @@ def test_a_key_on_a_labelled_control_moves_the_picture_and_the_words(instrument,
     expect(words).not_to_have_text(said, timeout=WAIT)
     expect(picture).not_to_have_attribute("src", shown, timeout=WAIT)
     assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
-    assert output.locator("img").count() == 1  # changed, never added to
+    assert output.locator("img:visible").count() == 1  # changed, never added to
 
 
 @pytest.mark.parametrize("instrument", PANELS, indirect=True)
@@ -155,7 +155,7 @@ def test_what_is_written_is_searched_with_enter_and_is_never_code(instrument):
     line.fill("<img src=x onerror=document.title='owned'> for $5")
     line.press("Enter")
     expect(output.get_by_role("status")).to_contain_text("<img src=x", timeout=WAIT)
-    assert output.locator("img").count() == 1 and notebook.page.title() != "owned"
+    assert output.locator("img:visible").count() == 1 and notebook.page.title() != "owned"
 
 
 @pytest.mark.parametrize("instrument", ["temperature"], indirect=True)
@@ -190,6 +190,28 @@ def test_two_views_of_one_instrument_go_together(opened, one_cell):
     page.locator("canvas[tabindex]").last.focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("status").filter(has_text="Token 701 of")).to_have_count(2)
+
+
+def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one_cell):
+    notebook = opened(one_cell("from phi3lib import lab\nlab.widgets.GridExplorer(640, 427)"), "ended")
+    notebook.run_all()
+    page = notebook.page
+    crops, still = page.get_by_label("Crops at most"), page.locator("img.phi3lib-still")
+    notice = page.get_by_role("alert").filter(has_text="Not connected")
+    expect(crops).to_be_enabled(timeout=WAIT)
+    expect(notice).to_have_count(0)
+    expect(still).to_be_hidden(timeout=WAIT)
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+    expect(notice).to_be_visible(timeout=WAIT)
+    expect(crops).to_be_disabled()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.goto(page.url.replace("/workspaces/ended/", "/workspaces/again/"))  # no model is there any more
+    expect(still).to_be_visible(timeout=WAIT)
+    assert still.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
+    assert still.get_attribute("alt")
+    for text in ("model not found", "Error displaying widget", "Error creating widget"):
+        expect(page.locator(".jp-Notebook").get_by_text(text).filter(visible=True)).to_have_count(0)
 
 
 def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):

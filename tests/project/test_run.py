@@ -199,6 +199,19 @@ def test_clean_keeps_tags_and_pictures_and_drops_what_changes(run):
     assert notebook.metadata.kernelspec.name == "python3"
 
 
+@pytest.mark.parametrize(("letters", "kept"), [(1_000, True), (300_000, False)])
+def test_the_png_beside_a_picture_stays_while_the_notebook_is_small(run, letters, kept):
+    shown = {"text/html": f'<img alt="A flower." src="{"A" * letters}">', "image/png": "B" * letters}
+    alone = {"image/png": "C", "text/plain": "no HTML beside it"}
+    cells = [new_code_cell("x", outputs=[new_output("display_data", data) for data in (shown, alone)])]
+    notebook = new_notebook(cells=cells)
+    run.clean(notebook)
+    first, second = (output.data for output in notebook.cells[0].outputs)
+    assert first["text/html"] == shown["text/html"] and ("image/png" in first) == kept
+    assert second == alone
+    assert len(nbformat.writes(notebook)) <= run.LARGEST
+
+
 def test_an_unknown_name_lists_what_there_is(run, tmp_path):
     write(tmp_path)
     with pytest.raises(SystemExit, match=r"No such notebook: 99\. There are: 00_one"):
