@@ -122,6 +122,8 @@ def test_the_set_up_accepts_the_pythons_of_the_package():
 OWN = {"phi3lib", "training", "tests", "report"}  # folders of this repository, and a module of benchmarks/
 # Imported where they are installed, by functions that say what to install or do without.
 OPTIONAL = {"peft", "psutil"}
+# Distributions whose module has another name: an environment without torch lacks them and cannot tell.
+NAMED_OTHERWISE = {"umap": "umap-learn", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 
 
 def imported_packages(files):
@@ -155,7 +157,8 @@ def test_what_is_imported_is_declared(pattern, extras):
     distributions = importlib.metadata.packages_distributions()
     undeclared = {}
     for name, where in imported_packages(ROOT.glob(pattern)).items():
-        providers = {canonicalize_name(provider) for provider in distributions.get(name, [name])}
+        known = distributions.get(name, [NAMED_OTHERWISE.get(name, name)])
+        providers = {canonicalize_name(provider) for provider in known}
         if not providers & declared and not (name in OPTIONAL and pattern.startswith("phi3lib")):
             undeclared[name] = where
     assert undeclared == {}
