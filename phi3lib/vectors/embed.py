@@ -105,7 +105,6 @@ class _Run:
     def __init__(self, found: Items, store: Store | None) -> None:
         self.found, self.store = found, store
         self.kept = Kept()
-        self.unchanged: set[str] = set()
         self.errors: dict[str, str] = {}
 
     def compute(self, work: "_Work", *, progress: bool) -> None:
@@ -131,7 +130,6 @@ class _Run:
         if self.store is None:
             return
         earlier = self.store.kept
-        self.unchanged.add(name)
         self.kept.vectors[name], self.kept.marks[name] = earlier.vectors[name], mark
         if name in earlier.notes:
             self.kept.notes[name] = earlier.notes[name]
@@ -159,7 +157,7 @@ class _Run:
             self._notes(),
         )
         _warn_of(table)
-        return self.store.finish(table, self.kept.marks, self.unchanged) if self.store is not None else table
+        return self.store.finish(table, self.kept.marks) if self.store is not None else table
 
     def _notes(self) -> tuple[tuple[str, str], ...]:
         lost = [(name, note) for name, notes in sorted(self.kept.notes.items()) for note in notes]
@@ -245,7 +243,7 @@ class _Work:
         if not batch.pictures:
             return {}
         if self.comparison is not None:
-            self._compare(batch)
+            self._compare(self.comparison, batch)
         if not self.estimates:
             return _encode_batch(self.model, self.recipe, batch.pictures, errors)
         self.estimates = False
@@ -258,12 +256,9 @@ class _Work:
         return _tiles(self.model, (width, height))
 
     @torch.inference_mode()
-    def _compare(self, batch: Batch) -> None:
+    def _compare(self, comparison: _Comparison, batch: Batch) -> None:
         """Log how close this model's vectors of a few images are to those of the original one."""
-        comparison = self.comparison
         pictures = _few(self.model, batch.pictures)
-        if comparison is None:
-            return
         found = [
             list(_encode_batch(one, self.recipe, pictures, {}).values())
             for one in (comparison.model, self.model)

@@ -84,14 +84,15 @@ class Store:
         self.folder = path.with_name(path.name + SHARDS)
         self.waiting = Kept()
         self.written = time.monotonic()
-        self.before = self._load(path)[0] if path.exists() else None
-        self.kept = self._read()
+        self.before: EmbeddingTable | None = None
+        in_table = Kept()
+        if path.exists():
+            self.before, in_table = self._load(path)
+        self.marks_before = dict(in_table.marks)
+        self.kept = self._with_shards(in_table)
 
-    def _read(self) -> Kept:
-        """What earlier runs have computed. ValueError where it was made in another way."""
-        kept = Kept()
-        if self.before is not None:
-            kept.add(self._load(self.path)[1])
+    def _with_shards(self, kept: Kept) -> Kept:
+        """What the table and interrupted runs hold. ValueError where it was made in another way."""
         for shard in sorted(self.folder.glob("*.parquet")):  # younger than the table
             try:
                 kept.add(self._load(shard)[1])
@@ -139,13 +140,17 @@ class Store:
             self.waiting = Kept()
         self.written = time.monotonic()
 
-    def finish(self, table: EmbeddingTable, marks: Mapping[str, Mark], unchanged: set[str]) -> EmbeddingTable:
+    def finish(self, table: EmbeddingTable, marks: Mapping[str, Mark]) -> EmbeddingTable:
         """Put the whole table in its place and remove the shards; return it as it is written.
 
-        unchanged: ids whose image is still the one of the table before; labels that were given then and are
-        not given now are kept for them. If the table before held other images, it stays beside the new one
-        under another name, and a warning says so.
+        Labels of the table before that are not given now are kept for images whose content is the same. If
+        the table before held other images, it stays beside the new one under another name, and a warning
+        says so.
         """
+        before = self.marks_before
+        unchanged = {
+            one for one, mark in marks.items() if one in before and mark.content == before[one].content
+        }
         table = self._with_earlier_labels(table, unchanged)
         self._keep_previous(table, unchanged)
         self._save(table, self.path, marks)

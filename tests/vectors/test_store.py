@@ -172,6 +172,21 @@ def test_labels_do_not_pass_to_another_image_of_the_name(clip, folder, tmp_path)
     assert EmbeddingTable.load(tmp_path / "v.parquet.previous").labels["k"].tolist() == list("abcdef")
 
 
+def test_labels_do_not_pass_to_a_changed_image_that_an_interrupted_run_has_computed(
+    clip, folder, tmp_path, monkeypatch
+):
+    out = tmp_path / "v.parquet"
+    embed_images(folder, model=clip, out=out, labels={"k": list("abcdef")}, progress=False)
+    Image.new("RGB", (40, 30), "red").save(folder / "0.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.Store, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            embed_images(folder, model=clip, out=out, progress=False)
+    with pytest.warns(UserWarning, match="1 that have changed"):
+        again = embed_images(folder, model=clip, out=out, progress=False)
+    assert again.labels["k"].tolist() == [None, *"bcdef"]
+
+
 def test_a_run_over_another_folder_keeps_the_earlier_table(clip, folder, tmp_path):
     out = tmp_path / "v.parquet"
     first = embed_images(folder, model=clip, out=out, progress=False)
