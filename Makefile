@@ -9,8 +9,8 @@ LAB_ARGS ?=
 export PIP_ARGS
 
 RUN := $(VENV)/bin/python
-# One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py orders the groups of tests.
-PYTEST := $(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+# One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py says what a group of tests is.
+PYTEST := $(RUN) -m pytest -n auto --dist loadscope --no-loadscope-reorder
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0

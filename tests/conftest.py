@@ -1,16 +1,15 @@
 """How the suite is spread over processes: `make test` runs one worker per core (pytest-xdist).
 
-A group of tests runs on one worker. A test file is a group, so that its fixtures are built once; files whose
-tests are long and independent mark smaller groups with `xdist_group` themselves. The long groups start first:
+A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
+notebook is one (its execution serves all of its tests), and the browser is one. The long groups start first:
 what is left for the end is then short, and no worker is idle for long.
 """
 
 import os
-from pathlib import Path
+import re
 
 import pytest
 
-TESTS = Path(__file__).parent
 LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
@@ -20,6 +19,29 @@ for name in LIBRARY_THREADS:
     os.environ.setdefault(name, "1")
 
 
+def group_of(nodeid: str) -> str:
+    """Return the name of the group that a test belongs to.
+
+    >>> group_of("tests/notebooks/test_notebooks.py::test_runs[03_hd_transform]")
+    'tests/notebooks/test_notebooks.py[03_hd_transform]'
+    """
+    path = nodeid.partition("::")[0]
+    if path.startswith("tests/browser/"):
+        return "tests/browser"
+    notebook = re.search(r"\[(\w+)\]$", nodeid)
+    return f"{path}{notebook[0]}" if path.startswith("tests/notebooks/") and notebook else path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long groups first."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.nodeid.split("/")[1]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """The meaning of `-n auto`: one worker per core that this process may use, at most MOST_WORKERS."""
@@ -27,21 +49,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores, MOST_WORKERS)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests by file unless they name a group, and put the long groups first."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_default_group(item)))
-    items.sort(key=_place)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """The meaning of `--dist loadscope`: by our groups.
 
+    Not `--dist loadgroup`: with pytest 9 and pytest-xdist 3.8 its marks reach the workers alone.
+    """
+    from xdist.scheduler import LoadScopeScheduling
 
-def _default_group(item: pytest.Item) -> str:
-    path = item.path.relative_to(TESTS)
-    # One browser and one JupyterLab serve the whole folder.
-    return "browser" if path.parts[0] == "browser" else path.as_posix()
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
 
-
-def _place(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0]
-    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+    return ByGroup(config, log) if config.getoption("dist") == "loadscope" else None

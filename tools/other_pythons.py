@@ -61,7 +61,7 @@ def passes(python: str, minor: int) -> bool:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--constraint", str(ROOT / "requirements.lock"), *PACKAGES], check=True)
-    command = [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", "--dist", "loadgroup"]
+    command = [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", "--dist", "loadscope"]
     return subprocess.run([*command, *TESTS], cwd=ROOT, check=False).returncode == 0
 
 

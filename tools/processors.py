@@ -46,7 +46,7 @@ def run_tests(name: str, arguments: list[str]) -> int:
     """Run pytest under one setting; return its exit status."""
     named = any((ROOT / one.split("::")[0]).exists() for one in arguments)
     tests = [] if named else [str(ROOT / "tests" / folder) for folder in FOLDERS]
-    spread = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    spread = ["-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", "-q", *spread, *tests, *arguments]
     return subprocess.run(command, env={**os.environ, **SETTINGS[name]}, check=False).returncode
 

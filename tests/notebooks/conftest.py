@@ -40,8 +40,8 @@ def run() -> ModuleType:
 
 @pytest.fixture(
     scope="session",
-    # With pytest-xdist's --dist loadgroup, all tests of a notebook go to the worker that executes it.
-    params=[pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in PATHS],
+    params=PATHS,
+    ids=[path.stem for path in PATHS],  # by which tests/conftest.py sends a notebook's tests to one worker
 )
 def executed(request, run, tmp_path_factory) -> Executed:
     """Each notebook, executed in a folder of its own without network, once for all tests of a session."""

@@ -133,7 +133,6 @@ def test_its_page_is_whole_and_needs_no_network(executed, run):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group(REPEATED)
 @pytest.mark.parametrize("executed", [FOLDER / f"{REPEATED}.ipynb"], ids=[REPEATED], indirect=True)
 def test_a_second_run_on_this_machine_says_the_same(executed, run, tmp_path):
     again = execute_copy(run, FOLDER / f"{REPEATED}.ipynb", tmp_path)

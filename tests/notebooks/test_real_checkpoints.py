@@ -17,13 +17,7 @@ WITH_PHI3 = {"04_image_embeddings", "06_clip_vs_phi3"}
 
 @pytest.mark.notebooks
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"real {name}"))
-        for name in sorted(WITH_CLIP | WITH_PHI3)
-    ],
-)
+@pytest.mark.parametrize("name", sorted(WITH_CLIP | WITH_PHI3))
 def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
     make_clip_checkpoint(tmp_path / "clip")
     make_phi3_checkpoint(tmp_path / "phi3", tokenizer=True)
