@@ -51,9 +51,6 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "codes": state.codes[rows].tolist(),
             "k": state.k,
             "settings": [asdict(settings) for settings in state.settings],
-            "trust": [
-                [state.trustworthiness(name, settings) for settings in state.settings] for name in state.names
-            ],
             "trust_words": [
                 [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]
                 for name in state.names

@@ -25,18 +25,17 @@ def near_duplicates(table: EmbeddingTable, least: float = 0.98) -> list[tuple[st
     """
     space = Directions(table.vectors)
     group_of, pairs = _groups(space, least)
-    if pairs <= MOST_PAIRS:
-        members = [rows for rows in _members(group_of) if len(rows) > 1]
-        found = [pair for rows in members for pair in _all_pairs(space, rows, least)]
-    else:
-        found = [
-            pair
-            for rows in _members(group_of)
-            if len(rows) > 1
-            for pair in (
-                _all_pairs(space, rows, least) if len(rows) <= SMALL_GROUP else _nearest_pairs(space, rows)
-            )
-        ]
+    abbreviated = pairs > MOST_PAIRS
+    found = [
+        pair
+        for rows in _members(group_of)
+        if len(rows) > 1
+        for pair in (
+            _nearest_pairs(space, rows)
+            if abbreviated and len(rows) > SMALL_GROUP
+            else _all_pairs(space, rows, least)
+        )
+    ]
     found.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
     return [(table.ids[first], table.ids[second], cosine) for first, second, cosine in found]
 
