@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ASKED_FOR = os.environ.get("OMP_NUM_THREADS", "")  # by whoever started Python; `start` overwrites it
 
 
 def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
@@ -64,17 +65,24 @@ def _say_models(kind: str) -> str:
 def _set_threads(kind: str) -> int:
     """One thread for small models (two are slower when cores are shared), all for real ones.
 
+    All are the cores that this process may use, or as many as `OMP_NUM_THREADS` said, as on a shared server.
     For linear algebra, too: threads of OpenBLAS that wait for each other make small probes many times slower.
     """
     import torch
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    threads = 1 if kind == "bundled" else (os.cpu_count() or 1)
+    threads = 1 if kind == "bundled" else _all_threads()
     for name in _THREADS_OF_LIBRARIES:  # that are loaded later, such as SciPy's
         os.environ[name] = str(threads)
     threadpool_limits(threads)  # of those that are here, such as NumPy's
     torch.set_num_threads(threads)
     return threads
+
+
+def _all_threads() -> int:
+    if _ASKED_FOR.isdigit() and int(_ASKED_FOR) > 0:
+        return int(_ASKED_FOR)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _set_seed(seed: int) -> None:

@@ -69,7 +69,8 @@ class MicroscopeState:
         seen = pixels_of_token(self.grid, self.index, self.order)
         if seen is None:
             return f"{where}It stands for padding only."
-        return f"{where}It stands for pixels x {seen.left} to {seen.right - 1}, y {seen.top} to {seen.bottom - 1}."
+        across, down = f"x {seen.left} to {seen.right - 1}", f"y {seen.top} to {seen.bottom - 1}"
+        return f"{where}It stands for pixels {across}, {down}."
 
 
 class GridState:

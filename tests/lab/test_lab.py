@@ -35,6 +35,22 @@ def test_small_models_get_one_thread_in_every_library():
     assert done.stdout.splitlines()[-1] == "{1}"
 
 
+def test_real_models_get_the_threads_that_were_asked_for():
+    program = (
+        "from phi3lib import lab\n"
+        "lab.start('02', models='bundled')\n"  # one thread in this notebook says nothing about the next
+        "lab.start('02', models='real')\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [line for line in done.stdout.splitlines() if line.startswith("Threads")] == [
+        "Threads: 1",
+        "Threads: 3",
+    ]
+
+
 def test_real_checkpoints_get_fewer_pictures(monkeypatch):
     monkeypatch.setenv("PHI3LIB_MODELS", "bundled")
     assert lab.how_many(bundled=240, real=72) == 240
