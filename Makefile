@@ -15,6 +15,8 @@ START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0
 OLDEST := build/transformers-5.17
+LOCKED_TRANSFORMERS := $(shell sed -n 's/^transformers==//p' requirements.lock)
+SUITE := build/transformers-$(LOCKED_TRANSFORMERS)
 
 # Root needs a flag of its own; without a screen JupyterLab only prints its address.
 LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
@@ -22,7 +24,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 
 .DEFAULT_GOAL := help
 .PHONY: help set-up lab test test-browser test-processors test-pythons check run evaluate \
-	test-transformers-5.17 lock clean
+	test-transformers-5.17 test-transformers-suite lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -74,6 +76,18 @@ $(OLDEST)/ready: Makefile | set-up
 	rm -rf $(OLDEST)
 	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --target $(OLDEST) \
 		transformers==$(OLDEST_TRANSFORMERS) huggingface_hub==$(OLDEST_HUB)
+	@touch $@
+
+test-transformers-suite: $(SUITE)/ready ## transformers' own tests for models and processors, on our classes
+	$(PYTEST) tests/transformers_suite $(TEST_ARGS)
+
+# The tests are in the source distribution alone. pip checks its hash against that of the package index.
+$(SUITE)/ready: requirements.lock | set-up
+	rm -rf $(SUITE)
+	$(RUN) -m pip download --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --no-build-isolation \
+		--no-binary transformers --dest $(SUITE) transformers==$(LOCKED_TRANSFORMERS)
+	tar -xzf $(SUITE)/transformers-$(LOCKED_TRANSFORMERS).tar.gz -C build \
+		transformers-$(LOCKED_TRANSFORMERS)/tests
 	@touch $@
 
 lock: set-up ## pin again what pyproject.toml asks for (RUN_ARGS=--upgrade: the newest of everything)
