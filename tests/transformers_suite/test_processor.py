@@ -5,11 +5,8 @@ from typing import Any
 
 from transformers_tests.test_processing_common import ProcessorTesterMixin
 
-from phi3lib.vision.modeling import register_auto_classes
 from phi3lib.vision.text_processing import Phi3VProcessor
 from tests.transformers_suite.tiny import tiny_image_processor, tiny_tokenizer
-
-register_auto_classes()
 
 
 class Phi3VProcessorTest(ProcessorTesterMixin, unittest.TestCase):

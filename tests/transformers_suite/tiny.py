@@ -6,9 +6,11 @@ import torch
 from transformers.testing_utils import torch_device
 
 from phi3lib.vision.image_processing import Phi3VImageProcessor
-from phi3lib.vision.modeling import Phi3VConfig, Phi3VForCausalLM, Phi3VModel
+from phi3lib.vision.modeling import Phi3VConfig, Phi3VForCausalLM, Phi3VModel, register_auto_classes
 from phi3lib.vision.tokenizer import Phi3VTokenizer
 from tests.tiny_tokenizer import make_tiny_tokenizer
+
+register_auto_classes()
 
 # Tiles of 28 pixels with patches of 14 have one token: an image of one crop has 1 + 1 visual tokens and
 # 1 + 2 separators.
