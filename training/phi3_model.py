@@ -51,9 +51,7 @@ def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
         # The backward pass of PyTorch's fused attention is slow on CPUs; not saved with the weights.
         attn_implementation="eager",
     )
-    model = Phi3VForCausalLM(config)
-    model.model.vision_embed_tokens.img_processor.config._attn_implementation = "eager"
-    return model
+    return Phi3VForCausalLM(config)
 
 
 def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:
@@ -66,8 +64,6 @@ def start_from_clip(model: Phi3VForCausalLM, weights: str) -> None:
 def start_from_phi3(model: Phi3VForCausalLM, weights: str) -> None:
     """Give the model all weights of an earlier run. RuntimeError where they do not fit."""
     tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
-    # The word embedding stands in the file once and in the model under two names.
-    tensors["model.vision_embed_tokens.wte.weight"] = tensors["model.embed_tokens.weight"]
     model.load_state_dict(tensors)
 
 

@@ -5,61 +5,115 @@ from typing import Any
 import torch
 from transformers import DynamicCache, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
+from transformers.masking_utils import create_causal_mask
 
 from phi3lib.vision.placeholders import NO_TOKEN, find_placeholders
+
+_SWITCH_NEEDS_ALL = (
+    "with these tokens the sequence passes original_max_position_embeddings, where the RoPE factors change "
+    "and the cache must be computed anew; pass the ids of the whole conversation, not of its last turn alone"
+)
+
+
+def causal_mask(
+    config: Any,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    past_key_values: Cache | None,
+    position_ids: torch.Tensor | None = None,
+    **_: Any,
+) -> torch.Tensor | None:
+    """Return the attention mask of a forward pass, within the sliding window if there is one.
+
+    The published model lets a token see itself and `sliding_window` earlier ones; transformers' Phi-3 counts
+    the token itself in. A cache must keep that one more key, hence `Phi3VConfig.layer_types`, with which no
+    cache drops any.
+    """
+    window, length = config.sliding_window, inputs_embeds.shape[1]
+    if past_key_values is not None:
+        length = past_key_values.get_mask_sizes(length, 0)[0]  # of a cache of fixed length: all of it
+
+    def within_window(batch: Any, head: Any, query: Any, key: Any) -> Any:
+        return query - key <= window
+
+    return create_causal_mask(
+        config=config,
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        past_key_values=past_key_values,
+        position_ids=position_ids,
+        and_mask_function=None if window is None or length <= window else within_window,
+    )
 
 
 class Phi3VGeneration(GenerationMixin):
     """What `Phi3VForCausalLM` tells transformers' `generate`."""
 
+    # What `generate` calls for caches of fixed length; its own would ask for a mask a layer type.
+    create_masks_for_generate = staticmethod(causal_mask)
+
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
         past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         image_sizes: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         next_sequence_length: int | None = None,
+        is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """What one step of `generate` gives to `forward`; called by transformers."""
         if past_key_values is not None and position_ids is not None:
-            if self._rope_switches(past_key_values, position_ids):
+            if self._rope_switches(past_key_values, position_ids, next_sequence_length):
                 # Keys in the cache were turned by the short RoPE factors; the long ones need all anew.
-                past_key_values, next_sequence_length = None, None
-        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if cached == 0 and past_key_values is not None:
-            past_key_values = DynamicCache()  # one that drops nothing: see Phi3VModel._window_mask
+                past_key_values, next_sequence_length = _emptied(past_key_values), None
+                if inputs_embeds is not None:
+                    inputs_embeds = self._embeds_so_far(inputs_embeds, input_ids, position_ids.shape[1])
+                    is_first_iteration = True
+                elif input_ids.shape[1] < position_ids.shape[1]:
+                    raise ValueError(_SWITCH_NEEDS_ALL)
         # Phi3ForCausalLM's own method is passed over: it counts padding as length at the RoPE switch.
         model_inputs = GenerationMixin.prepare_inputs_for_generation(
             self,
             input_ids,
             past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
             position_ids=position_ids,
             next_sequence_length=next_sequence_length,
+            is_first_iteration=is_first_iteration,
             **kwargs,
         )
-        if pixel_values is not None and model_inputs.get("input_ids") is not None:
-            start = input_ids.shape[1] - model_inputs["input_ids"].shape[1]
-            wanted = find_placeholders(input_ids).pictures_from(start)
+        if pixel_values is not None:
+            wanted = _pictures_of_step(input_ids, model_inputs, len(pixel_values), is_first_iteration)
             if wanted:
                 model_inputs["pixel_values"] = pixel_values[wanted]
                 model_inputs["image_sizes"] = None if image_sizes is None else image_sizes[wanted]
         return model_inputs
 
-    def _rope_switches(self, cache: Cache, position_ids: torch.Tensor) -> bool:
+    def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, new: int | None) -> bool:
         """Does this step pass the length at which the long RoPE factors begin, with a cache from before?
 
         The rotary embedding looks at the highest position, in which padding does not count. position_ids
-        (batch, length) cover the whole sequence so far.
+        (batch, length) cover the whole sequence so far; the last `new` of them are not in the cache.
         """
         rope = self.config.rope_parameters
-        cached = cache.get_seq_length()
-        if rope["rope_type"] != "longrope" or cached == 0:
+        if rope["rope_type"] != "longrope":
             return False
-        limit = rope["original_max_position_embeddings"]
+        limit, length = rope["original_max_position_embeddings"], position_ids.shape[1]
+        if length <= limit:  # known without asking the device
+            return False
+        cached = int(cache.get_seq_length()) if new is None else length - new
+        if cached == 0:
+            return False
         before, now = position_ids[:, :cached].max() + 1, position_ids.max() + 1
         return bool(before <= limit < now)
+
+    def _embeds_so_far(self, prompt: torch.Tensor, input_ids: torch.Tensor, length: int) -> torch.Tensor:
+        """Vectors of the first `length` tokens: those of the prompt, and of the ids generated behind it."""
+        generated = input_ids[:, input_ids.shape[1] - (length - prompt.shape[1]) :]
+        return torch.cat([prompt, self.get_input_embeddings()(generated)], dim=1)
 
     def _expand_inputs_for_generation(
         self,
@@ -94,6 +148,25 @@ class Phi3VGeneration(GenerationMixin):
 
     def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
         return _StoppingCriteria(super()._get_stopping_criteria(*args, **kwargs))
+
+
+def _emptied(cache: Cache) -> Cache:
+    """Empty the caller's cache, which stays the one that is filled."""
+    cache.reset()
+    # transformers 5.17 only zeroes caches that grow.
+    return DynamicCache() if int(cache.get_seq_length()) else cache
+
+
+def _pictures_of_step(
+    input_ids: torch.Tensor, model_inputs: dict[str, Any], number: int, is_first_iteration: bool | None
+) -> list[int]:
+    """Numbers of the pictures with places among the ids that this step computes."""
+    step = model_inputs.get("input_ids")
+    if step is None:  # inputs_embeds: `forward` refuses pictures beside them
+        return list(range(number)) if is_first_iteration else []
+    if step.shape[1] == 1 and not is_first_iteration:  # a generated token, and no question to the device
+        return []
+    return find_placeholders(input_ids).pictures_from(input_ids.shape[1] - step.shape[1])
 
 
 # What `generate` calls with the ids so far uses them as indices, and fails on negative ones.

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from phi3lib.vision.hd_transform import (
     TileGeometry,
@@ -26,16 +28,22 @@ ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
 
 
 @dataclass
-class Phi3ImageFeatures:
+class Phi3ImageFeatures(BaseModelOutputWithPooling):
     """Visual tokens of N pictures.
 
-    tokens: N tensors (num_image_tokens, hidden_size), separators included, in the sequence's order.
+    last_hidden_state: (N, most tokens, hidden_size), separators included, in the sequence's order; zeros
+    behind the tokens of smaller pictures. num_img_tokens: how many each picture has.
     pooler_output: (N, hidden_size), the mean of each picture's tokens without its separators. The published
     models have no pooled picture vector of their own; the name is the one that transformers uses.
     """
 
-    tokens: list[torch.Tensor]
-    pooler_output: torch.Tensor
+    num_img_tokens: list[int] | None = None
+
+    @property
+    def tokens(self) -> list[torch.Tensor]:
+        """Each picture's tokens alone: N tensors (num_img_tokens, hidden_size)."""
+        counts = self.num_img_tokens or []
+        return [tokens[:n] for tokens, n in zip(self.last_hidden_state, counts, strict=True)]
 
 
 class Phi3ImageEmbedding(nn.Module):
@@ -85,7 +93,9 @@ class Phi3ImageEmbedding(nn.Module):
         self.projection_cls: str = _first_given(projection_cls, from_config.get("projection_cls"), "linear")
         self.embedding_cls = embedding_cls
 
-        self.img_processor = VisionTower(vision_config_of(img_processor))
+        # A model's configuration hands out one object, through which transformers sets the attention.
+        tower = getattr(config, "vision_config", None) or vision_config_of(img_processor)
+        self.img_processor = VisionTower(tower)
         self._require_consistent_options()
         width = self.image_dim_out * 4 if self.use_hd_transform else self.image_dim_out
         if self.with_learnable_separator:
@@ -163,14 +173,18 @@ class Phi3ImageEmbedding(nn.Module):
             image_sizes = pixel_values.get("image_sizes")
             pixel_values = pixel_values["pixel_values"]
         tokens = self.image_tokens(pixel_values, image_sizes)
-        if not self.use_hd_transform:
-            return Phi3ImageFeatures(tokens, torch.stack([t.mean(0) for t in tokens]))
-        shapes = self._grid_shapes(pixel_values, image_sizes)
-        pooled = [
-            picture[self._without_separators(rows, cols).to(picture.device)].mean(0)
-            for picture, (rows, cols) in zip(tokens, shapes, strict=True)
-        ]
-        return Phi3ImageFeatures(tokens, torch.stack(pooled))
+        patches = tokens
+        if self.use_hd_transform:
+            shapes = self._grid_shapes(pixel_values, image_sizes)
+            patches = [
+                picture[self._without_separators(rows, cols).to(picture.device)]
+                for picture, (rows, cols) in zip(tokens, shapes, strict=True)
+            ]
+        return Phi3ImageFeatures(
+            last_hidden_state=pad_sequence(tokens, batch_first=True),
+            pooler_output=torch.stack([picture.mean(0) for picture in patches]),
+            num_img_tokens=[len(picture) for picture in tokens],
+        )
 
     def image_tokens(
         self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None = None

@@ -6,7 +6,8 @@ the published code and transformers' Phi-3 differ. Parameter names are the publi
 """
 
 import math
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoModelForMultimodalLM,
     AutoProcessor,
+    CLIPVisionConfig,
     DynamicCache,
     Phi3Config,
     Phi3ForCausalLM,
@@ -24,14 +26,18 @@ from transformers import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.masking_utils import create_causal_mask
 
 # transformers 5.17 exports a stand-in for this class that asks for torchvision; the class itself does not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.utils.generic import can_return_tuple
 
-from phi3lib.vision.generation import Phi3VGeneration
+from phi3lib.vision.generation import Phi3VGeneration, causal_mask
 from phi3lib.vision.image_embedding import ImageSizes, Phi3ImageEmbedding, Phi3ImageFeatures
 from phi3lib.vision.placeholders import labels_without_placeholders
+from phi3lib.vision.vision_tower import vision_config_of
+
+# The published class registers the word embedding in its vision part too, and some files hold both names.
+_SECOND_NAME = "vision_embed_tokens.wte."
 
 
 class Phi3VConfig(Phi3Config):
@@ -44,6 +50,8 @@ class Phi3VConfig(Phi3Config):
     """
 
     model_type = "phi3_v"
+    # The key of `attn_implementation={"vision_config": ...}`.
+    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": CLIPVisionConfig}
 
     embd_layer: dict | str | None = None
     img_processor: dict | None = None
@@ -63,6 +71,29 @@ class Phi3VConfig(Phi3Config):
             self.eos_token_id = None
         if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
             self.pad_token_id = None
+
+    @property
+    def vision_config(self) -> CLIPVisionConfig | None:
+        """Configuration of the vision tower, read from `img_processor`; None without a picture side.
+
+        Always the same object: the tower's `attn_implementation` is kept in it. It is not saved.
+        """
+        if not isinstance(self.embd_layer, dict) or not isinstance(self.img_processor, dict):
+            return None
+        if "_vision_config" not in self.__dict__:
+            self.__dict__["_vision_config"] = vision_config_of(self.img_processor)
+        return self.__dict__["_vision_config"]
+
+    @property
+    def layer_types(self) -> list[str]:
+        """Return "full_attention" for each layer, so that no cache drops keys: see `causal_mask`."""
+        return ["full_attention"] * self.num_hidden_layers
+
+    def to_dict(self) -> dict[str, Any]:
+        """As published: `img_processor` describes the tower."""
+        fields = super().to_dict()
+        fields.pop("_vision_config", None)
+        return fields
 
     def convert_rope_params_to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """Bring the published `rope_scaling` into the form that transformers 5 reads."""
@@ -85,19 +116,44 @@ class Phi3VConfig(Phi3Config):
         return {**rope, "rope_type": "longrope"}
 
 
-class Phi3VModel(Phi3Model):
+class _PublishedFiles:
+    """Reads the names that published and fine-tuned files use."""
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; the word embedding may have the name that it has in the vision part."""
+        kwargs["key_mapping"] = {
+            re.escape(_SECOND_NAME): "embed_tokens.",
+            **(kwargs.get("key_mapping") or {}),
+        }
+        loaded = super().from_pretrained(*args, **kwargs)  # type: ignore[misc]
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        # transformers would save the words under the second name, whichever the file had.
+        model._weight_conversions = [
+            conversion
+            for conversion in model._weight_conversions or []
+            if re.escape(_SECOND_NAME) not in conversion.source_patterns
+        ] or None
+        return loaded
+
+
+class Phi3VModel(_PublishedFiles, Phi3Model):
     """Phi-3's layers behind an embedding that takes pictures. Returns hidden states, as `Phi3Model` does."""
 
     config_class = Phi3VConfig
     _no_split_modules = ["Phi3DecoderLayer", "Phi3ImageEmbedding"]
-    # The word embedding has two names. Published files store it once; fine-tuned ones may store both.
-    _tied_weights_keys = {"vision_embed_tokens.wte.weight": "embed_tokens.weight"}
 
     def __init__(self, config: Phi3VConfig):
         super().__init__(config)
         if isinstance(config.embd_layer, dict):
-            self.vision_embed_tokens = Phi3ImageEmbedding(config, wte=self.embed_tokens, **config.embd_layer)
+            self.vision_embed_tokens = Phi3ImageEmbedding(config, **config.embd_layer)
+            self._show_words()
         self.post_init()
+
+    def _show_words(self) -> None:
+        # Readable as in the published class, but not registered there: a module with two names would be
+        # trained, wrapped or moved under one of them only.
+        self.vision_embed_tokens.__dict__["wte"] = self.embed_tokens
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -106,24 +162,65 @@ class Phi3VModel(Phi3Model):
             init.zeros_(module.glb_GN)
             init.zeros_(module.sub_GN)
 
-    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
-        """The names that share a tensor. The base class would say so only with `tie_word_embeddings`."""
-        return dict(self._tied_weights_keys) if hasattr(self, "vision_embed_tokens") else {}
-
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the word embedding under both of its names (as `resize_token_embeddings` does)."""
+        """Replace the word embedding (as `resize_token_embeddings` does)."""
         self.embed_tokens = value
         if hasattr(self, "vision_embed_tokens"):
-            self.vision_embed_tokens.wte = value
+            self._show_words()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # PyTorch hands over a copy of the dict, and looks for unknown names after this call.
+        for name in [name for name in state_dict if name.startswith(prefix + _SECOND_NAME)]:
+            state_dict.setdefault(name.replace(_SECOND_NAME, "embed_tokens."), state_dict.pop(name))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # `model.to(torch.bfloat16)` would round the RoPE frequencies to three digits, and a position of
-        # some thousands would then be off by whole turns. They only follow to another device.
+        # some thousands would then be wrong by more than a full rotation. They only follow to another device.
         exact = dict(self.rotary_emb.named_buffers())
+        if any(buffer.is_meta for buffer in exact.values()):  # `to_empty`: there are no values to keep
+            exact = dict(type(self.rotary_emb)(self.config).named_buffers())
         super()._apply(fn, recurse)
         for name, rounded in self.rotary_emb.named_buffers():
             setattr(self.rotary_emb, name, exact[name].to(rounded.device))
         return self
+
+    # ------------------------------------------------------------------------ the parts, by their usual names
+
+    @property
+    def vision_tower(self) -> nn.Module:
+        """The vision tower: `vision_embed_tokens.img_processor`."""
+        return self.vision_embed_tokens.img_processor
+
+    @property
+    def multi_modal_projector(self) -> nn.Module:
+        """The projector: `vision_embed_tokens.img_projection`."""
+        return self.vision_embed_tokens.img_projection
+
+    @property
+    def language_model(self) -> nn.Module:
+        """Phi-3's layers, which are this model's own."""
+        return self
+
+    @can_return_tuple
+    def get_image_features(
+        self,
+        pixel_values: Any,
+        image_sizes: ImageSizes | None = None,
+        *,
+        num_img_tokens: Any = None,
+    ) -> Phi3ImageFeatures:
+        """Visual tokens and one vector a picture (see `Phi3ImageEmbedding.get_image_features`).
+
+        The output of the image processor may be given as it is, with or without `**`; `num_img_tokens` is
+        part of it, and counted here anew.
+        """
+        return self._vision_part().get_image_features(pixel_values, image_sizes)
+
+    def _vision_part(self) -> Phi3ImageEmbedding:
+        if not hasattr(self, "vision_embed_tokens"):
+            raise ValueError("this configuration has no embd_layer, so the model takes no pictures")
+        return self.vision_embed_tokens
 
     def embed(
         self,
@@ -132,13 +229,10 @@ class Phi3VModel(Phi3Model):
         image_sizes: ImageSizes | None = None,
     ) -> torch.Tensor:
         """Words and pictures as one sequence of vectors: (batch, length, hidden_size)."""
-        if not hasattr(self, "vision_embed_tokens"):
-            if pixel_values is not None:
-                raise ValueError("this configuration has no embd_layer, so the model takes no pictures")
-            return self.embed_tokens(input_ids)
-        # Not the `wte` of the vision part: adapters and hooks replace the module that transformers names.
-        words = self.get_input_embeddings()
-        return self.vision_embed_tokens(input_ids, pixel_values, image_sizes, wte=words)
+        words = self.get_input_embeddings()  # adapters and hooks may have replaced it
+        if pixel_values is None and not hasattr(self, "vision_embed_tokens"):
+            return words(input_ids)
+        return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words)
 
     def forward(
         self,
@@ -154,8 +248,12 @@ class Phi3VModel(Phi3Model):
     ) -> Any:
         """As `Phi3Model.forward`; pictures enter through `pixel_values` and `image_sizes`.
 
+        Pictures alone, as an image processor returns them, give the output of `get_image_features`.
+
         Raises ValueError where ids, pictures and sizes do not fit together.
         """
+        if pixel_values is not None and input_ids is None and inputs_embeds is None:
+            return self.get_image_features(pixel_values, image_sizes, return_dict=kwargs.get("return_dict"))
         if input_ids is not None and inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values, image_sizes)
         elif input_ids is not None or inputs_embeds is None:
@@ -168,8 +266,10 @@ class Phi3VModel(Phi3Model):
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
-            past_key_values = DynamicCache()  # not sized by the config: see _window_mask
-        attention_mask = self._window_mask(inputs_embeds, attention_mask, past_key_values)
+            past_key_values = DynamicCache(config=self.config)
+        attention_mask = causal_mask(
+            self.config, inputs_embeds, attention_mask, past_key_values, kwargs.get("position_ids")
+        )
         return super().forward(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -178,32 +278,8 @@ class Phi3VModel(Phi3Model):
             **kwargs,
         )
 
-    def _window_mask(
-        self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor | None, cache: Cache | None
-    ) -> torch.Tensor | None:
-        """The attention mask where the sliding window bites, else the mask that was given.
 
-        The published model lets a token see itself and `sliding_window` earlier ones; transformers' Phi-3
-        counts the token itself in. The cache must keep that one more key, hence one that drops nothing.
-        """
-        window = self.config.sliding_window
-        cached = cache.get_seq_length() if cache is not None else 0
-        if window is None or cached + inputs_embeds.shape[1] <= window:
-            return attention_mask
-
-        def within_window(batch: Any, head: Any, query: Any, key: Any) -> Any:
-            return query - key <= window
-
-        return create_causal_mask(
-            config=self.config,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            past_key_values=cache,
-            and_mask_function=within_window,
-        )
-
-
-class Phi3VForCausalLM(Phi3VGeneration, Phi3ForCausalLM):
+class Phi3VForCausalLM(_PublishedFiles, Phi3VGeneration, Phi3ForCausalLM):
     """Phi-3-vision with its language-model head: answers about pictures, and vectors of them."""
 
     config_class = Phi3VConfig
@@ -217,11 +293,24 @@ class Phi3VForCausalLM(Phi3VGeneration, Phi3ForCausalLM):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
-    def get_image_features(
-        self, pixel_values: Any, image_sizes: ImageSizes | None = None
-    ) -> Phi3ImageFeatures:
-        """Visual tokens and one vector a picture (see `Phi3ImageEmbedding.get_image_features`)."""
-        return self.model.vision_embed_tokens.get_image_features(pixel_values, image_sizes)
+    @property
+    def vision_tower(self) -> nn.Module:
+        """The vision tower: `model.vision_embed_tokens.img_processor`."""
+        return self.model.vision_tower
+
+    @property
+    def multi_modal_projector(self) -> nn.Module:
+        """The projector: `model.vision_embed_tokens.img_projection`."""
+        return self.model.multi_modal_projector
+
+    @property
+    def language_model(self) -> nn.Module:
+        """The model without its head: `model`."""
+        return self.model
+
+    def get_image_features(self, *args: Any, **kwargs: Any) -> Phi3ImageFeatures:
+        """Visual tokens and one vector a picture (see `Phi3VModel.get_image_features`)."""
+        return self.model.get_image_features(*args, **kwargs)
 
     def forward(
         self,

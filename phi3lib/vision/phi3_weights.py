@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from phi3lib.vision.image_embedding import Phi3ImageEmbedding
 
 VISION_PREFIX = "model.vision_embed_tokens."
+WORDS = "model.embed_tokens.weight"  # files may hold it in the vision part too, as wte.weight
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
 
@@ -205,7 +206,8 @@ def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> No
     in_model = model.state_dict()
     tensors = read_tensors(places.values())
     for name, tensor in tensors.items():
-        mine = in_model.get(name, in_model.get(VISION_PREFIX + name))
+        published = WORDS if name in (VISION_PREFIX + "wte.weight", "wte.weight") else name
+        mine = in_model.get(published, in_model.get(VISION_PREFIX + name))
         if mine is None or mine.shape != tensor.shape:
             raise CheckpointError(f"{name} of {where}, {tuple(tensor.shape)}, has no place in the base model")
         with torch.no_grad():

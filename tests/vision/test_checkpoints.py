@@ -345,8 +345,11 @@ def test_some_tensors_replace_those_of_the_base(phi3: Path, tmp_path: Path, pref
     tuned = load_phi3_model(phi3, fine_tuned=tmp_path).state_dict()
     for name, tensor in tuned.items():
         assert torch.equal(tensor, changed.get(name, base[name])), name
+    changed["wte.weight"] = words = torch.ones(1024, 32)
+    save_file({prefix + name: t for name, t in changed.items()}, tmp_path / "projector.safetensors")
     whole = load_phi3_model(phi3, fine_tuned=tmp_path, language_model=True)
     assert torch.equal(whole.model.vision_embed_tokens.sub_GN, changed["sub_GN"].bfloat16())
+    assert torch.equal(whole.get_input_embeddings().weight, words.bfloat16())
 
 
 def test_fine_tuned_weights_that_do_not_fit_are_refused(phi3: Path, tmp_path: Path) -> None:
