@@ -4,8 +4,10 @@ The names below are the whole public surface. Each is imported when it is first 
 `import phi3lib` itself costs milliseconds, opens no file and asks no network.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from phi3lib.lazy import lazy_names
+from phi3lib.moved import install
 
 if TYPE_CHECKING:
     from phi3lib.lab.atlas import Atlas
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME_OF = {
-    "Atlas": "phi3lib.lab.atlas",
-    "EmbeddingTable": "phi3lib.vectors.table",
-    "Phi3ImageEmbedding": "phi3lib.vision.image_embedding",
-    "Phi3VConfig": "phi3lib.vision.modeling",
-    "Phi3VForCausalLM": "phi3lib.vision.modeling",
-    "Phi3VImageProcessor": "phi3lib.vision.image_processing",
-    "Phi3VProcessor": "phi3lib.vision.text_processing",
-    "embed_images": "phi3lib.vectors.embed",
-    "embed_texts": "phi3lib.vectors.embed",
-    "hd_grid": "phi3lib.vision.hd_transform",
-    "load_clip": "phi3lib.vision.checkpoints",
-    "load_phi3_model": "phi3lib.vision.checkpoints",
-    "process_for_phi3_model": "phi3lib.vision.checkpoints",
-    "register_auto_classes": "phi3lib.vision.modeling",
+_HOMES = {
+    "Atlas": "phi3lib.lab.atlas:Atlas",
+    "EmbeddingTable": "phi3lib.vectors.table:EmbeddingTable",
+    "Phi3ImageEmbedding": "phi3lib.vision.image_embedding:Phi3ImageEmbedding",
+    "Phi3VConfig": "phi3lib.vision.modeling:Phi3VConfig",
+    "Phi3VForCausalLM": "phi3lib.vision.modeling:Phi3VForCausalLM",
+    "Phi3VImageProcessor": "phi3lib.vision.image_processing:Phi3VImageProcessor",
+    "Phi3VProcessor": "phi3lib.vision.text_processing:Phi3VProcessor",
+    "embed_images": "phi3lib.vectors.embed:embed_images",
+    "embed_texts": "phi3lib.vectors.embed:embed_texts",
+    "hd_grid": "phi3lib.vision.hd_transform:hd_grid",
+    "load_clip": "phi3lib.vision.checkpoints:load_clip",
+    "load_phi3_model": "phi3lib.vision.checkpoints:load_phi3_model",
+    "process_for_phi3_model": "phi3lib.vision.checkpoints:process_for_phi3_model",
+    "register_auto_classes": "phi3lib.vision.modeling:register_auto_classes",
 }
 
 __all__ = [
@@ -54,15 +56,5 @@ __all__ = [
     "register_auto_classes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds a public name, on first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'phi3lib' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value  # the next access does not come here
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)
+install()

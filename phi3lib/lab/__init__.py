@@ -7,124 +7,46 @@
     lab.plots, lab.checks, lab.widgets   # figures, exercise checks, instruments
     lab.claim(...)                       # a conclusion, and whether it holds here
 
+The rooms, each of which may import from those to its right: `lessons` (what single notebooks need) →
+`atlas` (the explorer), `checks` (of the exercises) → `widgets` (instruments) → `figures`.
+
 All but `start` and `how_many` is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from phi3lib.lab.start import how_many, start  # at once: else the module `start` could take the name's place
+from phi3lib.lazy import lazy_names
 
-from phi3lib.lab.start import (
-    how_many,
-    start,
-)  # at once: otherwise the module of that name could take its place
-
-if TYPE_CHECKING:
-    from phi3lib.lab import (
-        checks,
-        first_embedding,
-        hd_plots,
-        layers,
-        original_class,
-        places_plot,
-        plots,
-        same_weights,
-        small_print,
-        spaces,
-        take_home,
-        widgets,
-    )
-    from phi3lib.lab.atlas import Atlas
-    from phi3lib.lab.check_up import doctor
-    from phi3lib.lab.claims import claim
-    from phi3lib.lab.drawing_pad import DrawingPad
-    from phi3lib.lab.map_reader import MapReader, map_grid
-    from phi3lib.lab.photographs import credit, gallery, photograph, picture
-    from phi3lib.lab.picker import NeighbourPicker
-    from phi3lib.lab.ranked_strips import RankedStrips
-    from phi3lib.lab.recipes import RecipeSwitches, show_recipe_card
-    from phi3lib.lab.search_box import SearchBox
-    from phi3lib.lab.temperature import TemperatureBoard
-    from phi3lib.lab.trained import show_trained
-
-_HOME_OF = {
-    "Atlas": "phi3lib.lab.atlas",
-    "claim": "phi3lib.lab.claims",
-    "doctor": "phi3lib.lab.check_up",
-    "credit": "phi3lib.lab.photographs",
-    "DrawingPad": "phi3lib.lab.drawing_pad",
-    "MapReader": "phi3lib.lab.map_reader",
-    "map_grid": "phi3lib.lab.map_reader",
-    "NeighbourPicker": "phi3lib.lab.picker",
-    "RankedStrips": "phi3lib.lab.ranked_strips",
-    "RecipeSwitches": "phi3lib.lab.recipes",
-    "SearchBox": "phi3lib.lab.search_box",
-    "TemperatureBoard": "phi3lib.lab.temperature",
-    "gallery": "phi3lib.lab.photographs",
-    "photograph": "phi3lib.lab.photographs",
-    "picture": "phi3lib.lab.photographs",
-    "show_recipe_card": "phi3lib.lab.recipes",
-    "show_trained": "phi3lib.lab.trained",
+_HOMES = {
+    "Atlas": "phi3lib.lab.atlas:Atlas",
+    "DrawingPad": "phi3lib.lab.widgets.drawing_pad:DrawingPad",
+    "MapReader": "phi3lib.lab.widgets.map_reader:MapReader",
+    "NeighbourPicker": "phi3lib.lab.lessons.picker:NeighbourPicker",
+    "RankedStrips": "phi3lib.lab.widgets.ranked_strips:RankedStrips",
+    "RecipeSwitches": "phi3lib.lab.widgets.recipes:RecipeSwitches",
+    "SearchBox": "phi3lib.lab.widgets.search_box:SearchBox",
+    "TemperatureBoard": "phi3lib.lab.widgets.temperature:TemperatureBoard",
+    "checks": "phi3lib.lab.checks",
+    "claim": "phi3lib.lab.claims:claim",
+    "credit": "phi3lib.lab.photographs:credit",
+    "doctor": "phi3lib.lab.check_up:doctor",
+    "first_embedding": "phi3lib.lab.lessons.first_embedding",
+    "gallery": "phi3lib.lab.photographs:gallery",
+    "hd_plots": "phi3lib.lab.figures.hd_plots",
+    "layers": "phi3lib.lab.lessons.layers",
+    "map_grid": "phi3lib.lab.widgets.map_reader:map_grid",
+    "original_class": "phi3lib.lab.lessons.a1.original_class",
+    "photograph": "phi3lib.lab.photographs:photograph",
+    "picture": "phi3lib.lab.photographs:picture",
+    "places_plot": "phi3lib.lab.figures.places_plot",
+    "plots": "phi3lib.lab.figures.plots",
+    "same_weights": "phi3lib.lab.lessons.a1.same_weights",
+    "show_recipe_card": "phi3lib.lab.widgets.recipes:show_recipe_card",
+    "show_trained": "phi3lib.lab.lessons.trained:show_trained",
+    "small_print": "phi3lib.lab.lessons.small_print",
+    "spaces": "phi3lib.lab.lessons.spaces",
+    "take_home": "phi3lib.lab.lessons.take_home",
+    "widgets": "phi3lib.lab.widgets",
 }
-_ROOMS = (
-    "checks",
-    "first_embedding",
-    "hd_plots",
-    "layers",
-    "original_class",
-    "places_plot",
-    "plots",
-    "same_weights",
-    "small_print",
-    "spaces",
-    "take_home",
-    "widgets",
-)
 
-__all__ = [
-    "Atlas",
-    "DrawingPad",
-    "MapReader",
-    "NeighbourPicker",
-    "RankedStrips",
-    "RecipeSwitches",
-    "SearchBox",
-    "TemperatureBoard",
-    "checks",
-    "claim",
-    "credit",
-    "doctor",
-    "first_embedding",
-    "gallery",
-    "hd_plots",
-    "how_many",
-    "layers",
-    "map_grid",
-    "original_class",
-    "photograph",
-    "picture",
-    "places_plot",
-    "plots",
-    "same_weights",
-    "show_recipe_card",
-    "show_trained",
-    "small_print",
-    "spaces",
-    "start",
-    "take_home",
-    "widgets",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what a public name stands for, on first use (PEP 562)."""
-    if name in _ROOMS:
-        return import_module(f"phi3lib.lab.{name}")
-    if name in _HOME_OF:
-        value = getattr(import_module(_HOME_OF[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'phi3lib.lab' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__ = ["how_many", "start", *_HOMES]
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -9,8 +9,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas_page import script
-from phi3lib.lab.atlas_state import Found
+from phi3lib.lab.atlas.page import script
+from phi3lib.lab.atlas.state import Found
 from phi3lib.vectors.maps import Layout, aligned
 from tests.browser.conftest import CELLS, SCREENSHOTS, serious_faults
 
@@ -395,7 +395,7 @@ def test_without_pictures_and_with_one_map(watched, tmp_path):
 
 
 def test_pictures_at_one_place_and_a_sample_are_spoken_of(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr("phi3lib.lab.atlas_page.MOST_POINTS", 5)
+    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 5)
     alike = EmbeddingTable(np.tile(np.float32([1, 2, 3]), (8, 1)), tuple("abcdefgh"))
     grid = {"n_neighbors": (), "min_dist": (), "seed": ()}
     page = watched(Atlas(alike, grid=grid).to_html(tmp_path / "alike.html"))

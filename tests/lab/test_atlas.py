@@ -5,17 +5,16 @@ import hashlib
 import io
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab import atlas_page
-from phi3lib.lab.atlas_page import GRID as SQUARE
-from phi3lib.lab.atlas_page import page_data, sprite_sheets
-from phi3lib.lab.atlas_state import AtlasState, Settings
+from phi3lib.lab.atlas.page import GRID as SQUARE
+from phi3lib.lab.atlas.page import page_data, sprite_sheets
+from phi3lib.lab.atlas.state import AtlasState, Settings
+from phi3lib.lab.atlas.widget import page as atlas_page
 from phi3lib.vectors.maps import Layout, plane_neighbours, sample_rows, steadiness
 from phi3lib.vectors.neighbours import nearest
 
@@ -175,7 +174,7 @@ def test_saved_maps_are_computed_once(tables, tmp_path, monkeypatch):
 
     computed = []
     monkeypatch.setattr(
-        "phi3lib.lab.atlas_state.umap_map",
+        "phi3lib.lab.atlas.state.umap_map",
         lambda *_, **options: computed.append(options) or made.state.layout("one"),
     )
     again = Atlas(one, grid=GRID, saved=tmp_path / "maps").state
@@ -276,7 +275,7 @@ def test_thumbnails_stand_on_sheets_in_order(tmp_path):
 
 
 def test_a_sample_stands_for_too_many(monkeypatch, state):
-    monkeypatch.setattr("phi3lib.lab.atlas_page.MOST_POINTS", 12)
+    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 12)
     data = page_data(state, [Image.new("RGB", (4, 4))] * COUNT)
     rows = data["spec"]["rows"]
     assert len(rows) == 12 == data["spec"]["count"] and data["spec"]["all"] == COUNT
@@ -400,6 +399,6 @@ def test_the_exported_picture_carries_its_card(atlas, tmp_path):
 
 
 def test_all_parts_of_the_script_are_joined_and_each_is_short():
-    folder = Path(atlas_page.__file__).parent
-    assert {path.stem for path in folder.glob("atlas*.js")} == set(atlas_page.PARTS)
-    assert all(len(path.read_text().splitlines()) <= 350 for path in folder.glob("atlas*.js"))
+    scripts = list(atlas_page.SCRIPTS.glob("*.js"))
+    assert {path.stem for path in scripts} == set(atlas_page.PARTS)
+    assert all(len(path.read_text().splitlines()) <= 350 for path in scripts)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from phi3lib import EmbeddingTable
-from phi3lib.lab.atlas_state import WEAK, AtlasState, Found
-from phi3lib.lab.atlas_trust import moved, said_trust, wobble
+from phi3lib.lab.atlas.state import WEAK, AtlasState, Found
+from phi3lib.lab.atlas.trust import moved, said_trust, wobble
 from phi3lib.vectors.intervals import Estimate
 from phi3lib.vectors.maps import Layout
 

@@ -138,7 +138,7 @@ def test_reading_the_report():
     ],
 )
 def test_wrong_readings_are_named(monkeypatch, not_ok, captions, named):
-    from phi3lib.lab import checks_00
+    from phi3lib.lab.checks import nb00 as checks_00
 
     monkeypatch.setattr(checks_00, "trained_models", dict)
     states = [OK, OK, OK, NOTE, ATTENTION, OK]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phi3lib.lab import checks
-from phi3lib.lab.checks_02 import best_layer
+from phi3lib.lab.checks.nb02 import best_layer
 
 
 def count(size, patch):

@@ -3,7 +3,7 @@
 import pytest
 
 from phi3lib.lab import checks
-from phi3lib.lab.checks_03 import all_grids, count_by_hand
+from phi3lib.lab.checks.nb03 import all_grids, count_by_hand
 from phi3lib.vision.hd_transform import count_image_tokens, hd_grid, merge_2x2
 from phi3lib.vision.token_map import padded_box_of_token, token_at
 

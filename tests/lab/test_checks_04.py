@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from phi3lib.lab import checks
-from phi3lib.lab.checks_04 import in_batches_with_a_bug
-from phi3lib.lab.checks_processes import in_other_processes
-from phi3lib.lab.recipes import RecipeState, RecipeSwitches
+from phi3lib.lab.checks.nb04 import in_batches_with_a_bug
+from phi3lib.lab.checks.processes import in_other_processes
+from phi3lib.lab.widgets.recipes import RecipeState, RecipeSwitches
 from phi3lib.vectors.table import EmbeddingTable
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phi3lib.lab import checks, spaces
-from phi3lib.lab.ranked_strips import RankedStrips, StripsState
+from phi3lib.lab import checks
+from phi3lib.lab.lessons import spaces
+from phi3lib.lab.widgets.ranked_strips import RankedStrips, StripsState
 from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.table import EmbeddingTable
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from phi3lib.lab import checks, checks_07
-from phi3lib.lab.checks_07 import paired_interval, recall
+from phi3lib.lab import checks
+from phi3lib.lab.checks import nb07 as checks_07
+from phi3lib.lab.checks.nb07 import paired_interval, recall
 
 CHECKS = [checks.recall_at_k, checks.paired_difference, checks.duplicates]
 

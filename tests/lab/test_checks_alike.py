@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from phi3lib.lab import checks
-from phi3lib.lab.checks_02 import best_layer
-from phi3lib.lab.checks_reading import apart, as_array, near, truth
-from phi3lib.lab.exercise import Refused, Unanswered, Verdict, ask, does_nothing, told
+from phi3lib.lab.checks.base import Refused, Unanswered, Verdict, ask, does_nothing, told
+from phi3lib.lab.checks.nb02 import best_layer
+from phi3lib.lab.checks.reading import apart, as_array, near, truth
 from tests.printed_solutions import solution
 
 LAYERS = {1: [True, False] * 60, 2: [True] * 120, 3: [True, False] * 60}

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from phi3lib import lab
-from phi3lib.lab import first_embedding as fe
-from phi3lib.lab.picker import PickerState
-from phi3lib.lab.take_home import hd_pieces
-from phi3lib.lab.trained import show_trained
+from phi3lib.lab.lessons import first_embedding as fe
+from phi3lib.lab.lessons.picker import PickerState
+from phi3lib.lab.lessons.take_home import hd_pieces
+from phi3lib.lab.lessons.trained import show_trained
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 
 
@@ -113,7 +113,7 @@ def test_the_picker_has_a_labelled_control_and_a_still_picture(tiles, vectors):
 
 
 def test_without_trained_models_a_sentence_says_so(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("phi3lib.lab.trained.trained_models", dict)
+    monkeypatch.setattr("phi3lib.lab.lessons.trained.trained_models", dict)
     show_trained(lab.photograph("china"))
     assert "No trained model is on this machine" in capsys.readouterr().out
 

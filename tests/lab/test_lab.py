@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from phi3lib import lab
-from phi3lib.lab import plots
+from phi3lib.lab.figures import plots
 from phi3lib.lab.photographs import credit
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from phi3lib import load_clip
-from phi3lib.lab.layers import LayerExplorer, LayerState, layer_features, patch_colours
+from phi3lib.lab.lessons.layers import LayerExplorer, LayerState, layer_features, patch_colours
 from tests.real_layout import make_clip_checkpoint
 
 

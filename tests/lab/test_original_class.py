@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from phi3lib.lab import original_class as page
-from phi3lib.lab import same_weights
-from phi3lib.lab.original_text import PARTS, REPAIRS, SOURCE
-from phi3lib.lab.places_plot import EMPTY, OTHER, WORD, what_stands_where
+from phi3lib.lab.figures.places_plot import EMPTY, OTHER, WORD, what_stands_where
+from phi3lib.lab.lessons.a1 import original_class as page
+from phi3lib.lab.lessons.a1 import same_weights
+from phi3lib.lab.lessons.a1.original_text import PARTS, REPAIRS, SOURCE
 
 
 def test_each_repair_can_be_made_on_its_own_and_all_together():

@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
-from phi3lib.lab import plots
-from phi3lib.lab.instrument import PanelInstrument, drawable, middle_square, number_among
-from phi3lib.lab.panel import choice, slider, text, tick
+from phi3lib.lab.figures import plots
+from phi3lib.lab.widgets.base import PanelInstrument, drawable, middle_square, number_among
+from phi3lib.lab.widgets.panel import choice, slider, text, tick
 
 
 class Counter(PanelInstrument):

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from phi3lib import load_clip
-from phi3lib.lab.instrument import middle_square
-from phi3lib.lab.search_box import SearchBox, SearchState
+from phi3lib.lab.widgets.base import middle_square
+from phi3lib.lab.widgets.search_box import SearchBox, SearchState
 from phi3lib.vectors.embed import embed_images
 from phi3lib.vectors.why import patch_likeness
 from tests.real_layout import make_clip_checkpoint

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phi3lib import load_phi3_model
-from phi3lib.lab.small_print import readings, score, small_print, two_views
+from phi3lib.lab.lessons.small_print import readings, score, small_print, two_views
 from phi3lib.vision.answers import CROPS, answer
 
 TILE = 112

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phi3lib.lab.temperature import SCALES, TemperatureBoard, TemperatureState
+from phi3lib.lab.widgets.temperature import SCALES, TemperatureBoard, TemperatureState
 
 
 @pytest.fixture

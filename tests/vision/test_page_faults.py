@@ -1,7 +1,7 @@
 """The 26 faults of the cookbook page: what its class does, and what ours does instead.
 
-The page's class is `phi3lib.lab.original_class`, which retells it. Each test repairs what must be repaired
-for the fault under test to be reached, and nothing else.
+The page's class is `phi3lib.lab.lessons.a1.original_class`, which retells it. Each test repairs what must be
+repaired for the fault under test to be reached, and nothing else.
 """
 
 import ast
@@ -24,8 +24,8 @@ from phi3lib import (
     load_phi3_model,
     process_for_phi3_model,
 )
-from phi3lib.lab.original_class import FAULTS, build_original, original_source
-from phi3lib.lab.same_weights import HD_OPTIONS, copy_weights
+from phi3lib.lab.lessons.a1.original_class import FAULTS, build_original, original_source
+from phi3lib.lab.lessons.a1.same_weights import HD_OPTIONS, copy_weights
 from tests.golden_inputs import GOLDEN, golden_json, synth_picture, synth_pixels
 from tests.golden_models import (
     golden_embedding,

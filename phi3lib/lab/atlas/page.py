@@ -1,0 +1,233 @@
+"""What the explorer's page is given: numbers as bytes, thumbnails as sprite sheets; and the page on its own.
+
+The same JavaScript draws in the notebook and in an exported file. Places are whole numbers up to 4,095, as
+finer ones could not be told apart on a screen; so few digits also pack well.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
+from phi3lib.lab.atlas.trust import Shares, said_trust
+from phi3lib.lab.figures import plots
+from phi3lib.lab.figures.shown_text import readable
+from phi3lib.lab.widgets.scripts import joined
+from phi3lib.vectors.maps import sample_rows
+from phi3lib.vision.pictures import read_upright
+
+SCRIPTS = Path(__file__).parent / "js"
+PARTS = ("data", "map", "lists", "controls", "main")
+GRID = 4_095  # places on a side of a map
+SHEET = 32  # thumbnails on a side of a sprite sheet
+NO_PICTURE = (200, 200, 200)
+SHADE = 96  # cells of the shade behind a sample, on a side
+
+
+def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, Any]:
+    """All that the page draws, for all settings that there are."""
+    rows = sample_rows(len(state.ids), MOST_POINTS)
+    shares, lines = _shares(state, rows)
+    side = 64 if len(rows) <= 1_500 else 48 if len(rows) <= 6_000 else 32
+    shown = None if pictures is None else [pictures[row] for row in rows]
+    return {
+        "spec": {
+            "names": state.names,
+            "count": len(rows),
+            "all": len(state.ids),
+            "rows": rows.tolist() if len(rows) < len(state.ids) else None,
+            "ids": [state.ids[row] for row in rows],
+            "label": state.label_name,
+            "kinds": state.kinds,
+            "codes": state.codes[rows].tolist(),
+            "k": state.k,
+            "settings": [asdict(settings) for settings in state.settings],
+            "trust_words": [
+                [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]
+                for name in state.names
+            ],
+            "lines": lines,
+            "colours": list(plots.CLASSES),
+            "thumb": side,
+            "sheet": SHEET,
+            "finds": state.model is not None and state.search_table() is not None,
+            "card": state.card(),
+        },
+        "places": b"".join(
+            _whole(state.layout(name, settings).places[rows])
+            for name in state.names
+            for settings in state.settings
+        ),
+        "shade": _shades(state) if len(rows) < len(state.ids) else b"",
+        "near": _near(state, rows).astype("<u2").tobytes(),
+        "shares": shares.tobytes(),
+        "sheets": sprite_sheets(shown, side) if shown is not None else [],
+    }
+
+
+def _whole(places: NDArray[np.float32]) -> bytes:
+    """Places (n, 2) on a square of `GRID`, the same scale for both axes: little-endian, two bytes each."""
+    low, span = places.min(0), float(np.ptp(places, axis=0).max()) or 1.0
+    margin = (span - np.ptp(places, axis=0)) / 2
+    return np.round((places - low + margin) / span * GRID).astype("<u2").tobytes()
+
+
+def _shades(state: AtlasState) -> bytes:
+    """For each map and setting how many of all pictures stand in each cell, the most as 255: bytes."""
+    parts = []
+    for name in state.names:
+        for settings in state.settings:
+            places = np.frombuffer(_whole(state.layout(name, settings).places), "<u2").reshape(-1, 2)
+            edges = np.linspace(0, GRID + 1, SHADE + 1)
+            counts, _, _ = np.histogram2d(places[:, 1], places[:, 0], bins=(edges, edges))
+            parts.append((255 * np.sqrt(counts / counts.max())).astype(np.uint8).tobytes())
+    return b"".join(parts)
+
+
+def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """True neighbours of each drawn point, as places among the drawn ones: (maps, n, k).
+
+    Where a sample is drawn, neighbours outside it are left out; a point's own place stands for "none".
+    """
+    place_of = np.full(len(state.ids), -1)
+    place_of[rows] = np.arange(len(rows))
+    own = np.arange(len(rows))[:, None]
+    found = [place_of[state.spaces[name].indices[rows, : state.k]] for name in state.names]
+    return np.stack([np.where(of < 0, own, of) for of in found])
+
+
+def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """(shares in hundredths, one line for each picture's worth; which line each measure has).
+
+    The lines by measure, map and setting; None where there is no such number.
+    """
+    lines: list[NDArray[np.uint8]] = []
+    place_of: dict[int, int] = {}
+
+    def line(shares: Shares | None) -> int | None:
+        if shares is None:
+            return None
+        if id(shares) not in place_of:  # the state makes each once, so equal numbers are one object
+            place_of[id(shares)] = len(lines)
+            lines.append(np.clip(np.round(100 * shares[rows]), 0, 100).astype(np.uint8))
+        return place_of[id(shares)]
+
+    names, settings = state.names, state.settings
+    found: dict[str, Any] = {"kept": [[line(state.kept(name, one)) for one in settings] for name in names]}
+    wobbles = [[line(state.wobble(name, one)) for one in settings] for name in names]
+    if any(one is not None for of_map in wobbles for one in of_map):
+        found["wobble"] = wobbles
+    if len(names) > 1:
+        found["between"] = [[line(state.between)] * len(settings)]
+        found["moved"] = [[line(state.moved(one)) for one in settings]]
+    return np.stack(lines), found
+
+
+def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
+    """Thumbnails on square sheets of SHEET × SHEET, as data URIs; what cannot be read becomes grey."""
+    sheets = []
+    for start in range(0, len(pictures), SHEET**2):
+        part = pictures[start : start + SHEET**2]
+        lines = -(-len(part) // SHEET)
+        sheet = Image.new("RGB", (SHEET * side, lines * side), NO_PICTURE)
+        for place, picture in enumerate(part):
+            sheet.paste(_thumbnail(picture, side), ((place % SHEET) * side, (place // SHEET) * side))
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=80)
+        sheets.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
+    return sheets
+
+
+def _thumbnail(picture: Any, side: int) -> Image.Image:
+    try:
+        upright = read_upright(picture)
+    except ValueError:
+        return Image.new("RGB", (side, side), NO_PICTURE)
+    return ImageOps.pad(upright, (side, side), color=(255, 255, 255))
+
+
+def script() -> str:
+    """Return the page's JavaScript, all parts in one."""
+    return joined(*(SCRIPTS / f"{part}.js" for part in PARTS))
+
+
+def whole_page(data: dict[str, Any], title: str) -> str:
+    """One HTML file that holds everything and may load nothing: its policy allows its own script alone."""
+    title = readable(title)
+    code = script().replace("export default", "const atlas =") + _START
+    # In a script element nothing ends the data but "</script": no "<" is left to begin it.
+    body = json.dumps(readable(_packed(data)), ensure_ascii=False, separators=(",", ":"))
+    body = body.replace("<", "\\u003c")
+    policy = (
+        "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'; "
+        f"script-src 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(_STYLE)}'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style></head>\n"
+        f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
+        f'<script type="application/json" id="data">{body}</script>\n'
+        f"<script>{code}</script></body></html>\n"
+    )
+
+
+def _packed(data: dict[str, Any]) -> dict[str, Any]:
+    """The same without bytes: those are packed and written as letters."""
+
+    def letters(name: str, value: bytes) -> str:
+        if name in ("places", "near"):  # all low bytes, then all high ones: a sixth less when packed
+            value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
+        return base64.b64encode(zlib.compress(value, 9)).decode()
+
+    return {name: letters(name, value) if isinstance(value, bytes) else value for name, value in data.items()}
+
+
+_STYLE = ":root{color-scheme:light dark}body{margin:1rem;font-family:system-ui,sans-serif}"
+
+# A stand-in for the notebook's model: it holds the same values and has no one to send them to.
+_START = """
+(async () => {
+  const place = document.getElementById("atlas"), listeners = {};
+  if (!window.DecompressionStream) {
+    place.textContent = "This page needs a browser of 2023 or later.";
+    return;
+  }
+  const values = JSON.parse(document.getElementById("data").textContent);
+  for (const name of ["places", "near", "shares", "shade"]) {
+    const bytes = Uint8Array.from(atob(values[name]), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    values[name] = new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  for (const name of ["places", "near"]) {
+    const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
+    values[name] = Uint8Array.from(values[name], pair);
+  }
+  const model = {
+    alone: true,
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; (listeners["change:" + name] || []).forEach((f) => f()); },
+    save_changes: () => {},
+    send: () => {},
+    on: (name, f) => { (listeners[name] = listeners[name] || []).push(f); },
+    off: () => {},
+  };
+  atlas.render({ model, el: place });
+})();
+"""
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

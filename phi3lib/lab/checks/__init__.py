@@ -1,0 +1,49 @@
+"""Checks of the exercises: pass your function in, get one sentence back.
+
+    checks.token_count(my_token_count)
+
+A check tries your function on the smallest cases first and tells the first one that goes wrong; where it
+knows the mistake, it names it. An exercise that is not answered yet never stops a notebook.
+"""
+
+from phi3lib.lab.checks.a1 import call_in_place, tile_count, write_tokens
+from phi3lib.lab.checks.base import Verdict
+from phi3lib.lab.checks.nb00 import read_the_report
+from phi3lib.lab.checks.nb01 import cosine, smallest_scale, symmetric_loss, zero_shot
+from phi3lib.lab.checks.nb02 import best_layer, n_patches, rebuild
+from phi3lib.lab.checks.nb03 import merge_2x2, token_count, token_to_box
+from phi3lib.lab.checks.nb04 import cache_key, in_batches, masked_mean
+from phi3lib.lab.checks.nb05 import close_gap, modality_gap, settings, statements
+from phi3lib.lab.checks.nb06 import linear_cka, merged_and_separated, mutual_knn
+from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
+
+__all__ = [
+    "Verdict",
+    "best_layer",
+    "cache_key",
+    "call_in_place",
+    "close_gap",
+    "cosine",
+    "duplicates",
+    "in_batches",
+    "linear_cka",
+    "masked_mean",
+    "merge_2x2",
+    "merged_and_separated",
+    "modality_gap",
+    "mutual_knn",
+    "n_patches",
+    "paired_difference",
+    "read_the_report",
+    "rebuild",
+    "recall_at_k",
+    "settings",
+    "smallest_scale",
+    "statements",
+    "symmetric_loss",
+    "tile_count",
+    "token_count",
+    "token_to_box",
+    "write_tokens",
+    "zero_shot",
+]

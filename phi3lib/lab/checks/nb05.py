@@ -1,0 +1,251 @@
+"""The checks of notebook 05: settings of a map, statements that survive seeds, the modality gap."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.lab.checks.base import Verdict, ask, exercise, told
+from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
+from phi3lib.vectors.maps import Layout, plane_neighbours, umap_map
+from phi3lib.vectors.neighbours import Neighbours
+
+Matrix = NDArray[np.floating]
+WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
+
+
+# ---------------------------------------------------------------------------- 05.1 settings
+
+
+def settings(vectors: Any, space: Neighbours) -> Callable[[Any], Verdict]:
+    """A check of exercise 05.1 for these vectors: the map of the learner's settings is made and measured."""
+
+    @exercise
+    def check(function: Callable[[], tuple[int, float]]) -> Verdict:
+        answer = items(ask(function, shown="no arguments"), 2, "Two numbers, n_neighbors and min_dist,")
+        neighbours, distance = whole(answer[0], "n_neighbors"), number(answer[1], "min_dist")
+        try:
+            worth = _worth(vectors, space, neighbours, distance)
+        except ValueError as error:
+            return Verdict(False, f"These settings make no map: {error}.")
+        said = (
+            f"n_neighbors {neighbours} and min_dist {distance:g} give a trustworthiness of {worth[0]:.3f} "
+            f"and keep {worth[1]:.3f} of the neighbours"
+        )
+        wanted = (WANTED_TRUST, WANTED_KEPT)
+        if _reaches(worth, wanted) or _reaches(worth, wanted := _at_most(vectors, space, wanted)):
+            return Verdict(True, f"{said}.")
+        hints = ["fewer neighbours keep what is near"] if neighbours > 20 else []
+        hints += ["a smaller min_dist lets near points stand close"] if distance > 0.3 else []
+        hints += ["with very few neighbours the map falls to pieces"] if neighbours < 5 else []
+        return Verdict(
+            False,
+            f"{said}; at least {wanted[0]:.3f} and {wanted[1]:.3f} are wanted. "
+            f"Try: {'; '.join(hints) or 'other values'}.",
+        )
+
+    return check
+
+
+def _worth(vectors: Any, space: Neighbours, neighbours: int, distance: float) -> tuple[float, float]:
+    """(trustworthiness, share of neighbours kept) of the map of these settings."""
+    layout = umap_map(vectors, space, n_neighbors=neighbours, min_dist=distance, seed=0)
+    return layout.trustworthiness(vectors), float(layout.kept(space).mean())
+
+
+def _reaches(worth: tuple[float, float], wanted: tuple[float, float]) -> bool:
+    return worth[0] >= wanted[0] and worth[1] >= wanted[1]
+
+
+def _at_most(vectors: Any, space: Neighbours, wanted: tuple[float, float]) -> tuple[float, float]:
+    """What is wanted, or a little less than good settings reach where these vectors allow no more."""
+    trust, kept = _worth(vectors, space, min(10, space.indices.shape[1]), 0.1)
+    return min(wanted[0], trust - 0.002), min(wanted[1], kept - 0.02)
+
+
+# -------------------------------------------------------------------------- 05.2 statements
+
+STATEMENTS = {
+    "a": "Most points have a neighbour of their own kind next to them.",
+    "b": "The two kinds whose islands are furthest apart are the same on every map.",
+    "c": "The largest island belongs to the same kind on every map.",
+    "d": "The leftmost point is the same on every map.",
+}
+
+
+def surviving(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> set[str]:
+    """Which of STATEMENTS hold on all of these maps."""
+    names = np.asarray(labels)
+    alike = [(names[plane_neighbours(one.places, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
+    kept = {
+        "a": all(alike),
+        "b": len({_furthest(one, names) for one in layouts}) == 1,
+        "c": len({_largest(one, names) for one in layouts}) == 1,
+        "d": len({int(one.places[:, 0].argmin()) for one in layouts}) == 1,
+    }
+    return {letter for letter, holds in kept.items() if holds}
+
+
+def _furthest(layout: Layout, names: NDArray) -> tuple[str, str]:
+    kinds = np.unique(names)
+    centres = np.array([np.median(layout.places[names == kind], axis=0) for kind in kinds])
+    distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    first, second = np.unravel_index(distances.argmax(), distances.shape)
+    return str(kinds[first]), str(kinds[second])
+
+
+def _largest(layout: Layout, names: NDArray) -> str:
+    kinds = np.unique(names)
+    spreads = [
+        np.median(
+            np.linalg.norm(
+                layout.places[names == kind] - np.median(layout.places[names == kind], axis=0), axis=1
+            )
+        )
+        for kind in kinds
+    ]
+    return str(kinds[int(np.argmax(spreads))])
+
+
+def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Callable[[Any], Verdict]:
+    """A check of exercise 05.2 for these maps; the right answer is computed, not known."""
+    right = surviving(layouts, labels)
+
+    @exercise
+    def check(function: Callable[[], Any]) -> Verdict:
+        said = _letters(ask(function, shown="no arguments"))
+        if said is None:
+            return Verdict(False, 'Letters are wanted, such as {"a", "b"}.')
+        if unknown := sorted(said - set(STATEMENTS)):
+            return Verdict(False, f"There is no statement {told(unknown[0])}; there are a, b, c and d.")
+        if said == right:
+            return Verdict(True, f"On all {len(layouts)} maps.")
+        if wrong := sorted(said - right):
+            return Verdict(
+                False, f"{wrong[0]} does not hold on all {len(layouts)} maps: {STATEMENTS[wrong[0]]}"
+            )
+        missed = sorted(right - said)[0]
+        return Verdict(False, f"{missed} does hold on all {len(layouts)} maps: {STATEMENTS[missed]}")
+
+    return check
+
+
+def _letters(answer: Any) -> set[str] | None:
+    """The letters of a set, a list, or a text such as "a, b" or "ab"; None where something else came."""
+    try:
+        parts = answer.replace(",", " ").split() if isinstance(answer, str) else list(answer)
+    except TypeError:
+        return None
+    if isinstance(answer, Mapping) or not all(isinstance(part, str) for part in parts):
+        return None
+    together = isinstance(answer, str) and len(parts) == 1 and set(parts[0].lower()) <= set(STATEMENTS)
+    return {part.strip().lower() for part in (parts[0] if together else parts)}
+
+
+# ------------------------------------------------------------------------- 05.3 modality gap
+
+
+def _unit(vectors: Matrix) -> Matrix:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+_GAP_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
+    "the vectors are not divided by their lengths first": lambda a, b: float(
+        np.linalg.norm(a.mean(0) - b.mean(0))
+    ),
+    "this is the square of the distance": lambda a, b: float(
+        ((_unit(a).mean(0) - _unit(b).mean(0)) ** 2).sum()
+    ),
+    "this is the mean distance of all pairs; that of the two centres is wanted": lambda a, b: float(
+        np.linalg.norm(_unit(a)[:, None] - _unit(b)[None], axis=-1).mean()
+    ),
+    "this is the cosine of the two centres, not their distance": lambda a, b: float(
+        _unit(_unit(a).mean(0, keepdims=True))[0] @ _unit(_unit(b).mean(0, keepdims=True))[0]
+    ),
+}
+
+
+@exercise
+def modality_gap(function: Callable[[Matrix, Matrix], float]) -> Verdict:
+    """Exercise 05.3: `function(pictures, texts)`: the distance of the centres of vectors of length one."""
+    rng = np.random.default_rng(0)
+    for count, other, width in ((3, 4, 2), (10, 6, 5)):
+        a = rng.normal(size=(count, width)) * rng.uniform(1, 5, (count, 1)) + 2
+        b = rng.normal(size=(other, width)) * rng.uniform(1, 5, (other, 1)) - 1
+        shown = f"{count} pictures and {other} texts"
+        right = float(np.linalg.norm(_unit(a).mean(0) - _unit(b).mean(0)))
+        answer = ask(function, a, b, shown=shown)
+        given = number(answer, shown)
+        if near(answer, right):
+            continue
+        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
+        for slip, formula in _GAP_SLIPS.items():
+            if near(answer, formula(a, b)):
+                return Verdict(False, f"{said}: {slip}.")
+        return Verdict(False, f"{said}.")
+    return Verdict(True, "The distance of two means of directions, 0 to 2.")
+
+
+# --------------------------------------------------------------------------- 05.4 close the gap
+
+
+def _centred(vectors: Matrix) -> Matrix:
+    return vectors - vectors.mean(0)
+
+
+_RIGHT_SIDES: tuple[Callable[[Matrix], Matrix], ...] = (_centred, lambda side: _centred(_unit(side)))
+_SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
+    "one mean of everything was taken away; each side has its own": lambda own, other: (
+        _unit(own) - np.concatenate([_unit(own), _unit(other)]).mean(0)
+    ),
+    "one mean of everything was taken away, lengths left in; each side has its own": lambda own, other: (
+        own - np.concatenate([own, other]).mean(0)
+    ),
+    "this is moved onto the mean of the other side; take its own mean away": lambda own, other: (
+        _centred(own) + other.mean(0)
+    ),
+    "nothing was taken away": lambda own, other: own,
+    "only the lengths are gone; the mean is still there": lambda own, other: _unit(own),
+    "the mean of each row was taken away; the mean over items is wanted (axis=0)": lambda own, other: (
+        own - own.mean(1, keepdims=True)
+    ),
+    "these are z-scores: take the mean away, and leave the spread as it is": lambda own, other: (
+        _centred(own) / own.std(0)
+    ),
+    "Nothing is left: only the mean should go": lambda own, other: np.zeros_like(own),
+    "the centred vectors were divided by their lengths, which moves the mean again": lambda own, other: _unit(
+        _centred(own)
+    ),
+}
+
+
+@exercise
+def close_gap(function: Callable[[Matrix, Matrix], tuple[Matrix, Matrix]]) -> Verdict:
+    """Exercise 05.4: `function(pictures, texts)` → both centred, so that their centres fall together."""
+    rng = np.random.default_rng(1)
+    sides = (rng.normal(size=(20, 6)) + 2, rng.normal(size=(15, 6)) - 1)
+    answer = ask(function, *sides, shown="20 pictures and 15 texts")
+    given = items(answer, 2, "Two arrays, pictures and texts,")
+    read = [as_array(one) for one in given]
+    if any(one is None for one in read):
+        return Verdict(False, f"Two arrays of numbers, pictures and texts, are wanted, not {told(answer)}.")
+    shapes = [one.shape for one in read if one is not None]
+    if shapes != [side.shape for side in sides]:
+        return Verdict(False, f"The shapes are {shapes[0]} and {shapes[1]}; they must stay as they were.")
+    if any(all(map(near, given, map(right, sides))) for right in _RIGHT_SIDES):
+        return Verdict(True, "The centres fall together, and what tells the items apart is left.")
+    return Verdict(False, _about_the_sides(given, sides))
+
+
+def _about_the_sides(given: tuple[Any, ...], sides: tuple[Matrix, Matrix]) -> str:
+    """Whether the centres are apart, the first side that is not centred, and the slip if it is known."""
+    centres = [as_array(one).mean(0) for one in given]  # type: ignore[union-attr]
+    distance = float(np.linalg.norm(centres[0] - centres[1]))
+    said = f"The centres are still {distance:.3f} apart. " if distance > 1e-3 else ""
+    for name, one, own, other in zip(("pictures", "texts"), given, sides, sides[::-1], strict=True):
+        if any(near(one, right(own)) for right in _RIGHT_SIDES):
+            continue
+        named = next((slip for slip, wrong in _SIDE_SLIPS.items() if near(one, wrong(own, other))), "")
+        return f"{said}The {name} are not their vectors less their mean{': ' + named if named else ''}."
+    return f"{said}One side has vectors of length one, and the other has not: treat both alike."

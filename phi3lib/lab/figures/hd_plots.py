@@ -1,0 +1,192 @@
+"""Figures of the HD transform: grids, crops, tokens and the ribbon, in the colours of the course."""
+
+from typing import Any
+
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.vision.hd_transform import HDGrid, pad_picture, resize_picture
+from phi3lib.vision.token_map import TokenKind, padded_box_of_token, token_at
+
+COLOURS = {
+    TokenKind.CROP: plots.CROP,
+    TokenKind.GLOBAL: plots.GLOBAL_VIEW,
+    TokenKind.ROW_SEPARATOR: plots.ROW_SEPARATOR,
+    TokenKind.VIEW_SEPARATOR: plots.VIEW_SEPARATOR,
+}
+
+
+def padded_picture(picture: Image.Image, grid: HDGrid) -> Image.Image:
+    """The resized picture on its white canvas, `grid.padded_size` pixels."""
+    return pad_picture(resize_picture(picture, grid), grid)
+
+
+def draw_grid(axes: Any, picture: Image.Image, grid: HDGrid) -> None:
+    """The padded picture with the lines between crops, their numbers, and its padding hatched."""
+    plots.picture_axes(axes, padded_picture(picture, grid).reduce(2))
+    scale, tile = 0.5, grid.tile.tile_size
+    for box in padding_boxes(grid):
+        corner, width, height = (box[0] * scale, box[1] * scale), box[2] * scale, box[3] * scale
+        axes.add_patch(
+            Rectangle(corner, width, height, fill=False, hatch="////", edgecolor=plots.PADDING, lw=0)
+        )
+    for crop in range(grid.rows * grid.cols):
+        row, col = divmod(crop, grid.cols)
+        corner = (col * tile * scale, row * tile * scale)
+        axes.add_patch(
+            Rectangle(corner, tile * scale, tile * scale, fill=False, edgecolor=plots.CROP, lw=1.5)
+        )
+        axes.text(
+            corner[0] + 8,
+            corner[1] + 8,
+            str(crop),
+            va="top",
+            color="white",
+            bbox={"facecolor": plots.CROP, "edgecolor": "none", "pad": 1.5},
+        )
+
+
+def padding_boxes(grid: HDGrid) -> list[tuple[int, int, int, int]]:
+    """(left, top, width, height) of the white strips, in pixels of the padded picture."""
+    width, height = grid.padded_size
+    left, top, right, bottom = grid.padding
+    strips = [
+        (0, 0, left, height),
+        (width - right, 0, right, height),
+        (0, 0, width, top),
+        (0, height - bottom, width, bottom),
+    ]
+    return [strip for strip in strips if strip[2] and strip[3]]
+
+
+def runs(grid: HDGrid, order: str = "sub_glb") -> list[tuple[int, int, TokenKind]]:
+    """(start, length, kind) of each stretch of equal tokens in the sequence."""
+    found: list[tuple[int, int, TokenKind]] = []
+    for index in range(grid.num_image_tokens):
+        kind = token_at(grid, index, order).kind
+        if found and found[-1][2] is kind:
+            start, length, _ = found[-1]
+            found[-1] = (start, length + 1, kind)
+        else:
+            found.append((index, 1, kind))
+    return found
+
+
+def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | None = None) -> None:
+    """The whole token sequence as one ribbon; row separators stand out as longer teeth."""
+    for start, length, kind in runs(grid, order):
+        tooth = kind in (TokenKind.ROW_SEPARATOR, TokenKind.VIEW_SEPARATOR)
+        low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
+        axes.fill_between(
+            [start, start + length],
+            low,
+            high,
+            facecolor=COLOURS[kind],
+            edgecolor=COLOURS[kind] if tooth else "white",
+            hatch=None if tooth else plots.HATCHES[COLOURS[kind]],
+            lw=0.4 if tooth else 0,
+            zorder=2 + tooth,
+        )
+    if here is not None:
+        axes.annotate(
+            f"token {here}",
+            (here + 0.5, 1.1),
+            (here + 0.5, 1.9),
+            color=plots.HERE,
+            ha="center",
+            arrowprops={"arrowstyle": "->", "color": plots.HERE},
+        )
+    axes.set_xlim(0, grid.num_image_tokens)
+    axes.set_ylim(-0.4, 2.4 if here is not None else 1.4)
+    axes.set_yticks([])
+    axes.set_xlabel("place in the token sequence")
+    axes.set_ylabel(" ")
+
+
+def ribbon_legend(fig: Any) -> None:
+    """What the four colours of a ribbon mean."""
+    handles = [
+        Rectangle(
+            (0, 0), 1, 1, facecolor=colour, hatch=plots.HATCHES[colour], edgecolor="white", label=str(kind)
+        )
+        for kind, colour in COLOURS.items()
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+
+
+def grid_and_ribbon(picture: Image.Image, grid: HDGrid, *, alt: str, order: str = "sub_glb") -> None:
+    """Crops and padding of a picture above the ribbon of its tokens."""
+    fig, (above, below) = plots.figure(2, 1, height=4.2, height_ratios=[4, 1])
+    draw_grid(above, picture, grid)
+    draw_ribbon(below, grid, order)
+    ribbon_legend(fig)
+    plots.show(fig, alt=alt)
+
+
+def microscope_still(
+    picture: Image.Image, grid: HDGrid, index: int, sentence: str, order: str
+) -> plots.Still:
+    """The token microscope as a still picture: the token on the padded picture and in the sequence."""
+    fig, axes = plots.figure(2, 2, height=4.4, height_ratios=[4, 1], width_ratios=[2, 1])
+    draw_grid(axes[0, 0], picture, grid)
+    plots.picture_axes(axes[0, 1], padded_picture(picture, grid).resize((336, 336)), "global view")
+    box = padded_box_of_token(grid, index, order)
+    if box is not None:
+        crop = token_at(grid, index, order).kind is TokenKind.CROP
+        _mark(axes[0, 0], box, 0.5, lw=2.5 if crop else 1.5)
+        width, height = grid.padded_size
+        _mark(axes[0, 1], box, (336 / width, 336 / height), lw=1.5 if crop else 2.5)
+    spec = axes[1, 0].get_gridspec()
+    for spot in axes[1]:
+        spot.remove()
+    draw_ribbon(fig.add_subplot(spec[1, :]), grid, order, here=index)
+    ribbon_legend(fig)
+    return plots.still(fig, alt=f"Token microscope, still picture. {sentence}")
+
+
+def _mark(axes: Any, box: Any, scale: Any, lw: float) -> None:
+    across, down = scale if isinstance(scale, tuple) else (scale, scale)
+    corner = (box.left * across, box.top * down)
+    size = ((box.right - box.left) * across, (box.bottom - box.top) * down)
+    axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=plots.HERE, lw=lw, zorder=5))
+
+
+def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
+    """A picture of this size as a bare outline: tiles, the resized picture, padding, token bill."""
+    fig, (left, right) = plots.figure(1, 2, height=3.2)
+    width, height = grid.padded_size
+    tile = grid.tile.tile_size
+    for box in padding_boxes(grid):
+        left.add_patch(
+            Rectangle(box[:2], box[2], box[3], facecolor="white", edgecolor=plots.PADDING, hatch="////", lw=0)
+        )
+    corner = grid.padding[:2]
+    left.add_patch(Rectangle(corner, *grid.resized_size, facecolor=plots.SKY, alpha=0.35))
+    for row in range(grid.rows):
+        for col in range(grid.cols):
+            left.add_patch(
+                Rectangle((col * tile, row * tile), tile, tile, fill=False, edgecolor=plots.CROP, lw=1.5)
+            )
+    left.set_xlim(-20, width + 20)
+    left.set_ylim(height + 20, -20)
+    left.set_aspect("equal")
+    left.set_xlabel("padded width in pixels")
+    left.set_ylabel("padded height in pixels")
+    bill = token_bill(grid)
+    colours = [COLOURS[kind] for kind in bill]
+    bars = right.barh([str(kind) for kind in bill], list(bill.values()), color=colours)
+    right.bar_label(bars, padding=3)
+    right.margins(x=0.2)
+    right.set_xlabel("tokens")
+    right.set_ylabel(" ")
+    plots.write_title(right, f"{grid.num_image_tokens} tokens")
+    return plots.still(fig, alt=f"Grid of crops and token bill. {sentence}")
+
+
+def token_bill(grid: HDGrid) -> dict[TokenKind, int]:
+    """How many tokens of each kind the sequence has."""
+    counts = dict.fromkeys(COLOURS, 0)
+    for _, length, kind in runs(grid):
+        counts[kind] += length
+    return counts

@@ -1,0 +1,78 @@
+"""What stands in each place of a sequence: the ribbons of notebook A1."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from phi3lib.lab.figures import plots
+
+WORD, EMPTY, OTHER = "a word", "left empty: the vector of word 0", "something else"
+_PICTURES = ("picture 1", "picture 2")
+_LOOK = {
+    WORD: (plots.BLACK, ""),
+    _PICTURES[0]: (plots.SKY, ""),
+    _PICTURES[1]: (plots.YELLOW, "..."),
+    EMPTY: (plots.VERMILION, "xxx"),
+    OTHER: (plots.PADDING, "////"),
+}
+
+
+def what_stands_where(
+    hidden: torch.Tensor, ids: torch.Tensor, words: Any, tokens: Sequence[torch.Tensor]
+) -> list[tuple[str, int, int]]:
+    """Runs of equal kind, (kind, start, length), in one row of an embedding's output.
+
+    hidden (length, hidden_size); ids (length,) as they were before the call; words: the word embedding;
+    tokens: the visual tokens (n, hidden_size) of one or two pictures, as they should stand there.
+    """
+    runs: list[tuple[str, int, int]] = []
+    place = 0
+    while place < len(ids):
+        kind, length = _what_begins(place, hidden, ids, words, tokens)
+        if runs and runs[-1][0] == kind and kind not in _PICTURES:
+            runs[-1] = (kind, runs[-1][1], runs[-1][2] + length)
+        else:
+            runs.append((kind, place, length))
+        place += length
+    return runs
+
+
+def _what_begins(
+    place: int, hidden: torch.Tensor, ids: torch.Tensor, words: Any, tokens: Sequence[torch.Tensor]
+) -> tuple[str, int]:
+    """(kind, length) of what begins here: a whole picture, or one place of another kind."""
+    if ids[place] >= 0:
+        return WORD, 1
+    for name, picture in zip(_PICTURES, tokens, strict=False):
+        here = hidden[place : place + len(picture)]
+        if here.shape == picture.shape and torch.allclose(here, picture, atol=1e-4):
+            return name, len(picture)
+    return (EMPTY if torch.equal(hidden[place], words.weight[0]) else OTHER), 1
+
+
+def show_places(rows: Mapping[str, list[tuple[str, int, int]]], *, alt: str) -> None:
+    """Ribbons of `what_stands_where`, one under the other, each under its name."""
+    fig, axes = plots.figure(height=0.9 + 0.5 * len(rows))
+    used = {kind for runs in rows.values() for kind, _, _ in runs}
+    for height, runs in enumerate(rows.values()):
+        for kind, start, length in runs:
+            colour, hatch = _LOOK[kind]
+            axes.broken_barh(
+                [(start, length)],
+                (height - 0.35, 0.7),
+                facecolor=colour,
+                hatch=hatch,
+                edgecolor="white",
+                lw=0.3,
+            )
+    for kind, (colour, hatch) in _LOOK.items():
+        if kind in used:
+            axes.bar(0, 0, facecolor=colour, hatch=hatch, edgecolor="white", label=kind)
+    axes.set_yticks(range(len(rows)), labels=list(rows))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_ylabel(" ")
+    axes.set_xlabel("place in the sequence")
+    axes.margins(x=0)
+    fig.legend(loc="outside upper center", ncols=len(used), frameon=False)
+    plots.show(fig, alt=alt)

@@ -1,0 +1,266 @@
+"""Figures: one way to make them, one meaning for each colour.
+
+    figure, axes = plots.figure(width=8, height=3)
+    axes.bar(...)
+    plots.show(figure, alt="What it shows, and what to notice.")
+
+A figure becomes an `<img>` with its alternative text inside the notebook, because JupyterLab shows no
+alternative text for plain `image/png` outputs. An `image/png` stands beside it for exports to LaTeX and PDF.
+pyplot is not used, so nothing is drawn twice and no figure lingers.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from phi3lib.lab.figures.shown_text import readable, take_literally
+from phi3lib.lab.figures.stills import Still, encode
+
+# Okabe and Ito (2008): eight colours that stay apart under the common kinds of colour-vision deficiency.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+CLASSES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, YELLOW, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never colour alone
+MAGNITUDE = "cividis"
+
+# What a colour means, through the whole course. Each has a hatch or a mark of its own as well.
+CROP = BLUE
+GLOBAL_VIEW = ORANGE
+ROW_SEPARATOR = GREEN
+VIEW_SEPARATOR = PURPLE
+PADDING = "#8C8C8C"
+HERE = VERMILION  # the token, patch or pixel that is spoken of
+HATCHES = {CROP: "", GLOBAL_VIEW: "...", ROW_SEPARATOR: "---", VIEW_SEPARATOR: "xxx", PADDING: "////"}
+
+MAX_WIDTH = 8.0  # inches
+DPI = 100
+STYLE: dict[Any, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "hatch.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+
+def figure(
+    rows: int = 1, cols: int = 1, *, width: float = MAX_WIDTH, height: float = 3.0, **grid: Any
+) -> Any:
+    """(figure, axes) of `width` × `height` inches, at most 8 wide; more options as in `Figure.subplots`."""
+    if width > MAX_WIDTH:
+        raise ValueError(f"a figure may be at most {MAX_WIDTH:g} inches wide, not {width:g}")
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(fig)
+        return fig, fig.subplots(rows, cols, **grid)
+
+
+def show(fig: Figure, *, alt: str) -> None:
+    """Show a figure in the notebook. `alt` says what it shows and what to notice."""
+    display_still(still(fig, alt=alt))
+
+
+def display_still(picture: Still) -> None:
+    """Show a finished picture below the cell."""
+    from IPython.display import display
+
+    display(picture)
+
+
+def still(fig: Figure, *, alt: str) -> Still:
+    """Turn a figure into a picture. Raises ValueError without `alt`, and for axes without labels."""
+    alt = " ".join(readable(alt or "").split())
+    if not alt:
+        raise ValueError("alt is empty: say in a sentence what the figure shows and what to notice")
+    _require_labels(fig)
+    buffer = io.BytesIO()
+    write_png(fig, buffer)
+    image = Image.open(buffer).convert("RGB")
+    data, mime = encode(image)
+    return Still(data, mime, alt, image.size)
+
+
+def write_png(fig: Figure, file: Any, **options: Any) -> None:
+    """Write a figure as PNG; its texts are shown as they are, dollar signs too. Options as in `savefig`."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        take_literally(fig)
+        fig.savefig(file, format="png", facecolor="white", **options)
+
+
+def _require_labels(fig: Figure) -> None:
+    for axes in fig.axes:
+        if axes.axison and axes.get_label() != "<colorbar>":
+            for axis in (axes.xaxis, axes.yaxis):
+                if axis.get_visible() and len(axis.get_ticklocs()) and not axis.get_label_text():
+                    raise ValueError(
+                        f"the {axis.axis_name} axis of {axes.get_title() or 'a plot'!r} has ticks but no "
+                        f"label; label it, or switch it off: set_axis_off() or set_{axis.axis_name}ticks([])"
+                    )
+
+
+# --------------------------------------------------------------------- ready-made figures
+
+
+def picture_axes(axes: Axes, picture: Any, title: str = "", *, smooth: bool = True) -> Axes:
+    """Draw a picture (PIL, or an array of height × width (× 3)) without axes; pixels stay square."""
+    axes.imshow(np.asarray(picture), interpolation="antialiased" if smooth else "nearest")
+    axes.set_axis_off()
+    return write_title(axes, title)
+
+
+def write_title(axes: Axes, text: str, *, loc: Any = "center") -> Axes:
+    """Write a title in the course's size; matplotlib takes its own default outside `figure`."""
+    axes.set_title(text, loc=loc, fontsize=STYLE["axes.titlesize"])
+    return axes
+
+
+def pictures(
+    items: Sequence[Any], titles: Sequence[str], *, alt: str, height: float = 2.6, cols: int = 0
+) -> None:
+    """Pictures side by side, each under its title; `cols` a row (default: all in one row)."""
+    if len(items) != len(titles):
+        raise ValueError(f"{len(items)} pictures but {len(titles)} titles")
+    cols = cols or len(items)
+    rows = -(-len(items) // cols)
+    fig, axes = figure(rows, cols, height=height * rows, squeeze=False)
+    for spot in axes.flat:
+        spot.set_axis_off()
+    for spot, item, title in zip(axes.flat, items, titles, strict=False):
+        picture_axes(spot, item, title)
+    show(fig, alt=alt)
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float],
+    *,
+    alt: str,
+    xlabel: str,
+    ylabel: str = "",
+    color: str = BLUE,
+) -> None:
+    """Horizontal bars, the first on top, with their values written beside them."""
+    fig, axes = figure(height=0.6 + 0.32 * len(labels))
+    places = range(len(labels))
+    drawn = axes.barh(places, values, color=color, height=0.7)
+    axes.bar_label(drawn, padding=3, fmt=lambda value: f"{value:,.4g}")
+    axes.set_yticks(places, labels=labels)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel or " ")
+    show(fig, alt=alt)
+
+
+def matrix(
+    values: Any,
+    *,
+    alt: str,
+    rows: Sequence[str],
+    cols: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    diverging: bool = False,
+    fmt: str = ".2f",
+) -> None:
+    """A matrix as coloured squares with their numbers; diverging colours only around a real zero."""
+    values = np.asarray(values, dtype=float)
+    fig, axes = figure(width=min(MAX_WIDTH, 2.6 + 0.75 * len(cols)), height=1.2 + 0.5 * len(rows))
+    limit = float(np.abs(values).max()) or 1.0
+    scale: dict[str, Any] = (
+        {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if diverging else {"cmap": MAGNITUDE}
+    )
+    image = axes.imshow(values, aspect="auto", **scale)
+    for (row, col), value in np.ndenumerate(values):
+        red, green, blue, _ = image.cmap(image.norm(value))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        axes.text(col, row, format(value, fmt), ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(len(cols)), labels=cols, rotation=25 if max(map(len, cols)) > 8 else 0)
+    axes.set_yticks(range(len(rows)), labels=rows)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    show(fig, alt=alt)
+
+
+def map_axes(axes: Axes, places: Any, labels: Any = None, title: str = "", *, size: float = 14) -> Axes:
+    """Draw places (N, 2) in the plane, each label with a colour and a mark of its own; no ticks.
+
+    Distances on such a map have no unit, so the axes carry none. The legend is the caller's:
+    `figure.legend(*axes.get_legend_handles_labels())`.
+    """
+    places = np.asarray(places)
+    names = np.zeros(len(places), dtype=int) if labels is None else np.asarray(labels)
+    for number, name in enumerate(np.unique(names)):
+        chosen = names == name
+        axes.scatter(
+            places[chosen, 0],
+            places[chosen, 1],
+            s=size,
+            color=CLASSES[number % len(CLASSES)],
+            marker=MARKERS[(number + number // len(CLASSES)) % len(MARKERS)],
+            linewidths=0.3,
+            edgecolors="#333333",
+            label=None if labels is None else str(name),
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_aspect("equal", adjustable="datalim")
+    return write_title(axes, title)
+
+
+def picture_matrix(
+    values: Any, items: Sequence[Any], captions: Sequence[str], *, alt: str, fmt: str = ".2f"
+) -> None:
+    """A matrix (captions × pictures) under its pictures and beside its captions; the diagonal is framed."""
+    values = np.asarray(values, dtype=float)
+    if values.shape != (len(captions), len(items)):
+        raise ValueError(
+            f"values {values.shape} do not fit {len(captions)} captions and {len(items)} pictures"
+        )
+    fig, axes = figure(height=1.3 + 0.42 * len(captions))
+    axes.imshow(values, aspect="auto", cmap=MAGNITUDE, extent=(0, len(items), len(captions), 0))
+    middle = (values.max() + values.min()) / 2
+    for (row, col), value in np.ndenumerate(values):
+        ink = "black" if value > middle else "white"
+        axes.text(col + 0.5, row + 0.5, format(value, fmt), ha="center", va="center", color=ink, fontsize=8)
+    for place in range(min(values.shape)):
+        axes.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor=HERE, lw=2))
+    axes.set_yticks([row + 0.5 for row in range(len(captions))], labels=captions)
+    axes.set_xticks([])
+    axes.set_ylabel(" ")
+    for col, item in enumerate(items):
+        spot = axes.inset_axes((col, -1.9, 1, 1.7), transform=axes.transData)
+        picture_axes(spot, item)
+    show(fig, alt=alt)
+
+
+def vector_strip(
+    vectors: Any, labels: Sequence[str], *, alt: str, xlabel: str = "place in the vector"
+) -> None:
+    """Vectors as coloured strips, one under the other, on one scale around zero."""
+    vectors = np.atleast_2d(np.asarray(vectors, dtype=float))
+    fig, axes = figure(height=0.9 + 0.42 * len(vectors))
+    limit = float(np.abs(vectors).max()) or 1.0
+    image = axes.imshow(
+        vectors, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+    )
+    axes.set_yticks(range(len(vectors)), labels=labels)
+    axes.set_ylabel(" ")
+    axes.set_xlabel(xlabel)
+    fig.colorbar(image, ax=axes, label="value", fraction=0.05, pad=0.01)
+    show(fig, alt=alt)

@@ -1,0 +1,88 @@
+"""A finished picture with its words, and what a notebook stores of it."""
+
+import base64
+import hashlib
+import html
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab.figures.shown_text import readable
+
+# For JupyterLab, in a notebook that is opened again: a view without a model says only "model not found", and
+# the still picture behind it says more.
+_TWIN_STYLE = (
+    ".jp-OutputArea-child:has(> .jp-OutputArea-output.jupyter-widgets)"
+    ":has(+ .jp-OutputArea-child .phi3lib-twin){display:none}"
+)
+
+
+@dataclass(frozen=True)
+class Still:
+    """A finished picture with its alternative text; the last line of a cell or `display` shows it."""
+
+    data: bytes
+    mime: str  # image/png or image/jpeg
+    alt: str
+    size: tuple[int, int]
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as a data URI."""
+        return f"data:{self.mime};base64,{_letters(self.data)}"
+
+    @property
+    def png(self) -> bytes:
+        """The picture as a PNG, whatever it is stored as."""
+        if self.mime == "image/png":
+            return self.data
+        with Image.open(io.BytesIO(self.data)) as image:
+            return _palette_png(image.convert("RGB"))
+
+    @property
+    def key(self) -> str:
+        """A name for this picture that can stand in a class attribute; equal pictures have equal names."""
+        return f"phi3lib-twin-{hashlib.sha256(self.data).hexdigest()[:12]}"
+
+    def to_html(self) -> str:
+        """Return an `<img>` that carries its own data and its alternative text."""
+        width, height = self.size
+        alt = html.escape(readable(self.alt), quote=True)
+        return (
+            f'<img class="phi3lib-still" src="{self.data_uri}" alt="{alt}" width="{width}" height="{height}" '
+            f'style="max-width: 100%; height: auto">'
+        )
+
+    def to_twin_html(self) -> str:
+        """Return the `<img>` of a still picture that stands behind a live view and gives way to it."""
+        return f'<div class="phi3lib-twin {self.key}"><style>{_TWIN_STYLE}</style>{self.to_html()}</div>'
+
+    def __repr__(self) -> str:
+        return f"[picture] {self.alt}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        words = readable(repr(self))
+        return {"text/html": self.to_html(), "image/png": _letters(self.png), "text/plain": words}
+
+
+def _letters(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def encode(image: Image.Image) -> tuple[bytes, str]:
+    """(bytes, mime type): a PNG of at most 256 colours, or for photographs a JPEG where that is smaller."""
+    png, jpeg = _palette_png(image), io.BytesIO()
+    if len(png) < 24_000:
+        return png, "image/png"
+    image.save(jpeg, "JPEG", quality=72, optimize=True, subsampling=0)
+    if jpeg.tell() < len(png):
+        return jpeg.getvalue(), "image/jpeg"
+    return png, "image/png"
+
+
+def _palette_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

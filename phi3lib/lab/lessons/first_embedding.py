@@ -1,0 +1,166 @@
+"""A first embedding, made by hand: what notebook 00 needs besides its own cells.
+
+A hand-made vector holds the mean colours of a 4 × 4 grid: 48 numbers. It is here because it can be
+understood at a glance, not because it is good.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from phi3lib.lab.checks.base import told
+from phi3lib.lab.checks.reading import as_array, truth
+from phi3lib.lab.figures import plots
+from phi3lib.lab.photographs import photograph
+
+GRID = 4
+Vector = Callable[[Image.Image], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A piece of a photograph. number: its place in the collection, from 0."""
+
+    number: int
+    photo: str
+    picture: Image.Image
+
+    def __str__(self) -> str:
+        return f"{self.number}"
+
+
+def photo_tiles(rows: int = 3, cols: int = 4, names: Sequence[str] = ("china", "flower")) -> list[Tile]:
+    """The photographs that come with the course, each cut into rows × cols tiles, row by row."""
+    tiles: list[Tile] = []
+    for name in names:
+        photo = photograph(name)
+        width, height = photo.width // cols, photo.height // rows
+        for row in range(rows):
+            for col in range(cols):
+                box = (col * width, row * height, (col + 1) * width, (row + 1) * height)
+                tiles.append(Tile(len(tiles), name, photo.crop(box)))
+    return tiles
+
+
+def mean_colours(picture: Image.Image, grid: int = GRID) -> np.ndarray:
+    """(grid · grid · 3,) float64 between 0 and 1: red, green and blue of each cell, row by row."""
+    small = picture.convert("RGB").resize((grid, grid), Image.Resampling.BOX)  # BOX takes the mean
+    return np.asarray(small, dtype=np.float64).reshape(-1) / 255
+
+
+def to_unit_length(vectors: Any) -> np.ndarray:
+    """Each row divided by its length; rows of zeros stay zero."""
+    vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths == 0, 1, lengths)
+
+
+def order_of_neighbours(vectors: Any, query: int) -> list[int]:
+    """Numbers of all other rows, the most similar first. Rows must have unit length; ties: lower first."""
+    similar = np.asarray(vectors) @ np.asarray(vectors)[query]
+    order = np.argsort(-similar, kind="stable")
+    return [int(number) for number in order if number != query]
+
+
+def compare_guess(guess: Any, vectors: Any, query: int) -> str:
+    """What the vectors say to a guess, in one sentence; nothing is right or wrong here."""
+    order = order_of_neighbours(vectors, query)
+    if guess is None or guess is ...:
+        return "No guess yet. Put the number of a tile in the cell above, or read on."
+    number = as_array(guess)
+    if number is None or number.shape != () or truth(guess) is not None or number not in (*order, query):
+        return f"There is no tile {told(guess)}: the tiles are numbered 0 to {len(order)}."
+    guess = int(number)
+    if guess == query:
+        return f"Tile {query} is the query itself: guess another one."
+    place = order.index(guess) + 1
+    if place == 1:
+        return f"You guessed tile {guess}, and by these vectors it is the nearest too."
+    return (
+        f"You guessed tile {guess}; by these vectors tile {order[0]} is the nearest, and yours is number "
+        f"{place} of {len(order)}. Which of you two looked at more than colours?"
+    )
+
+
+# ------------------------------------------------------------------------------- changed pictures
+
+
+def blurred(picture: Image.Image) -> Image.Image:
+    """The picture without its details: each cell of the grid is one colour."""
+    small = picture.resize((GRID, GRID), Image.Resampling.BOX)
+    return small.resize(picture.size, Image.Resampling.NEAREST)
+
+
+def shuffled(picture: Image.Image, *, seed: int = 0) -> Image.Image:
+    """The picture with its pixels stirred inside each cell of the grid; cut to a whole number of cells."""
+    generator = np.random.default_rng(seed)
+    height, width = picture.height // GRID, picture.width // GRID
+    pixels = np.asarray(picture)[: height * GRID, : width * GRID].copy()
+    for row in range(GRID):
+        for col in range(GRID):
+            cell = pixels[row * height : (row + 1) * height, col * width : (col + 1) * width]
+            stirred = generator.permutation(cell.reshape(-1, 3))
+            cell[:] = stirred.reshape(cell.shape)
+    return Image.fromarray(pixels)
+
+
+def whole_cells(picture: Image.Image) -> Image.Image:
+    """The picture cut to a whole number of pixels a cell, so that every cell is equally large."""
+    return picture.crop((0, 0, picture.width // GRID * GRID, picture.height // GRID * GRID))
+
+
+def changed(picture: Image.Image) -> dict[str, Image.Image]:
+    """The same picture in six forms that an eye tells apart, or does not."""
+    picture = whole_cells(picture.convert("RGB"))
+    return {
+        "as it is": picture,
+        "slightly soft": picture.filter(ImageFilter.GaussianBlur(2)),
+        "16 colours": blurred(picture),
+        "stirred": shuffled(picture),
+        "mirrored": picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "grey": picture.convert("L").convert("RGB"),
+    }
+
+
+# ------------------------------------------------------------------------------- figures
+
+
+def show_tiles(tiles: Sequence[Tile], *, alt: str, cols: int = 8) -> None:
+    """The collection, each tile under its number."""
+    plots.pictures([tile.picture for tile in tiles], [str(t) for t in tiles], alt=alt, cols=cols, height=0.95)
+
+
+def show_neighbours(
+    query: Any, title: str, tiles: Sequence[Tile], cosines: Sequence[float], *, alt: str
+) -> None:
+    """A query and, to its right, tiles under their number and cosine."""
+    titles = [title] + [f"tile {t.number}\ncosine {c:.2f}" for t, c in zip(tiles, cosines, strict=True)]
+    plots.pictures([query, *(tile.picture for tile in tiles)], titles, alt=alt, height=1.5)
+
+
+def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float], *, alt: str) -> None:
+    """Forms of one picture, each under its name and its cosine with the first."""
+    titles = [f"{name}\ncosine {cosine:.2f}" for name, cosine in zip(forms, cosines, strict=True)]
+    plots.pictures(list(forms.values()), titles, alt=alt, height=1.5)
+
+
+def colour_grid(axes: Any, vector: np.ndarray, title: str) -> None:
+    """Draw a hand-made vector as the 4 × 4 colours that it holds."""
+    plots.picture_axes(axes, np.clip(vector, 0, 1).reshape(GRID, GRID, 3), title, smooth=False)
+
+
+def show_vector(picture: Image.Image, vector: np.ndarray, *, alt: str) -> None:
+    """A picture, its 4 × 4 mean colours, and the same numbers as bars in reading order."""
+    fig, axes = plots.figure(1, 3, height=2.1, width_ratios=[1.3, 0.9, 2.6])
+    plots.picture_axes(axes[0], picture, "the tile")
+    colour_grid(axes[1], vector, "16 mean colours")
+    colours = [plots.ORANGE, plots.GREEN, plots.BLUE] * (len(vector) // 3)
+    axes[2].bar(range(len(vector)), vector, color=colours, width=0.9)
+    plots.write_title(axes[2], f"the vector: {len(vector)} numbers")
+    axes[2].set_xlabel("place in the vector")
+    axes[2].set_ylabel("red, green, blue, red, …")
+    axes[2].set_ylim(0, 1)
+    plots.show(fig, alt=alt)

@@ -1,0 +1,184 @@
+"""Notebook 02: what the layers of a vision tower hold, and the instrument that walks through them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.lab.widgets.base import PanelInstrument, middle_square, number_among
+from phi3lib.lab.widgets.panel import Control, choice, slider
+from phi3lib.vectors.neighbours import unit_rows
+
+Features = NDArray[np.float32]
+
+
+@torch.inference_mode()
+def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]:
+    """The class token and all patches behind every layer: for each layer (N, 1 + patches, width).
+
+    Number 0 is what enters the first layer, the last one what leaves the last layer.
+    """
+    parts = []
+    for start in range(0, len(pictures), 32):
+        pixels = clip.processor(images=list(pictures[start : start + 32]), return_tensors="pt")[
+            "pixel_values"
+        ]
+        states = clip.model.vision_model(pixel_values=pixels, output_hidden_states=True).hidden_states
+        parts.append([state.float().numpy() for state in states])
+    return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+
+
+def patch_colours(patches: Features) -> NDArray[np.float64]:
+    """Patches (N, patches, width) as colours (N, rows, cols, 3): their first three principal components.
+
+    One PCA for all pictures, so that equal colours mean equal features; each component fills 0 to 1.
+    """
+    count, number, width = patches.shape
+    flat = patches.reshape(-1, width).astype(np.float64)
+    centred = flat - flat.mean(0)
+    _, _, directions = np.linalg.svd(centred[:: max(len(centred) // 4000, 1)], full_matrices=False)
+    shown = centred @ directions[:3].T
+    low, high = np.percentile(shown, [1, 99], axis=0)
+    side = round(number**0.5)
+    return np.clip((shown - low) / (high - low), 0, 1).reshape(count, side, side, 3)
+
+
+def show_layers(
+    picture: Image.Image, colours: Sequence[NDArray[np.float64]], titles: Sequence[str], *, alt: str
+) -> None:
+    """A picture, and beside it the patch colours of several layers."""
+    fig, axes = plots.figure(1, 1 + len(colours), height=1.7)
+    plots.picture_axes(axes[0], picture, "the picture")
+    for spot, colour, title in zip(axes[1:], colours, titles, strict=True):
+        plots.picture_axes(spot, colour, title, smooth=False)
+    plots.show(fig, alt=alt)
+
+
+class LayerState:
+    """A layer and a patch of a picture, and the most similar patches of the other pictures. No widget inside.
+
+    features: for each layer (N, 1 + patches, width), as `layer_features` gives them. layer: negative ones
+    count from the last. ValueError for a layer, picture or patch that is not there.
+    """
+
+    def __init__(self, features: Sequence[Features], layer: int, picture: int = 0, patch: int = 0) -> None:
+        self.units = [
+            unit_rows(np.concatenate(list(of_layer[:, 1:]))).reshape(len(of_layer), -1, of_layer.shape[2])
+            for of_layer in features
+        ]
+        self.layer = number_among(len(self.units), layer, "layer")
+        pictures, patches, _ = self.units[0].shape
+        self.picture = number_among(pictures, picture, "picture")
+        self.patch = number_among(patches, patch, "patch")
+
+    @property
+    def side(self) -> int:
+        """Patches along a side."""
+        return round(self.units[0].shape[1] ** 0.5)
+
+    def likeness(self) -> NDArray[np.float32]:
+        """The cosine of the chosen patch with all patches of all pictures: (N, side, side)."""
+        units = self.units[self.layer]
+        return (units @ units[self.picture, self.patch]).reshape(len(units), self.side, self.side)
+
+    def best_elsewhere(self, count: int = 5) -> list[tuple[int, int, float]]:
+        """The most similar patch of each other picture, the best first: (picture, patch, cosine)."""
+        likeness = self.likeness().reshape(len(self.units[0]), -1)
+        best = [
+            (row, int(of.argmax()), float(of.max())) for row, of in enumerate(likeness) if row != self.picture
+        ]
+        return sorted(best, key=lambda found: -found[2])[:count]
+
+    def sentence(self) -> str:
+        """The same in words."""
+        row, col = divmod(self.patch, self.side)
+        found = ", ".join(f"{picture} ({cosine:.2f})" for picture, _, cosine in self.best_elsewhere())
+        return (
+            f"Layer {self.layer}, picture {self.picture}, patch in row {row}, column {col}; most similar "
+            f"patches in pictures, with cosines: {found or 'there is no other picture'}."
+        )
+
+
+class LayerExplorer(PanelInstrument):
+    """Choose a layer, a picture and a patch; the most similar patches of the other pictures show."""
+
+    title = "Layer and patch explorer"
+
+    def __init__(
+        self,
+        pictures: Sequence[Image.Image],
+        features: Sequence[Features],
+        *,
+        layer: int,
+        picture: int = 0,
+        patch: int = 0,
+    ) -> None:
+        self.pictures = [middle_square(picture) for picture in pictures]
+        if len(self.pictures) != len(features[0]):
+            raise ValueError(f"{len(self.pictures)} pictures but features of {len(features[0])}")
+        self.state = LayerState(features, layer, picture, patch)
+
+    def still(self) -> plots.Still:
+        """The explorer as it stands, as a picture."""
+        state = self.state
+        found = state.best_elsewhere()
+        fig, axes = plots.figure(1, 2 + len(found), height=1.6)
+        chosen = self.pictures[state.picture]
+        plots.picture_axes(axes[0], chosen, f"picture {state.picture}\nyour patch")
+        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "its likeness\n(yellow: most)")
+        likeness = state.likeness()[state.picture]
+        axes[1].imshow(likeness, cmap=plots.MAGNITUDE, extent=(0, chosen.width, chosen.height, 0))
+        for spot in axes[:2]:
+            _frame_patch(spot, chosen, state.patch, state.side)
+        for spot, (picture, patch, cosine) in zip(axes[2:], found, strict=True):
+            plots.picture_axes(spot, self.pictures[picture], f"picture {picture}\n{cosine:.2f}")
+            _frame_patch(spot, self.pictures[picture], patch, state.side)
+        return plots.still(fig, alt=state.sentence())
+
+    def controls(self) -> list[Control]:
+        """Layer, picture, and the row and column of the patch."""
+        state = self.state
+        row, col = divmod(state.patch, state.side)
+        names = [f"picture {number}" for number in range(len(self.pictures))]
+        return [
+            slider("layer", "Layer", range(len(state.units)), state.layer),
+            choice("picture", "Picture", range(len(names)), state.picture, names),
+            slider("row", "Patch row", range(state.side), row),
+            slider("column", "Patch column", range(state.side), col),
+        ]
+
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Layer, picture, and the patch in this row and column."""
+        self.state.layer, self.state.picture = chosen["layer"], chosen["picture"]
+        self.state.patch = chosen["row"] * self.state.side + chosen["column"]
+
+
+def _frame_patch(axes: Any, picture: Image.Image, patch: int, side: int) -> None:
+    row, col = divmod(patch, side)
+    width, height = picture.width / side, picture.height / side
+    for colour, thickness in (("white", 4), (plots.HERE, 2)):
+        frame = Rectangle((col * width, row * height), width, height, fill=False)
+        frame.set(edgecolor=colour, linewidth=thickness)
+        axes.add_patch(frame)
+
+
+def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: Any) -> Any:
+    """Return the check of exercise 02.3 for these features: where colour leads shape the most.
+
+    states: for each layer (N, 1 + patches, width), the first being layer 1, of which the class token is read;
+    kept: which pictures count; shape, colour: their labels.
+    """
+    from phi3lib.lab.checks.nb02 import best_layer
+    from phi3lib.vectors.compare import probe_hits
+
+    tokens = [state[kept][:, 0] for state in states]
+    of_shape, of_colour = (
+        {layer: list(probe_hits(read, labels[kept], folds=3)) for layer, read in enumerate(tokens, 1)}
+        for labels in (shape, colour)
+    )
+    return best_layer(of_colour, of_shape, names=("colour", "shape"))

@@ -1,0 +1,70 @@
+"""Notebook 00's instrument: pick a picture of a collection and see its nearest neighbours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from phi3lib.lab.figures import plots
+from phi3lib.lab.lessons.first_embedding import Tile, order_of_neighbours
+from phi3lib.lab.widgets.base import PanelInstrument
+from phi3lib.lab.widgets.panel import Control, choice
+
+
+class PickerState:
+    """The chosen picture and what lies near it. No widget inside.
+
+    vectors: (N, d), one row a tile, each of length 1.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+        self.tiles, self.vectors = list(tiles), np.asarray(vectors)
+        if len(self.tiles) != len(self.vectors):
+            raise ValueError(f"{len(self.tiles)} tiles but {len(self.vectors)} vectors")
+        self.neighbours = neighbours
+        self.choose(chosen)
+
+    def choose(self, number: int) -> None:
+        """Look at tile `number`; raises ValueError where there is none."""
+        if not 0 <= number < len(self.tiles):
+            raise ValueError(f"there is no tile {number}: they are numbered 0 to {len(self.tiles) - 1}")
+        self.chosen = number
+
+    def nearest(self) -> list[tuple[Tile, float]]:
+        """The nearest tiles with their cosines, the most similar first."""
+        order = order_of_neighbours(self.vectors, self.chosen)[: self.neighbours]
+        cosines = self.vectors @ self.vectors[self.chosen]
+        return [(self.tiles[number], float(cosines[number])) for number in order]
+
+    def sentence(self) -> str:
+        """The same in words."""
+        near = ", ".join(f"{tile.number} ({cosine:.2f})" for tile, cosine in self.nearest())
+        return f"Tile {self.chosen}; nearest tiles, with their cosines: {near}."
+
+
+class NeighbourPicker(PanelInstrument):
+    """Choose a tile from the list (with the keyboard, too); its nearest neighbours stand to its right."""
+
+    title = "Neighbour picker"
+
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+        self.state = PickerState(tiles, vectors, chosen, neighbours)
+
+    def still(self) -> plots.Still:
+        """The picker as it stands, as a picture."""
+        state, near = self.state, self.state.nearest()
+        fig, axes = plots.figure(1, 1 + len(near), height=1.5, squeeze=False)
+        query = state.tiles[state.chosen]
+        plots.picture_axes(axes[0, 0], query.picture, f"you look at\ntile {query.number}")
+        for spot, (tile, cosine) in zip(axes[0, 1:], near, strict=True):
+            plots.picture_axes(spot, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
+        return plots.still(fig, alt=state.sentence())
+
+    def controls(self) -> list[Control]:
+        """The tile to look at."""
+        names = [f"tile {tile.number} ({tile.photo})" for tile in self.state.tiles]
+        return [choice("tile", "Look at", range(len(names)), self.state.chosen, names)]
+
+    def take(self, chosen: dict[str, Any]) -> None:
+        """The tile to look at."""
+        self.state.choose(chosen["tile"])

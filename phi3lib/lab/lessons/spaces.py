@@ -1,0 +1,190 @@
+"""Notebook 06: the same pictures in several spaces, and what each space knows of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.picturebook.kinds import KINDS
+from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
+from phi3lib.picturebook.scenes import draw_scene
+from phi3lib.vectors.compare import principal_parts, probe_accuracy, shared_neighbours
+from phi3lib.vectors.embed import embed_images
+from phi3lib.vectors.intervals import Estimate, clearly_better
+from phi3lib.vectors.maps import Layout
+from phi3lib.vectors.neighbours import Neighbours
+from phi3lib.vectors.table import EmbeddingTable
+
+# What is compared: a name, whose model, which pooling recipe.
+SPACES = {
+    "CLIP vector": ("clip", "projected"),
+    "CLIP tower": ("clip", "patches"),
+    "Phi-3 tower": ("phi3", "tower"),
+    "Phi-3 tokens": ("phi3", "mean"),
+    "Phi-3 answer": ("phi3", "last token"),
+}
+KIND_NAMES = (
+    "cat", "fish", "rocket", "house", "apple", "star", "tree", "cup", "chess knight", "heart", "key", "car",
+)  # fmt: skip
+COLOUR_NAMES = ("red", "blue", "green", "yellow", "purple", "orange")
+SIGN_WORDS = ("EXIT", "OPEN", "STOP", "TAXI", "BANK", "SALE", "MENU", "HOTEL", "PARK", "SHOP")
+SIDE = 224  # pixels of a picture: two tiles of the small Phi-3-vision
+CLEAR = 0.06  # of the side: how far from the midlines a thing stands to be in a quarter
+
+Tables = Mapping[str, Mapping[str, EmbeddingTable]]
+Scores = dict[str, dict[str, Estimate]]
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures with their labels: for each question one for each picture."""
+
+    pictures: list[Image.Image]
+    labels: dict[str, NDArray[np.str_]]
+
+
+def comparison_sets(size: int = 240) -> dict[str, PictureSet]:
+    """Three sets of freshly drawn pictures: single things (kind, colour, position), groups (count), signs."""
+    things = list(islice(_things_in_quarters(), size))
+    labels = {
+        "kind": np.array([one.kind.name for one in things]),
+        "colour": np.array([one.things[0].look.colour.name for one in things]),
+        "position": np.array([_quarter(one) for one in things]),
+    }
+    groups = [draw_scene(n, split="test", style="things", tile=SIDE // 2) for n in range(size)]
+    counted = np.array([str(len(scene.things)) for scene in groups])
+    signs = [
+        draw_word(n, split="test", side=SIDE, words=[SIGN_WORDS[n % len(SIGN_WORDS)]]) for n in range(size)
+    ]
+    written = np.array([str(one.things[0].facts["text"]) for one in signs])
+    return {
+        "things": PictureSet([one.image for one in things], labels),
+        "groups": PictureSet([scene.image for scene in groups], {"count": counted}),
+        "signs": PictureSet([one.image for one in signs], {"word": written}),
+    }
+
+
+def _things_in_quarters() -> Iterator[Picture]:
+    """Single things that stand clearly in one quarter of the picture; six colours; kinds equally often."""
+    numbers = count(20_000)
+    while True:
+        for name in KIND_NAMES:
+            yield next(
+                drawn
+                for drawn in (draw_picture(n, split="test", side=SIDE, kind=KINDS[name]) for n in numbers)
+                if drawn.things[0].look.colour.name in COLOUR_NAMES and _quarter(drawn)
+            )
+
+
+def _quarter(picture: Picture) -> str:
+    """The quarter in which the middle of the thing stands, or nothing where that is not clear."""
+    left, top, right, bottom = picture.things[0].box
+    across, down = ((a + b) / 2 / SIDE - 0.5 for a, b in ((left, right), (top, bottom)))
+    if min(abs(across), abs(down)) < CLEAR:
+        return ""
+    return f"{'top' if down < 0 else 'bottom'} {'left' if across < 0 else 'right'}"
+
+
+def embed_sets(sets: Mapping[str, PictureSet], clip: Any, phi3: Any) -> dict[str, dict[str, EmbeddingTable]]:
+    """For each space and set a table; phi3 is the whole model."""
+    models = {"clip": clip, "phi3": phi3}
+    return {
+        space: {
+            name: embed_images(one.pictures, model=models[model], pooling=pooling, progress=False)
+            for name, one in sets.items()
+        }
+        for space, (model, pooling) in SPACES.items()
+    }
+
+
+def probe_scores(tables: Tables, sets: Mapping[str, PictureSet], *, width: int | None = None) -> Scores:
+    """For each space and question what a linear probe gets right on held-out folds.
+
+    width: reduce every space to so many directions of largest variance first, so that none has more numbers
+    than another.
+    """
+    scores: Scores = {}
+    for space, of_sets in tables.items():
+        scores[space] = {}
+        for name, one in sets.items():
+            vectors = of_sets[name].vectors
+            vectors = principal_parts(vectors, width) if width is not None else vectors
+            for question, labels in one.labels.items():
+                scores[space][question] = probe_accuracy(vectors, labels)
+    return scores
+
+
+def score_lines(scores: Scores) -> str:
+    """Return a line for each question: the best space, and those that are not clearly behind it.
+
+    All spaces answered for the same pictures, so a paired test decides, not whether intervals overlap.
+    """
+    lines = []
+    for question in next(iter(scores.values())):
+        of = {space: scores[space][question] for space in scores}
+        best = max(of, key=lambda space: of[space].value)
+        tied = [space for space, one in of.items() if space != best and not clearly_better(one, of[best])]
+        beside = f"; not clearly behind: {', '.join(tied)}" if tied else ""
+        lines.append(f"{question:9} {best} {of[best]}{beside}")
+    return "\n".join(lines)
+
+
+def show_scores(scores: Scores, *, alt: str) -> None:
+    """A panel for each question: the spaces' scores with their intervals, chance as a dashed line."""
+    questions = list(next(iter(scores.values())))
+    fig, axes = plots.figure(1, len(questions), height=2.4, sharey=True)
+    for spot, question in zip(axes, questions, strict=True):
+        for place, (space, of) in enumerate(scores.items()):
+            one = of[question]
+            spot.errorbar(
+                one.value,
+                place,
+                xerr=[[max(one.value - one.low, 0)], [max(one.high - one.value, 0)]],
+                color=plots.CLASSES[place],
+                marker=plots.MARKERS[place],
+                capsize=3,
+                label=space,
+            )
+        spot.axvline(next(iter(scores.values()))[question].chance or 0.0, color="#555555", ls="--", lw=1)
+        spot.set(xlim=(0, 1.03), xlabel="share right", ylabel=" ")
+        spot.set_yticks(range(len(scores)), labels=list(scores))
+        spot.grid(axis="x", alpha=0.3)
+        plots.write_title(spot, question)
+    axes[0].invert_yaxis()
+    plots.show(fig, alt=alt)
+
+
+def show_linked_maps(
+    layouts: Mapping[str, Layout],
+    spaces: Mapping[str, Neighbours],
+    labels: NDArray[np.str_],
+    chosen: int,
+    *,
+    k: int = 6,
+    alt: str,
+) -> None:
+    """Two maps of the same pictures; lines from one picture to its nearest in each space.
+
+    Full lines lead to neighbours that both spaces have, dashed ones to those of one space alone.
+    """
+    fig, axes = plots.figure(1, len(layouts), height=3.6)
+    near = {name: set(space.indices[chosen, :k].tolist()) for name, space in spaces.items()}
+    both = set.intersection(*near.values())
+    for spot, (name, layout) in zip(axes, layouts.items(), strict=True):
+        plots.map_axes(spot, layout.places, labels, name, size=9)
+        for row in near[name]:
+            ends = layout.places[[chosen, row]]
+            spot.plot(*ends.T, color=plots.BLACK, lw=1.4, ls="-" if row in both else ":", zorder=3)
+        spot.plot(*layout.places[chosen], marker="o", ms=11, mfc="none", mec=plots.BLACK, mew=2)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
+    plots.show(fig, alt=alt)
+
+
+def most_disputed(first: EmbeddingTable, second: EmbeddingTable, k: int = 6) -> int:
+    """The row whose nearest neighbours the two spaces share the least; the first of several."""
+    return int(shared_neighbours(first.vectors, second.vectors, k).argmin())

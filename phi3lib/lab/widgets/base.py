@@ -1,0 +1,101 @@
+"""What every instrument is: a live widget, and a still picture of its state as an output of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.lab.figures.shown_text import readable, shortened
+from phi3lib.lab.widgets.panel import Control, make_panel, values_of_page
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Instrument:
+    """Shows a live widget, and below it a still picture that the widget hides while it is connected.
+
+    The two are outputs of their own: a notebook that is saved and opened again without its kernel has the
+    still picture, and so has every export.
+    """
+
+    _widget: Any = None
+
+    def still(self) -> plots.Still:
+        """Return the instrument as it stands, as a picture."""
+        raise NotImplementedError
+
+    def live(self) -> Any:
+        """Return the widget; it is made once, so that all its views show the same."""
+        raise NotImplementedError
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        still, widget = self.still(), self.live()
+        widget.hide_while_connected(still.key)
+        data, metadata = _view_of(widget)
+        display(data, metadata=metadata, raw=True)
+        display({**still._repr_mimebundle_(), "text/html": still.to_twin_html()}, raw=True)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        """Return view and still as one bundle, for front ends that do not ask IPython to display."""
+        data, metadata = _view_of(self.live())
+        bundle = {**self.still()._repr_mimebundle_(), **data}
+        return (bundle, metadata) if metadata else bundle
+
+
+def _view_of(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (data, metadata) of a widget's view alone; Colab finds its widget manager in the metadata."""
+    bundle = widget._repr_mimebundle_()
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+    return ({VIEW: data[VIEW]} if VIEW in data else {}), dict(metadata)
+
+
+class PanelInstrument(Instrument):
+    """An instrument of labelled controls above one picture and its sentence.
+
+    `controls` says what can be set, `take` gives what was set to the state; the rest is here.
+    """
+
+    title = ""
+    _controls: Sequence[Control] = ()
+
+    def controls(self) -> Sequence[Control]:
+        """The controls with the values that the state has now."""
+        raise NotImplementedError
+
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Set the state to the chosen values, by the names of the controls. ValueError: said on the page."""
+        raise NotImplementedError
+
+    def live(self) -> Any:
+        """Return the widget; it is made once, so that all its views show the same."""
+        if self._widget is None:
+            self._controls = self.controls()
+            self._widget = make_panel(self.title, self._controls, self.take, self.still)
+        return self._widget
+
+    def choose(self, **chosen: Any) -> None:
+        """Set controls by name, as the page does: `choose(layer=3)`. ValueError for what is not offered."""
+        widget = self.live()
+        widget.values = {**widget.values, **values_of_page(self._controls, chosen)}
+
+
+def number_among(count: int, number: int, what: str) -> int:
+    """`number` counted from 0; negative ones count from the end. ValueError where there is none."""
+    if not -count <= number < count:
+        raise ValueError(f"there is no {what} {number}: they are numbered 0 to {count - 1}")
+    return number % count
+
+
+def drawable(text: str, longest: int = 40) -> str:
+    """Return a reader's text as one short line for a figure; too long ones lose their middle."""
+    return shortened(" ".join(readable(text).split()), longest)
+
+
+def middle_square(picture: Image.Image) -> Image.Image:
+    """The part of a picture that CLIP sees: the largest square around its middle."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side))

@@ -1,0 +1,152 @@
+"""Notebook 00's instrument: draw something, or open a picture, and see what the small models make of it."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.lab.widgets.base import Instrument, drawable
+from phi3lib.lab.widgets.scripts import joined
+from phi3lib.picturebook.colours import COLOURS
+from phi3lib.vectors.search import Hit, search
+from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.vision.answers import answer
+from phi3lib.vision.pictures import read_upright
+
+SIDE = 224  # pixels of the pad
+LARGEST = 4_000_000  # characters of a picture that the page may send
+
+
+class SketchState:
+    """The picture on the pad, its caption, and its neighbours in a table. No widget inside.
+
+    phi3: the whole model for captions; None: none are made.
+    """
+
+    def __init__(self, picture: Image.Image, table: EmbeddingTable, clip: Any, phi3: Any = None) -> None:
+        self.table, self.clip, self.phi3 = table, clip, phi3
+        self.look_at(picture)
+
+    def look_at(self, picture: Image.Image) -> None:
+        """Take another picture: caption and neighbours follow."""
+        self.picture = picture
+        self.caption = answer(self.phi3, [picture])[0] if self.phi3 is not None else ""
+        self.hits: list[Hit] = search(self.table, self.clip, picture=picture, k=5)
+
+    def near(self) -> list[str]:
+        """What the neighbours are, with their cosines."""
+        kinds = self.table.labels.get("kind", self.table.ids)
+        return [f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits]
+
+    def sentence(self) -> str:
+        """Caption and neighbours in words."""
+        near = ", ".join(self.near())
+        caption = f"Caption by the small Phi-3-vision: “{self.caption}”. " if self.caption else ""
+        return f"{caption}Nearest pictures by the small CLIP, with cosines: {near}."
+
+
+class DrawingPad(Instrument):
+    """A pad to draw on, or to open a picture of your own in; beside it what the models make of it.
+
+    By keyboard: the colours, the width, the buttons and the file chooser; drawing itself takes a pointer.
+    """
+
+    def __init__(
+        self,
+        picture: Image.Image,
+        table: EmbeddingTable,
+        pictures: Sequence[Image.Image],
+        clip: Any,
+        phi3: Any = None,
+    ) -> None:
+        if len(pictures) != len(table):
+            raise ValueError(f"{len(pictures)} pictures for a table of {len(table)} rows")
+        self.pictures = pictures
+        self.state = SketchState(picture, table, clip, phi3)
+        self._turn = 0
+
+    def still(self) -> plots.Still:
+        """The picture, its caption, and its neighbours."""
+        state = self.state
+        fig, axes = plots.figure(1, 1 + len(state.hits), height=1.9)
+        plots.picture_axes(axes[0], state.picture, "your picture")
+        for spot, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
+            plots.picture_axes(spot, self.pictures[hit.row], drawable(said, 20))
+        if state.caption:
+            fig.suptitle(f"“{drawable(state.caption, 100)}”", fontsize=plots.STYLE["axes.titlesize"])
+        return plots.still(fig, alt=state.sentence())
+
+    def live(self) -> Any:
+        """The widget; made once."""
+        if self._widget is None:
+            self._widget = _make_pad(self)
+        return self._widget
+
+    def findings(self) -> dict[str, Any]:
+        """What the page shows: the sentence, and the neighbours as pictures. No two are equal.
+
+        An answer that equals the one before would not be sent, and the page would wait for it.
+        """
+        self._turn += 1
+        pictures = [_data_uri(self.pictures[hit.row]) for hit in self.state.hits]
+        near = [{"src": src, "text": text} for src, text in zip(pictures, self.state.near(), strict=True)]
+        return {"turn": self._turn, "sentence": self.state.sentence(), "near": near}
+
+    def answer(self, sent: str) -> dict[str, Any]:
+        """The findings for a picture that the page sent, or what is wrong with it."""
+        try:
+            self.state.look_at(picture_of_page(sent))
+        except ValueError as error:
+            self._turn += 1
+            return {"turn": self._turn, "sentence": f"Nothing has changed: {error}.", "near": []}
+        return self.findings()
+
+
+def picture_of_page(sent: str) -> Image.Image:
+    """The picture in a data URI that the page sent, RGB. ValueError for anything else."""
+    head, _, body = sent.partition(",")
+    if not head.startswith("data:image/") or not head.endswith(";base64") or len(sent) > LARGEST:
+        raise ValueError("the page sent no picture")
+    try:
+        return read_upright(base64.b64decode(body, validate=True))
+    except ValueError as error:  # binascii.Error is one, too
+        raise ValueError(f"the page sent no picture that can be read: {error}") from error
+
+
+def _data_uri(picture: Image.Image, side: int = 96) -> str:
+    small = picture.copy()
+    small.thumbnail((side, side))
+    data, mime = plots.encode(small)
+    return plots.Still(data, mime, "", small.size).data_uri
+
+
+def _make_pad(pad: DrawingPad) -> Any:
+    import traitlets
+
+    from phi3lib.lab.widgets.live_view import LiveView
+
+    class Pad(LiveView):
+        _esm = joined("drawing_pad.js")
+        side = traitlets.Int(SIDE).tag(sync=True)
+        colours = traitlets.Dict().tag(sync=True)
+        picture = traitlets.Unicode().tag(sync=True)
+        findings = traitlets.Dict().tag(sync=True)
+
+    widget = Pad(
+        colours={name: "rgb({}, {}, {})".format(*colour.rgb) for name, colour in COLOURS.items()},
+        picture=_data_uri(pad.state.picture, SIDE),
+        findings=pad.findings(),
+    )
+
+    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        sent = str(message.get("picture", ""))
+        answer = pad.answer(sent)
+        with widget.hold_sync():
+            widget.findings = answer
+            if answer["near"]:
+                widget.picture = sent
+
+    widget.on_msg(receive)
+    return widget

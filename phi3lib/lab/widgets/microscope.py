@@ -1,0 +1,159 @@
+"""Notebook 03's token microscope: from a token to its pixels, and back."""
+
+from typing import Any
+
+from PIL import Image
+
+from phi3lib.lab.figures import hd_plots, plots
+from phi3lib.lab.widgets.base import Instrument
+from phi3lib.lab.widgets.scripts import joined
+from phi3lib.vision.hd_transform import HDGrid, hd_grid
+from phi3lib.vision.token_map import (
+    TokenKind,
+    padded_box_of_token,
+    pixels_of_token,
+    token_at,
+    tokens_at_pixel,
+)
+
+
+class MicroscopeState:
+    """One token of a picture's sequence, and the ways to another one. No widget inside."""
+
+    def __init__(self, grid: HDGrid, order: str = "sub_glb", index: int = 0) -> None:
+        self.grid = grid
+        self.order = order
+        self.go_to(index)
+
+    def go_to(self, index: int) -> None:
+        """Look at token `index`; beyond the ends of the sequence, at the last one there."""
+        self.index = min(max(int(index), 0), self.grid.num_image_tokens - 1)
+
+    def move(self, step: int) -> None:
+        """Go `step` tokens along the sequence."""
+        self.go_to(self.index + step)
+
+    def move_row(self, step: int) -> None:
+        """Go `step` rows of tokens down (or, if negative, up) within the sequence."""
+        kind = token_at(self.grid, self.index, self.order).view
+        across = self.grid.cols if kind is TokenKind.CROP else 1
+        self.move(step * (across * self.grid.tile.tokens_per_side + 1))
+
+    def look_at(self, x: int, y: int) -> None:
+        """Look at the tokens that see pixel (x, y) of the picture; again at the same place: the next."""
+        tokens = tokens_at_pixel(self.grid, x, y, self.order)
+        here = tokens.index(self.index) if self.index in tokens else -1
+        self.index = tokens[(here + 1) % len(tokens)]
+
+    def sentence(self) -> str:
+        """Where the token stands and what it sees, in words."""
+        token = token_at(self.grid, self.index, self.order)
+        where = f"Token {self.index} of 0 to {self.grid.num_image_tokens - 1}: "
+        if token.kind is TokenKind.VIEW_SEPARATOR:
+            return f"{where}the view separator. It stands for no pixels."
+        if token.kind is TokenKind.ROW_SEPARATOR:
+            view = "the crops" if token.view is TokenKind.CROP else "the global view"
+            return f"{where}a row separator, behind row {token.row} of {view}. It stands for no pixels."
+        if token.kind is TokenKind.CROP:
+            row, col = divmod(token.crop or 0, self.grid.cols)
+            where += f"crop {token.crop} (row {row}, column {col})"
+        else:
+            where += "global view"
+        where += f", token row {token.row}, column {token.col}. "
+        seen = pixels_of_token(self.grid, self.index, self.order)
+        if seen is None:
+            return f"{where}It stands for padding only."
+        across, down = f"x {seen.left} to {seen.right - 1}", f"y {seen.top} to {seen.bottom - 1}"
+        return f"{where}It stands for pixels {across}, {down}."
+
+
+class TokenMicroscope(Instrument):
+    """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
+
+    By keyboard: left and right go along the sequence, up and down by rows of tokens, Page Up and Page Down
+    by rows of crops, Home and End to its ends. Under the pointer the cells of crop and global view show.
+    """
+
+    def __init__(
+        self, picture: Image.Image, *, num_crops: int = 16, order: str = "sub_glb", index: int = 0
+    ) -> None:
+        self.picture = picture
+        self.state = MicroscopeState(hd_grid(*picture.size, num_crops), order, index)
+
+    def still(self) -> plots.Still:
+        """The microscope as it stands, as a picture."""
+        state = self.state
+        return hd_plots.microscope_still(self.picture, state.grid, state.index, state.sentence(), state.order)
+
+    def live(self) -> Any:
+        """The widget; made once, so that every view of it shows the same token."""
+        if self._widget is None:
+            self._widget = _make_microscope(self)
+        return self._widget
+
+    def scene(self) -> dict[str, Any]:
+        """What the canvas draws, all in pixels of the padded picture."""
+        state, grid = self.state, self.state.grid
+        box = padded_box_of_token(grid, state.index, state.order)
+        return {
+            "index": state.index,
+            "kind": str(token_at(grid, state.index, state.order).kind),
+            "box": None if box is None else list(box),
+            "sentence": state.sentence(),
+        }
+
+    def layout(self) -> dict[str, Any]:
+        """What stays the same while tokens change: sizes, padding, ribbon, colours."""
+        grid = self.state.grid
+        return {
+            "rows": grid.rows,
+            "cols": grid.cols,
+            "size": list(grid.padded_size),
+            "resized": list(grid.resized_size),
+            "padding": list(grid.padding),
+            "original": [grid.width, grid.height],
+            "count": grid.num_image_tokens,
+            "runs": [[s, n, str(kind)] for s, n, kind in hd_plots.runs(grid, self.state.order)],
+            "colours": {str(kind): colour for kind, colour in hd_plots.COLOURS.items()},
+            "paddingColour": plots.PADDING,
+            "here": plots.HERE,
+            "tokens": grid.tile.tokens_per_side,
+        }
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Do what the page asks for; requests that make no sense change nothing."""
+        state, value = self.state, message.get("value")
+        steps = {"go": state.go_to, "move": state.move, "row": state.move_row}
+        step = steps.get(str(message.get("do")))
+        if step is not None and isinstance(value, int):
+            step(value)
+        elif message.get("do") == "look" and isinstance(value, list) and len(value) == 2:
+            x, y = value
+            grid = state.grid
+            if x in range(grid.width) and y in range(grid.height):
+                state.look_at(x, y)
+
+
+def _make_microscope(instrument: TokenMicroscope) -> Any:
+    import traitlets
+
+    from phi3lib.lab.widgets.live_view import LiveView
+
+    class Microscope(LiveView):
+        _esm = joined("microscope.js")
+        layout_ = traitlets.Dict().tag(sync=True)
+        scene = traitlets.Dict().tag(sync=True)
+        picture = traitlets.Unicode().tag(sync=True)
+
+    canvas = hd_plots.padded_picture(instrument.picture, instrument.state.grid)
+    canvas.thumbnail((900, 900))
+    data, mime = plots.encode(canvas)
+    uri = plots.Still(data, mime, "", canvas.size).data_uri
+    widget = Microscope(layout_=instrument.layout(), scene=instrument.scene(), picture=uri)
+
+    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        instrument.answer(message)
+        widget.scene = instrument.scene()
+
+    widget.on_msg(receive)
+    return widget

@@ -1,0 +1,121 @@
+"""Labelled controls above one picture and one sentence: the page's half of most instruments.
+
+The controls are the browser's own. Those of ipywidgets 8.1 give sliders no name and pictures no alternative
+text for screen readers, cut long sentences and labels off, and let keys through to Jupyter's command mode.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phi3lib.lab.figures.stills import Still
+from phi3lib.lab.widgets.scripts import joined
+
+
+@dataclass(frozen=True)
+class Control:
+    """One labelled control. kind: slider, choice, text or tick; value: what it has at first.
+
+    values: what a slider or a choice offers; texts: how the page writes these.
+    """
+
+    kind: str
+    name: str
+    label: str
+    value: Any
+    values: tuple[Any, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def to_page(self, value: Any) -> Any:
+        """A value as the page knows it: the place among `values`, or the value itself."""
+        if not self.values:
+            return value
+        if value not in self.values:
+            raise ValueError(f"{self.label} offers {', '.join(map(str, self.values))}, not {value!r}")
+        return self.values.index(value)
+
+    def from_page(self, sent: Any) -> Any:
+        """The value that the page means. ValueError for what the control does not offer."""
+        if not self.values:
+            return type(self.value)(sent)
+        if type(sent) is not int or not 0 <= sent < len(self.values):
+            raise ValueError(f"{self.label} has no place {sent!r}")
+        return self.values[sent]
+
+
+def slider(
+    name: str, label: str, values: Iterable[Any], value: Any, write: Callable[[Any], str] = str
+) -> Control:
+    """A slider over numbers in rising order; `value` is put among them where it is missing."""
+    offered = tuple(sorted({*values, value}))
+    return Control("slider", name, label, value, offered, tuple(map(write, offered)))
+
+
+def choice(name: str, label: str, values: Iterable[Any], value: Any, texts: Iterable[Any] = ()) -> Control:
+    """A list to choose from; `texts` say what the values are called, else they are written themselves."""
+    offered = tuple(values)
+    return Control("choice", name, label, value, offered, tuple(map(str, texts or offered)))
+
+
+def text(name: str, label: str, value: str) -> Control:
+    """A line to write in; it is taken with Enter, or when the line is left."""
+    return Control("text", name, label, value)
+
+
+def tick(name: str, label: str, value: bool) -> Control:
+    """A box to tick."""
+    return Control("tick", name, label, value)
+
+
+def values_of_page(controls: Sequence[Control], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by name as the page knows them. ValueError for unknown names and values."""
+    by_name = {control.name: control for control in controls}
+    unknown = ", ".join(sorted(set(chosen) - set(by_name)))
+    if unknown:
+        raise ValueError(f"there is no control {unknown}; there are: {', '.join(by_name)}")
+    return {name: by_name[name].to_page(value) for name, value in chosen.items()}
+
+
+def make_panel(
+    title: str,
+    controls: Sequence[Control],
+    take: Callable[[dict[str, Any]], None],
+    still: Callable[[], Still],
+) -> Any:
+    """A widget whose controls call `take`; after that `still` is its picture, and its words the sentence."""
+    import traitlets
+
+    from phi3lib.lab.widgets.live_view import LiveView
+
+    class Panel(LiveView):
+        _esm = joined("panel.js")
+        title = traitlets.Unicode().tag(sync=True)
+        controls: Any = traitlets.List().tag(sync=True)
+        values = traitlets.Dict().tag(sync=True)
+        picture = traitlets.Unicode().tag(sync=True)
+        sentence = traitlets.Unicode().tag(sync=True)
+
+    first = still()
+    widget = Panel(
+        title=title,
+        controls=[
+            {"kind": one.kind, "name": one.name, "label": one.label, "texts": list(one.texts)}
+            for one in controls
+        ],
+        values={one.name: one.to_page(one.value) for one in controls},
+        picture=first.data_uri,
+        sentence=first.alt,
+    )
+
+    def follow(_: Any) -> None:
+        try:
+            take({one.name: one.from_page(widget.values[one.name]) for one in controls})
+            shown = still()
+        except (ValueError, KeyError) as error:
+            widget.sentence = f"Nothing has changed: {error}."
+            return
+        with widget.hold_sync():
+            widget.picture, widget.sentence = shown.data_uri, shown.alt
+
+    widget.observe(follow, "values")
+    return widget

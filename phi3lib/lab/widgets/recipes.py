@@ -1,0 +1,143 @@
+"""Notebook 04: one picture under several pooling recipes, as a card and as an instrument."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.lab.figures import plots
+from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
+from phi3lib.lab.widgets.panel import Control, choice, tick
+from phi3lib.vectors.neighbours import unit_rows
+from phi3lib.vectors.search import top_k
+from phi3lib.vectors.table import EmbeddingTable, require_same_ids
+
+Tables = Mapping[str, EmbeddingTable]
+SHOWN = 5  # neighbours of a picture
+
+
+class RecipeState:
+    """Vectors of the same pictures under several recipes, and which one is seen. No widget inside.
+
+    centred: whether the mean of all vectors is taken away before cosines are computed.
+    """
+
+    def __init__(self, tables: Tables, recipe: str, picture: int = 0, *, centred: bool = False) -> None:
+        require_same_ids(tables.values())
+        if recipe not in tables:
+            raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(map(repr, tables))}")
+        self.tables, self.recipe, self.centred = dict(tables), recipe, centred
+        if len(tables[recipe]) < 2:
+            raise ValueError("a picture alone has no neighbours: give at least two")
+        self.picture = number_among(len(tables[recipe]), picture, "picture")
+
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors of the recipe, of length one, after the mean was taken away or not."""
+        vectors = self.tables[self.recipe].vectors
+        return unit_rows(vectors - vectors.mean(0) if self.centred else vectors)
+
+    def neighbours(self) -> list[tuple[int, float]]:
+        """(row, cosine) of the pictures nearest to the chosen one, the nearest first."""
+        vectors = self.vectors()
+        rows, cosines = top_k(vectors[self.picture : self.picture + 1], vectors, SHOWN + 1)
+        found = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
+        return [(row, cosine) for row, cosine in found if row != self.picture][:SHOWN]
+
+    def typical_cosine(self) -> float:
+        """The mean cosine of two different pictures."""
+        vectors = self.vectors().astype(np.float64)
+        total, count = vectors.sum(0), len(vectors)
+        return float((total @ total - count) / (count * (count - 1)))
+
+    def sentence(self) -> str:
+        """The same in words."""
+        table = self.tables[self.recipe]
+        found = ", ".join(f"{table.ids[row]} ({cosine:.2f})" for row, cosine in self.neighbours())
+        centred = ", mean taken away" if self.centred else ""
+        return (
+            f"Recipe “{self.recipe}”{centred}: {table.vectors.shape[1]} numbers. Nearest to "
+            f"{table.ids[self.picture]}: {found}. Two pictures have a cosine of {self.typical_cosine():.2f} "
+            f"on average."
+        )
+
+
+class RecipeSwitches(PanelInstrument):
+    """Switch the recipe, take the mean away, choose a picture: its vector and its neighbours follow."""
+
+    title = "Recipe switches"
+
+    def __init__(
+        self,
+        tables: Tables,
+        pictures: Sequence[Image.Image],
+        *,
+        recipe: str,
+        picture: int = 0,
+        centred: bool = False,
+    ) -> None:
+        self.pictures = list(pictures)
+        self.state = RecipeState(tables, recipe, picture, centred=centred)
+        if len(self.pictures) != len(tables[recipe]):
+            raise ValueError(f"{len(self.pictures)} pictures for tables of {len(tables[recipe])} rows")
+
+    def still(self) -> plots.Still:
+        """The picture, its neighbours with their cosines, and its vector as a strip."""
+        state = self.state
+        fig, _ = plots.figure(height=2.5)
+        fig.clear()
+        top, bottom = fig.subfigures(2, 1, height_ratios=[1.5, 1.0])
+        axes = top.subplots(1, 1 + SHOWN)
+        for spot in axes:
+            spot.set_axis_off()
+        plots.picture_axes(axes[0], self.pictures[state.picture], "your picture")
+        for spot, (row, cosine) in zip(axes[1:], state.neighbours(), strict=False):
+            plots.picture_axes(spot, self.pictures[row], f"cosine {cosine:.2f}")
+        vector = state.vectors()[state.picture]
+        _strip(bottom.subplots(), vector, f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers")
+        return plots.still(fig, alt=state.sentence())
+
+    def controls(self) -> list[Control]:
+        """Recipe, picture, and whether the mean is taken away."""
+        state = self.state
+        ids = state.tables[state.recipe].ids
+        return [
+            choice("recipe", "Recipe", state.tables, state.recipe),
+            choice("picture", "Picture", range(len(ids)), state.picture, ids),
+            tick("centred", "Take the mean of all vectors away", state.centred),
+        ]
+
+    def take(self, chosen: dict[str, Any]) -> None:
+        """Recipe, picture, and whether the mean is taken away."""
+        self.state.recipe, self.state.picture = chosen["recipe"], chosen["picture"]
+        self.state.centred = chosen["centred"]
+
+
+def show_recipe_card(
+    tables: Tables, pictures: Sequence[Image.Image], picture: int, *, neighbours: int = 4, alt: str
+) -> None:
+    """One picture under every recipe, row by row: the recipe, its vector, its nearest pictures."""
+    fig, axes = plots.figure(
+        len(tables),
+        2 + neighbours,
+        height=0.95 * len(tables),
+        gridspec_kw={"width_ratios": [1.0, 3.0, *[1.0] * neighbours]},
+        squeeze=False,
+    )
+    for number, (row, name) in enumerate(zip(axes, tables, strict=True)):
+        state = RecipeState(tables, name, picture, centred=True)
+        plots.picture_axes(row[0], pictures[picture], "the picture" if number == 0 else "")
+        vector = state.vectors()[picture]
+        _strip(row[1], vector, f"{name}: {len(vector)} numbers")
+        for spot, (found, cosine) in zip(row[2:], state.neighbours(), strict=False):
+            plots.picture_axes(spot, pictures[found], f"{cosine:.2f}")
+    plots.show(fig, alt=alt)
+
+
+def _strip(axes: Any, vector: NDArray[np.float32], label: str) -> None:
+    limit = float(np.abs(vector).max()) or 1.0
+    axes.imshow(vector[None], aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel(label, fontsize=plots.STYLE["axes.titlesize"])

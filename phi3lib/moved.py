@@ -1,0 +1,83 @@
+"""Old module names, which keep working for one release: they warn and give the module of the new name.
+
+Delete an entry one release after the move that its comment names; delete this file with the last one.
+"""
+
+import sys
+import warnings
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_A1 = "phi3lib.lab.lessons.a1"
+# Moved in 0.2.0.
+NEW_NAMES = {
+    **{f"phi3lib.lab.atlas_{name}": f"phi3lib.lab.atlas.{name}" for name in ("page", "state", "trust")},
+    "phi3lib.lab.atlas_saved": "phi3lib.lab.atlas.cache",
+    **{f"phi3lib.lab.checks_0{number}": f"phi3lib.lab.checks.nb0{number}" for number in range(8)},
+    "phi3lib.lab.checks_a1": "phi3lib.lab.checks.a1",
+    "phi3lib.lab.checks_processes": "phi3lib.lab.checks.processes",
+    "phi3lib.lab.checks_reading": "phi3lib.lab.checks.reading",
+    "phi3lib.lab.exercise": "phi3lib.lab.checks.base",
+    **{
+        f"phi3lib.lab.{name}": f"phi3lib.lab.figures.{name}"
+        for name in ("hd_plots", "places_plot", "plots", "shown_text", "stills")
+    },
+    **{
+        f"phi3lib.lab.{name}": f"phi3lib.lab.lessons.{name}"
+        for name in ("first_embedding", "layers", "picker", "small_print", "spaces", "take_home", "trained")
+    },
+    **{
+        f"phi3lib.lab.{name}": f"{_A1}.{name}"
+        for name in ("original_class", "original_text", "page_faults", "same_weights")
+    },
+    "phi3lib.lab.instrument": "phi3lib.lab.widgets.base",
+    **{
+        f"phi3lib.lab.{name}": f"phi3lib.lab.widgets.{name}"
+        for name in (
+            "drawing_pad", "live_view", "map_reader", "panel", "ranked_strips", "recipes", "search_box",
+            "temperature",
+        )
+    },
+}  # fmt: skip
+
+
+class _Alias(Loader):
+    """Give the module of the new name under the old one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module of the new name."""
+        module = import_module(self.name)
+        self.own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Take back what the import system wrote into the module, which was executed under its new name."""
+        module.__spec__ = self.own_spec
+
+
+class _MovedModules(MetaPathFinder):
+    """Find modules by their old names. The last finder that is asked, so that it costs nothing otherwise."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Return how to load a moved module, or None."""
+        new = NEW_NAMES.get(fullname)
+        if new is None:
+            return None
+        warnings.warn(
+            f"the module {fullname} is now {new}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return ModuleSpec(fullname, _Alias(new))
+
+
+def install() -> None:
+    """Let `import` find moved modules by their old names."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules())
