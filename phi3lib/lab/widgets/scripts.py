@@ -6,5 +6,5 @@ FOLDER = Path(__file__).parent
 
 
 def joined(*parts: str | Path) -> str:
-    """Return JavaScript files as one script that begins with `live_view.js`; plain names are of this folder."""
+    """Return JavaScript files as one script behind `live_view.js`; plain names are of this folder."""
     return "\n".join((FOLDER / part).read_text(encoding="utf-8") for part in ("live_view.js", *parts))

@@ -1,0 +1,42 @@
+"""Public names are listed once and lead somewhere; modules that moved still answer to their old names."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import phi3lib
+from phi3lib import lab
+from phi3lib.lab import widgets
+from phi3lib.moved import NEW_NAMES
+
+
+@pytest.mark.parametrize("package", [phi3lib, lab, widgets], ids=lambda package: package.__name__)
+def test_every_public_name_leads_somewhere(package):
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
+
+
+@pytest.mark.parametrize("old", NEW_NAMES)
+def test_an_old_module_name_gives_the_module_and_warns(old):
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {NEW_NAMES[old]};"):
+        module = importlib.import_module(old)
+    assert module is importlib.import_module(NEW_NAMES[old])
+    assert module.__name__ == module.__spec__.name == NEW_NAMES[old]
+
+
+def test_the_package_itself_uses_no_old_name():
+    program = (
+        "import importlib, pkgutil, warnings\n"
+        "warnings.filterwarnings('error', message='the module phi3lib')\n"
+        "import phi3lib\n"
+        "for one in pkgutil.walk_packages(phi3lib.__path__, 'phi3lib.'):\n"
+        "    importlib.import_module(one.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
