@@ -16,8 +16,8 @@ from PIL import Image
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
+from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
-from phi3lib.lab.widgets.microscope import GridExplorer
 
 HOSTILE = [
     "$x_{1$ costs $5",

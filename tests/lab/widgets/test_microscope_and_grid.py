@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from phi3lib.lab.figures.hd_plots import runs, token_bill
-from phi3lib.lab.widgets.microscope import GridExplorer, GridState, MicroscopeState, TokenMicroscope
+from phi3lib.lab.widgets import GridExplorer, GridState, MicroscopeState, TokenMicroscope
 from phi3lib.vision.hd_transform import hd_grid
 from phi3lib.vision.token_map import TokenKind, token_at, tokens_at_pixel
 
