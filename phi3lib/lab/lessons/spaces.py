@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab.figures import plots
+from phi3lib.picturebook.kind import Kind
 from phi3lib.picturebook.kinds import KINDS
 from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
 from phi3lib.picturebook.scenes import draw_scene
@@ -74,19 +75,34 @@ def _things_in_quarters() -> Iterator[Picture]:
     numbers = count(20_000)
     while True:
         for name in KIND_NAMES:
-            yield next(
-                drawn
-                for drawn in (draw_picture(n, split="test", side=SIDE, kind=KINDS[name]) for n in numbers)
-                if drawn.things[0].look.colour.name in COLOUR_NAMES and _quarter(drawn)
-            )
+            yield next(thing for n in numbers if (thing := _thing_in_quarter(n, KINDS[name])))
+
+
+def _thing_in_quarter(number: int, kind: Kind) -> Picture | None:
+    """The picture of this number, or None if its colour or its position does not fit."""
+    # Most do not fit, and a small sketch, which costs little, tells most of them.
+    sketch = draw_picture(number, split="test", side=SIDE // 4, kind=kind)
+    if sketch.things[0].look.colour.name not in COLOUR_NAMES or _from_midlines(sketch) < CLEAR / 2:
+        return None
+    picture = draw_picture(number, split="test", side=SIDE, kind=kind)
+    return picture if _quarter(picture) else None
+
+
+def _center(picture: Picture) -> tuple[float, float]:
+    """How far right of and below the middle the thing's own middle is, in shares of the side."""
+    left, top, right, bottom = picture.things[0].box
+    return (left + right) / 2 / picture.image.width - 0.5, (top + bottom) / 2 / picture.image.height - 0.5
+
+
+def _from_midlines(picture: Picture) -> float:
+    return min(map(abs, _center(picture)))
 
 
 def _quarter(picture: Picture) -> str:
     """The quarter in which the middle of the thing stands, or nothing where that is not clear."""
-    left, top, right, bottom = picture.things[0].box
-    across, down = ((a + b) / 2 / SIDE - 0.5 for a, b in ((left, right), (top, bottom)))
-    if min(abs(across), abs(down)) < CLEAR:
+    if _from_midlines(picture) < CLEAR:
         return ""
+    across, down = _center(picture)
     return f"{'top' if down < 0 else 'bottom'} {'left' if across < 0 else 'right'}"
 
 
