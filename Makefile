@@ -79,7 +79,7 @@ $(OLDEST)/ready: Makefile | set-up
 	@touch $@
 
 test-transformers-suite: $(SUITE)/ready ## transformers' own tests for models and processors, on our classes
-	$(PYTEST) tests/transformers_suite $(TEST_ARGS)
+	$(RUN) -m pytest -n auto tests/transformers_suite $(TEST_ARGS)
 
 # The tests are in the source distribution alone. pip checks its hash against that of the package index.
 $(SUITE)/ready: requirements.lock | set-up

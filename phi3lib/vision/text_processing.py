@@ -25,7 +25,7 @@ from phi3lib.vision.prompts import (
     pictures_of_rows,
     plain_conversation,
 )
-from phi3lib.vision.tokenizer import Phi3VTokenizer
+from phi3lib.vision.tokenizer import TOKENIZER_OPTIONS, Phi3VTokenizer
 
 
 class Phi3VProcessor(ProcessorMixin):
@@ -64,15 +64,17 @@ class Phi3VProcessor(ProcessorMixin):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
         """Load from a folder or a hub repository with preprocessor_config.json and tokenizer.json.
 
-        Options of `Phi3VImageProcessor` (num_crops=4, …) override the file's; all others (revision, token,
-        local_files_only, subfolder, …) go to both loaders as they are.
+        Options of `Phi3VImageProcessor` (num_crops=4, …) and of the tokenizer (padding_side="right", …)
+        override the files'; those of both loaders (revision, token, local_files_only, subfolder, …) go to
+        both. Raises UnknownOptionError for other names.
         """
         options = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
+        of_tokenizer = {name: kwargs.pop(name) for name in TOKENIZER_OPTIONS if name in kwargs}
         chat_template = kwargs.pop("chat_template", None)
         name = os.fspath(pretrained_model_name_or_path)
         image_processor = Phi3VImageProcessor.from_pretrained(name, **kwargs, **options)
         # The exact class matters: it takes tokenizer.json as it is.
-        tokenizer = Phi3VTokenizer.from_pretrained(name, **kwargs)
+        tokenizer = Phi3VTokenizer.from_pretrained(name, **kwargs, **of_tokenizer)
         return cls(image_processor, tokenizer, chat_template=chat_template)
 
     @property

@@ -7,6 +7,20 @@ from transformers import PreTrainedTokenizerFast
 
 from phi3lib.vision.prompts import decode_ids, name_of_placeholder
 
+# Options of the tokenizer that `Phi3VProcessor.from_pretrained` hands on.
+TOKENIZER_OPTIONS = (
+    *PreTrainedTokenizerFast.SPECIAL_TOKENS_ATTRIBUTES,
+    "add_bos_token",
+    "add_eos_token",
+    "add_prefix_space",
+    "clean_up_tokenization_spaces",
+    "extra_special_tokens",
+    "model_max_length",
+    "padding_side",
+    "split_special_tokens",
+    "truncation_side",
+)
+
 
 class Phi3VTokenizer(PreTrainedTokenizerFast):
     """A checkpoint's tokenizer, with placeholders of images (id -k) read as `<|image_k|>`.

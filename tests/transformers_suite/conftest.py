@@ -1,4 +1,4 @@
-"""How the tests of transformers are collected, spread over workers and compared with `known.py`."""
+"""How the tests of transformers are collected and compared with `known.py`."""
 
 import os
 from collections.abc import Iterator
@@ -36,15 +36,12 @@ def name_of(item: pytest.Item) -> str:
     return f"{item.parent.name}.{item.name}" if item.parent else item.name
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups by file of tests/conftest.py
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect listed tests to fail, and let any worker run any test."""
-    for number, item in enumerate(items):
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group(f"transformers-{number}"))
-            reason = {**DOES_NOT_APPLY, **FAULTS}.get(name_of(item))
-            if reason is not None:
-                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    """Expect listed tests to fail."""
+    for item in items:
+        reason = {**DOES_NOT_APPLY, **FAULTS}.get(name_of(item))
+        if reason is not None and item.path.parent == HERE:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.hookimpl(wrapper=True)

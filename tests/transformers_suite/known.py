@@ -22,6 +22,7 @@ DOES_NOT_APPLY: dict[str, str] = {
     _MODEL
     + "get_image_features_pooler_output": "pooler_output holds one vector an image, by which notebooks "
     "compare images; `tokens` holds the matrices, and beams are expanded by a method of our own",
+    _IMAGES + "call_numpy_4_channels": "the vision tower takes three channels; a fourth one is dropped",
     _IMAGES
     + "new_models_require_torchvision_backend": "torchvision is not used: its wheels break a CPU torch",
     _IMAGES
@@ -33,7 +34,6 @@ _CHECKS = "checks of input_ids depend on their values, which breaks a compiled g
 _NEGATIVE = "negative placeholder ids cannot index an embedding"
 _FIXED = "Phi3VProcessor.__call__ takes a fixed list of keywords"
 _FIXED_TEMPLATE = "apply_chat_template takes a fixed list of keywords"
-_NO_RESCALE = "Phi3VImageProcessor has no do_rescale, do_normalize, do_convert_rgb"
 
 # What should work and does not yet.
 FAULTS: dict[str, str] = {
@@ -53,12 +53,10 @@ FAULTS: dict[str, str] = {
     _PROCESSOR + "doubly_passed_kwargs_0_images": _FIXED,
     _PROCESSOR + "flat_kwarg_applied_when_modality_dict_lacks_it": _FIXED,
     _PROCESSOR + "kwargs_overrides_default_subprocessor_kwargs_0_images": _FIXED,
+    _PROCESSOR + "subprocessor_defaults_preserved_by_kwargs_0_images": "the tokenizer's own padding and "
+    "max_length are ignored",
     _PROCESSOR + "overlapping_text_image_kwargs_handling_0_images": _FIXED,
     _PROCESSOR + "structured_kwargs_nested_from_dict_0_images": _FIXED,
     _PROCESSOR + "unstructured_kwargs_0_images": _FIXED,
     _PROCESSOR + "unstructured_kwargs_batched_0_images": _FIXED,
-    _PROCESSOR + "save_load_pretrained_additional_features": _NO_RESCALE,
-    _PROCESSOR + "subprocessor_defaults_preserved_by_kwargs_0_images": _NO_RESCALE,
-    _IMAGES + "call_numpy_4_channels": _NO_RESCALE,
-    _IMAGES + "image_processor_from_dict_with_kwargs_has_attributes": _NO_RESCALE,
 }

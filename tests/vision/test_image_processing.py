@@ -5,6 +5,8 @@ import io
 import json
 import random
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -16,9 +18,12 @@ import torch
 from PIL import Image, ImageOps
 
 from phi3lib.vision.image_processing import Phi3VImageProcessor, hd_picture
+from phi3lib.vision.modeling import AutoImageProcessor, register_auto_classes
+from phi3lib.vision.options import UnknownOptionError
 from phi3lib.vision.pictures import flatten_pictures, read_picture
 from tests.golden_inputs import GOLDEN, golden_json, synth_picture, synth_u8
 
+register_auto_classes()
 GOLDEN_CASES = golden_json("image_processor.json")
 PUBLISHED_FILE = {
     "auto_map": {
@@ -178,6 +183,13 @@ def test_default_is_the_published_setting_of_phi_3_vision() -> None:
         ({"image_mean": [0.5]}, "image_mean"),
         ({"image_std": [0.5, 0.5, 0.0]}, "divided"),
         ({"image_std": [0.5, float("nan"), 1.0]}, "image_std"),
+        ({"image_mean": "0.5"}, "image_mean is '0.5'.*three numbers"),
+        ({"image_mean": ["a", 0, 0]}, "image_mean is 'a'"),
+        ({"num_crops": "4"}, "num_crops is '4'.*whole number"),
+        ({"num_crops": True}, "num_crops is True"),
+        ({"tile_size": 336.0}, "tile_size is 336.0"),
+        ({"do_rescale": "no"}, "do_rescale is 'no'.*True or False"),
+        ({"rescale_factor": float("inf")}, "rescale_factor is inf"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
@@ -196,6 +208,108 @@ def test_published_file_is_read_as_it_is(tmp_path: Path) -> None:
         tmp_path, num_crops=4, something_else=1, return_unused_kwargs=True
     )
     assert unused == {"something_else": 1}
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("num_crop", "num_crops"), ("do_normalise", "do_normalize")])
+def test_mistyped_option_names_the_nearest(wrong: str, meant: str, tmp_path: Path) -> None:
+    small_processor().save_pretrained(tmp_path)
+    picture = synth_picture(20, 20)
+    for call in (
+        lambda: Phi3VImageProcessor(**{wrong: 4}),
+        lambda: Phi3VImageProcessor.from_pretrained(tmp_path, **{wrong: 4}),
+        lambda: AutoImageProcessor.from_pretrained(tmp_path, **{wrong: 4}),
+        lambda: small_processor()(picture, **{wrong: 4}),
+        lambda: small_processor().preprocess(picture, **{wrong: 4}),
+    ):
+        with pytest.raises(UnknownOptionError, match=f"'{wrong}' is not an option.*did you mean '{meant}'"):
+            call()
+    with pytest.warns(UserWarning, match=f"key '{wrong}' is ignored.*'{meant}'"):
+        Phi3VImageProcessor.from_dict({wrong: 4})
+
+
+def test_options_that_have_no_effect_are_refused() -> None:
+    for name in ("size", "do_resize", "crop_size", "foo"):
+        with pytest.raises(UnknownOptionError, match=f"'{name}' is not an option.*num_crops"):
+            small_processor()(synth_picture(20, 20), **{name: 4})
+
+
+def test_words_of_loaders_are_no_options(tmp_path: Path) -> None:
+    small_processor(num_crops=3).save_pretrained(tmp_path)
+    words = {"trust_remote_code": False, "revision": "main", "local_files_only": True}
+    assert Phi3VImageProcessor.from_pretrained(tmp_path, **words).num_crops == 3
+    assert AutoImageProcessor.from_pretrained(tmp_path, use_fast=False, **words).num_crops == 3
+
+
+def test_none_stands_for_the_default(tmp_path: Path) -> None:
+    processor = Phi3VImageProcessor.from_dict({"image_mean": None, "num_crops": None})
+    assert processor.to_dict() == Phi3VImageProcessor().to_dict()
+    none = dict.fromkeys(("num_crops", "image_mean", "do_rescale", "device", "return_tensors"))
+    picture = synth_picture(20, 20)
+    assert small_processor()(picture, **none)["image_sizes"] == small_processor()(picture)["image_sizes"]
+
+
+def test_steps_can_be_left_out() -> None:
+    processor, picture = small_processor(), synth_picture(50, 50)
+    usual = processor(picture, return_tensors="pt").pixel_values
+    raw = processor(picture, return_tensors="pt", do_rescale=False, do_normalize=False).pixel_values
+    in_hd = np.array(hd_picture(read_picture(picture), processor.grid(50, 50)))
+    assert torch.equal(raw[0, 1], torch.from_numpy(in_hd[:28, :28]).permute(2, 0, 1).float())
+    scaled = processor(picture, return_tensors="pt", do_normalize=False).pixel_values
+    assert torch.equal(scaled[0, 1:], raw[0, 1:] / 255)
+    negative = processor(picture, return_tensors="pt", do_normalize=False, rescale_factor=-1.0).pixel_values
+    assert torch.equal(negative[0, 1:], -raw[0, 1:])
+    other = processor(picture, return_tensors="pt", image_mean=[0, 0, 0], image_std=[1, 1, 1]).pixel_values
+    assert torch.equal(other, scaled)
+    kept = Phi3VImageProcessor.from_dict(processor.to_dict(), do_normalize=False)
+    assert torch.equal(kept(picture, return_tensors="pt").pixel_values, scaled)
+    assert torch.equal(processor(picture, return_tensors="pt").pixel_values, usual)
+
+
+def test_without_conversion_other_modes_are_refused() -> None:
+    processor = small_processor(do_convert_rgb=False)
+    assert processor(synth_picture(20, 20))["image_sizes"]
+    with pytest.raises(ValueError, match=r"picture 1 \(of 2.*mode is RGBA.*do_convert_rgb"):
+        processor([synth_picture(20, 20), synth_picture(20, 20).convert("RGBA")])
+
+
+def test_device() -> None:
+    batch = small_processor()(synth_picture(20, 20), return_tensors="pt", device="cpu")
+    assert batch.pixel_values.device == torch.device("cpu")
+    elsewhere = small_processor()(synth_picture(20, 20), return_tensors="pt", device=torch.device("meta"))
+    assert {tensor.device.type for tensor in elsewhere.values()} == {"meta"}
+    with pytest.raises(ValueError, match="device needs return_tensors='pt'"):
+        small_processor()(synth_picture(20, 20), return_tensors="np", device="cpu")
+
+
+def test_input_data_format() -> None:
+    array = synth_u8(30, 20)
+    wanted = small_processor()(array, return_tensors="pt").pixel_values
+    first, tensor = np.moveaxis(array, -1, 0), torch.from_numpy(array)
+    for picture, data_format in (
+        (first, "channels_first"),
+        (tensor, "channels_last"),
+        (array, "channels_last"),
+    ):
+        batch = small_processor()([picture], input_data_format=data_format, return_tensors="pt")
+        assert torch.equal(batch.pixel_values, wanted)
+    with pytest.raises(ValueError, match="input_data_format is 'CHW'"):
+        small_processor()(array, input_data_format="CHW")
+
+
+def test_auto_class_without_torchvision(tmp_path: Path) -> None:
+    """In a process of its own, in which torchvision cannot be imported even where it is installed."""
+    small_processor(num_crops=3).save_pretrained(tmp_path)
+    code = (
+        "import sys; sys.modules['torchvision'] = None\n"
+        "from phi3lib.vision.modeling import AutoImageProcessor, register_auto_classes\n"
+        "register_auto_classes()\n"
+        "processor = AutoImageProcessor.from_pretrained(sys.argv[1], backend='pil')\n"
+        "print(type(processor).__name__, processor.num_crops)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["Phi3VImageProcessor", "3"]
 
 
 def test_save_and_load_keep_every_option(tmp_path: Path) -> None:
