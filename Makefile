@@ -88,7 +88,7 @@ $(SUITE)/ready: requirements.lock | set-up
 		--no-binary transformers --dest $(SUITE) transformers==$(LOCKED_TRANSFORMERS)
 	tar -xzf $(SUITE)/transformers-$(LOCKED_TRANSFORMERS).tar.gz -C build \
 		transformers-$(LOCKED_TRANSFORMERS)/tests
-	@touch $@
+	@touch $(SUITE)/tests/__init__.py $@
 
 lock: set-up ## pin again what pyproject.toml asks for (RUN_ARGS=--upgrade: the newest of everything)
 	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv

@@ -12,7 +12,10 @@ from tests.transformers_suite.known import DOES_NOT_APPLY, FAULTS
 # Read when the mixins are imported. What is slow only there takes a second with tiny models.
 os.environ.setdefault("RUN_SLOW", "yes")
 HERE = Path(__file__).parent
-MARKERS = "accelerate_tests flash_attn_test flash_attn_3_test flash_attn_4_test torch_compile_test generate"
+MARKERS = (
+    "accelerate_tests flash_attn_test flash_attn_3_test flash_attn_4_test torch_compile_test generate "
+    "is_training_test"
+)
 
 if mixins.missing() is None:
     mixins.install()

@@ -15,7 +15,7 @@ class Phi3VTokenizationTest(TokenizerTesterMixin, unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         # Not the mixin's own, which reads a text file that the source distribution lacks.
-        cls.tokenizers_list = []
         cls._data = cls.integration_test_input_string
         cls.tmpdirname = tempfile.mkdtemp()
         tiny_tokenizer().save_pretrained(cls.tmpdirname)
+        cls.tokenizers_list = [(cls.tokenizer_class, cls.tmpdirname, {})]
