@@ -17,7 +17,7 @@ SIZES, QUICK_SIZES = (100, 1000, 5000, 20_000), (100, 400)
 
 def make_pictures(folder: Path, count: int) -> None:
     """JPEGs of 112 pixels from the picture-book."""
-    from phi3lib.picturebook.pictures import draw_picture
+    from picturebook.pictures import draw_picture
 
     folder.mkdir(parents=True)
     drawn = [draw_picture(number, split="test").image for number in range(min(count, 500))]

@@ -7,9 +7,9 @@ import torch
 from report import machine, seconds, table, write_section
 
 from phi3lib import load_clip, load_phi3_model
-from phi3lib.picturebook.pictures import draw_picture
-from phi3lib.picturebook.scenes import draw_scene
 from phi3lib.vision.answers import answer
+from picturebook.pictures import draw_picture
+from picturebook.scenes import draw_scene
 
 PICTURES = 200
 LONG = 10  # words

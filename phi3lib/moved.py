@@ -44,6 +44,18 @@ NEW_NAMES = {
 }  # fmt: skip
 
 
+# Whole packages, with all that is in them.
+NEW_PACKAGES = {"phi3lib.picturebook": "picturebook"}
+
+
+def new_name(old: str) -> str | None:
+    """Return where a module is now, or None if it has not moved."""
+    for package, new in NEW_PACKAGES.items():
+        if old == package or old.startswith(f"{package}."):
+            return new + old.removeprefix(package)
+    return NEW_NAMES.get(old)
+
+
 class _Alias(Loader):
     """Give the module of the new name under the old one."""
 
@@ -62,11 +74,11 @@ class _Alias(Loader):
 
 
 class _MovedModules(MetaPathFinder):
-    """Find modules by their old names. The last finder that is asked, so that it costs nothing otherwise."""
+    """Find modules by their old names."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return how to load a moved module, or None."""
-        new = NEW_NAMES.get(fullname)
+        new = new_name(fullname)
         if new is None:
             return None
         warnings.warn(
@@ -80,4 +92,6 @@ class _MovedModules(MetaPathFinder):
 def install() -> None:
     """Let `import` find moved modules by their old names."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
-        sys.meta_path.append(_MovedModules())
+        # The first that is asked: a moved package has its folder under both names, and another finder would
+        # load its modules a second time.
+        sys.meta_path.insert(0, _MovedModules())

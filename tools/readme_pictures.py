@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from phi3lib import Atlas, embed_images, hd_grid, lab, load_clip, load_phi3_model
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pictures import draw_picture
+from picturebook.kinds import KINDS
+from picturebook.pictures import draw_picture
 
 PICTURES = Path(__file__).resolve().parents[1] / "data" / "pictures"
 SHOWN = "cat, fish, rocket, house, apple, star, clock, tree, cup, umbrella".split(", ")

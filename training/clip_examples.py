@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.words import TRAINED_WORDS
-from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
+from picturebook.colours import COLOURS
+from picturebook.kinds import KINDS
+from picturebook.pages.words import TRAINED_WORDS
+from picturebook.pictures import Picture, draw_picture, draw_word
 from training.clip_model import MEAN, STD, Targets
 
 WORDS_SHARE = 4  # every fourth picture is a word

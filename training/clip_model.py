@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.words import TRAINED_WORDS
-from phi3lib.picturebook.pictures import SIDE
+from picturebook.colours import COLOURS
+from picturebook.kinds import KINDS
+from picturebook.pages.words import TRAINED_WORDS
+from picturebook.pictures import SIDE
 
 PATCH = 14
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's published preprocessing

@@ -12,13 +12,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.ink import cap_font
-from phi3lib.picturebook.pictures import Box
-from phi3lib.picturebook.scenes import Print, Scene
 from phi3lib.vision.hd_transform import HDGrid
 from phi3lib.vision.token_map import padded_box_of_token, pixels_of_token
+from picturebook.colours import COLOURS
+from picturebook.kinds import KINDS
+from picturebook.pages.ink import cap_font
+from picturebook.pictures import Box
+from picturebook.scenes import Print, Scene
 
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING = 0  # in every plane; kinds, colours and characters count from 1

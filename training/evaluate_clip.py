@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib import load_clip
-from phi3lib.picturebook import captions
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
-from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from phi3lib.picturebook.pictures import SIDE, Picture, draw_picture, draw_word
 from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.neighbours import unit_rows
 from phi3lib.vectors.search import class_vectors
 from phi3lib.vision.clip import Clip
+from picturebook import captions
+from picturebook.colours import COLOURS
+from picturebook.kinds import KINDS
+from picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from picturebook.pictures import SIDE, Picture, draw_picture, draw_word
 
 PICTURES = 1980  # for a classification: ten of every kind
 PAIRS = 500

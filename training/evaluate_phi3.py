@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from phi3lib import load_phi3_model
-from phi3lib.picturebook.captions import PLACES
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.pages.words import TRAINED_WORDS
-from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import answer
+from picturebook.captions import PLACES
+from picturebook.colours import COLOURS
+from picturebook.pages.words import TRAINED_WORDS
+from picturebook.questions import Question, questions_of
+from picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
 
 SCENES = 200  # of each kind that is scored
 FIRST = 50_000  # the number of the first scene: those before were looked at while the training was planned

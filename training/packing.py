@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from phi3lib.picturebook.questions import Question
 from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.hd_transform import HDGrid
 from phi3lib.vision.prompts import encode_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
+from picturebook.questions import Question
 from training.dense_labels import token_places, tokens_in_box
 
 

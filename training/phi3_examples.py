@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import CAPS, Scene, close_up, draw_scene
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.hd_transform import hd_grid
 from phi3lib.vision.text_processing import Phi3VProcessor
+from picturebook.questions import Question, questions_of
+from picturebook.scenes import CAPS, Scene, close_up, draw_scene
 from training.dense_labels import PLANES, dense_labels
 from training.packing import PackedRows, pack
 from training.phi3_model import PATCH, TILE

@@ -12,8 +12,8 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from phi3lib.picturebook.questions import questions_of
-from phi3lib.picturebook.scenes import close_up, draw_scene
+from picturebook.questions import questions_of
+from picturebook.scenes import close_up, draw_scene
 from training.published_tokenizer import make_published_kind
 
 SCENES = 6_000

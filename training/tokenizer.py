@@ -3,7 +3,7 @@
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from phi3lib.picturebook.pictures import draw_picture, draw_word
+from picturebook.pictures import draw_picture, draw_word
 
 CAPTIONS = 40_000
 MERGES = 1_200

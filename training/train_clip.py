@@ -17,7 +17,7 @@ from pathlib import Path
 import torch.distributed as dist
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from phi3lib.picturebook.pictures import SIDE
+from picturebook.pictures import SIDE
 from training.cards import machine, record_training
 from training.clip_examples import Batch, Pace, draw_batch
 from training.clip_model import MEAN, PATCH, STD, ClipLearner, make_clip

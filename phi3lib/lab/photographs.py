@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from phi3lib.picturebook.gallery import GalleryPicture, read_gallery
 from phi3lib.vision.default_models import DATA_FOLDER
 from phi3lib.vision.inputs import as_path
 from phi3lib.vision.pictures import read_upright
+from picturebook.gallery import GalleryPicture, read_gallery
 
 
 @dataclass(frozen=True)

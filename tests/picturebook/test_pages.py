@@ -8,20 +8,20 @@ from numpy.random import default_rng
 from PIL import Image
 from scipy import ndimage
 
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kind import Kind, Look
-from phi3lib.picturebook.pages import PAGE_KINDS, WITHOUT_PATTERN, digits
-from phi3lib.picturebook.pages.cards import RANKS, SUITS, draw_card
-from phi3lib.picturebook.pages.charts import CHARTS, draw_chart
-from phi3lib.picturebook.pages.clocks import draw_clock, time_in_words
-from phi3lib.picturebook.pages.dice import draw_die
-from phi3lib.picturebook.pages.digits import SCANS, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
-from phi3lib.picturebook.pages.documents import DOCUMENTS, draw_document, smallest_side
-from phi3lib.picturebook.pages.flags import COUNTRIES, draw_flag
-from phi3lib.picturebook.pages.glyphs import fonts_for, glyph_mask
-from phi3lib.picturebook.pages.ink import BLACK, TEXT_FONTS, cap_font, draw_text, text_mask
-from phi3lib.picturebook.pages.signs import FORMS, draw_sign
-from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS, position_classes
+from picturebook.colours import COLOURS
+from picturebook.kind import Kind, Look
+from picturebook.pages import PAGE_KINDS, WITHOUT_PATTERN, digits
+from picturebook.pages.cards import RANKS, SUITS, draw_card
+from picturebook.pages.charts import CHARTS, draw_chart
+from picturebook.pages.clocks import draw_clock, time_in_words
+from picturebook.pages.dice import draw_die
+from picturebook.pages.digits import SCANS, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
+from picturebook.pages.documents import DOCUMENTS, draw_document, smallest_side
+from picturebook.pages.flags import COUNTRIES, draw_flag
+from picturebook.pages.glyphs import fonts_for, glyph_mask
+from picturebook.pages.ink import BLACK, TEXT_FONTS, cap_font, draw_text, text_mask
+from picturebook.pages.signs import FORMS, draw_sign
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS, position_classes
 
 RED, WHITE = Look(COLOURS["red"]), Look(COLOURS["white"])
 by_name = pytest.mark.parametrize("kind", PAGE_KINDS, ids=lambda kind: kind.name)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from phi3lib.picturebook import captions
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kinds import FAMILIES, KINDS
-from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from phi3lib.picturebook.pictures import SIDE, Picture, colours_apart, draw_picture, draw_word
-from phi3lib.picturebook.splits import RELATIONS, SPLITS, held_out, rng_of
+from picturebook import captions
+from picturebook.colours import COLOURS
+from picturebook.kinds import FAMILIES, KINDS
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from picturebook.pictures import SIDE, Picture, colours_apart, draw_picture, draw_word
+from picturebook.splits import RELATIONS, SPLITS, held_out, rng_of
 
 SOME = range(300)
 

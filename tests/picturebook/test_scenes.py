@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi3lib.picturebook.captions import PLACES
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.gallery import read_gallery, write_gallery
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from phi3lib.picturebook.questions import NUMBERS, TOPICS, questions_of
-from phi3lib.picturebook.scenes import CAPS, PRINT_KINDS, STYLES, Scene, close_up, draw_scene
+from picturebook.captions import PLACES
+from picturebook.colours import COLOURS
+from picturebook.gallery import read_gallery, write_gallery
+from picturebook.kinds import KINDS
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from picturebook.questions import NUMBERS, TOPICS, questions_of
+from picturebook.scenes import CAPS, PRINT_KINDS, STYLES, Scene, close_up, draw_scene
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "pictures"
 SMALL = {"tile": 112, "grid": (3, 3)}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phi3lib.picturebook.colours import COLOURS
-from phi3lib.picturebook.kind import PATTERNS, Kind, Look
-from phi3lib.picturebook.pages import PAGE_KINDS
-from phi3lib.picturebook.stencils import STENCIL_KINDS
-from phi3lib.picturebook.stencils.pen import BODY, CUT, PAPER, Pen
+from picturebook.colours import COLOURS
+from picturebook.kind import PATTERNS, Kind, Look
+from picturebook.pages import PAGE_KINDS
+from picturebook.stencils import STENCIL_KINDS
+from picturebook.stencils.pen import BODY, CUT, PAPER, Pen
 
 by_name = pytest.mark.parametrize("kind", STENCIL_KINDS, ids=lambda kind: kind.name)
 

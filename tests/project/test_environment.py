@@ -119,7 +119,13 @@ def test_the_set_up_accepts_the_pythons_of_the_package():
         assert set_up.in_range((3, minor)) == (f"3.{minor}.1" in supported)
 
 
-OWN = {"phi3lib", "training", "tests", "report"}  # folders of this repository, and a module of benchmarks/
+OWN = {
+    "phi3lib",
+    "picturebook",
+    "training",
+    "tests",
+    "report",
+}  # of this repository; the last is of benchmarks/
 # Imported where they are installed, by functions that say what to install or do without.
 OPTIONAL = {"peft", "psutil"}
 # Distributions whose module has another name: an environment without torch lacks them and cannot tell.
@@ -142,6 +148,7 @@ def imported_packages(files):
     ("pattern", "extras"),
     [
         ("phi3lib/**/*.py", ()),
+        ("picturebook/**/*.py", ()),
         ("notebooks/*.py", ("dev",)),
         ("training/*.py", ("dev",)),
         ("tools/*.py", ("dev",)),
@@ -173,7 +180,7 @@ def test_nothing_names_a_notebook_that_does_not_exist():
     there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     numbers = {name.split("_")[0] for name in there}
     files = [ROOT / name for name in ("pyproject.toml", "environment.yml", "Makefile", "README.md")]
-    for folder in ("phi3lib", "training", "tools", "benchmarks", "notebooks"):
+    for folder in ("phi3lib", "picturebook", "training", "tools", "benchmarks", "notebooks"):
         files += [p for s in ("py", "md", "js", "ipynb") for p in (ROOT / folder).rglob(f"*.{s}")]
     wrong = []
     for path in files:

@@ -16,15 +16,15 @@ import torch
 from torch import nn
 
 from phi3lib import load_clip
-from phi3lib.picturebook import captions
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from phi3lib.picturebook.pictures import SIDE, draw_picture
-from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import CAPS, close_up, draw_scene
 from phi3lib.vectors.intervals import of_mean
 from phi3lib.vectors.search import class_vectors
 from phi3lib.vision.token_map import tokens_at_pixel
+from picturebook import captions
+from picturebook.kinds import KINDS
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from picturebook.pictures import SIDE, draw_picture
+from picturebook.questions import Question, questions_of
+from picturebook.scenes import CAPS, close_up, draw_scene
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive

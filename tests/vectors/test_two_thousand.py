@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 from phi3lib import embed_images
-from phi3lib.picturebook.pictures import draw_picture
 from phi3lib.vectors import embed as embed_module
 from phi3lib.vectors.compare import knn_accuracy, mutual_knn
 from phi3lib.vectors.maps import umap_map
 from phi3lib.vectors.neighbours import nearest
 from phi3lib.vectors.search import search
 from phi3lib.vectors.table import EmbeddingTable
+from picturebook.pictures import draw_picture
 
 COUNT, BROKEN = 2000, 50
 

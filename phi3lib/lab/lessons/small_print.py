@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from phi3lib.picturebook.pages.words import TRAINED_WORDS
-from phi3lib.picturebook.questions import Question, questions_of
-from phi3lib.picturebook.scenes import draw_scene
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vision.answers import answer
+from picturebook.pages.words import TRAINED_WORDS
+from picturebook.questions import Question, questions_of
+from picturebook.scenes import draw_scene
 
 FIRST = 20_000  # other scenes than those by which the bundled model's card is written
 GRID = (3, 3)

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab.figures import plots
-from phi3lib.picturebook.kind import Kind
-from phi3lib.picturebook.kinds import KINDS
-from phi3lib.picturebook.pictures import Picture, draw_picture, draw_word
-from phi3lib.picturebook.scenes import draw_scene
 from phi3lib.vectors.compare import principal_parts, probe_accuracy, shared_neighbours
 from phi3lib.vectors.embed import embed_images
 from phi3lib.vectors.intervals import Estimate, clearly_better
 from phi3lib.vectors.maps import Layout
 from phi3lib.vectors.neighbours import Neighbours
 from phi3lib.vectors.table import EmbeddingTable
+from picturebook.kind import Kind
+from picturebook.kinds import KINDS
+from picturebook.pictures import Picture, draw_picture, draw_word
+from picturebook.scenes import draw_scene
 
 # What is compared: a name, whose model, which pooling recipe.
 SPACES = {

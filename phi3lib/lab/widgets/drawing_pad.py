@@ -9,11 +9,11 @@ from PIL import Image
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import Instrument, drawable
 from phi3lib.lab.widgets.scripts import joined
-from phi3lib.picturebook.colours import COLOURS
 from phi3lib.vectors.search import Hit, search
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.answers import answer
 from phi3lib.vision.pictures import read_upright
+from picturebook.colours import COLOURS
 
 SIDE = 224  # pixels of the pad
 LARGEST = 4_000_000  # characters of a picture that the page may send

@@ -1,0 +1,53 @@
+"""What a kind of picture is: a name in two languages, a family, and how it is drawn."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from numpy.random import Generator
+from PIL import Image
+
+from picturebook.colours import Colour
+
+Fact = str | int | tuple[str, ...] | tuple[int, ...]
+
+PATTERNS = ("plain", "striped", "dotted")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a kind that takes a colour is painted."""
+
+    colour: Colour
+    pattern: str = "plain"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn kind, cut to its bounding box.
+
+    `image` is RGBA, transparent where the background shows. `facts` says what cannot be known from the
+    kind's name: the text on a sign, the value of a die, the highest bar of a chart.
+    """
+
+    image: Image.Image
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of picture.
+
+    `draw(look, side, rng)` returns a Drawing whose longer side is `side` pixels; `look` is ignored where
+    `takes_colour` is false (a flag brings its own colours). `describe(facts)` is the noun phrase of a
+    drawing with facts, without article, such as "clock showing half past three"; None: the name says all.
+    """
+
+    name: str
+    plural: str
+    family: str
+    french: str
+    feminine: bool
+    draw: Callable[[Look, int, Generator], Drawing]
+    takes_colour: bool = True
+    synonyms: tuple[str, ...] = ()
+    describe: Callable[[Mapping[str, Fact]], str] | None = None
