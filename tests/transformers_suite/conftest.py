@@ -9,8 +9,9 @@ import pytest
 from tests.transformers_suite import mixins
 from tests.transformers_suite.known import DOES_NOT_APPLY, FAULTS
 
-# Read when the mixins are imported. What is slow only there takes a second with tiny models.
+# Both are read when transformers is imported. What is slow only there takes a second with tiny models.
 os.environ.setdefault("RUN_SLOW", "yes")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 HERE = Path(__file__).parent
 MARKERS = (
     "accelerate_tests flash_attn_test flash_attn_3_test flash_attn_4_test torch_compile_test generate "

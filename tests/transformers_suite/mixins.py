@@ -7,14 +7,14 @@ together are the package `transformers_tests`, so `transformers_tests.test_model
 
 import importlib.util
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-import transformers
-
 ROOT = Path(__file__).parents[2]
 STAND_INS = Path(__file__).parent / "stand_ins"
-SOURCES = ROOT / "build" / f"transformers-{transformers.__version__}"
+INSTALLED = version("transformers")  # without importing it, which reads the environment
+SOURCES = ROOT / "build" / f"transformers-{INSTALLED}"
 PACKAGE = "transformers_tests"
 
 
@@ -23,7 +23,7 @@ def missing() -> str | None:
     if not (SOURCES / "tests" / "test_modeling_common.py").is_file():
         return (
             f"{SOURCES.relative_to(ROOT)}/tests not found: `make test-transformers-suite` fetches it for the "
-            f"version in requirements.lock (transformers {transformers.__version__} is installed)"
+            f"version in requirements.lock (transformers {INSTALLED} is installed)"
         )
     return None
 
