@@ -6,7 +6,7 @@ does in one breath: tiles → vision tower → 2×2 merge and separators → pro
 into the places of the sequence whose ids are negative.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,12 +125,12 @@ class Phi3ImageEmbedding(nn.Module):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None,
         pixel_values: torch.Tensor | None = None,
         image_sizes: ImageSizes | None = None,
         *,
-        wte: nn.Module | None = None,
-    ) -> torch.Tensor:
+        wte: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> Any:
         """Embed a batch of token ids, with the pictures that its negative ids stand for.
 
         input_ids (batch, length): id -k stands for one token of the picture with tag k. The distinct
@@ -141,10 +141,15 @@ class Phi3ImageEmbedding(nn.Module):
             and (N, tokens, C).
         image_sizes: (N, 2), [height, width] of each padded picture; with the HD transform only.
         wte: the word embedding to use; None: the one that the class was made with.
-        Returns (batch, length, hidden_size) in the dtype of `wte`.
+        Returns (batch, length, hidden_size) in the dtype of `wte`; for None in place of ids, the output of
+        `get_image_features`.
 
         Raises ValueError, with the numbers, where ids, pictures and sizes do not fit together.
         """
+        if input_ids is None:
+            if pixel_values is None:
+                raise ValueError("no input_ids and no pixel_values; pass one of them, or both")
+            return self.get_image_features(pixel_values, image_sizes)
         pixel_values, image_sizes = self._take_kept_inputs(pixel_values, image_sizes)
         wte = self._require_words(input_ids, self.wte if wte is None else wte)
         placeholders = find_placeholders(input_ids)
@@ -304,7 +309,9 @@ class Phi3ImageEmbedding(nn.Module):
         kept_sizes, self.img_sizes = self.img_sizes, None
         return _first_given(pixel_values, kept_features), _first_given(image_sizes, kept_sizes)
 
-    def _require_words(self, input_ids: torch.Tensor, wte: nn.Module | None) -> nn.Module:
+    def _require_words(
+        self, input_ids: torch.Tensor, wte: Callable[[torch.Tensor], torch.Tensor] | None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return `wte`; raises ValueError where it is missing or has no such ids."""
         if wte is None:
             raise ValueError(

@@ -1,13 +1,13 @@
-"""Phi-3-vision as a native transformers model: configuration, model, language-model head, Auto classes.
+"""Phi-3-vision as a native transformers model: model, language-model head, Auto classes.
 
 The language model is transformers' own Phi-3, layer for layer; this module adds the picture side
-(`Phi3ImageEmbedding`), reads the published configuration files as they are, and keeps the places where
-the published code and transformers' Phi-3 differ. Parameter names are the published ones.
+(`Phi3ImageEmbedding`) and keeps the places where the published code and transformers' Phi-3 differ.
+Parameter names are the published ones.
 """
 
-import math
 import re
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,9 +18,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoModelForMultimodalLM,
     AutoProcessor,
-    CLIPVisionConfig,
     DynamicCache,
-    Phi3Config,
     Phi3ForCausalLM,
     Phi3Model,
 )
@@ -31,89 +29,30 @@ from transformers.cache_utils import Cache
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils.generic import can_return_tuple
 
+from phi3lib.vision.configuration import Phi3VConfig
 from phi3lib.vision.generation import Phi3VGeneration, causal_mask
 from phi3lib.vision.image_embedding import ImageSizes, Phi3ImageEmbedding, Phi3ImageFeatures
 from phi3lib.vision.placeholders import labels_without_placeholders
-from phi3lib.vision.vision_tower import vision_config_of
 
 # The published class registers the word embedding in its vision part too, and some files hold both names.
 _SECOND_NAME = "vision_embed_tokens.wte."
 
 
-class Phi3VConfig(Phi3Config):
-    """Configuration of Phi-3-vision: that of Phi-3, and two dicts for the pictures.
+class _WholeName(str):
+    """A module's name that ends with whole names only: "vision_embed_tokens" not with "embed_tokens".
 
-    embd_layer: options of `Phi3ImageEmbedding`; without it the model has no picture side.
-    img_processor: the vision tower (see `Phi3ImageEmbedding`).
-
-    The config.json files of Phi-3-vision-128k-instruct and Phi-3.5-vision-instruct are read unchanged.
+    peft looks for `modules_to_save` by `str.endswith`, and would wrap and train the whole vision part with
+    the words. The published parameters need the name as it is.
     """
 
-    model_type = "phi3_v"
-    # The key of `attn_implementation={"vision_config": ...}`.
-    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": CLIPVisionConfig}
+    __slots__ = ()
 
-    embd_layer: dict | str | None = None
-    img_processor: dict | None = None
-    # Inherited; said again for the type checker, which does not read transformers.
-    eos_token_id: int | list[int] | None = 32000
-    pad_token_id: int | None = 32000
-    rope_parameters: dict | None = None
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        # The published files ask for FlashAttention 2, which most machines lack, and name remote code that
-        # nothing here needs. The caller's `attn_implementation=` is another key and still counts.
-        kwargs.pop("_attn_implementation", None)
-        kwargs.pop("auto_map", None)
-        super().__post_init__(**kwargs)
-        # The class defaults belong to the published vocabulary; a smaller one has no such tokens.
-        if isinstance(self.eos_token_id, int) and self.eos_token_id >= self.vocab_size:
-            self.eos_token_id = None
-        if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
-            self.pad_token_id = None
-
-    @property
-    def vision_config(self) -> CLIPVisionConfig | None:
-        """Configuration of the vision tower, read from `img_processor`; None without a picture side.
-
-        Always the same object: the tower's `attn_implementation` is kept in it. It is not saved.
-        """
-        if not isinstance(self.embd_layer, dict) or not isinstance(self.img_processor, dict):
-            return None
-        if "_vision_config" not in self.__dict__:
-            self.__dict__["_vision_config"] = vision_config_of(self.img_processor)
-        return self.__dict__["_vision_config"]
-
-    @property
-    def layer_types(self) -> list[str]:
-        """Return "full_attention" for each layer, so that no cache drops keys: see `causal_mask`."""
-        return ["full_attention"] * self.num_hidden_layers
-
-    def to_dict(self) -> dict[str, Any]:
-        """As published: `img_processor` describes the tower."""
-        fields = super().to_dict()
-        fields.pop("_vision_config", None)
-        return fields
-
-    def convert_rope_params_to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Bring the published `rope_scaling` into the form that transformers 5 reads."""
-        published = kwargs.pop("rope_scaling", None) or self.rope_parameters
-        if published:
-            self.rope_parameters = self._as_longrope(dict(published))
-        return super().convert_rope_params_to_dict(**kwargs)
-
-    def _as_longrope(self, rope: dict[str, Any]) -> dict[str, Any]:
-        kind = rope.pop("type", None) or rope.get("rope_type")
-        if kind not in ("su", "yarn", "longrope"):
-            return {**rope, "rope_type": kind or "default"}
-        # transformers looks for this number inside the dict; the published files have it outside.
-        rope["original_max_position_embeddings"] = self.original_max_position_embeddings
-        scale = self.max_position_embeddings / self.original_max_position_embeddings
-        rope["factor"] = scale
-        if kind == "yarn":
-            # transformers takes Phi-3's "yarn" for "longrope", whose attention factor is another one.
-            rope["attention_factor"] = 1.0 if scale <= 1 else 0.1 * math.log(scale) + 1.0
-        return {**rope, "rope_type": "longrope"}
+    def endswith(self, suffix: str | tuple[str, ...], *bounds: Any) -> bool:
+        """Whether the last of the names between dots are those of `suffix`."""
+        if bounds:
+            return super().endswith(suffix, *bounds)
+        suffixes = (suffix,) if isinstance(suffix, str) else suffix
+        return f".{self}".endswith(tuple(f".{names.removeprefix('.')}" for names in suffixes))
 
 
 class _PublishedFiles:
@@ -185,6 +124,11 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
             setattr(self.rotary_emb, name, exact[name].to(rounded.device))
         return self
 
+    def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Module]]:
+        """As in PyTorch; with `modules_to_save=["embed_tokens"]` peft does not find the vision part too."""
+        for name, module in super().named_modules(*args, **kwargs):
+            yield (_WholeName(name) if name.endswith("vision_embed_tokens") else name), module
+
     # ------------------------------------------------------------------------ the parts, by their usual names
 
     @property
@@ -215,7 +159,8 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         The output of the image processor may be given as it is, with or without `**`; `num_img_tokens` is
         part of it, and counted here anew.
         """
-        return self._vision_part().get_image_features(pixel_values, image_sizes)
+        # Called, because accelerate's hooks bring offloaded weights only for calls.
+        return self._vision_part()(None, pixel_values, image_sizes)
 
     def _vision_part(self) -> Phi3ImageEmbedding:
         if not hasattr(self, "vision_embed_tokens"):
@@ -232,7 +177,8 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         words = self.get_input_embeddings()  # adapters and hooks may have replaced it
         if pixel_values is None and not hasattr(self, "vision_embed_tokens"):
             return words(input_ids)
-        return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words)
+        # A method, because accelerate's hooks move every module that they find among the arguments.
+        return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words.__call__)
 
     def forward(
         self,

@@ -318,6 +318,8 @@ def test_shapes_without_tiles_are_refused_by_the_hd_transform(shape):
 
 
 def test_no_word_embedding_is_a_clear_error():
+    with pytest.raises(ValueError, match="no input_ids and no pixel_values"):
+        Phi3ImageEmbedding(small_config(), **HD)(None)
     with pytest.raises(ValueError, match="no wte"):
         Phi3ImageEmbedding(small_config(), **HD)(torch.tensor([[1]]))
 

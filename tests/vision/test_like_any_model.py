@@ -153,6 +153,26 @@ def test_shards_come_back_as_they_were_saved(tmp_path, options):
     assert again.model.rotary_emb.inv_freq.dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    "on_disk", [["embed_tokens", "vision_embed_tokens"], ["vision_embed_tokens", "layers"]]
+)
+def test_parts_may_wait_on_the_disk(tmp_path, on_disk):
+    want = golden_lm()
+    want.save_pretrained(tmp_path)
+    parts = ["embed_tokens", "vision_embed_tokens", "layers", "norm", "rotary_emb"]
+    places = {f"model.{part}": "disk" if part in on_disk else "cpu" for part in parts}
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path, device_map={**places, "lm_head": "cpu"}, offload_folder=tmp_path / "offloaded"
+    )
+    assert model.model.vision_embed_tokens.sub_GN.is_meta
+    inputs = case_inputs()
+    images = {name: inputs[name] for name in ("pixel_values", "image_sizes")}
+    with torch.inference_mode():
+        assert torch.equal(model(**inputs).logits, want(**inputs).logits)
+        features = model.get_image_features(**images)
+        assert torch.equal(features.pooler_output, want.get_image_features(**images).pooler_output)
+
+
 # ------------------------------------------------------------------------------ the word embedding
 
 
@@ -183,16 +203,33 @@ def test_lora_on_the_word_embedding_learns():
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_saving_the_word_embedding_with_an_adapter_trains_it_alone():
+@pytest.mark.parametrize("name", ["embed_tokens", "model.embed_tokens"])
+def test_saving_the_word_embedding_with_an_adapter_trains_it_alone(name):
     peft = pytest.importorskip("peft")
-    config = peft.LoraConfig(r=4, target_modules=["qkv_proj"], modules_to_save=["model.embed_tokens"])
+    config = peft.LoraConfig(r=4, target_modules=["qkv_proj"], modules_to_save=[name])
     model = peft.get_peft_model(golden_lm().train(), config)
     model(**training_inputs()).loss.backward()
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad and "lora_" not in name}
     assert len(trained) == 1
     (name,) = trained
-    assert "embed_tokens.modules_to_save" in name and "vision" not in name
+    assert ".embed_tokens.modules_to_save" in name
     assert trained[name].grad.abs().sum() > 0
+
+
+def test_the_vision_part_can_be_saved_with_an_adapter_by_its_name():
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=4, target_modules=["qkv_proj"], modules_to_save=["vision_embed_tokens"])
+    model = peft.get_peft_model(golden_lm().train(), config)
+    trained = [name for name, p in model.named_parameters() if p.requires_grad and "lora_" not in name]
+    assert len(trained) > 50 and all(".vision_embed_tokens.modules_to_save." in name for name in trained)
+
+
+def test_names_of_modules_end_with_whole_names():
+    name = next(n for n, _ in golden_lm().named_modules() if n == "model.vision_embed_tokens")
+    assert not name.endswith("embed_tokens") and not name.endswith((".embed_tokens", "tokens"))
+    assert name.endswith("vision_embed_tokens") and name.endswith(("x", ".vision_embed_tokens"))
+    assert name.endswith("model.vision_embed_tokens") and name.endswith("tokens", 0)
+    assert golden_lm().get_submodule(name)
 
 
 def test_tied_words_and_head_are_one_tensor_before_and_after_saving(tmp_path):
