@@ -3,8 +3,13 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-# What transformers' loaders hand on with the options of a class, and take no notice of themselves.
-LOADER_OPTIONS = ("trust_remote_code", "code_revision", "use_fast", "backend", "config")
+# What transformers' loaders hand on with the options of a class, and take no notice of themselves. Pipelines
+# give their processors the model's options as well.
+LOADER_OPTIONS = (
+    *("trust_remote_code", "code_revision", "use_fast", "backend", "config"),
+    *("dtype", "torch_dtype", "attn_implementation", "device_map", "max_memory", "low_cpu_mem_usage"),
+    *("offload_folder", "quantization_config", "use_safetensors"),
+)
 
 
 class UnknownOptionError(TypeError, ValueError):

@@ -100,6 +100,23 @@ def test_options_of_generate_reach_the_model(answer_to_images, images):
     assert answer["generated_text"].strip() == our_answer(images[:1])
 
 
+@pytest.mark.parametrize("task", ["image-text-to-text", "image-feature-extraction"])
+def test_options_of_the_model_pass_by_the_processors(task, images):
+    options = {"attn_implementation": "eager", "low_cpu_mem_usage": True}
+    made = pipeline(task, model=str(BUNDLED), dtype=torch.bfloat16, device_map="cpu", model_kwargs=options)
+    assert made.model.dtype == torch.bfloat16
+    assert made.model.vision_tower.vision_model.config._attn_implementation == "eager"
+    assert made(text=chat(images[0]), **OPTIONS) if task == "image-text-to-text" else made(images[0])
+
+
+def test_a_folder_saved_by_model_and_processor_is_enough(tmp_path, images):
+    model = load_phi3_model(BUNDLED, language_model=True)
+    model.save_pretrained(tmp_path)
+    model.processor.save_pretrained(tmp_path)
+    answer = pipeline("image-text-to-text", model=str(tmp_path))(text=chat(*images), **OPTIONS)
+    assert answer[0]["generated_text"].strip() == our_answer(images)
+
+
 def test_image_features_are_those_of_our_own_loader(images):
     extract = pipeline("image-feature-extraction", model=str(BUNDLED))
     model = load_phi3_model(BUNDLED)
