@@ -1,7 +1,6 @@
 """The file of a table while it is made: shards beside it, what was read for each vector, and its recipe."""
 
 import json
-import os
 import shutil
 import time
 import warnings
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.vectors.files import flush_folder
+from phi3lib.vectors.files import keep_copy, remove_leftovers
 from phi3lib.vectors.folders import LOCK, PREVIOUS, SHARDS
 from phi3lib.vectors.labels import as_column
 from phi3lib.vectors.sources import Mark
@@ -60,6 +59,8 @@ def open_store(path: Path, recipe: Mapping[str, Any]) -> Iterator["Store"]:
     lock_file = path.with_name(path.name + LOCK)
     try:
         with FileLock(lock_file, timeout=0):
+            for file in (path, _previous(path)):
+                remove_leftovers(file)
             store = Store(path, dict(recipe))
             try:
                 yield store
@@ -177,9 +178,8 @@ class Store:
         changed = set(self.before.ids) & set(table.ids) - unchanged
         if not gone and not changed:
             return
-        previous = self.path.with_name(self.path.name + PREVIOUS)
-        os.replace(self.path, previous)
-        flush_folder(self.path.parent)
+        previous = _previous(self.path)
+        keep_copy(self.path, previous)
         warnings.warn(
             f"{str(self.path)!r} held {len(gone)} images that are not in this run and {len(changed)} that "
             f"have changed; the earlier table is kept as {previous.name!r}",
@@ -194,6 +194,11 @@ class Store:
 
     def _and_the_shards(self) -> str:
         return f" and {self.folder.name!r} beside it" if self.folder.exists() else ""
+
+
+def _previous(path: Path) -> Path:
+    """The name under which an earlier table is kept."""
+    return path.with_name(path.name + PREVIOUS)
 
 
 class _Damaged(ValueError):
