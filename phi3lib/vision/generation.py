@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers import DynamicCache, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
+from transformers import GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.masking_utils import create_causal_mask
 
@@ -68,7 +68,8 @@ class Phi3VGeneration(GenerationMixin):
         if past_key_values is not None and position_ids is not None:
             if self._rope_switches(past_key_values, position_ids, next_sequence_length):
                 # Keys in the cache were turned by the short RoPE factors; the long ones need all anew.
-                past_key_values, next_sequence_length = _emptied(past_key_values), None
+                _empty(past_key_values)
+                next_sequence_length = None
                 if inputs_embeds is not None:
                     inputs_embeds = self._embeds_so_far(inputs_embeds, input_ids, position_ids.shape[1])
                     is_first_iteration = True
@@ -150,11 +151,11 @@ class Phi3VGeneration(GenerationMixin):
         return _StoppingCriteria(super()._get_stopping_criteria(*args, **kwargs))
 
 
-def _emptied(cache: Cache) -> Cache:
+def _empty(cache: Cache) -> None:
     """Empty the caller's cache, which stays the one that is filled."""
     cache.reset()
-    # transformers 5.17 only zeroes caches that grow.
-    return DynamicCache() if int(cache.get_seq_length()) else cache
+    if kept := int(cache.get_seq_length()):  # transformers 5.17 only zeroes caches that grow
+        cache.crop(-kept)
 
 
 def _pictures_of_step(
