@@ -1,10 +1,10 @@
-"""Check what needs no torch on every supported Python that is installed here, besides the one that runs this.
+"""Run the tests without torch on every other supported Python of this machine.
 
     python tools/other_pythons.py            # or: make test-pythons
 
-For each interpreter: all sources are compiled with warnings as errors, then the tests of the parts without
-torch run in an environment in build/. PyPI's torch includes CUDA, gigabytes for each interpreter; with room
-for it the whole suite runs with `make test PYTHON=python3.12 VENV=.venv-3.12`.
+For each interpreter, this program compiles all sources with warnings as errors, then runs the tests that need
+no torch in an environment in build/. The torch wheel on PyPI includes CUDA, several GB for each interpreter;
+with enough disk space, run the whole suite with `make test PYTHON=python3.12 VENV=.venv-3.12`.
 """
 
 import os
@@ -25,7 +25,7 @@ TESTS = ("tests/picturebook", "tests/project/test_set_up.py", "tests/project/tes
 
 
 def interpreters() -> dict[int, str]:
-    """Return {minor version: path} of the other supported Pythons: on the PATH, or kept by pyenv."""
+    """Return {minor version: path} of the other supported Pythons, on the PATH or installed by pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {}
     for minor in MINORS:
@@ -46,7 +46,7 @@ def minor_of(python: str) -> int | None:
 
 
 def compiles(python: str) -> bool:
-    """Return whether all sources compile without a warning; nothing is left in the checkout."""
+    """Return whether all sources compile without a warning; write nothing into the checkout."""
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         command = [python, "-W", "error", "-m", "compileall", "-q", "-f", *SOURCES]
@@ -66,7 +66,7 @@ def passes(python: str, minor: int) -> bool:
 
 
 def main() -> int:
-    """Check every interpreter; return the exit status."""
+    """Check every interpreter found; return the exit status."""
     found, failed = interpreters(), []
     if not found:
         print("No other Python from 3.11 to 3.13 was found: nothing was checked.")

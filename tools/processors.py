@@ -1,12 +1,12 @@
-"""Run the numerical tests as other processors compute: with fewer vector instructions, with more threads.
+"""Run the numerical tests under other processor settings: fewer vector instructions, more threads.
 
     python tools/processors.py --list
     python tools/processors.py                                  # every setting; make test-processors
     python tools/processors.py --only oldest -- tests/vectors   # one setting, some tests
 
-What follows `--` is passed to pytest. A setting is a set of environment variables that the libraries read
-when they are loaded; none can add an instruction that this machine does not have. The exit status is 1 if
-the tests fail under any setting.
+Arguments after `--` are passed to pytest. A setting is a set of environment variables that the libraries read
+when they are loaded; it cannot add an instruction that this machine lacks. The exit status is 1 if the tests
+fail under any setting.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("vectors", "vision", "lab", "picturebook", "training", "notebooks")
-# NumPy refuses to disable what it does not choose at run time or what the processor does not have.
+# NumPy can only disable features that it dispatches at run time and that the processor has.
 NUMPY_FEATURES = " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
 OLDEST = {
     "ATEN_CPU_CAPABILITY": "default",
@@ -52,7 +52,7 @@ def run_tests(name: str, arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run what the command line asks for; return the exit status."""
+    """Run the tests under the chosen settings; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="store_true", help="show the settings and stop")
     parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS), metavar="NAME")

@@ -1,7 +1,7 @@
 """Draw the pictures of the README into data/pictures/.
 
-readme.png: a photograph, its crops, and the ribbon of its visual tokens.
-atlas.png: two linked maps of drawn pictures, photographed in Chromium from the exported page.
+readme.png: a photograph, its crops, and the sequence of its visual tokens.
+atlas.png: two linked maps of generated pictures, a screenshot of the exported page in Chromium.
 """
 
 import io
@@ -20,12 +20,13 @@ SHOWN = "cat, fish, rocket, house, apple, star, clock, tree, cup, umbrella".spli
 
 
 def main() -> None:
+    """Write both pictures."""
     ribbon().save(PICTURES / "readme.png", optimize=True)
     explorer().quantize(200, dither=Image.Dither.NONE).save(PICTURES / "atlas.png", optimize=True)
 
 
 def ribbon() -> Image.Image:
-    """The token microscope's still picture."""
+    """Return the still picture of the token microscope."""
     photo = lab.photograph("china")
     grid = hd_grid(*photo.size, num_crops=16)
     microscope = lab.widgets.TokenMicroscope(photo, index=700)
@@ -35,7 +36,7 @@ def ribbon() -> Image.Image:
 
 
 def explorer(each: int = 24) -> Image.Image:
-    """The exported page with one kind selected."""
+    """Return a screenshot of the exported page with one kind selected."""
     drawn = [draw_picture(n, split="test", kind=KINDS[kind]) for n in range(each) for kind in SHOWN]
     images, kinds = [one.image for one in drawn], [one.kind.name for one in drawn]
     models = {"CLIP": (load_clip(), "projected"), "Phi-3-vision": (load_phi3_model(), "mean")}
@@ -51,7 +52,7 @@ def explorer(each: int = 24) -> Image.Image:
 
 
 def photographed(page: Path) -> Image.Image:
-    """A page as Chromium shows it."""
+    """Return a screenshot of a page in Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

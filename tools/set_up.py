@@ -1,12 +1,12 @@
-"""Make `.venv` ready: the pins of requirements.lock, then phi3lib itself, editable.
+"""Create or update `.venv`: install the pins of requirements.lock, then phi3lib itself, editable.
 
-`make` calls this before every target. It costs a tenth of a second when there is nothing to do. It
-needs the standard library only, and it must at least *start* on an old python, because saying that
-the python is too old is one of its tasks.
+`make` calls this program before every target. It takes a tenth of a second if the environment is up to
+date. It needs only the standard library. It must start on an old Python, because it reports that the
+Python is too old.
 
-A set-up that was interrupted leaves `.venv/phi3lib-set-up` with the word "unfinished" in it; the
-next call then starts over (what was downloaded is in pip's cache). A finished one leaves the
-fingerprint of what it was made from, and any change in that brings the environment up to date.
+An interrupted set-up leaves the word "unfinished" in `.venv/phi3lib-set-up`; the next call then starts
+over (downloaded files are in pip's cache). A finished set-up writes the fingerprint of its inputs there;
+if the inputs change, the next call updates the environment.
 """
 
 import argparse
@@ -25,7 +25,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_GB = 3.0
 UNFINISHED = "unfinished"
 
-# What a package server that cannot be reached looks like in pip's output, whatever the reason.
+# Messages of pip for an unreachable package server, whatever the reason.
 NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|Connection refused|Network is unreachable|getaddrinfo failed|"
     r"Name or service not known|Temporary failure in name resolution|nodename nor servname|"
@@ -35,21 +35,21 @@ NO_SPACE = re.compile(r"No space left on device|\[Errno 28\]|not enough space on
 
 
 class SetUpError(Exception):
-    """Something that the user can mend; the text is the whole message."""
+    """Error that the user can fix; the text is the whole message."""
 
 
 def in_range(version):
-    """Whether a (major, minor) is a python that this project is tested on."""
+    """Return whether a (major, minor) version is a Python that this project is tested on."""
     return OLDEST <= tuple(version) <= NEWEST
 
 
 def describe(version):
-    """A version as people write it, such as 3.12."""
+    """Return a version as text, such as "3.12"."""
     return ".".join(str(part) for part in version[:2])
 
 
 def version_of(python):
-    """(major, minor) of an interpreter, or None where it does not run."""
+    """Return (major, minor) of an interpreter, or None if it does not run."""
     code = "import sys; print('%d %d' % sys.version_info[:2])"
     try:
         answer = subprocess.check_output([python, "-c", code], stderr=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def version_of(python):
 
 
 def choose_python():
-    """The interpreter to build the environment with: this one, or the newest fitting one on PATH."""
+    """Return the interpreter for the environment: this one, or the newest supported one on PATH."""
     if in_range(sys.version_info[:2]):
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
@@ -70,31 +70,31 @@ def choose_python():
             return found
     raise SetUpError(
         f"Python 3.11, 3.12 or 3.13 is needed, but {sys.executable} is {describe(sys.version_info)} and no "
-        "other is on the PATH: install one, or name it, as in `make PYTHON=/path/to/python3.12 lab`."
+        "supported one is on the PATH: install one, or pass its path: `make PYTHON=/path/to/python3.12 lab`."
     )
 
 
 def check_venv_module(python):
-    """Raise SetUpError where python cannot make virtual environments (Debian packages that apart)."""
+    """Raise SetUpError if python cannot create virtual environments (on Debian: a separate package)."""
     if subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL) != 0:
         package = f"python{describe(version_of(python) or NEWEST)}-venv"
         raise SetUpError(
-            f"{python} has no venv module; on Debian and Ubuntu `sudo apt install {package}` brings it."
+            f"{python} has no venv module: install it (on Debian and Ubuntu: `sudo apt install {package}`)."
         )
 
 
 def check_disk(folder):
-    """Raise SetUpError where less than NEEDED_GB is free."""
+    """Raise SetUpError if less than NEEDED_GB is free."""
     free_gb = shutil.disk_usage(str(folder)).free / 1e9
     if free_gb < NEEDED_GB:
         raise SetUpError(
             f"Only {free_gb:.1f} GB are free in {folder}, and the environment needs about {NEEDED_GB:.0f} GB "
-            "(7 GB with a CUDA build of torch): make room, or clone to another disk."
+            "(7 GB with a CUDA build of torch): free some space, or clone to another disk."
         )
 
 
 def fingerprint(root):
-    """What the environment is made from: both files, and the place (an editable install names it)."""
+    """Return a hash of the inputs: three files, and the path (an editable install contains it)."""
     digest = hashlib.sha256(str(root).encode())
     for name in ("requirements.lock", "pyproject.toml", "tools/set_up.py"):
         digest.update((root / name).read_bytes())
@@ -102,12 +102,12 @@ def fingerprint(root):
 
 
 def venv_python(venv):
-    """The interpreter inside a virtual environment."""
+    """Return the path of the interpreter inside a virtual environment."""
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def place_of(venv):
-    """Where an environment was made, from its own records; None where they do not say it."""
+    """Return where an environment was created, from its own records; None if they do not contain it."""
     try:
         lines = (venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -118,9 +118,9 @@ def place_of(venv):
 
 
 def was_moved(venv):
-    """Whether an environment, or a copy of it, lies elsewhere than it was made; says so.
+    """Return whether an environment was moved or copied since it was created; print a line if so.
 
-    Its commands (jupyter, lint-imports) name their interpreter by the old path, which may be missing, or
+    Its commands (jupyter, lint-imports) contain the old path of the interpreter, which may be missing or
     belong to another checkout.
     """
     place = place_of(venv)
@@ -131,15 +131,15 @@ def was_moved(venv):
 
 
 def split_arguments(text):
-    """The arguments in PIP_ARGS, with quotes as in a shell; SetUpError where a quote is not closed."""
+    """Split PIP_ARGS into arguments, with quotes as in a shell; raise SetUpError for an unclosed quote."""
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise SetUpError(f"PIP_ARGS is {text!r}: {error}; close the quote, or leave it out.") from None
+        raise SetUpError(f"PIP_ARGS is {text!r}: {error}; close the quote, or remove it.") from None
 
 
 def make_venv(venv, stamp):
-    """Create an empty environment, in place of one that was left unfinished, moved or has lost its python."""
+    """Create an empty environment; replace one that is unfinished, was moved or has lost its Python."""
     if venv.exists():
         if not stamp.exists():
             raise SetUpError(
@@ -149,26 +149,26 @@ def make_venv(venv, stamp):
     python = choose_python()
     check_venv_module(python)
     check_disk(venv.parent)
-    print(f"Setting up {venv} with {python}; the first time takes some minutes.", flush=True)
+    print(f"Setting up {venv} with {python}; this takes several minutes.", flush=True)
     venv.mkdir()
     stamp.write_text(UNFINISHED)
     subprocess.check_call([python, "-m", "venv", str(venv)])
 
 
 def explain(log):
-    """One sentence on why pip failed, from what it printed."""
+    """Return one sentence on why pip failed, from its output."""
     if NO_SPACE.search(log):
-        return f"The disk is full: the environment needs about {NEEDED_GB:.0f} GB, and pip's cache some more."
+        return f"Not enough disk space: the environment needs about {NEEDED_GB:.0f} GB, and pip's cache more."
     if NO_NETWORK.search(log):
         return (
             "The packages could not be downloaded because the package index cannot be reached: connect to "
-            "the network, or name a mirror, as in `make PIP_ARGS='--index-url ADDRESS' lab`."
+            "the network, or pass a mirror: `make PIP_ARGS='--index-url ADDRESS' lab`."
         )
-    return "pip could not install the pinned packages; its last words are above."
+    return "pip could not install the pinned packages; the end of its output is above."
 
 
 def pip_install(python, arguments, total=0):
-    """Run `pip install`, one short line a package instead of four long ones; SetUpError if it fails."""
+    """Run `pip install` and print one short line per package; raise SetUpError if it fails."""
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     lines, done = [], 0
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
@@ -186,22 +186,22 @@ def pip_install(python, arguments, total=0):
                 name = re.split(r"[/\\]", line.split()[1])[-1]
                 print(f"  {done} of about {max(done, total)}: {name}", flush=True)
             elif done and line.startswith("Installing collected packages"):
-                print("  unpacking (another minute or two)", flush=True)
+                print("  installing (another minute or two)", flush=True)
     if process.returncode != 0:
         log = "".join(lines)
-        # A server that cannot be reached makes pip say a dozen lines that lead astray.
+        # For an unreachable server, pip prints a dozen misleading lines.
         if not NO_NETWORK.search(log):
             sys.stderr.write("".join(lines[-15:]))
         raise SetUpError(explain(log))
 
 
 def count_pins(lock):
-    """How many packages a lock file names."""
+    """Count the packages in a lock file."""
     return sum(1 for line in lock.read_text().splitlines() if "==" in line)
 
 
 def quiet_jupyterlab(venv):
-    """Keep JupyterLab from asking about news and updates: rooms may be offline, learners busy."""
+    """Switch off JupyterLab's questions about news and updates: the machine may be offline."""
     folder = venv / "share" / "jupyter" / "lab" / "settings"
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -211,7 +211,7 @@ def quiet_jupyterlab(venv):
 
 
 def set_up(root, pip_arguments, folder=".venv"):
-    """Bring the environment in root/folder up to date; does nothing where it is already."""
+    """Update the environment in root/folder; do nothing if it is up to date."""
     venv = root / folder
     stamp = venv / "phi3lib-set-up"
     python = venv_python(venv)
@@ -223,11 +223,11 @@ def set_up(root, pip_arguments, folder=".venv"):
     if moved or state == UNFINISHED or version_of(str(python)) is None:
         make_venv(venv, stamp)
     else:
-        print(f"Bringing {venv} up to date.", flush=True)
+        print(f"Updating {venv}.", flush=True)
         stamp.write_text(UNFINISHED)
     lock = root / "requirements.lock"
     pip_install(python, ["--requirement", str(lock), *pip_arguments], count_pins(lock))
-    # The build backend is among the pins, so this last step needs no network.
+    # The build backend is one of the pinned packages, so this step needs no network.
     pip_install(python, ["--no-build-isolation", "--no-deps", "--editable", str(root)])
     quiet_jupyterlab(venv)
     stamp.write_text(wanted)
@@ -235,10 +235,10 @@ def set_up(root, pip_arguments, folder=".venv"):
 
 
 def main():
-    """Command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog="The environment variable PIP_ARGS holds further arguments for pip install.",
+        epilog="The environment variable PIP_ARGS holds additional arguments for pip install.",
     )
     parser.add_argument("--venv", default=".venv", help="the folder of the environment, in the checkout")
     options = parser.parse_args()
@@ -248,7 +248,7 @@ def main():
         sys.stderr.write(f"\n{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted; the next call starts the set-up over.\n")
+        sys.stderr.write("\nInterrupted; the next call restarts the set-up.\n")
         return 130
     return 0
 

@@ -81,7 +81,7 @@ def test_too_little_disk_is_said_before_anything_is_made(set_up, monkeypatch, ch
     [
         ("WARNING: Retrying: NewConnectionError(...): Failed to establish", "cannot be reached"),
         ("Max retries exceeded with url: /simple/torch/", "cannot be reached"),
-        ("ERROR: Could not install packages: [Errno 28] No space left on device", "The disk is full"),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "Not enough disk space"),
         (
             "ERROR: Could not find a version (from versions: 2.2.0, 2.2.2)",
             "could not install the pinned packages",
