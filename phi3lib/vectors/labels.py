@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.vision.inputs import as_list, is_missing
+from phi3lib.vision.inputs import as_list, is_missing, printable
 
 Column = NDArray[Any]
 RESERVED = ("id", "vector")  # columns that a table has itself
@@ -51,7 +51,7 @@ def labels_of(labels: Any, ids: Sequence[str], *, what: str = "images") -> dict[
 def _label_name(name: Any) -> str:
     if str(name) in RESERVED or not str(name):
         raise ValueError(f"{str(name)!r} cannot be the name of a label; choose another name")
-    return str(name)
+    return printable(str(name))
 
 
 def _column_for(name: str, values: Any, ids: Sequence[str], what: str) -> Column:
@@ -122,7 +122,7 @@ def _by_file_name(value_of: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(name: Any) -> str:
-    return os.fspath(name) if isinstance(name, os.PathLike) else str(name)
+    return printable(os.fsdecode(name) if isinstance(name, os.PathLike) else str(name))
 
 
 # --------------------------------------------------------------------------- one column
@@ -211,6 +211,8 @@ def _array_of(kind: str, scalars: list[Any]) -> Column:
         return _shortened(np.array([np.datetime64("NaT", "us") if v is None else v for v in scalars]))
     if kind == "str":
         scalars = [None if value is None else printable(value) for value in scalars]
+        # NumPy's array of texts loses NUL characters at the end of one.
+        missing = missing or any(text.endswith("\0") for text in scalars)
     if not missing:
         return np.array(
             scalars, dtype={"bool": bool, "int": np.int64, "float": np.float64, "str": np.str_}[kind]
@@ -218,19 +220,6 @@ def _array_of(kind: str, scalars: list[Any]) -> Column:
     if kind in ("int", "float"):
         return np.array([np.nan if value is None else value for value in scalars], dtype=np.float64)
     return np.array(scalars, dtype=object)
-
-
-def printable(text: str) -> str:
-    r"""Return the text with what is no valid Unicode written as \xff: bytes of a file name, lone surrogates.
-
-    >>> printable("caf\udce9.png")
-    'caf\\xe9.png'
-    """
-    try:
-        data = os.fsencode(text)  # surrogates that stand for bytes of a file name become those bytes
-    except UnicodeEncodeError:
-        data = text.encode("utf-8", "backslashreplace")
-    return data.decode("utf-8", "backslashreplace")
 
 
 def shown(column: Column) -> list[str | None]:

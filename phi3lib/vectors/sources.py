@@ -16,8 +16,7 @@ import torch
 from PIL import Image
 
 from phi3lib.vectors.folders import Leftover, files_in
-from phi3lib.vectors.labels import printable
-from phi3lib.vision.inputs import as_list, as_path, is_url
+from phi3lib.vision.inputs import as_list, as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular, reason
 from phi3lib.vision.pictures import Admit, Reading, read
 

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.vectors.files import replacing
-from phi3lib.vectors.labels import RESERVED, as_column, labels_of, printable
-from phi3lib.vision.inputs import as_list, as_path
+from phi3lib.vectors.labels import RESERVED, as_column, labels_of
+from phi3lib.vision.inputs import all_printable, as_list, as_path, printable
 
 RECIPE_KEY, ERRORS_KEY, NOTES_KEY = b"phi3lib.recipe", b"phi3lib.errors", b"phi3lib.notes"
 DIGEST_KEY = b"phi3lib.digest"
@@ -35,7 +35,8 @@ Pairs = tuple[tuple[str, str], ...]
 class EmbeddingTable:
     """Vectors (N, d) float32 with their ids and labels.
 
-    vectors, ids and labels are converted: vectors of any float type to float32, labels by `labels_of`.
+    vectors, ids and labels are converted: vectors of any float type to float32, labels by `labels_of`; every
+    text becomes `printable`.
     recipe: how the vectors were made: model, revision, pooling, preprocessing, versions. errors: (id,
     reason) of the images that could not be read and have no row. notes: (name, what was lost or left out),
     for images with transparency or several frames and for files that are no images.
@@ -53,6 +54,8 @@ class EmbeddingTable:
     def __post_init__(self) -> None:
         ids = tuple(printable(str(name)) for name in as_list(self.ids, "ids"))
         object.__setattr__(self, "ids", ids)
+        for name in ("recipe", "errors", "notes"):
+            object.__setattr__(self, name, all_printable(getattr(self, name)))
         object.__setattr__(self, "vectors", _as_float32(self.vectors))
         if self.vectors.ndim != 2 or len(self.vectors) != len(ids):
             raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(ids)} ids")
@@ -131,8 +134,9 @@ class EmbeddingTable:
             **(metadata or {}),
         }
         table = pyarrow.table(columns).replace_schema_metadata({**own, DIGEST_KEY: _digest(own)})
-        with replacing(path) as temporary:
-            pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
+        # Through an open file: Arrow itself cannot take paths with bytes that are no valid text.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            pyarrow.parquet.write_table(table, file, write_page_checksum=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -199,7 +203,8 @@ def _read_arrow(file: Path) -> Any:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+        with open(file, "rb") as opened:
+            table = pyarrow.parquet.read_table(opened, page_checksum_verification=True)
         table.validate(full=True)
     except (pyarrow.ArrowException, OSError, ValueError, UnicodeError) as error:
         raise ValueError(f"{str(file)!r} is no Parquet file, or a damaged one: {error}") from error
@@ -269,7 +274,7 @@ def shown_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(all_printable(value), ensure_ascii=False, sort_keys=True).encode()
 
 
 def _short(value: Any) -> str:

@@ -56,7 +56,7 @@ def as_list(values: Any, what: str) -> list[Any]:
 
 
 def as_texts(texts: Any, what: str = "texts") -> list[str]:
-    """Return texts as a list; one string is one text.
+    """Return texts as a list, each `printable`; one string is one text.
 
     Raises ValueError for no texts, and for an entry that is no text (a missing one among them), by position.
 
@@ -72,7 +72,35 @@ def as_texts(texts: Any, what: str = "texts") -> list[str]:
             raise ValueError(
                 f"{what}: entry {position} (counted from 0) is {found} ({text!r}); expected strings only"
             )
-    return [str(text) for text in listed]
+    return [printable(str(text)) for text in listed]
+
+
+def printable(text: str) -> str:
+    r"""Return the text with what is no valid Unicode written as \xff: bytes of a file name, lone surrogates.
+
+    >>> printable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    try:
+        data = os.fsencode(text)  # surrogates that stand for bytes of a file name become those bytes
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def all_printable(value: Any) -> Any:
+    r"""Return a copy of nested dicts, lists and tuples in which every text is `printable`.
+
+    >>> all_printable({"model": ["caf\udce9"], "layer": 3})
+    {'model': ['caf\\xe9'], 'layer': 3}
+    """
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {all_printable(name): all_printable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(all_printable(one) for one in value)
+    return value
 
 
 def is_missing(value: Any) -> bool:

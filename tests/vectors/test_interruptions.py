@@ -46,15 +46,15 @@ class Disk:
             patch.setattr(os, name, self._watched(getattr(os, name), name, folder))
         write = pyarrow.parquet.write_table
 
-        def write_table(table, path, **options):
+        def write_table(table, file, **options):
             try:
                 self.step()
             except Killed:
                 if self.count == self.last:  # half of the file is on the disk
-                    write(table, path, **options)
-                    os.truncate(path, path.stat().st_size // 2)
+                    write(table, file, **options)
+                    file.truncate(file.tell() // 2)
                 raise
-            write(table, path, **options)
+            write(table, file, **options)
 
         patch.setattr(pyarrow.parquet, "write_table", write_table)
         patch.setattr(os, "getpid", lambda: 2**22 + 1)  # the next run is another process
