@@ -285,7 +285,7 @@ def _require_directions(tables: Mapping[str, EmbeddingTable]) -> None:
             raise ValueError(f"the vector of {table.ids[zero[0]]!r} in {name!r} is zero: it has no direction")
 
 
-def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDArray[np.str_], list[str]]:
+def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDArray[np.object_], list[str]]:
     """(name, one text for each picture, the texts in order); without any label all are the same."""
     first = next(iter(tables.values()))
     if isinstance(labels, str):
@@ -305,7 +305,7 @@ def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDA
     return "", *_as_texts(np.array(["picture"] * len(first)))
 
 
-def _as_texts(column: NDArray[Any]) -> tuple[NDArray[np.str_], list[str]]:
+def _as_texts(column: NDArray[Any]) -> tuple[NDArray[np.object_], list[str]]:
     """Labels as texts, and each text once: numbers by size, all else by name, what is missing last."""
     texts = [NO_LABEL if text is None else text for text in shown(column)]
     value_of = dict(zip(texts, column.tolist(), strict=True))
@@ -313,12 +313,13 @@ def _as_texts(column: NDArray[Any]) -> tuple[NDArray[np.str_], list[str]]:
     value_of.pop(NO_LABEL, None)
     is_number = column.dtype.kind in "biuf"
     kinds = sorted(value_of, key=value_of.__getitem__ if is_number else _natural)
-    return np.array(texts), kinds + missing
+    return np.array(texts, dtype=object), kinds + missing  # arrays of str lose a NUL at the end
 
 
-def _natural(text: str) -> list[tuple[str, int]]:
-    """A key that puts "group 9" before "group 10"."""
-    return [(words, int(number or 0)) for words, number in re.findall(r"([^0-9]*)([0-9]*)", text)]
+def _natural(text: str) -> list[tuple[str, int, str]]:
+    """A key that puts "group 9" before "group 10", with numbers of any length."""
+    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
+    return [(words, len(number), number) for words, number in parts]
 
 
 def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:

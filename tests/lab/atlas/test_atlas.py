@@ -150,6 +150,13 @@ def test_labels_stand_in_their_order_and_missing_ones_last(tables):
     state = AtlasState(tables["one"], labels=["b", None, "a", "b"] * 10, grid=GRID)
     assert state.kinds == ["a", "b", "none"]
     assert AtlasState(tables["one"], labels=["g10", "g9"] * 20, grid=GRID).kinds == ["g9", "g10"]
+    long = "9" * 5_000  # more digits than Python reads as a number
+    assert AtlasState(tables["one"], labels=[long, "010", "9", "b"] * 10, grid=GRID).kinds == [
+        "9",
+        "010",
+        long,
+        "b",
+    ]
     codes = page_data(state, None)["spec"]["codes"]
     assert codes[:4] == [1, 2, 0, 1]
 

@@ -1,6 +1,7 @@
 """What a notebook stores of a figure and of an instrument; names that mean harm to figures and files."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -8,6 +9,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from nbconvert import LatexExporter
@@ -18,16 +20,8 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
-
-HOSTILE = [
-    "$x_{1$ costs $5",
-    "</script><img src=x onerror=alert(1)>",
-    'a" onload="alert(1)',
-    "half \ud800 a pair, \udcff",
-    "nothing \x00 \x1b[31m",
-    "\u202egnp.exe",
-    "w" * 10_000,
-]
+from phi3lib.vision.inputs import printable
+from tests.hostile_strings import HOSTILE
 
 
 @pytest.fixture
@@ -86,7 +80,7 @@ def test_an_export_to_latex_has_the_figures(photograph):
     assert [name.endswith(".png") for name in resources["outputs"]] == [True, True]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_figures_show_any_text_as_it_is(text):
     fig, axes = plots.figure(height=2)
     axes.plot([0, 1], [0, 1], label=text)
@@ -95,9 +89,9 @@ def test_figures_show_any_text_as_it_is(text):
     axes.legend()
     drawn = plots.still(fig, alt=f"The label {text}.")
     assert drawn.size == (800, 200)
-    html = drawn.to_html().encode().decode()
-    assert html.count("<") == 1 and html.count(">") == 1
-    assert not re.search(r'" on(load|error)=', html)
+    shown = drawn.to_html().encode().decode()
+    assert shown.count("<") == 1 and shown.count(">") == 1
+    assert not re.search(r'["\'] on(load|error|mouseover)=', shown)
     if "$" in text:
         assert text in {one.get_text() for one in axes.get_yticklabels()}
         assert not axes.title.get_parse_math()
@@ -111,19 +105,61 @@ def test_powers_of_ten_stay_powers():
     assert any(one.get_parse_math() and "10^{2}" in one.get_text() for one in axes.get_xticklabels())
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_an_atlas_writes_any_name_into_its_files_and_its_widget(text, tmp_path):
-    vectors = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-    ids = (f"{readable(text)}.png", *"abcde")
-    labels = {"kind": np.array([readable(text), *"aabbb"])}
+def small_atlas(names, texts, title: str) -> Atlas:
+    """Maps of as many pictures as texts; each text is the id of one and the label of another."""
+    vectors = np.random.default_rng(0).normal(size=(len(texts), 8)).astype(np.float32)
+    labels = {names[0]: [*texts[1:], texts[0]]}
+    recipe = {"pooling": "projected: so", "model": names[0]}
     grid = {"n_neighbors": (), "min_dist": (), "seed": ()}
-    atlas = Atlas({text: EmbeddingTable(vectors, ids, labels)}, grid=grid, title=text)
-    page = atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
-    assert data["spec"]["ids"][0] == ids[0] and data["spec"]["names"] == [readable(text)]
-    assert "<img" not in page and page.count("</script>") == 2
+    table = EmbeddingTable(vectors, texts, labels, recipe)
+    return Atlas(dict.fromkeys(names, table), grid=grid, title=title, model=Words(vectors))
+
+
+class Words:
+    """Stands for a CLIP: any text has the vector of the first picture."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = vectors
+
+    def text_features(self, text: str) -> torch.Tensor:
+        return torch.from_numpy(self.vectors[:1])
+
+
+def data_of(page: str) -> dict:
+    assert "<img" not in page and page.count("</script>") == 2 and page.count("<script") == 2
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_an_atlas_has_any_name_title_and_query(text, tmp_path):
+    atlas = small_atlas([text, "other"], [*"abcdef"], text)
+    found = atlas.state.find(text)
+    spec = data_of(page := atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))["spec"]
+    assert spec["names"] == [readable(text), "other"] and spec["label"] == readable(printable(text))
+    assert page.count(html.escape(readable(text))) >= 2  # the title, twice
+    assert found.text == text and found.rows[0] == 0
+    assert data_of(page)["found"]["text"] == readable(text)
+
+
+def test_an_atlas_writes_all_names_into_its_files_and_its_widget(tmp_path):
+    texts = list(HOSTILE.values())
+    atlas = small_atlas(["map"], texts, " ".join(texts))
+    data = data_of(atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))
+    ids, kinds = data["spec"]["ids"], data["spec"]["kinds"]
+    assert ids == [readable(printable(text)) for text in texts]
+    assert sorted(kinds) == sorted(ids)
+    assert [kinds[code] for code in data["spec"]["codes"]] == [*ids[1:], ids[0]]
     assert "trustworthiness" in Image.open(atlas.to_png(tmp_path / "atlas.png")).info["Description"]
-    json.dumps(atlas.live().get_state()["spec"], ensure_ascii=False).encode()
+    widget = atlas.live()
+    seen = []
+    atlas.on_select(seen.append)
+    widget.selected = [3, 4]
+    assert seen[0].ids == (printable(texts[3]), printable(texts[4]))
+    for text in texts:
+        widget._msg_callbacks(widget, {"do": "find", "text": text}, [])
+        assert text in widget.status and widget.found["rows"][0] == 0
+    assert not re.search(r'" on(load|error|mouseover)=', atlas.still().to_html())
+    json.dumps(widget.get_state(), ensure_ascii=False, default=str).encode()
 
 
 def test_an_interrupted_export_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The search box: its state without a browser, its reasons, its still picture."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -8,7 +10,10 @@ from phi3lib import load_clip
 from phi3lib.lab.widgets.base import middle_square
 from phi3lib.lab.widgets.search_box import SearchBox, SearchState
 from phi3lib.vectors.embed import embed_images
+from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vectors.why import patch_likeness
+from phi3lib.vision.inputs import printable
+from tests.hostile_strings import HOSTILE
 from tests.real_layout import make_clip_checkpoint
 
 
@@ -51,6 +56,24 @@ def test_patches_have_one_cosine_each(clip, table, pictures):
     assert likeness.shape == (side, side)
     assert np.abs(likeness).max() <= 1 + 1e-5
     assert np.allclose(likeness, patch_likeness(clip, pictures[0], 5 * table.vectors[0]), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:1 of 1 texts")
+def test_any_text_is_a_query_and_a_name(clip, table, pictures):
+    texts = list(HOSTILE.values())
+    vectors = np.resize(table.vectors, (len(texts), table.vectors.shape[1]))
+    named = EmbeddingTable(vectors, texts, recipe=table.recipe)
+    box = SearchBox(named, [pictures[row % len(pictures)] for row in range(len(texts))], clip)
+    offered = box.live().controls[1]["texts"]
+    assert offered == ["none", *map(printable, texts)]
+    for row, text in enumerate(texts):
+        box.state.text, box.state.picture = text, row
+        assert len(box.state.hits()) == 6
+        assert text.strip() in box.state.sentence() and named.ids[row] in box.state.sentence()
+    box.state.picture = None
+    html = box.still().to_html().encode().decode()
+    assert html.count("<") == 1 and html.count(">") == 1
+    json.dumps(box.live().get_state(), ensure_ascii=False, default=str).encode()
 
 
 def test_the_box_follows_its_controls(clip, table, pictures):
