@@ -21,7 +21,7 @@ from phi3lib.vision.hd_transform import (
     hd_sequence,
     require_order,
 )
-from phi3lib.vision.placeholders import Placeholders, find_placeholders
+from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
 from phi3lib.vision.vision_tower import VisionTower, vision_config_of
 
 ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
@@ -152,15 +152,15 @@ class Phi3ImageEmbedding(nn.Module):
             return self.get_image_features(pixel_values, image_sizes)
         pixel_values, image_sizes = self._take_kept_inputs(pixel_values, image_sizes)
         wte = self._require_words(input_ids, self.wte if wte is None else wte)
-        placeholders = find_placeholders(input_ids)
         words = wte(input_ids.clamp(min=0))  # (batch, length, hidden_size)
         if pixel_values is not None:
             tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
-            placeholders.require_counts([len(t) for t in tokens])
-            words = _write_tokens(words, placeholders, torch.cat(tokens))
-        elif placeholders.counts:
+            places = _places_for(input_ids, [len(t) for t in tokens])
+            # A copy of `words`; gradients reach both.
+            words = words.index_put(places, torch.cat(tokens).to(words.device, words.dtype))
+        elif may_look_at(input_ids) and (counts := find_placeholders(input_ids).counts):
             raise ValueError(
-                f"input_ids hold placeholders for {len(placeholders.counts)} picture(s), "
+                f"input_ids hold placeholders for {len(counts)} picture(s), "
                 f"but no pictures came: pass pixel_values"
             )
         return words if self.drop is None else self.drop(words)
@@ -320,8 +320,9 @@ class Phi3ImageEmbedding(nn.Module):
             )
         if input_ids.ndim != 2:
             raise ValueError(f"input_ids must be (batch, length), got shape {tuple(input_ids.shape)}")
-        highest = int(input_ids.max()) if input_ids.numel() else 0
-        if highest >= self.vocab_size:
+        if not may_look_at(input_ids) or not input_ids.numel():
+            return wte
+        if (highest := int(input_ids.max())) >= self.vocab_size:
             raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {self.vocab_size - 1}")
         return wte
 
@@ -360,9 +361,13 @@ class Phi3ImageEmbedding(nn.Module):
 # ---------------------------------------------------------------------------- small steps
 
 
-def _write_tokens(words: torch.Tensor, placeholders: Placeholders, tokens: torch.Tensor) -> torch.Tensor:
-    """A copy of `words` with the visual tokens in their places; gradients reach both."""
-    return words.index_put((placeholders.rows, placeholders.cols), tokens.to(words.device, words.dtype))
+def _places_for(input_ids: torch.Tensor, counts: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of the placeholders of pictures with so many tokens; ValueError where others stand."""
+    if not may_look_at(input_ids):
+        return places_in_graph(input_ids, sum(counts))
+    placeholders = find_placeholders(input_ids)
+    placeholders.require_counts(counts)
+    return placeholders.rows, placeholders.cols
 
 
 def _make_projector(projection_cls: str, width: int, hidden_size: int) -> nn.Module:
@@ -393,10 +398,20 @@ def _require_img_processor(config: Any) -> dict[str, Any]:
 
 
 def _size_pairs(image_sizes: ImageSizes) -> list[list[int]]:
-    """[height, width] of each picture as plain numbers; a flat [height, width] means one picture."""
-    if not isinstance(image_sizes, torch.Tensor) and isinstance(image_sizes[0], torch.Tensor):
-        image_sizes = torch.stack(list(image_sizes))
-    return torch.as_tensor(image_sizes).reshape(-1, 2).tolist()
+    """[height, width] of each picture as plain numbers; a flat [height, width] means one picture.
+
+    Numbers in lists stay plain, so that a graph can be made for them.
+    """
+    if not isinstance(image_sizes, list | tuple):
+        return torch.as_tensor(image_sizes).reshape(-1, 2).tolist()
+    numbers: list[int] = []
+    for size in image_sizes:
+        numbers += size if isinstance(size, list | tuple) else torch.as_tensor(size).flatten().tolist()
+    if len(numbers) % 2:
+        raise ValueError(
+            f"image_sizes hold {len(numbers)} numbers ; their shape must be (N, 2): heights and widths"
+        )
+    return [[height, width] for height, width in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
 def _first_given(*options: Any) -> Any:

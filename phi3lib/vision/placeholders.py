@@ -80,6 +80,26 @@ def find_placeholders(input_ids: torch.Tensor) -> Placeholders:
     return Placeholders(rows, cols, counts, owners)
 
 
+def may_look_at(ids: torch.Tensor) -> bool:
+    """Whether Python may read what `ids` (batch, length) hold.
+
+    Not while a graph is made, where nothing is known yet, and not for each generated token on a GPU, which
+    would be waited for. Errors in ids are found in eager mode, for prompts and on the CPU.
+    """
+    return not torch.compiler.is_compiling() and (ids.device.type == "cpu" or ids.shape[1] != 1)
+
+
+def places_in_graph(input_ids: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of the first `number` placeholders, in the order of `find_placeholders`.
+
+    For graphs: the result's shape follows from `number` alone, and nothing is checked.
+    """
+    rows = torch.arange(input_ids.shape[0], device=input_ids.device)[:, None]
+    picture = torch.where(input_ids < 0, (rows << 32) - input_ids, torch.iinfo(torch.int64).max)
+    order = torch.argsort(picture.flatten(), stable=True)[:number]
+    return order // input_ids.shape[1], order % input_ids.shape[1]
+
+
 def labels_without_placeholders(labels: torch.Tensor, *, counted: bool = False) -> torch.Tensor:
     """Return `labels` with -100 for placeholders, so that no loss is computed on the tokens of images.
 
@@ -87,6 +107,8 @@ def labels_without_placeholders(labels: torch.Tensor, *, counted: bool = False) 
     are not -100, and will divide the loss by that number. Raises ValueError if placeholders were counted.
     """
     placeholders = (labels < 0) & (labels != IGNORED_LABEL)
+    if torch.compiler.is_compiling():
+        return labels.masked_fill(placeholders, IGNORED_LABEL)
     if not placeholders.any():
         return labels
     if counted:

@@ -27,16 +27,12 @@ DOES_NOT_APPLY: dict[str, str] = {
     "tests/vision/test_image_processing.py does so after register_auto_classes()",
 }
 
-_CHECKS = "checks of input_ids depend on their values, which breaks a compiled graph"
 _NEGATIVE = "negative placeholder ids cannot index an embedding"
 _FIXED = "Phi3VProcessor.__call__ takes a fixed list of keywords"
 _FIXED_TEMPLATE = "apply_chat_template takes a fixed list of keywords"
 
 # What should work and does not yet.
 FAULTS: dict[str, str] = {
-    _MODEL + "forward_compiles_without_graph_break": _CHECKS,
-    _MODEL + "torch_export_text": _CHECKS,
-    _MODEL + "torch_export_images": _CHECKS,
     _MODEL + "inputs_embeds": _NEGATIVE,
     _MODEL + "inputs_embeds_matches_input_ids": _NEGATIVE,
     _PROCESSOR + "apply_chat_template_assistant_mask": _FIXED_TEMPLATE,

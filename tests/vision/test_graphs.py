@@ -1,0 +1,85 @@
+"""The model as one graph, for `torch.compile(fullgraph=True)` and `torch.export`."""
+
+import pytest
+import torch
+from transformers import DynamicCache, StaticCache
+
+from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
+from tests.golden_models import golden_lm, pictures
+
+
+def graph_inputs() -> dict:
+    """Words, and images of two rows in the order of their tags; sizes as plain numbers."""
+    ids = torch.tensor([[5, *[-2] * 313, *[-1] * 469, 7], [6, 8, *[-1] * 313, *[9] * 469]])
+    images = pictures([[672, 336], [336, 336], [336, 336]], tiles=3, seed=1)
+    return {"input_ids": ids, **images, "image_sizes": images["image_sizes"].tolist()}
+
+
+def compiled(function):
+    torch.compiler.reset()
+    return torch.compile(function, backend="eager", fullgraph=True)
+
+
+@pytest.mark.parametrize("overrides", [{}, {"sw": 64}, {"orig": 500, "maxpos": 8192}], ids=str)
+def test_a_prompt_with_images_is_one_graph(overrides):
+    model, inputs = golden_lm(overrides), graph_inputs()
+    with torch.no_grad():
+        want = model(**inputs).logits
+        torch.testing.assert_close(compiled(model.forward)(**inputs).logits, want)
+
+
+def test_a_step_of_training_is_one_graph():
+    model, inputs = golden_lm().train(), graph_inputs()
+    inputs["labels"] = inputs["input_ids"].clone()  # placeholders are no labels in graphs either
+    want = model(**inputs).loss
+    loss = compiled(model.forward)(**inputs).loss
+    torch.testing.assert_close(loss, want)
+    loss.backward()
+    assert model.model.vision_embed_tokens.sub_GN.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", [DynamicCache, StaticCache])
+@pytest.mark.parametrize("overrides", [{}, {"sw": 64}, {"orig": 500, "maxpos": 8192}], ids=str)
+def test_a_step_of_generation_is_one_graph(overrides, kind):
+    model, inputs = golden_lm(overrides), graph_inputs()
+    options = {"config": model.config} | ({"max_cache_len": 800} if kind is StaticCache else {})
+    caches = [kind(**options) for _ in range(2)]
+    with torch.no_grad():
+        for cache in caches:
+            model(**inputs, past_key_values=cache)
+        token = torch.tensor([[11], [12]])
+        want = model(token, past_key_values=caches[0]).logits
+        found = compiled(model.forward)(input_ids=token, past_key_values=caches[1]).logits
+    torch.testing.assert_close(found, want)
+
+
+def test_a_prompt_with_images_is_exported():
+    model, inputs = golden_lm(), {**graph_inputs(), "use_cache": False}
+    with torch.no_grad():
+        program = torch.export.export(model, (), inputs)
+        torch.testing.assert_close(program.module()(**inputs).logits, model(**inputs).logits)
+
+
+def test_outside_of_graphs_ids_are_checked():
+    model, inputs = golden_lm(), graph_inputs()
+    with pytest.raises(ValueError, match="no pictures came"):
+        model(inputs["input_ids"])
+    with pytest.raises(ValueError, match="vocabulary ends at 511"):
+        model(torch.tensor([[512]]))
+    with pytest.raises(ValueError, match="2 picture.s., 3 came"):
+        model(**{**inputs, "input_ids": inputs["input_ids"].clamp(min=-1)})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_places_of_placeholders_are_the_same_in_graphs(seed):
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(-3, 3, (4, 20), generator=generator)
+    want = find_placeholders(ids)
+    rows, cols = places_in_graph(ids, len(want.rows))
+    assert torch.equal(rows, want.rows) and torch.equal(cols, want.cols)
+
+
+def test_ids_are_read_where_nothing_is_waited_for():
+    assert may_look_at(torch.zeros(1, 1)) and may_look_at(torch.zeros(2, 5))
+    assert may_look_at(torch.empty(2, 5, device="meta"))  # a prompt, once
+    assert not may_look_at(torch.empty(2, 1, device="meta"))  # a step of generation
