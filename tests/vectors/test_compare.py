@@ -198,6 +198,7 @@ def test_intervals_are_as_wide_as_the_values_of_other_samples_scatter(measure):
         lambda: mutual_knn(np.zeros((20, 3)), np.ones((20, 3))),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_has_no_answer_is_refused_in_words(wrong):
     with pytest.raises(ValueError, match="[a-z]{3}"):
         wrong()

@@ -54,6 +54,13 @@ def test_a_folder_becomes_a_table_and_what_is_broken_is_reported(clip, photos):
     assert np.allclose(table.vectors[7], single, atol=1e-5)
 
 
+def test_without_a_model_the_default_clip_computes(clip, photos, monkeypatch):
+    monkeypatch.setattr("phi3lib.vision.checkpoints.load_clip", lambda: clip)
+    files = [photos / "a" / "01.png"]
+    assert embed_images(files, progress=False).recipe == embed_images(files, model=clip).recipe
+    assert np.array_equal(embed_texts("a dog").vectors, embed_texts("a dog", model=clip).vectors)
+
+
 @pytest.mark.parametrize("name", CLIP_RECIPES)
 def test_every_recipe_of_clip(clip, photos, name):
     table = embed_images(photos / "a", model=clip, pooling=name, progress=False)

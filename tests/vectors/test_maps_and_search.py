@@ -100,6 +100,15 @@ def test_a_map_from_an_earlier_one_stays_near_it(groups, maps):
     assert warm.trustworthiness(groups) > 0.8
 
 
+@pytest.mark.parametrize("start", ["pca", "random", "a layout"])
+def test_maps_start_in_a_square_of_ten(groups, start):
+    layout = Layout(pca_map(groups).places * 3 - 70, {})
+    places = maps_module._start(groups, layout if start == "a layout" else start, seed=0)
+    low, high = places.min(0), places.max(0)
+    noise = 0.05 if start == "pca" else 1e-4
+    assert (low > -noise).all() and (high < 10 + noise).all() and (high - low > 9).all()
+
+
 @pytest.mark.slow
 def test_from_chance_the_large_order_is_another_one_for_each_seed(groups):
     space = nearest(groups, 30)

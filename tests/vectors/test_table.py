@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from phi3lib.vectors.table import RECIPE_KEY, EmbeddingTable, same_recipe
+from phi3lib.vectors.table import RECIPE_KEY, EmbeddingTable, same_recipe, shown_recipe
 
 
 @pytest.fixture
@@ -77,6 +77,16 @@ def test_unit_vectors_have_length_one_and_zero_stays_zero(table):
 def test_the_recipe_is_printed(table):
     assert "pooling: mean" in repr(table)
     assert "not read: 1" in repr(table)
+    assert "labels: kind, count" in repr(table)
+    assert "labels" not in repr(EmbeddingTable(np.eye(1), ("a",)))
+
+
+def test_of_a_model_in_a_folder_the_folder_is_shown_and_of_one_on_the_hub_its_whole_name():
+    assert shown_recipe({"model": "/home/me/models/small", "n": 1}) == {"model": "small", "n": 1}
+    assert shown_recipe({"model": "openai/clip-vit-base-patch32"}) == {
+        "model": "openai/clip-vit-base-patch32"
+    }
+    assert shown_recipe({}) == {}
 
 
 def test_recipes_differ_in_what_matters_and_not_in_versions():

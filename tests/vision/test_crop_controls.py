@@ -1,6 +1,7 @@
 """The control of the HD transform: crops that hold no more than the global view."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -25,6 +26,13 @@ def test_blurred_crops_hold_the_global_view_and_no_more():
     whole = torch.nn.functional.interpolate(pixels[0, :1], scale_factor=(rows, cols), mode="bicubic")
     assert torch.allclose(blurred[0, 1], whole[0, :, :336, :336], atol=1e-5)
     assert torch.allclose(blurred[0, cols], whole[0, :, :336, -336:], atol=1e-5)
+
+
+def test_sizes_of_other_pictures_are_refused():
+    processor = Phi3VImageProcessor(num_crops=1)
+    batch = processor([Image.new("RGB", (336, 336))] * 2, return_tensors="pt")
+    with pytest.raises(ValueError):
+        blurred_crops(batch["pixel_values"], batch["image_sizes"][:1], processor.tile)
 
 
 def test_a_picture_without_detail_stays_as_it_is():

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor, register_auto_classes
-from phi3lib.vision.placeholders import IGNORED_LABEL, labels_without_placeholders
+from phi3lib.vision.placeholders import IGNORED_LABEL, find_placeholders, labels_without_placeholders
 from phi3lib.vision.tokenizer import Phi3VTokenizer
 from tests.golden_models import golden_lm, pictures
 from tests.tiny_tokenizer import make_tiny_tokenizer
@@ -109,6 +109,31 @@ def test_logits_processors_take_prompts_with_pictures(option):
     with torch.inference_mode():
         out = golden_lm().generate(**inputs(), **GREEDY, **option)
     assert torch.equal(out[:, : IDS.shape[1]], IDS)
+
+
+def test_logits_processors_see_a_picture_as_id_0_and_words_as_they_are():
+    seen = []
+
+    def watching(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        seen.append(ids.clone())
+        return scores
+
+    with torch.inference_mode():
+        golden_lm().generate(**inputs(), **GREEDY, logits_processor=LogitsProcessorList([watching]))
+    assert torch.equal(seen[0], IDS.masked_fill(IDS < 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([[7, 9]], r"placeholders for 0 .*: there are none\)$"),
+        ([[-1, -2]] * 4, r"placeholders for 8 .*: row 0 has id -1; .*row 3 has id -1; row 3 has id -2\)$"),
+        ([[-1]] * 9, r"placeholders for 9 .*; row 7 has id -1; …\)$"),
+    ],
+)
+def test_pictures_that_do_not_fit_the_placeholders_are_told_with_their_rows(ids, words):
+    with pytest.raises(ValueError, match=words):
+        find_placeholders(torch.tensor(ids)).require_pictures(3)
 
 
 def test_a_prompt_that_lost_its_placeholders_is_refused():
