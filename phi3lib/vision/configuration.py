@@ -33,6 +33,9 @@ class Phi3VConfig(Phi3Config):
         # nothing here needs. The caller's `attn_implementation=` is another key and still counts.
         kwargs.pop("_attn_implementation", None)
         kwargs.pop("auto_map", None)
+        # Follow from the other fields here, and cannot be set.
+        kwargs.pop("vision_config", None)
+        kwargs.pop("layer_types", None)
         super().__post_init__(**kwargs)
         # The class defaults belong to the published vocabulary; a smaller one has no such tokens.
         if isinstance(self.eos_token_id, int) and self.eos_token_id >= self.vocab_size:

@@ -9,9 +9,11 @@ from transformers.masking_utils import create_causal_mask
 
 from phi3lib.vision.placeholders import NO_TOKEN, find_placeholders
 
+_LONG_FACTORS = "phi3_long_factors"  # of a cache: whether its keys were turned by the long RoPE factors
 _SWITCH_NEEDS_ALL = (
     "with these tokens the sequence passes original_max_position_embeddings, where the RoPE factors change "
-    "and the cache must be computed anew; pass the ids of the whole conversation, not of its last turn alone"
+    "and the cache must be computed anew; pass the ids of the whole conversation, not of its last turn "
+    "alone, and no prefill_chunk_size"
 )
 
 
@@ -66,14 +68,17 @@ class Phi3VGeneration(GenerationMixin):
     ) -> dict[str, Any]:
         """What one step of `generate` gives to `forward`; called by transformers."""
         if past_key_values is not None and position_ids is not None:
-            if self._rope_switches(past_key_values, position_ids, next_sequence_length):
-                # Keys in the cache were turned by the short RoPE factors; the long ones need all anew.
+            first = inputs_embeds if inputs_embeds is not None and is_first_iteration else input_ids
+            new = first.shape[1] if next_sequence_length is None else next_sequence_length
+            cached = _cached(past_key_values, position_ids, next_sequence_length)
+            if self._rope_switches(past_key_values, position_ids, cached, new):
+                # Keys in the cache were turned by the other RoPE factors: all is computed anew.
                 _empty(past_key_values)
                 next_sequence_length = None
                 if inputs_embeds is not None:
-                    inputs_embeds = self._embeds_so_far(inputs_embeds, input_ids, position_ids.shape[1])
+                    inputs_embeds = self._embeds_so_far(inputs_embeds, input_ids, cached + new)
                     is_first_iteration = True
-                elif input_ids.shape[1] < position_ids.shape[1]:
+                elif input_ids.shape[1] < cached + new:
                     raise ValueError(_SWITCH_NEEDS_ALL)
         # Phi3ForCausalLM's own method is passed over: it counts padding as length at the RoPE switch.
         model_inputs = GenerationMixin.prepare_inputs_for_generation(
@@ -93,23 +98,24 @@ class Phi3VGeneration(GenerationMixin):
                 model_inputs["image_sizes"] = None if image_sizes is None else image_sizes[wanted]
         return model_inputs
 
-    def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, new: int | None) -> bool:
-        """Does this step pass the length at which the long RoPE factors begin, with a cache from before?
+    def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, cached: int, new: int) -> bool:
+        """Does this step of `new` tokens need other RoPE factors than the `cached` keys were turned by?
 
-        The rotary embedding looks at the highest position, in which padding does not count. position_ids
-        (batch, length) cover the whole sequence so far; the last `new` of them are not in the cache.
+        The long factors begin where the highest position passes a limit; padding does not count. They end
+        where a cache is cut back behind it, as after rejected candidates. The factors are noted in the cache.
+        position_ids (batch, length) end with the positions of this step.
         """
         rope = self.config.rope_parameters
         if rope["rope_type"] != "longrope":
             return False
-        limit, length = rope["original_max_position_embeddings"], position_ids.shape[1]
-        if length <= limit:  # known without asking the device
-            return False
-        cached = int(cache.get_seq_length()) if new is None else length - new
-        if cached == 0:
-            return False
-        before, now = position_ids[:, :cached].max() + 1, position_ids.max() + 1
-        return bool(before <= limit < now)
+        limit = rope["original_max_position_embeddings"]
+        beyond = cached + new > limit  # without asking the device
+        is_long = beyond and bool(position_ids.max() >= limit)
+        was_long = getattr(cache, _LONG_FACTORS, None)
+        if was_long is None:
+            was_long = beyond and bool(position_ids[:, -new].max() > limit)
+        setattr(cache, _LONG_FACTORS, is_long)
+        return cached > 0 and was_long != is_long
 
     def _embeds_so_far(self, prompt: torch.Tensor, input_ids: torch.Tensor, length: int) -> torch.Tensor:
         """Vectors of the first `length` tokens: those of the prompt, and of the ids generated behind it."""
@@ -149,6 +155,11 @@ class Phi3VGeneration(GenerationMixin):
 
     def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
         return _StoppingCriteria(super()._get_stopping_criteria(*args, **kwargs))
+
+
+def _cached(cache: Cache, position_ids: torch.Tensor, new: int | None) -> int:
+    """How many keys are in the cache: what position_ids cover, less the `new` ones, where that is known."""
+    return int(cache.get_seq_length()) if new is None else position_ids.shape[1] - new
 
 
 def _empty(cache: Cache) -> None:

@@ -112,6 +112,40 @@ def test_a_last_turn_alone_cannot_pass_the_switch():
             model.generate(turn, attention_mask=mask, past_key_values=cache, max_new_tokens=2, **GREEDY)
 
 
+def test_a_cache_that_is_cut_back_behind_the_switch_is_computed_anew():
+    model = golden_lm(SWITCH)
+    cache = DynamicCache()
+    with torch.inference_mode():
+        long = model.generate(**prompt(), max_new_tokens=12, past_key_values=cache, **GREEDY)
+        cache.crop(322 - cache.get_seq_length())
+        other = {**prompt(), "input_ids": torch.cat([long[:, :322], torch.tensor([[7]])], dim=1)}
+        found = model.generate(**other, max_new_tokens=3, past_key_values=cache, **GREEDY)
+        want = model.generate(**other, max_new_tokens=3, use_cache=False, **GREEDY)
+        assert torch.equal(found, want)
+        fresh = DynamicCache()
+        model.generate(**other, max_new_tokens=3, past_key_values=fresh, **GREEDY)
+    torch.testing.assert_close(cache.layers[0].keys, fresh.layers[0].keys)
+
+
+@pytest.mark.parametrize("option", ["assistant_model", "prompt_lookup_num_tokens"])
+def test_candidates_are_accepted_and_rejected_across_the_switch(option):
+    model = golden_lm(SWITCH)
+    value = golden_lm(SWITCH) if option == "assistant_model" else 3
+    with torch.inference_mode():
+        want = model.generate(**prompt(), max_new_tokens=12, **GREEDY)
+        assert torch.equal(model.generate(**prompt(), max_new_tokens=12, **{option: value}, **GREEDY), want)
+
+
+def test_a_prompt_in_chunks_is_answered_unless_it_passes_the_switch():
+    words = torch.randint(3, 500, (1, 100), generator=torch.Generator().manual_seed(1))
+    model = golden_lm()
+    with torch.inference_mode():
+        want = model.generate(words, max_new_tokens=4, **GREEDY)
+        assert torch.equal(model.generate(words, max_new_tokens=4, prefill_chunk_size=30, **GREEDY), want)
+        with pytest.raises(ValueError, match="no prefill_chunk_size"):
+            golden_lm({"orig": 64, "maxpos": 8192}).generate(words, prefill_chunk_size=30, **GREEDY)
+
+
 # ------------------------------------------------------------------------------ vectors in place of ids
 
 

@@ -119,6 +119,9 @@ def test_the_towers_configuration_is_readable_and_not_saved(tmp_path):
     saved = json.loads((tmp_path / "config.json").read_text())
     assert "vision_config" in saved["img_processor"] and not {"vision_config", "_vision_config"} & set(saved)
     assert Phi3VConfig(vocab_size=100).vision_config is None
+    saved.update(vision_config={"hidden_size": 3}, layer_types=["sliding_attention"] * 2)  # of another class
+    again = Phi3VConfig(**saved)
+    assert again.vision_config.hidden_size == 64 and set(again.layer_types) == {"full_attention"}
 
 
 def test_to_empty_gives_room_for_weights_and_right_rope_frequencies():
