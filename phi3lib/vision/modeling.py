@@ -89,6 +89,12 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
             self._show_words()
         self.post_init()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # Whoever replaces the words (`resize_token_embeddings`, peft) replaces them for the vision part too.
+        if name == "embed_tokens" and hasattr(self, "vision_embed_tokens"):
+            self._show_words()
+
     def _show_words(self) -> None:
         # Readable as in the published class, but not registered there: a module with two names would be
         # trained, wrapped or moved under one of them only.
@@ -100,12 +106,6 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         if isinstance(module, Phi3ImageEmbedding) and module.with_learnable_separator:
             init.zeros_(module.glb_GN)
             init.zeros_(module.sub_GN)
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the word embedding (as `resize_token_embeddings` does)."""
-        self.embed_tokens = value
-        if hasattr(self, "vision_embed_tokens"):
-            self._show_words()
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # PyTorch hands over a copy of the dict, and looks for unknown names after this call.
@@ -301,7 +301,9 @@ def register_auto_classes() -> None:
 
     Afterwards AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText,
     AutoModelForMultimodalLM, AutoImageProcessor and AutoProcessor load the published checkpoints and our own
-    without remote code. Calling it again changes nothing.
+    without remote code, and so do pipelines: `pipeline("image-text-to-text", model=folder)` answers, and
+    `pipeline("image-feature-extraction", model=folder)` returns image features. Calling it again changes
+    nothing.
     """
     # Here, because a model needs no processors, and loading one should not wait for them.
     from phi3lib.vision.image_processing import Phi3VImageProcessor

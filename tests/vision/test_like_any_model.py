@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM, Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from phi3lib import Phi3VConfig, Phi3VForCausalLM, Phi3VImageProcessor, register_auto_classes
@@ -219,6 +219,27 @@ def test_saving_the_word_embedding_with_an_adapter_trains_it_alone(name):
     assert trained[name].grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize(
+    "words", [{"modules_to_save": ["embed_tokens"]}, {"trainable_token_indices": [5, 6]}]
+)
+def test_an_adapter_with_words_is_saved_loaded_and_merged(tmp_path, words):
+    peft = pytest.importorskip("peft")
+    model = peft.get_peft_model(golden_lm(), peft.LoraConfig(r=4, target_modules=["o_proj"], **words))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.copy_(torch.full_like(parameter, 0.01))
+    model.save_pretrained(tmp_path)
+    inputs = case_inputs()
+    with torch.inference_mode():
+        want = model.eval()(**inputs).logits
+        loaded = peft.PeftModel.from_pretrained(golden_lm(), tmp_path).eval()
+        torch.testing.assert_close(loaded(**inputs).logits, want)
+        merged = loaded.merge_and_unload()
+        torch.testing.assert_close(merged(**inputs).logits, want, atol=1e-4, rtol=1e-4)
+    assert merged.model.vision_embed_tokens.wte is merged.get_input_embeddings()
+
+
 def test_the_vision_part_can_be_saved_with_an_adapter_by_its_name():
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(r=4, target_modules=["qkv_proj"], modules_to_save=["vision_embed_tokens"])
@@ -258,6 +279,24 @@ def test_gradients_reach_the_inputs_of_a_frozen_model_with_checkpointing():
     model.model.layers[0].register_forward_pre_hook(lambda module, args: seen.append(args[0].requires_grad))
     model(**training_inputs()).loss.backward()
     assert seen and seen[0]
+
+
+def test_the_trainer_trains_saves_and_goes_on(tmp_path):
+    def train(steps, **options):
+        arguments = TrainingArguments(
+            tmp_path, max_steps=steps, save_steps=1, learning_rate=1e-3, report_to=[], use_cpu=True
+        )
+        data = [{name: value[0] for name, value in training_inputs().items()}]
+        trainer = Trainer(golden_lm().train(), arguments, train_dataset=data)
+        trainer.train(**options)
+        return trainer.model.state_dict()
+
+    whole = train(3)
+    for number in (2, 3):
+        assert (tmp_path / f"checkpoint-{number}" / "model.safetensors").is_file()
+    resumed = train(3, resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())
+    assert not torch.equal(whole[WORDS], golden_lm().state_dict()[WORDS])
 
 
 # ------------------------------------------------------------------------------ image features
