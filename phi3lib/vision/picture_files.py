@@ -65,4 +65,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"the picture is too large: {error}"
     # The ValueErrors of this package say all that is to say; those of other libraries have other types.
-    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+    if type(error) is ValueError:
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -87,11 +87,23 @@ def _read_opened(opened: Image.Image, admit: Admit | None, *, in_memory: bool = 
     """The reading of an opened image, decoded now if it is not yet; the image itself stays as it is."""
     if admit is not None:
         admit(*opened.size)
-    notes: tuple[str, ...] = (FRAMES,) if not in_memory and getattr(opened, "is_animated", False) else ()
+    notes: tuple[str, ...] = (FRAMES,) if not in_memory and _has_frames(opened) else ()
     opened.load()
     turned, turning_notes = _turned(opened)
     notes += turning_notes + ((TRANSPARENT,) if _is_transparent(opened) else ())
     return Reading(_convert(turned), notes)
+
+
+# What is only asked for a note may fail in many ways, and an image that can be decoded is not refused for it.
+
+
+def _has_frames(opened: Image.Image) -> bool:
+    """Whether an opened file has further frames or pages; it then stands at the first one."""
+    try:
+        return bool(getattr(opened, "is_animated", False))
+    except Exception:  # there are some, and they are damaged
+        opened.seek(0)
+        return True
 
 
 def _turned(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -104,7 +116,10 @@ def _turned(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 def _is_transparent(picture: Image.Image) -> bool:
     """Whether a pixel is transparent, wholly or in part; an alpha channel that is opaque loses nothing."""
-    if not picture.has_transparency_data:
+    try:
+        if not picture.has_transparency_data:
+            return False
+    except Exception:  # of an image in an ICNS file Pillow loses the palette
         return False
     with_alpha = picture if picture.getbands()[-1] in ("A", "a") else picture.convert("RGBA")
     alpha = with_alpha.getchannel(len(with_alpha.getbands()) - 1)
