@@ -174,6 +174,21 @@ def test_a_run_that_is_killed_at_any_step_can_be_resumed(clip, folder, tmp_path,
             assert _same(EmbeddingTable.load(work / "v.parquet.previous"), before)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(clip, folder, tmp_path, seed):
+    rng, out = np.random.default_rng(seed), tmp_path / "work" / "v.parquet"
+    wanted = embed_images(folder, model=clip, progress=False)
+
+    def run():
+        return embed_images(folder, model=clip, out=out, progress=False)
+
+    for step in rng.integers(1, 16, size=9):
+        _is_killed_at(int(step), run, out.parent)
+        assert not out.exists() or _same(EmbeddingTable.load(out), wanted)
+    assert _same(run(), wanted) and _same(EmbeddingTable.load(out), wanted)
+    assert [file.name for file in out.parent.iterdir()] == ["v.parquet"]
+
+
 def _same(one: EmbeddingTable, other: EmbeddingTable) -> bool:
     return (
         one.ids == other.ids
