@@ -16,6 +16,7 @@ import torch
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
 from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_kind
+from phi3lib.vision.inputs import printable
 from phi3lib.vision.pictures import Pictures
 from phi3lib.vision.prompts import (
     DEFAULT_CHAT_TEMPLATE,
@@ -240,7 +241,7 @@ def _list_of_texts(text: str | Sequence[str]) -> list[str]:
     texts = [text] if isinstance(text, str) else text
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(row, str) for row in texts):
         raise ValueError("text must be a string or a list of at least one string")
-    return list(texts)
+    return [printable(row) for row in texts]
 
 
 def _padded_length(rows: list[list[int]], padding: bool | str, max_length: int | None) -> int:

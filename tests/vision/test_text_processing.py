@@ -13,10 +13,12 @@ from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
 from phi3lib.vision.image_processing import Phi3VImageProcessor
+from phi3lib.vision.inputs import printable
 from phi3lib.vision.placeholders import find_placeholders
 from phi3lib.vision.prompts import count_pictures, plain_conversation, split_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
 from tests.golden_inputs import golden_json, synth_picture
+from tests.hostile_strings import HOSTILE
 from tests.tiny_tokenizer import CHAT_TEMPLATE, make_tiny_tokenizer
 
 GOLDEN = golden_json("text_processor.json")
@@ -489,3 +491,10 @@ def test_rebuilt_llama_tokenizer_is_warned_of(processor: Phi3VProcessor) -> None
     rebuilt = LlamaTokenizer(tokenizer_object=processor.tokenizer.backend_tokenizer, bos_token="<s>")
     with pytest.warns(UserWarning, match=r"Phi3VProcessor\.from_pretrained"):
         Phi3VProcessor(processor.image_processor, rebuilt)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_any_text_is_a_prompt(processor, text):
+    ids = processor(text)["input_ids"]
+    assert ids.shape[1] > 0 and (ids >= 0).all()
+    assert torch.equal(ids, processor(printable(text))["input_ids"])
