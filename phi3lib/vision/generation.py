@@ -95,7 +95,8 @@ class Phi3VGeneration(GenerationMixin):
             wanted = _pictures_of_step(input_ids, model_inputs, len(pixel_values), is_first_iteration)
             if wanted:
                 model_inputs["pixel_values"] = pixel_values[wanted]
-                model_inputs["image_sizes"] = None if image_sizes is None else image_sizes[wanted]
+                if image_sizes is not None:  # plain numbers, so that a graph can be made for them
+                    model_inputs["image_sizes"] = torch.as_tensor(image_sizes)[wanted].tolist()
         return model_inputs
 
     def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, cached: int, new: int) -> bool:

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from transformers import DynamicCache, StaticCache, modeling_rope_utils
+from transformers import CompileConfig, DynamicCache, StaticCache, modeling_rope_utils
 
 from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
 from tests.golden_models import golden_lm, pictures
@@ -61,6 +61,22 @@ def test_a_step_of_generation_is_one_graph(overrides, kind):
         want = model(token, past_key_values=caches[0]).logits
         found = compiled(model.forward)(input_ids=token, past_key_values=caches[1]).logits
     torch.testing.assert_close(found, want)
+
+
+@needs_traceable_rope
+@pytest.mark.parametrize("overrides", [{}, {"sw": 325}, {"orig": 327, "maxpos": 8192}], ids=str)
+def test_generate_compiles_its_steps(overrides):
+    """As `generate` does on a GPU with a static cache; the last case computes all anew at the RoPE switch."""
+    model = golden_lm(overrides)
+    options = CompileConfig(backend="eager", fullgraph=True, mode=None)
+    options._compile_all_devices = True
+    inputs = {"input_ids": torch.tensor([[5, *[-1] * 313, 9, 11]]), **pictures([[336, 336]], tiles=2, seed=1)}
+    greedy = {"max_new_tokens": 16, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    torch.compiler.reset()
+    with torch.inference_mode():
+        found = model.generate(**inputs, **greedy, cache_implementation="static", compile_config=options)
+        assert torch.equal(found, model.generate(**inputs, **greedy))
+    assert model._compiled_call is not None
 
 
 @needs_traceable_rope
