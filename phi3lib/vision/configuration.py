@@ -45,9 +45,9 @@ class Phi3VConfig(Phi3Config):
 
     @property
     def vision_config(self) -> CLIPVisionConfig | None:
-        """Configuration of the vision tower, read from `img_processor`; None without a picture side.
+        """Return the configuration of the vision tower, from `img_processor`; None without a picture side.
 
-        Always the same object: the tower's `attn_implementation` is kept in it. It is not saved.
+        It is always the same object, because it holds the tower's `attn_implementation`. It is not saved.
         """
         if not isinstance(self.embd_layer, dict) or not isinstance(self.img_processor, dict):
             return None
@@ -61,7 +61,7 @@ class Phi3VConfig(Phi3Config):
         return ["full_attention"] * self.num_hidden_layers
 
     def to_dict(self) -> dict[str, Any]:
-        """As published: `img_processor` describes the tower."""
+        """Return the fields that are saved; as published, `img_processor` describes the tower."""
         fields = super().to_dict()
         fields.pop("_vision_config", None)
         return fields

@@ -100,7 +100,7 @@ class Phi3VGeneration(GenerationMixin):
         return model_inputs
 
     def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, cached: int, new: int) -> bool:
-        """Does this step of `new` tokens need other RoPE factors than the `cached` keys were turned by?
+        """Return whether this step of `new` tokens needs other RoPE factors than the `cached` keys have.
 
         The long factors begin where the highest position passes a limit; padding does not count. They end
         where a cache is cut back behind it, as after rejected candidates. The factors are noted in the cache.
@@ -119,7 +119,7 @@ class Phi3VGeneration(GenerationMixin):
         return cached > 0 and was_long != is_long
 
     def _embeds_so_far(self, prompt: torch.Tensor, input_ids: torch.Tensor, length: int) -> torch.Tensor:
-        """Vectors of the first `length` tokens: those of the prompt, and of the ids generated behind it."""
+        """Return vectors of the first `length` tokens: of the prompt, and of the ids generated after it."""
         generated = input_ids[:, input_ids.shape[1] - (length - prompt.shape[1]) :]
         return torch.cat([prompt, self.get_input_embeddings()(generated)], dim=1)
 
@@ -159,7 +159,7 @@ class Phi3VGeneration(GenerationMixin):
 
 
 def _cached(cache: Cache, position_ids: torch.Tensor, new: int | None) -> int:
-    """How many keys are in the cache: what position_ids cover, less the `new` ones, where that is known."""
+    """Return the number of cached keys; without asking the cache if `new` says how many are not in it."""
     return int(cache.get_seq_length()) if new is None else position_ids.shape[1] - new
 
 

@@ -41,7 +41,7 @@ class Phi3ImageFeatures(BaseModelOutputWithPooling):
 
     @property
     def tokens(self) -> list[torch.Tensor]:
-        """Each picture's tokens alone: N tensors (num_img_tokens, hidden_size)."""
+        """Return the tokens of each picture: N tensors (num_img_tokens, hidden_size)."""
         counts = self.num_img_tokens or []
         return [tokens[:n] for tokens, n in zip(self.last_hidden_state, counts, strict=True)]
 

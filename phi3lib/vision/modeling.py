@@ -48,7 +48,7 @@ class _WholeName(str):
     __slots__ = ()
 
     def endswith(self, suffix: str | tuple[str, ...], *bounds: Any) -> bool:
-        """Whether the last of the names between dots are those of `suffix`."""
+        """Return whether `suffix` is the whole name, or what follows one of its dots."""
         if bounds:
             return super().endswith(suffix, *bounds)
         suffixes = (suffix,) if isinstance(suffix, str) else suffix
@@ -56,11 +56,11 @@ class _WholeName(str):
 
 
 class _PublishedFiles:
-    """Reads the names that published and fine-tuned files use."""
+    """Read the names that published and fine-tuned files use."""
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers; the word embedding may have the name that it has in the vision part."""
+        """Load as in transformers; the word embedding may have its second name, in the vision part."""
         kwargs["key_mapping"] = {
             re.escape(_SECOND_NAME): "embed_tokens.",
             **(kwargs.get("key_mapping") or {}),
@@ -125,7 +125,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         return self
 
     def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Module]]:
-        """As in PyTorch; with `modules_to_save=["embed_tokens"]` peft does not find the vision part too."""
+        """Yield names and modules; peft's `modules_to_save=["embed_tokens"]` matches the words alone."""
         for name, module in super().named_modules(*args, **kwargs):
             yield (_WholeName(name) if name.endswith("vision_embed_tokens") else name), module
 
@@ -133,17 +133,17 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
 
     @property
     def vision_tower(self) -> nn.Module:
-        """The vision tower: `vision_embed_tokens.img_processor`."""
+        """Return the vision tower, `vision_embed_tokens.img_processor`."""
         return self.vision_embed_tokens.img_processor
 
     @property
     def multi_modal_projector(self) -> nn.Module:
-        """The projector: `vision_embed_tokens.img_projection`."""
+        """Return the projector, `vision_embed_tokens.img_projection`."""
         return self.vision_embed_tokens.img_projection
 
     @property
     def language_model(self) -> nn.Module:
-        """Phi-3's layers, which are this model's own."""
+        """Return this model: the layers of Phi-3 are its own."""
         return self
 
     @can_return_tuple
@@ -154,10 +154,10 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         *,
         num_img_tokens: Any = None,
     ) -> Phi3ImageFeatures:
-        """Visual tokens and one vector a picture (see `Phi3ImageEmbedding.get_image_features`).
+        """Return visual tokens and one vector per picture (see `Phi3ImageEmbedding.get_image_features`).
 
         The output of the image processor may be given as it is, with or without `**`; `num_img_tokens` is
-        part of it, and counted here anew.
+        part of it, and counted here again. Raises ValueError without a picture side.
         """
         # Called, because accelerate's hooks bring offloaded weights only for calls.
         return self._vision_part()(None, pixel_values, image_sizes)
@@ -241,21 +241,21 @@ class Phi3VForCausalLM(_PublishedFiles, Phi3VGeneration, Phi3ForCausalLM):
 
     @property
     def vision_tower(self) -> nn.Module:
-        """The vision tower: `model.vision_embed_tokens.img_processor`."""
+        """Return the vision tower, `model.vision_embed_tokens.img_processor`."""
         return self.model.vision_tower
 
     @property
     def multi_modal_projector(self) -> nn.Module:
-        """The projector: `model.vision_embed_tokens.img_projection`."""
+        """Return the projector, `model.vision_embed_tokens.img_projection`."""
         return self.model.multi_modal_projector
 
     @property
     def language_model(self) -> nn.Module:
-        """The model without its head: `model`."""
+        """Return the model without its head, `model`."""
         return self.model
 
     def get_image_features(self, *args: Any, **kwargs: Any) -> Phi3ImageFeatures:
-        """Visual tokens and one vector a picture (see `Phi3VModel.get_image_features`)."""
+        """Return visual tokens and one vector per picture (see `Phi3VModel.get_image_features`)."""
         return self.model.get_image_features(*args, **kwargs)
 
     def forward(
