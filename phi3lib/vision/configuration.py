@@ -13,6 +13,7 @@ class Phi3VConfig(Phi3Config):
 
     embd_layer: options of `Phi3ImageEmbedding`; without it the model has no picture side.
     img_processor: the vision tower (see `Phi3ImageEmbedding`).
+    image_token_id: the id of `<|image|>`, which stands for one token of an image; None: only negative ids do.
 
     The config.json files of Phi-3-vision-128k-instruct and Phi-3.5-vision-instruct are read unchanged.
     """
@@ -23,6 +24,7 @@ class Phi3VConfig(Phi3Config):
 
     embd_layer: dict | str | None = None
     img_processor: dict | None = None
+    image_token_id: int | None = 32044
     # Inherited; said again for the type checker, which does not read transformers.
     eos_token_id: int | list[int] | None = 32000
     pad_token_id: int | None = 32000
@@ -42,6 +44,8 @@ class Phi3VConfig(Phi3Config):
             self.eos_token_id = None
         if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
             self.pad_token_id = None
+        if self.image_token_id is not None and self.image_token_id >= self.vocab_size:
+            self.image_token_id = None
 
     @property
     def vision_config(self) -> CLIPVisionConfig | None:

@@ -3,11 +3,16 @@
 from typing import Any
 
 import torch
-from transformers import GenerationMixin, LogitsProcessorList, StoppingCriteriaList
+from transformers import (
+    GenerationMixin,
+    LogitsProcessorList,
+    StoppingCriteriaList,
+    SuppressTokensLogitsProcessor,
+)
 from transformers.cache_utils import Cache
 from transformers.masking_utils import create_causal_mask
 
-from phi3lib.vision.placeholders import NO_TOKEN, find_placeholders
+from phi3lib.vision.placeholders import NO_TOKEN, Placeholders, find_placeholders
 
 _LONG_FACTORS = "phi3_long_factors"  # of a cache: whether its keys were turned by the long RoPE factors
 _SWITCH_NEEDS_ALL = (
@@ -92,12 +97,34 @@ class Phi3VGeneration(GenerationMixin):
             **kwargs,
         )
         if pixel_values is not None:
-            wanted = _pictures_of_step(input_ids, model_inputs, len(pixel_values), is_first_iteration)
+            pictures = (pixel_values, image_sizes)
+            wanted = self._pictures_of_step(input_ids, model_inputs, pictures, is_first_iteration)
             if wanted:
                 model_inputs["pixel_values"] = pixel_values[wanted]
                 if image_sizes is not None:  # plain numbers, so that a graph can be made for them
                     model_inputs["image_sizes"] = torch.as_tensor(image_sizes)[wanted].tolist()
         return model_inputs
+
+    def _pictures_of_step(
+        self,
+        input_ids: torch.Tensor,
+        model_inputs: dict[str, Any],
+        pictures: tuple[torch.Tensor, Any],
+        is_first_iteration: bool | None,
+    ) -> list[int]:
+        """Numbers of the pictures with places among the ids that this step computes."""
+        step = model_inputs.get("input_ids")
+        if step is None:  # inputs_embeds, which hold the pictures' places in the first step alone
+            return list(range(len(pictures[0]))) if is_first_iteration else []
+        if step.shape[1] == 1 and not is_first_iteration:  # a generated token, and no question to the device
+            return []
+        return self._placeholders(input_ids, *pictures).pictures_from(input_ids.shape[1] - step.shape[1])
+
+    def _placeholders(self, input_ids: torch.Tensor, pixel_values: Any, image_sizes: Any) -> Placeholders:
+        """The places that a prompt keeps for its pictures."""
+        embedding = self.model.vision_embed_tokens
+        num_tokens = embedding.num_tokens(pixel_values, image_sizes)
+        return find_placeholders(input_ids, num_tokens, embedding.image_token_id)
 
     def _rope_switches(self, cache: Cache, position_ids: torch.Tensor, cached: int, new: int) -> bool:
         """Return whether this step of `new` tokens needs other RoPE factors than the `cached` keys have.
@@ -134,7 +161,10 @@ class Phi3VGeneration(GenerationMixin):
         pictures = {name: model_kwargs.pop(name, None) for name in ("pixel_values", "image_sizes")}
         order = []
         if pictures["pixel_values"] is not None:
-            order = _repeat_by_row(input_ids, expand_size, len(pictures["pixel_values"]))
+            if input_ids is None:
+                raise ValueError("generate with pictures needs input_ids")
+            rows = [row for row, _ in self._placeholders(input_ids, **pictures).owners]
+            order = _repeat_by_row(rows, expand_size)
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size=expand_size,
             is_encoder_decoder=is_encoder_decoder,
@@ -152,6 +182,9 @@ class Phi3VGeneration(GenerationMixin):
         if encoder_input_ids is not None:
             encoder_input_ids = encoder_input_ids.clamp(min=0)
         processors = super()._get_logits_processor(*args, encoder_input_ids=encoder_input_ids, **kwargs)
+        if (image_token_id := self.config.image_token_id) is not None:
+            # It keeps a place for a picture that came with the prompt, so that no answer may hold it.
+            processors.append(SuppressTokensLogitsProcessor([image_token_id], device=self.device))
         return _LogitsProcessors(processors)
 
     def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
@@ -168,18 +201,6 @@ def _empty(cache: Cache) -> None:
     cache.reset()
     if kept := int(cache.get_seq_length()):  # transformers 5.17 only zeroes caches that grow
         cache.crop(-kept)
-
-
-def _pictures_of_step(
-    input_ids: torch.Tensor, model_inputs: dict[str, Any], number: int, is_first_iteration: bool | None
-) -> list[int]:
-    """Numbers of the pictures with places among the ids that this step computes."""
-    step = model_inputs.get("input_ids")
-    if step is None:  # inputs_embeds: `forward` refuses pictures beside them
-        return list(range(number)) if is_first_iteration else []
-    if step.shape[1] == 1 and not is_first_iteration:  # a generated token, and no question to the device
-        return []
-    return find_placeholders(input_ids).pictures_from(input_ids.shape[1] - step.shape[1])
 
 
 # What `generate` calls with the ids so far uses them as indices, and fails on negative ones.
@@ -199,16 +220,9 @@ class _StoppingCriteria(StoppingCriteriaList):
         return super().__call__(input_ids.masked_fill(input_ids < 0, NO_TOKEN), scores, **kwargs)
 
 
-def _repeat_by_row(input_ids: torch.Tensor | None, times: int, number: int) -> list[int]:
-    """Return the order of `number` pictures if every row of `input_ids` is repeated: 0 1 | 2 → 0 1 0 1 | 2 2.
-
-    Raises ValueError if the rows have placeholders for more pictures or fewer.
-    """
-    if input_ids is None:
-        raise ValueError("generate with pictures needs input_ids")
-    placeholders = find_placeholders(input_ids)
-    placeholders.require_pictures(number)
-    by_row: list[list[int]] = [[] for _ in range(len(input_ids))]
-    for picture, (row, _) in enumerate(placeholders.owners):
-        by_row[row].append(picture)
-    return [picture for row in by_row for _ in range(times) for picture in row]
+def _repeat_by_row(rows: list[int], times: int) -> list[int]:
+    """Return the order of pictures in these rows if every row is repeated: 0 1 | 2 → 0 1 0 1 | 2 2."""
+    by_row: dict[int, list[int]] = {}
+    for picture, row in enumerate(rows):
+        by_row.setdefault(row, []).append(picture)
+    return [picture for row in sorted(by_row) for _ in range(times) for picture in by_row[row]]

@@ -21,7 +21,12 @@ from phi3lib.vision.hd_transform import (
     hd_sequence,
     require_order,
 )
-from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
+from phi3lib.vision.placeholders import (
+    find_negative_ids,
+    find_placeholders,
+    may_look_at,
+    places_in_graph,
+)
 from phi3lib.vision.vision_tower import VisionTower, vision_config_of
 
 ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
@@ -131,11 +136,12 @@ class Phi3ImageEmbedding(nn.Module):
         *,
         wte: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> Any:
-        """Embed a batch of token ids, with the pictures that its negative ids stand for.
+        """Embed a batch of token ids, with the pictures that its placeholders stand for.
 
-        input_ids (batch, length): id -k stands for one token of the picture with tag k. The distinct
-            tags of a row, in ascending order, are that row's pictures in order; rows follow each other
-            in the list of pictures. Never modified.
+        input_ids (batch, length): `config.image_token_id` stands for one token of a picture, and the pictures
+            come in the order in which they appear. Published negative ids are accepted, too: id -k stands for
+            one token of the picture with tag k, and the distinct tags of a row, in ascending order, are that
+            row's pictures. Rows follow each other in the list of pictures. Never modified.
         pixel_values: (N, 1 + crops, 3, size, size) with the HD transform, the global view first; else
             (N, 3, size, size). Features that the tower has already made do too: (N, 1 + crops, patches, C)
             and (N, tokens, C).
@@ -154,16 +160,25 @@ class Phi3ImageEmbedding(nn.Module):
         wte = self._require_words(input_ids, self.wte if wte is None else wte)
         words = wte(input_ids.clamp(min=0))  # (batch, length, hidden_size)
         if pixel_values is not None:
-            tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
-            places = _places_for(input_ids, [len(t) for t in tokens])
-            # A copy of `words`; gradients reach both.
-            words = words.index_put(places, torch.cat(tokens).to(words.device, words.dtype))
-        elif may_look_at(input_ids) and (counts := find_placeholders(input_ids).counts):
-            raise ValueError(
-                f"input_ids hold placeholders for {len(counts)} picture(s), "
-                f"but no pictures came: pass pixel_values"
-            )
+            words = self.write_pictures(words, input_ids, pixel_values, image_sizes)
+        elif may_look_at(input_ids):
+            self._require_no_placeholders(input_ids)
         return words if self.drop is None else self.drop(words)
+
+    def write_pictures(
+        self,
+        words: torch.Tensor,
+        input_ids: torch.Tensor,
+        pixel_values: torch.Tensor,
+        image_sizes: ImageSizes | None = None,
+    ) -> torch.Tensor:
+        """Return a copy of `words` with visual tokens in the places that `input_ids` keep for them.
+
+        words: (batch, length, hidden_size). Gradients reach both. ValueError as in `forward`.
+        """
+        tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
+        places = _places_for(input_ids, [len(t) for t in tokens], self.image_token_id)
+        return words.index_put(places, torch.cat(tokens).to(words.device, words.dtype))
 
     # ------------------------------------------------------------------------ pictures to tokens
 
@@ -245,10 +260,24 @@ class Phi3ImageEmbedding(nn.Module):
         return self.config.vocab_size
 
     @property
+    def image_token_id(self) -> int | None:
+        """The id that stands for one token of a picture, or None if only negative ids do."""
+        return getattr(self.config, "image_token_id", None)
+
+    @property
     def tile(self) -> TileGeometry:
         """Tile and patch size, from the tower's configuration."""
         vision = self.img_processor.config
         return TileGeometry(tile_size=vision.image_size, patch_size=vision.patch_size)
+
+    def num_tokens(self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None = None) -> list[int]:
+        """How many visual tokens each picture has, without computing them."""
+        if self.use_hd_transform:
+            shapes = self._grid_shapes(pixel_values, image_sizes)
+            return [len(self._without_separators(rows, cols)) for rows, cols in shapes]
+        if pixel_values.ndim == 3:
+            return [pixel_values.shape[1]] * len(pixel_values)
+        return [self.tile.patches_per_side**2 + (self.type_feature == "cls_patch")] * len(pixel_values)
 
     def _grid_shapes(
         self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None
@@ -326,6 +355,14 @@ class Phi3ImageEmbedding(nn.Module):
             raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {self.vocab_size - 1}")
         return wte
 
+    def _require_no_placeholders(self, input_ids: torch.Tensor) -> None:
+        # The image token by itself is a word like any other, as in the published code.
+        if pictures := len(find_negative_ids(input_ids).counts):
+            raise ValueError(
+                f"input_ids hold placeholders for {pictures} picture(s), but no pictures came: "
+                f"pass pixel_values"
+            )
+
     def _require_consistent_options(self) -> None:
         vision = self.img_processor.config
         if vision.hidden_size != self.image_dim_out:
@@ -361,12 +398,13 @@ class Phi3ImageEmbedding(nn.Module):
 # ---------------------------------------------------------------------------- small steps
 
 
-def _places_for(input_ids: torch.Tensor, counts: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _places_for(
+    input_ids: torch.Tensor, counts: list[int], image_token_id: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows and columns of the placeholders of pictures with so many tokens; ValueError where others stand."""
     if not may_look_at(input_ids):
-        return places_in_graph(input_ids, sum(counts))
-    placeholders = find_placeholders(input_ids)
-    placeholders.require_counts(counts)
+        return places_in_graph(input_ids, sum(counts), image_token_id)
+    placeholders = find_placeholders(input_ids, counts, image_token_id)
     return placeholders.rows, placeholders.cols
 
 

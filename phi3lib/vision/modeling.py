@@ -6,6 +6,7 @@ Parameter names are the published ones.
 """
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,11 @@ from transformers.utils.generic import can_return_tuple
 from phi3lib.vision.configuration import Phi3VConfig
 from phi3lib.vision.generation import Phi3VGeneration, causal_mask
 from phi3lib.vision.image_embedding import ImageSizes, Phi3ImageEmbedding, Phi3ImageFeatures
-from phi3lib.vision.placeholders import labels_without_placeholders
+from phi3lib.vision.placeholders import (
+    counted_without_placeholders,
+    labels_without_placeholders,
+    may_look_at,
+)
 
 # The published class registers the word embedding in its vision part too, and some files hold both names.
 _SECOND_NAME = "vision_embed_tokens.wte."
@@ -180,6 +185,30 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         # A method, because accelerate's hooks move every module that they find among the arguments.
         return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words.__call__)
 
+    def _warn_of_missing_pictures(self, input_ids: torch.Tensor, cache: Cache | None) -> None:
+        """Warn of a prompt without its pictures; behind a cache the image token is a word like others."""
+        if not may_look_at(input_ids) or (cache is not None and cache.get_seq_length() > 0):
+            return
+        image_token_id = self.config.image_token_id
+        if image_token_id is not None and (number := int((input_ids == image_token_id).sum())):
+            warnings.warn(
+                f"input_ids hold {number} image tokens (id {image_token_id}), but no pictures came, so the "
+                f"model sees none; pass pixel_values and image_sizes",
+                stacklevel=3,
+            )
+
+    def _with_pictures(
+        self, inputs_embeds: torch.Tensor, pixel_values: torch.Tensor, image_sizes: ImageSizes | None
+    ) -> torch.Tensor:
+        """`inputs_embeds` with pictures in place of the image token's vectors, as adapters leave them."""
+        image_token_id = self.config.image_token_id
+        if image_token_id is None:
+            raise ValueError("without an image token in the configuration pixel_values need input_ids")
+        device = inputs_embeds.device
+        marked = self.get_input_embeddings()(torch.tensor(image_token_id, device=device))
+        ids = torch.where((inputs_embeds == marked).all(-1), image_token_id, 0)  # (batch, length)
+        return self._vision_part().write_pictures(inputs_embeds, ids, pixel_values, image_sizes)
+
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -194,6 +223,8 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
     ) -> Any:
         """As `Phi3Model.forward`; pictures enter through `pixel_values` and `image_sizes`.
 
+        With inputs_embeds they go to the places that hold the vector of the image token.
+
         Pictures alone, as an image processor returns them, give the output of `get_image_features`.
 
         Raises ValueError where ids, pictures and sizes do not fit together.
@@ -201,14 +232,13 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         if pixel_values is not None and input_ids is None and inputs_embeds is None:
             return self.get_image_features(pixel_values, image_sizes, return_dict=kwargs.get("return_dict"))
         if input_ids is not None and inputs_embeds is None:
+            if pixel_values is None:
+                self._warn_of_missing_pictures(input_ids, past_key_values)
             inputs_embeds = self.embed(input_ids, pixel_values, image_sizes)
         elif input_ids is not None or inputs_embeds is None:
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         elif pixel_values is not None:
-            raise ValueError(
-                "pixel_values came with inputs_embeds, which have no placeholders for them; pass input_ids, "
-                "or inputs_embeds from `embed(input_ids, pixel_values, image_sizes)` alone"
-            )
+            inputs_embeds = self._with_pictures(inputs_embeds, pixel_values, image_sizes)
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
@@ -276,11 +306,15 @@ class Phi3VForCausalLM(_PublishedFiles, Phi3VGeneration, Phi3ForCausalLM):
 
         The arguments, their order and their meaning are those of the published model; pictures as in
         `Phi3ImageEmbedding.forward`. `labels` are shifted inside; -100 marks places without loss, and so do
-        placeholders, so that a copy of `input_ids` can serve as labels. Raises ValueError where such a copy
-        comes with `num_items_in_batch`, as the Trainer counts it: placeholders are in that count.
+        placeholders, so that a copy of `input_ids` can serve as labels. In `num_items_in_batch`, which the
+        Trainer counts before, they are then left out, too (see `counted_without_placeholders`).
         """
         if labels is not None:
-            labels = labels_without_placeholders(labels, counted=kwargs.get("num_items_in_batch") is not None)
+            kept = labels_without_placeholders(labels, self.config.image_token_id)
+            if kwargs.get("num_items_in_batch") is not None:
+                counted = counted_without_placeholders(kwargs["num_items_in_batch"], labels, kept)
+                kwargs["num_items_in_batch"] = counted
+            labels = kept
         return super().forward(
             input_ids=input_ids,
             attention_mask=attention_mask,

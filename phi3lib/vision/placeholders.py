@@ -1,11 +1,17 @@
-"""Placeholders: the negative token ids that keep places for pictures.
+"""Placeholders: the token ids that keep places for images in a sequence.
 
-The processor writes id -k once for every token of the picture that the prompt calls `<|image_k|>`. The
-distinct tags of a row, in ascending order, are that row's pictures in order; the pictures of all rows
-follow each other. So the tag's number picks the picture, wherever in the row it stands. (The published
-code fills the places from left to right and looks at no number.)
+Two kinds are understood, one kind at a time:
+
+- the image token, a real id (`<|image|>`, `config.image_token_id`), once for each token of an image; the
+  images come in the order in which they appear in the rows. Our processor writes it by default, as all
+  vision models of transformers do, because code that uses ids as indices can take it;
+- negative ids, as the published processor writes them: -k once for each token of the image that the prompt
+  calls `<|image_k|>`. The distinct tags of a row, in ascending order, are that row's images in order, and the
+  images of all rows follow each other: the tag's number selects the image, wherever in the row it stands.
+  (The published code fills the places from left to right and ignores the number.)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +25,7 @@ class Placeholders:
     """All placeholders of a batch, picture after picture and from left to right within a picture.
 
     rows, cols: (n,) int64, where they stand in `input_ids`.
-    counts: how many each picture has. owners: the (row, tag) of each picture.
+    counts: how many each picture has. owners: the (row, tag) of each picture; image tokens have tag 0.
     """
 
     rows: torch.Tensor
@@ -64,7 +70,43 @@ def _likely_cause(places: int, tokens: int, tag: int) -> str:
     return ""
 
 
-def find_placeholders(input_ids: torch.Tensor) -> Placeholders:
+def find_placeholders(
+    input_ids: torch.Tensor, num_tokens: Sequence[int], image_token_id: int | None
+) -> Placeholders:
+    """Return the places of `input_ids` (batch, length) that are kept for images of so many tokens each.
+
+    Raises ValueError unless there are exactly as many places as the images have tokens.
+    """
+    found = find_negative_ids(input_ids)
+    if image_token_id is None or found.counts:
+        found.require_counts(list(num_tokens))
+        return found
+    return _find_image_tokens(input_ids, num_tokens, image_token_id)
+
+
+def _find_image_tokens(
+    input_ids: torch.Tensor, num_tokens: Sequence[int], image_token_id: int
+) -> Placeholders:
+    rows, cols = torch.nonzero(input_ids == image_token_id, as_tuple=True)  # (n,), (n,): row by row
+    if len(rows) != sum(num_tokens):
+        raise ValueError(
+            f"input_ids hold {len(rows)} image tokens (id {image_token_id}), but the {len(num_tokens)} "
+            f"image(s) have {sum(num_tokens)} tokens ({', '.join(map(str, num_tokens[:8]))}); make ids and "
+            f"images in one call of the processor"
+        )
+    owners = []
+    for number, of_image in enumerate(rows.split(list(num_tokens))):
+        first, last = of_image[[0, -1]].tolist()
+        if first != last:
+            raise ValueError(
+                f"row {first} of input_ids keeps fewer places than image {number} has tokens "
+                f"({num_tokens[number]}); pass images in the order in which the rows name them"
+            )
+        owners.append((first, 0))
+    return Placeholders(rows, cols, list(num_tokens), owners)
+
+
+def find_negative_ids(input_ids: torch.Tensor) -> Placeholders:
     """Find every negative id of `input_ids` (batch, length) and sort them by picture."""
     rows, cols = torch.nonzero(input_ids < 0, as_tuple=True)  # (n,), (n,): row by row, left to right
     if len(rows) == 0:
@@ -89,32 +131,41 @@ def may_look_at(ids: torch.Tensor) -> bool:
     return not torch.compiler.is_compiling() and (ids.device.type == "cpu" or ids.shape[1] != 1)
 
 
-def places_in_graph(input_ids: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+def places_in_graph(
+    input_ids: torch.Tensor, number: int, image_token_id: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows and columns of the first `number` placeholders, in the order of `find_placeholders`.
 
     For graphs: the result's shape follows from `number` alone, and nothing is checked.
     """
     rows = torch.arange(input_ids.shape[0], device=input_ids.device)[:, None]
     picture = torch.where(input_ids < 0, (rows << 32) - input_ids, torch.iinfo(torch.int64).max)
+    if image_token_id is not None:
+        picture = torch.where(input_ids == image_token_id, rows << 32, picture)
     order = torch.argsort(picture.flatten(), stable=True)[:number]
     return order // input_ids.shape[1], order % input_ids.shape[1]
 
 
-def labels_without_placeholders(labels: torch.Tensor, *, counted: bool = False) -> torch.Tensor:
+def labels_without_placeholders(labels: torch.Tensor, image_token_id: int | None) -> torch.Tensor:
     """Return `labels` with -100 for placeholders, so that no loss is computed on the tokens of images.
 
-    labels: of any shape; never modified. counted: whether the caller has already counted the labels that
-    are not -100, and will divide the loss by that number. Raises ValueError if placeholders were counted.
+    labels: of any shape; never modified.
     """
     placeholders = (labels < 0) & (labels != IGNORED_LABEL)
-    if torch.compiler.is_compiling():
-        return labels.masked_fill(placeholders, IGNORED_LABEL)
-    if not placeholders.any():
-        return labels
-    if counted:
-        raise ValueError(
-            f"labels hold {int(placeholders.sum())} placeholders of images (negative ids other than -100), "
-            f"and num_items_in_batch counts them, so the loss would be too small; set "
-            f"labels[labels < 0] = -100 where the labels are made"
-        )
+    if image_token_id is not None:
+        placeholders |= labels == image_token_id
     return labels.masked_fill(placeholders, IGNORED_LABEL)
+
+
+def counted_without_placeholders(
+    num_items: int | torch.Tensor, labels: torch.Tensor, kept: torch.Tensor
+) -> float | torch.Tensor:
+    """Return `num_items_in_batch` less the share of labels that were placeholders.
+
+    The Trainer counts the labels of all its small batches before the model sees them. With the count as it
+    is, each placeholder would enter the mean loss as 0. labels, kept: (batch, length), before and after
+    `labels_without_placeholders`; the first place of a row predicts nothing, so that it is not counted.
+    """
+    before = (labels[..., 1:] != IGNORED_LABEL).sum()
+    after = (kept[..., 1:] != IGNORED_LABEL).sum()
+    return num_items * after / before.clamp(min=1)

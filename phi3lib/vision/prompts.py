@@ -1,9 +1,9 @@
 """From prompts and conversations to token ids with places for pictures, as pure functions.
 
-A prompt names its pictures `<|image_1|>`, `<|image_2|>`, …; the tag's number picks the picture, wherever
-in the prompt it stands. In the ids, picture k is a run of -k, one for each of its tokens; the model puts
-the picture's tokens there. `Phi3VProcessor` (in `phi3lib.vision.text_processing`) puts these steps
-together.
+A prompt names its pictures `<|image_1|>`, `<|image_2|>`, …; the tag's number selects the picture, wherever
+in the prompt it stands. In the ids, a picture is a run of the image token, one for each of its tokens (or of
+-k for picture k, as published); the model puts the picture's tokens there. `Phi3VProcessor` (in
+`phi3lib.vision.text_processing`) puts these steps together.
 
 The text between two tags is tokenised by itself, as in the published code. Every stretch therefore starts
 with the tokenizer's BOS token, and one follows each picture: the models were trained so.
@@ -13,6 +13,9 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
+
+from jinja2 import TemplateError
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
 from phi3lib.vision.placeholders import IGNORED_LABEL
@@ -99,24 +102,37 @@ def _describe(named: list[int]) -> str:
 # ------------------------------------------------------------------------------------ ids
 
 
-def encode_prompt(
-    tokenizer: Any, text: str, num_tokens: Sequence[int], *, max_length: int | None = None
-) -> list[int]:
-    """Token ids of one prompt; picture k is num_tokens[k - 1] times the id -k.
+IMAGE_TOKEN = "<|image|>"
 
-    With `max_length`, a prompt without pictures is cut there as the tokenizer does it. One with pictures
-    that is longer raises ValueError: a picture that lacks tokens cannot be put in.
+
+def encode_prompt(
+    tokenizer: Any,
+    text: str,
+    num_tokens: Sequence[int],
+    *,
+    image_token_id: int | None = None,
+    max_length: int | None = None,
+    add_special_tokens: bool = True,
+) -> list[int]:
+    """Return the token ids of one prompt; picture k is num_tokens[k - 1] times the image token.
+
+    Without `image_token_id` it is as many times the id -k. With `max_length`, a prompt without pictures is
+    cut there as the tokenizer does it. Raises ValueError for a longer prompt with pictures, as a picture that
+    lacks tokens cannot be put in, and for text that holds the image token itself.
     """
     stretches, tags = split_prompt(text)
     if not tags and max_length is not None:
-        return list(tokenizer(text, truncation=True, max_length=max_length).input_ids)
-    encoded = tokenizer(stretches).input_ids
+        options = {"truncation": True, "max_length": max_length, "add_special_tokens": add_special_tokens}
+        return list(tokenizer(text, **options).input_ids)
+    encoded = tokenizer(stretches, add_special_tokens=add_special_tokens).input_ids
+    if tags and any(image_token_id in stretch for stretch in encoded):
+        raise ValueError(f"the text holds {IMAGE_TOKEN}; name pictures by <|image_1|>, <|image_2|>, …")
     ids = list(encoded[0])
     for tag, stretch in zip(tags, encoded[1:], strict=True):
-        ids += [-tag] * num_tokens[tag - 1]
+        ids += [-tag if image_token_id is None else image_token_id] * num_tokens[tag - 1]
         ids += stretch
     if max_length is not None and len(ids) > max_length:
-        in_pictures = sum(token_id < 0 for token_id in ids)
+        in_pictures = len(ids) - sum(map(len, encoded))
         raise ValueError(
             f"the prompt has {len(ids)} tokens, {in_pictures} of them in pictures, and max_length is "
             f"{max_length}: prompts with pictures are not truncated. Raise max_length, shorten the text or "
@@ -125,32 +141,55 @@ def encode_prompt(
     return ids
 
 
-def pad_left(
-    rows: Sequence[list[int]], length: int, pad_id: int | None
-) -> tuple[list[list[int]], list[list[int]]]:
-    """Bring rows to `length` with padding on the left: (ids, attention mask: 0 on padding, else 1).
+def starts_of_tokens(
+    tokenizer: Any, text: str, num_tokens: Sequence[int], *, add_special_tokens: bool = True
+) -> list[int]:
+    """Return for each id of `encode_prompt` where its text starts in the prompt, or -1 for special tokens.
 
-    On the left, so that each row's answer continues right behind its prompt. Longer rows stay as they are.
-    Raises ValueError where padding is needed and there is no `pad_id`.
+    All tokens of a picture start where its tag does.
     """
+    starts: list[int] = []
+    begin = 0
+    stretches, tags = split_prompt(text)
+    options = {"add_special_tokens": add_special_tokens, "return_offsets_mapping": True}
+    for number, (stretch, offsets) in enumerate(
+        zip(stretches, tokenizer(stretches, **options).offset_mapping, strict=True)
+    ):
+        starts += [begin + first if last > first else -1 for first, last in offsets]
+        begin += len(stretch)
+        if number < len(tags):
+            starts += [begin] * num_tokens[tags[number] - 1]
+            begin += len(name_of_placeholder(-tags[number]))
+    return starts
+
+
+def padded(rows: Sequence[list[int]], length: int, pad_id: int | None, side: str = "left") -> list[list[int]]:
+    """Return rows of `length`, padded on one side; longer rows stay as they are.
+
+    On the left, so that each row's answer continues right behind its prompt; "right" for training. Raises
+    ValueError where padding is needed and there is no `pad_id`, and for another side.
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"padding_side is {side!r}; it must be 'left' or 'right'")
     missing = [max(length - len(row), 0) for row in rows]
     if pad_id is None and any(missing):
         raise ValueError("the tokenizer has no pad token; set tokenizer.pad_token before padding")
-    ids = [[pad_id or 0] * gap + row for gap, row in zip(missing, rows, strict=True)]
-    mask = [[0] * gap + [1] * len(row) for gap, row in zip(missing, rows, strict=True)]
-    return ids, mask
+    gaps = [[pad_id or 0] * gap for gap in missing]
+    return [gap + row if side == "left" else row + gap for gap, row in zip(gaps, rows, strict=True)]
 
 
 def decode_ids(
     tokenizer: Any,
     ids: Sequence[int],
     *,
+    image_token_id: int | None = None,
     skip_special_tokens: bool = False,
     clean_up_tokenization_spaces: bool | None = None,
 ) -> str:
-    """Text of one row of ids; a run of -k becomes `<|image_k|>`, or nothing if special tokens are skipped.
+    """Return the text of one row of ids; a run of placeholders becomes one tag.
 
-    The other options are the tokenizer's own. -100, the label that a loss ignores, is always left out.
+    A run of -k is `<|image_k|>` and a run of the image token `<|image|>`; nothing if special tokens are
+    skipped. The other options are the tokenizer's own. -100, the label that a loss ignores, is left out.
     """
     options = {
         "skip_special_tokens": skip_special_tokens,
@@ -159,11 +198,11 @@ def decode_ids(
     text = []
     kept = [token_id for token_id in ids if token_id != IGNORED_LABEL]
     # Text is grouped as 0, placeholders by picture.
-    for tag, run in groupby(kept, key=lambda token_id: max(-token_id, 0)):
-        if tag == 0:
+    for placeholder, run in groupby(kept, key=lambda one: one if one < 0 or one == image_token_id else 0):
+        if placeholder == 0:
             text.append(tokenizer.decode(list(run), **options))
         elif not skip_special_tokens:
-            text.append(name_of_placeholder(-tag))
+            text.append(IMAGE_TOKEN if placeholder > 0 else name_of_placeholder(placeholder))
     return "".join(text)
 
 
@@ -208,6 +247,23 @@ def plain_conversation(conversation: Sequence[dict[str, Any]]) -> tuple[list[dic
         messages.append({**message, "content": "" if content is None else content})
     _require_one_way(conversation, found)
     return messages, [picture for picture in found if picture is not None]
+
+
+def takes_plain_text(template: str) -> bool:
+    """Return whether a chat template writes contents that are strings; others read lists of entries."""
+    probe = "is this written?"
+    try:
+        written, _ = render_jinja_template(
+            conversations=[[{"role": "user", "content": probe}]], chat_template=template
+        )
+    except TemplateError:
+        return False
+    return probe in written[0]
+
+
+def as_entries(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages whose contents are lists of one text entry."""
+    return [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in messages]
 
 
 def _read_entry(entry: Any) -> tuple[str | None, Picture | None]:

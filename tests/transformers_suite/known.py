@@ -10,6 +10,8 @@ _IMAGES = "Phi3VImageProcessingTest.test_"
 
 _STOPS = "the tower stops at the layer that is read; `vision_tower(tiles, layer=k)` gives its hidden states"
 
+_NO_OPTION = "it passes num_frames, an option of videos; a name that is no option of a call is an error"
+
 # What the test asks for is not wanted here.
 DOES_NOT_APPLY: dict[str, str] = {
     "Phi3VConfigTest.test_config_from_and_save_pretrained_composite": "as published, the file "
@@ -25,31 +27,9 @@ DOES_NOT_APPLY: dict[str, str] = {
     _IMAGES
     + "pil_can_run_without_torchvision": "it loads the class in a process that has not imported phi3lib; "
     "tests/vision/test_image_processing.py does so after register_auto_classes()",
+    _PROCESSOR + "apply_chat_template_image_0": _NO_OPTION,
+    _PROCESSOR + "apply_chat_template_image_1": _NO_OPTION,
 }
-
-_NEGATIVE = "negative placeholder ids cannot index an embedding"
-_FIXED = "Phi3VProcessor.__call__ takes a fixed list of keywords"
-_FIXED_TEMPLATE = "apply_chat_template takes a fixed list of keywords"
 
 # What should work and does not yet.
-FAULTS: dict[str, str] = {
-    _MODEL + "inputs_embeds": _NEGATIVE,
-    _MODEL + "inputs_embeds_matches_input_ids": _NEGATIVE,
-    _PROCESSOR + "apply_chat_template_assistant_mask": _FIXED_TEMPLATE,
-    _PROCESSOR + "apply_chat_template_image_0": _FIXED_TEMPLATE,
-    _PROCESSOR + "apply_chat_template_image_1": _FIXED_TEMPLATE,
-    _PROCESSOR + "chat_template_jinja_kwargs": _FIXED_TEMPLATE,
-    _PROCESSOR + "chat_template_save_loading": "a legacy chat_template.json is ignored",
-    _PROCESSOR + "args_overlap_kwargs": "from_pretrained passes options to both loaders and drops others",
-    _PROCESSOR + "call_arguments_default_none": _FIXED,
-    _PROCESSOR + "call_arguments_not_in_processor_kwargs": _FIXED,
-    _PROCESSOR + "doubly_passed_kwargs_0_images": _FIXED,
-    _PROCESSOR + "flat_kwarg_applied_when_modality_dict_lacks_it": _FIXED,
-    _PROCESSOR + "kwargs_overrides_default_subprocessor_kwargs_0_images": _FIXED,
-    _PROCESSOR + "subprocessor_defaults_preserved_by_kwargs_0_images": "the tokenizer's own padding and "
-    "max_length are ignored",
-    _PROCESSOR + "overlapping_text_image_kwargs_handling_0_images": _FIXED,
-    _PROCESSOR + "structured_kwargs_nested_from_dict_0_images": _FIXED,
-    _PROCESSOR + "unstructured_kwargs_0_images": _FIXED,
-    _PROCESSOR + "unstructured_kwargs_batched_0_images": _FIXED,
-}
+FAULTS: dict[str, str] = {}

@@ -41,6 +41,7 @@ def tiny_options() -> dict[str, Any]:
         "pad_token_id": 0,
         "bos_token_id": 1,
         "eos_token_id": 2,
+        "image_token_id": 80,
         "attention_dropout": 0.0,
         "embd_pdrop": 0.0,
         "resid_pdrop": 0.0,
@@ -84,8 +85,8 @@ class TinyPhi3V:
         """Return a configuration and one batch: each row has one image, between words."""
         config = self.get_config()
         generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(3, 90, (self.batch_size, self.seq_length), generator=generator)
-        ids[:, 1 : 1 + IMAGE_TOKENS] = getattr(config, "image_token_id", -1)
+        ids = torch.randint(3, 80, (self.batch_size, self.seq_length), generator=generator)
+        ids[:, 1 : 1 + IMAGE_TOKENS] = config.image_token_id
         pixels = torch.randn(self.batch_size, 2, 3, TILE, TILE, generator=generator)
         inputs = {
             "input_ids": ids,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import CompileConfig, DynamicCache, StaticCache, modeling_rope_utils
 
-from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
+from phi3lib.vision.placeholders import find_negative_ids, may_look_at, places_in_graph
 from tests.golden_models import golden_lm, pictures
 
 needs_traceable_rope = pytest.mark.skipif(
@@ -101,7 +101,7 @@ def test_outside_of_graphs_ids_are_checked():
 def test_places_of_placeholders_are_the_same_in_graphs(seed):
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(-3, 3, (4, 20), generator=generator)
-    want = find_placeholders(ids)
+    want = find_negative_ids(ids)
     rows, cols = places_in_graph(ids, len(want.rows))
     assert torch.equal(rows, want.rows) and torch.equal(cols, want.cols)
 

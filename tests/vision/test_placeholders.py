@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor, register_auto_classes
-from phi3lib.vision.placeholders import IGNORED_LABEL, find_placeholders, labels_without_placeholders
+from phi3lib.vision.placeholders import IGNORED_LABEL, find_negative_ids
 from phi3lib.vision.tokenizer import Phi3VTokenizer
 from tests.golden_models import golden_lm, pictures
 from tests.tiny_tokenizer import make_tiny_tokenizer
@@ -60,12 +60,13 @@ def test_labels_of_transformers_collator_train(tokenizer):
     torch.testing.assert_close(loss, want)
 
 
-def test_placeholders_that_were_counted_as_labels_are_refused():
+def test_the_trainers_count_of_labels_leaves_placeholders_out():
     """The Trainer counts every label that is not -100, and divides the loss by that number."""
-    with pytest.raises(ValueError, match=r"313 placeholders of images .* set labels\[labels < 0\] = -100"):
-        golden_lm()(**inputs(), labels=IDS, num_items_in_batch=torch.tensor(IDS.numel()))
-    labels = ignoring_pictures()
-    assert labels_without_placeholders(labels, counted=True) is labels
+    model, counted = golden_lm(), torch.tensor(IDS.shape[1] - 1)
+    with torch.no_grad():
+        loss = model(**inputs(), labels=IDS, num_items_in_batch=counted).loss
+        want = model(**inputs(), labels=ignoring_pictures()).loss
+    torch.testing.assert_close(loss, want)
 
 
 # ------------------------------------------------------------------------------- generation
@@ -133,7 +134,7 @@ def test_logits_processors_see_a_picture_as_id_0_and_words_as_they_are():
 )
 def test_pictures_that_do_not_fit_the_placeholders_are_told_with_their_rows(ids, words):
     with pytest.raises(ValueError, match=words):
-        find_placeholders(torch.tensor(ids)).require_pictures(3)
+        find_negative_ids(torch.tensor(ids)).require_pictures(3)
 
 
 def test_a_prompt_that_lost_its_placeholders_is_refused():
@@ -143,10 +144,10 @@ def test_a_prompt_that_lost_its_placeholders_is_refused():
         golden_lm().generate(**words, **GREEDY)
 
 
-def test_pictures_beside_ready_embeddings_are_refused():
+def test_pictures_beside_ready_embeddings_need_an_image_token():
     model = golden_lm()
     words = torch.zeros(1, 4, model.config.hidden_size)
-    with pytest.raises(ValueError, match="pixel_values came with inputs_embeds"):
+    with pytest.raises(ValueError, match="without an image token in the configuration"):
         model(inputs_embeds=words, **pictures([[336, 336]], 2, seed=50))
 
 

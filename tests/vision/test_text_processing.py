@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from phi3lib.vision.image_processing import Phi3VImageProcessor
 from phi3lib.vision.inputs import printable
-from phi3lib.vision.placeholders import find_placeholders
+from phi3lib.vision.placeholders import find_negative_ids
 from phi3lib.vision.prompts import count_pictures, plain_conversation, split_prompt
 from phi3lib.vision.text_processing import Phi3VProcessor
 from tests.golden_inputs import golden_json, synth_picture
@@ -39,8 +39,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture
 def processor(tokenizer: PreTrainedTokenizerFast) -> Phi3VProcessor:
-    """One token a tile, so that ids can be read."""
-    return Phi3VProcessor(Phi3VImageProcessor(num_crops=4, tile_size=28, num_img_tokens=1), tokenizer)
+    """One token a tile and the published ids, so that they can be read."""
+    images = Phi3VImageProcessor(num_crops=4, tile_size=28, num_img_tokens=1)
+    return Phi3VProcessor(images, tokenizer, negative_ids=True)
 
 
 def rle(ids: list[int]) -> list[list[int]]:
@@ -69,7 +70,8 @@ def test_golden_case_has_the_published_structure(
 ) -> None:
     """What does not depend on the vocabulary: pictures, BOS, special tokens, line breaks, keys, shapes."""
     image_processor = Phi3VImageProcessor(num_crops=case["num_crops"], pad_to_num_crops=True)
-    batch = Phi3VProcessor(image_processor, tokenizer)(case["text"], golden_pictures(case))
+    published = Phi3VProcessor(image_processor, tokenizer, negative_ids=True)
+    batch = published(case["text"], golden_pictures(case))
     assert sorted(batch) == sorted(case["keys"])
     assert bool(batch.attention_mask.all()) == case["attention_mask_all_ones"]
     if "image_sizes" in case:
@@ -151,7 +153,7 @@ def test_silent_swap_of_the_published_code_does_not_happen(processor: Phi3VProce
     ids = batch.input_ids[0]
 
     left_to_right = dict(zip(torch.nonzero(ids < 0)[:, 0].tolist(), names, strict=True))
-    by_number = dict(zip(find_placeholders(batch.input_ids).cols.tolist(), names, strict=True))
+    by_number = dict(zip(find_negative_ids(batch.input_ids).cols.tolist(), names, strict=True))
 
     second, first = (torch.nonzero(ids == -tag)[:, 0].tolist() for tag in (2, 1))
     assert {left_to_right[place] for place in second} == {"red"}, "the published code swaps"
@@ -289,7 +291,7 @@ def test_truncation_without_max_length_uses_the_tokenizers_limit(processor: Phi3
         (["<|image_1|>", "<|image_1|>"], [[SQUARE], WIDE], "mixes pictures and lists"),
         ([], None, "at least one string"),
         ([3], None, "at least one string"),
-        (None, SQUARE, "at least one string"),
+        (None, None, "neither text nor images"),
     ],
 )
 def test_tags_and_pictures_must_match(
