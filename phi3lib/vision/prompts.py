@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from jinja2 import TemplateError
-from transformers.utils.chat_template_utils import render_jinja_template
+from jinja2 import nodes
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
 from phi3lib.vision.placeholders import IGNORED_LABEL
@@ -250,15 +250,24 @@ def plain_conversation(conversation: Sequence[dict[str, Any]]) -> tuple[list[dic
 
 
 def takes_plain_text(template: str) -> bool:
-    """Return whether a chat template writes contents that are strings; others read lists of entries."""
-    probe = "is this written?"
-    try:
-        written, _ = render_jinja_template(
-            conversations=[[{"role": "user", "content": probe}]], chat_template=template
-        )
-    except TemplateError:
-        return False
-    return probe in written[0]
+    """Return whether a chat template takes contents as strings; others loop over entries, or number them."""
+    # transformers' own environment, which knows {% generation %} and loop controls.
+    tree = _compile_jinja_template(template).environment.parse(template)
+    looped = any(_is_content(loop.iter) for loop in tree.find_all(nodes.For))
+    numbered = any(
+        _is_content(item.node) and isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, int)
+        for item in tree.find_all(nodes.Getitem)
+    )
+    return not looped and not numbered
+
+
+def _is_content(node: nodes.Node) -> bool:
+    """Whether an expression of a template is `something.content` or `something["content"]`."""
+    if isinstance(node, nodes.Getattr):
+        return node.attr == "content"
+    return (
+        isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and node.arg.value == "content"
+    )
 
 
 def as_entries(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
-from transformers.processing_utils import ProcessingKwargs
+from transformers.processing_utils import AudioKwargs, ImagesKwargs, ProcessingKwargs, VideosKwargs
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from phi3lib.vision.image_processing import (
@@ -59,9 +59,17 @@ class Phi3VProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-
 
     images_kwargs: Phi3VImageProcessorKwargs
 
-    _defaults = {"text_kwargs": {"padding": False}, "common_kwargs": {"return_tensors": "pt"}}
+    # Not as common_kwargs, which transformers 5.17 would overwrite with those of a call, for all later calls.
+    _defaults = {
+        "text_kwargs": {"padding": False, "return_tensors": "pt"},
+        "images_kwargs": {"return_tensors": "pt"},
+    }
 
 
+# Options of videos and audio have no effect: generic callers pass the same ones to all models.
+_OF_OTHERS = (
+    VideosKwargs.__annotations__.keys() | AudioKwargs.__annotations__
+) - ImagesKwargs.__annotations__.keys()
 KNOWN_OPTIONS = (
     *TEXT_OPTIONS, *CALL_OPTIONS, *Phi3VProcessorKwargs.__annotations__, "common_kwargs", "negative_ids",
 )  # fmt: skip
@@ -196,14 +204,17 @@ class Phi3VProcessor(ProcessorMixin):
 
     def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], bool]:
         """Options of a call, for the text and for the images, and whether ids are negative."""
-        require_known(options, KNOWN_OPTIONS, "a call of Phi3VProcessor")
+        ours = [name for name in options if name not in _OF_OTHERS]
+        require_known(ours, KNOWN_OPTIONS, "a call of Phi3VProcessor")
         for group, names in (("text_kwargs", TEXT_OPTIONS), ("images_kwargs", CALL_OPTIONS)):
             require_known(options.get(group) or {}, names, f"{group} of Phi3VProcessor")
         negative_ids = options.get("negative_ids")
         given = {
             name: value
             for name, value in options.items()
-            if name != "negative_ids" and (value is not None or name == "return_tensors")
+            if name in KNOWN_OPTIONS
+            and name != "negative_ids"
+            and (value is not None or name == "return_tensors")
         }
         merged = self._merge_kwargs(
             Phi3VProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given
@@ -212,7 +223,8 @@ class Phi3VProcessor(ProcessorMixin):
         # A tokenizer's own side is for its training: an answer continues behind its prompt.
         sides = [where.get("padding_side") for where in (options, options.get("text_kwargs") or {})]
         of_text["padding_side"] = next((side for side in sides if side), "left")
-        of_text["return_mm_token_type_ids"] = merged["return_mm_token_type_ids"]
+        types = "return_mm_token_type_ids"  # transformers 5.17 has it with the text
+        of_text[types] = merged.get(types, of_text.get(types))
         return (
             of_text,
             {name: value for name, value in of_images.items() if name in CALL_OPTIONS},

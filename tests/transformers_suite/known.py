@@ -10,8 +10,6 @@ _IMAGES = "Phi3VImageProcessingTest.test_"
 
 _STOPS = "the tower stops at the layer that is read; `vision_tower(tiles, layer=k)` gives its hidden states"
 
-_NO_OPTION = "it passes num_frames, an option of videos; a name that is no option of a call is an error"
-
 # What the test asks for is not wanted here.
 DOES_NOT_APPLY: dict[str, str] = {
     "Phi3VConfigTest.test_config_from_and_save_pretrained_composite": "as published, the file "
@@ -27,8 +25,6 @@ DOES_NOT_APPLY: dict[str, str] = {
     _IMAGES
     + "pil_can_run_without_torchvision": "it loads the class in a process that has not imported phi3lib; "
     "tests/vision/test_image_processing.py does so after register_auto_classes()",
-    _PROCESSOR + "apply_chat_template_image_0": _NO_OPTION,
-    _PROCESSOR + "apply_chat_template_image_1": _NO_OPTION,
 }
 
 # What should work and does not yet.

@@ -16,6 +16,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor, load_phi3_model
 from phi3lib.vision.options import UnknownOptionError
+from phi3lib.vision.prompts import takes_plain_text
 from tests.golden_inputs import synth_picture
 from tests.tiny_tokenizer import make_tiny_tokenizer
 
@@ -281,3 +282,28 @@ def test_masks_of_replies_cover_what_the_template_marks(processor):
         for ids, mask in zip(out["input_ids"], out["assistant_masks"], strict=True)
     ]
     assert [text.split("<|end|>")[0].strip() for text in said] == ["a red circle", "yes"]
+
+
+def test_options_of_one_call_do_not_reach_the_next(processor):
+    assert isinstance(processor("one", common_kwargs={"return_tensors": None}).input_ids, list)
+    assert isinstance(processor("one").input_ids, torch.Tensor)
+
+
+def test_options_of_other_modalities_have_no_effect(processor):
+    assert torch.equal(processor("one", num_frames=2, fps=None).input_ids, processor("one").input_ids)
+    with pytest.raises(UnknownOptionError, match="'size' is not an option"):
+        processor("one", size=3)
+
+
+@pytest.mark.parametrize(
+    ("template", "plain"),
+    [
+        ("{{ messages[1].content }}", True),
+        ("{% for m in messages %}{{ m['content'] }}{% endfor %}", True),
+        ("{% for m in messages %}{% for e in m.content %}{{ e.text }}{% endfor %}{% endfor %}", False),
+        ("{{ messages[0]['content'][0]['text'] }}", False),
+        ("{% generation %}{{ messages[0].content }}{% endgeneration %}", True),
+    ],
+)
+def test_templates_say_by_their_text_whether_they_read_entries(template, plain):
+    assert takes_plain_text(template) == plain
