@@ -218,6 +218,7 @@ def _load_whole(
     if overriding:
         phi3_weights.override(model, overriding, where=str(tuned))
     model.processor = phi3_weights.text_processor(tuned, base or _base_if_here(name))
+    phi3_weights.agree_on_image_token(model.config, model.processor)
     embedding, images = model.model.vision_embed_tokens, model.processor.image_processor
     phi3_weights.require_fitting_tiles(embedding, images, where=tuned or base)
     model.checkpoint = phi3_weights.record(base, found, tuned, [*in_folder.values(), *overriding.values()])

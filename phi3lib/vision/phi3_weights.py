@@ -250,6 +250,17 @@ def text_processor(*folders: Path | None) -> Any:
     return Phi3VProcessor.from_pretrained(folder, local_files_only=True)
 
 
+def agree_on_image_token(config: Any, processor: Any) -> None:
+    """Let model and processor mean the same id by an image token; negative ids if the vocabulary has none.
+
+    The tokenizer decides: a config.json that is as published does not name the id.
+    """
+    if processor.image_token_id is not None and processor.image_token_id < config.vocab_size:
+        config.image_token_id = processor.image_token_id
+    else:
+        processor.negative_ids = True
+
+
 def _folder_with(folders: Sequence[Path | None], *groups: Sequence[str]) -> Path:
     there = [folder for folder in folders if folder is not None]
     for folder in there:
