@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.vectors.intervals import Estimate, of_mean, of_statistic
+from phi3lib.vectors.labels import known_labels
 from phi3lib.vectors.neighbours import BLOCK, exact_unit_rows, nearest, share_in_common
 from phi3lib.vectors.table import EmbeddingTable
 
@@ -307,7 +308,7 @@ def _labelled(
 ) -> tuple[Matrix, NDArray[np.intp]]:
     """The vectors and their labels as numbers from 0."""
     space = _matrix(vectors)
-    names, wanted = np.unique(np.asarray(labels), return_inverse=True)
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
     if len(wanted) != len(space) or len(space) < least:
         raise ValueError(f"{len(space)} vectors and {len(wanted)} labels: equally many, {least} at least")
     if len(names) < 2:

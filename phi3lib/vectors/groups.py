@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.vectors.labels import known_labels
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -37,7 +39,7 @@ def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
 
     ValueError where points are no matrix, or there are not as many labels.
     """
-    spots, of = np.asarray(points, dtype=np.float64), np.asarray(labels, dtype=str)
+    spots, of = np.asarray(points, dtype=np.float64), np.asarray(known_labels(labels), dtype=str)
     if spots.ndim != 2 or of.shape != spots.shape[:1]:
         raise ValueError(
             f"points of shape {spots.shape} and labels of shape {of.shape} do not fit: wanted are points "

@@ -147,6 +147,21 @@ def as_column(name: str, values: Any) -> Column:
     return _array_of(kinds.pop() if kinds else "str", scalars)
 
 
+def known_labels(labels: Any) -> Column:
+    """Return one label for each item as `as_column` does, for what compares items by their labels.
+
+    Raises ValueError if one is missing: a missing label is no kind of its own.
+    """
+    column = as_column("labels", labels)
+    missing = [row for row, value in enumerate(column.tolist()) if is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(column)} labels are missing, the first at position {missing[0]} "
+            f"(counted from 0); leave these items out, as with table.select"
+        )
+    return column
+
+
 def _scalars(values: Any) -> list[Any]:
     """The values by position; dates of NumPy stay dates, which `tolist` would turn into whole numbers."""
     temporal = _temporal_array(values)

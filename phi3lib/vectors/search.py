@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.duplicates import duplicate_groups, near_duplicates
 from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.vectors.labels import known_labels
 from phi3lib.vectors.neighbours import Directions, unit_rows
 from phi3lib.vectors.pooling import WITH_TEXTS, family_of
 from phi3lib.vectors.table import EmbeddingTable
@@ -157,7 +158,7 @@ def few_shot(
     label has no item left to score.
     """
     space = unit_rows(vectors)
-    names, wanted = np.unique(np.asarray(labels), return_inverse=True)
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
     if len(wanted) != len(space) or len(names) < 2 or shots < 1:
         raise ValueError(
             f"{len(space)} vectors, {len(wanted)} labels of {len(names)} kinds, {shots} shots: "

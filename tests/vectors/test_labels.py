@@ -6,8 +6,11 @@ import numpy as np
 import pyarrow
 import pytest
 
+from phi3lib.vectors.compare import knn_accuracy, mean_average_precision, probe_accuracy
 from phi3lib.vectors.embed import embed_images
+from phi3lib.vectors.groups import groups_of
 from phi3lib.vectors.labels import labels_of, printable, shown
+from phi3lib.vectors.search import few_shot
 from phi3lib.vectors.table import EmbeddingTable
 
 DAY = "2024-01-01"
@@ -136,6 +139,27 @@ def test_labels_fail_before_anything_is_computed_or_opened(clip, photos, monkeyp
     for bad in ({"id": range(43)}, {"k": [[1]] * 43}, {"k": [1, 2]}, {"k": {"01.png": 1}}):
         with pytest.raises(ValueError):
             embed_images(photos, model=clip, labels=bad, progress=False)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        knn_accuracy,
+        probe_accuracy,
+        mean_average_precision,
+        groups_of,
+        lambda vectors, labels: few_shot(vectors, labels, 2),
+    ],
+)
+@pytest.mark.parametrize("missing", [None, float("nan"), pandas.NA])
+def test_a_missing_label_is_no_kind_of_its_own(measure, missing):
+    vectors = np.random.default_rng(0).normal(size=(24, 4))
+    measure(vectors, pandas.Series(["a", "b", "c"] * 8, index=range(24)[::-1]))
+    for kinds in ("ab", (1, 2)):
+        with pytest.raises(ValueError, match="8 of 24 labels are missing, the first at position 2"):
+            measure(vectors, [*kinds, missing] * 8)
+    with pytest.raises(ValueError):
+        measure(vectors, [{"a"}] * 24)
 
 
 def test_labels_of_a_reversed_frame_stay_with_their_images(clip, photos):
