@@ -10,6 +10,7 @@ hub does with its content network. Every request is recorded with the bytes that
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Failure:
     """What goes wrong for paths that contain `part`: a status, "gated", "cut" or "ignore_range"."""
 
     part: str
-    kind: int | str
+    kind: int | str | bytes
     times: int
 
 
@@ -73,6 +74,7 @@ class HubStandIn:
         self._failures: list[Failure] = []
         self._lock = threading.Lock()
         self.stopped = False
+        self.pause = threading.Event()  # set at the end, so that no answer waits any longer
         hub = self
 
         class Handler(_Handler):
@@ -104,6 +106,7 @@ class HubStandIn:
     def stop(self) -> None:
         """Close the port: from now on the hub is unreachable, through old connections too."""
         self.stopped = True
+        self.pause.set()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -116,11 +119,13 @@ class HubStandIn:
         self._repositories[name, revision] = self._repositories[name, commit] = repository
         return repository
 
-    def fail(self, part: str, kind: int | str, *, times: int = 10**9) -> None:
+    def fail(self, part: str, kind: int | str | bytes, *, times: int = 10**9) -> None:
         """Answer the next `times` requests for paths that contain `part` wrongly.
 
         kind: an HTTP status; "gated" (403); "cut" (half of the bytes, then the connection breaks);
-        "ignore_range" (the whole file, whatever was asked for).
+        "ignore_range" (the whole file, whatever was asked for); "other_range" (the bytes before);
+        "endless" (more bytes than were asked for, without end); "silent" (nothing, while the client waits);
+        "drip" (one byte now and then); "loop" (a redirect to the same address); or the body of an answer.
         """
         self._failures.append(Failure(part, kind, times))
 
@@ -142,7 +147,7 @@ class HubStandIn:
         with self._lock:
             self.requests.append(request)
 
-    def failure_for(self, path: str) -> int | str | None:
+    def failure_for(self, path: str) -> int | str | bytes | None:
         with self._lock:
             for failure in self._failures:
                 if failure.part in path and failure.times > 0:
@@ -184,9 +189,38 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(self.failure)
         if self.failure == "gated":
             return self._refuse(403, "GatedRepo")
+        if self.failure in ("silent", "drip", "endless"):
+            return self._keep_busy(self.failure)
+        if self.failure == "loop":
+            return self._head(302, 0, {"Location": f"{self.stand_in.url}{self.path}"})
+        if isinstance(self.failure, bytes):
+            return self._body(self.failure)
         if path.startswith("/api/models/"):
             return self._api(path.removeprefix("/api/models/"))
         return self._file(path)
+
+    def _keep_busy(self, kind: str) -> None:
+        """Send nothing, a byte now and then, or bytes without end, until the client hangs up."""
+        self.close_connection = True
+        asked = self.headers.get("Range", "bytes=0-0").removeprefix("bytes=")
+        if kind != "silent":
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {asked}/{10**10}")
+            self.end_headers()
+        while not self.stand_in.stopped:
+            if kind == "silent" and not self.connection.recv(1, socket.MSG_PEEK):
+                return
+            try:
+                self.wfile.write(b"x" * (PIECE if kind == "endless" else 1))
+            except OSError:
+                return
+            if kind == "drip":
+                self.stand_in.pause.wait(0.02)
+
+    def _body(self, content: bytes) -> None:
+        self._head(200, len(content), {"Content-Type": "text/html"})
+        if self.command == "GET":
+            self.wfile.write(content)
 
     # ---------------------------------------------------------------- the API
 
@@ -263,6 +297,8 @@ class _Handler(BaseHTTPRequestHandler):
             start, stop, status = int(first), min(size, int(last) + 1 if last else size), 206
             if start >= size:
                 return self._refuse(416)
+        if self.failure == "other_range" and start:
+            start, stop = start - 1, stop - 1
         extra = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"} if status == 206 else {}
         self._head(status, stop - start, {**(headers or {}), **extra, "Accept-Ranges": "bytes"})
         if self.command == "GET":

@@ -51,6 +51,10 @@ SNAPSHOT_FILES = ["*.json", "*.txt", "*.jinja", "*.model", "model*.safetensors"]
 # A broken transfer goes on where it stopped; it is given up after this many attempts without a new byte.
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.5  # then 1, 2, 4
+TIMEOUT_S = 10.0  # without a byte; then another attempt
+# A transfer that brings fewer bytes than these in this time is given up, whatever the attempts.
+PATIENCE_S, LEAST_BYTES = 20.0, 50_000
+SMALL_FILE = 100_000_000  # bytes of a configuration, an index or a tokenizer at most
 
 STALE_AFTER_S = 24 * 3600
 
@@ -76,6 +80,11 @@ class HubModel:
     def get(self, file: str) -> bytes:
         """A small file, whole."""
         self._require(file)
+        if not 0 <= self.sizes[file] <= SMALL_FILE:
+            raise CheckpointError(
+                f"the hub says that {file} of {self.name} has {self.sizes[file]:,} bytes, which cannot be "
+                f"right: try again later, or take another hub"
+            )
         return self.get_range(file, 0, self.sizes[file])
 
     def get_range(self, file: str, start: int, stop: int) -> bytes:
@@ -87,7 +96,7 @@ class HubModel:
         from huggingface_hub.errors import HfHubHTTPError
 
         broken: tuple[type[Exception], ...] = (*transport_errors(), HfHubHTTPError)
-        position, failures = start, 0
+        position, failures, patience = start, 0, _Patience()
         while position < stop:
             before: int = position
             reason: Exception | None = None
@@ -95,7 +104,12 @@ class HubModel:
                 for piece in self._request(file, position, stop):
                     position += len(piece)
                     self.bytes_read += len(piece)
+                    if position > stop:
+                        raise self._misled(file, f"more than the {stop - start:,} bytes that were asked for")
+                    patience.arrived(len(piece))
                     yield piece
+                    if patience.is_at_an_end():
+                        break
             except broken as error:
                 if not may_pass(error):
                     raise
@@ -103,9 +117,14 @@ class HubModel:
             if position >= stop:
                 return
             failures = 1 if position > before else failures + 1
-            if failures >= ATTEMPTS:
+            if failures >= ATTEMPTS or patience.is_at_an_end():
                 raise self._cut_short(file, position - start, stop - start, reason) from reason
             time.sleep(FIRST_PAUSE_S * 2 ** (failures - 1))
+
+    def _misled(self, file: str, what: str) -> CheckpointError:
+        return CheckpointError(
+            f"the hub sent {what} of {file} of {self.name}, so it is not trusted: try again, nothing was kept"
+        )
 
     def _cut_short(self, file: str, got: int, wanted: int, reason: Exception | None) -> CheckpointError:
         if reason is not None and status_of(reason) is not None:
@@ -121,10 +140,16 @@ class HubModel:
         url = hf_hub_url(self.name, file, revision=self.commit)
         # Compressed answers would make the offsets meaningless.
         headers = {**build_hf_headers(), "Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-        with get_session().stream("GET", url, headers=headers, follow_redirects=True) as response:
+        session = get_session()
+        with session.stream(
+            "GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT_S
+        ) as response:
             if response.status_code >= 400:
                 response.read()
             hf_raise_for_status(response)
+            asked, sent = f"bytes {start}-{stop - 1}/", response.headers.get("Content-Range", "")
+            if response.status_code == 206 and not sent.startswith(asked):
+                raise self._misled(file, f"{sent or 'an unnamed part'} in place of {asked[:-1]}")
             # A plain 200 means the whole file: right only where that is what was asked for.
             if response.status_code != 206 and (start, stop) != (0, self.sizes.get(file)):
                 raise CheckpointError(
@@ -162,6 +187,23 @@ class HubModel:
         return places
 
 
+class _Patience:
+    """Whether bytes still arrive fast enough to wait for the rest."""
+
+    def __init__(self) -> None:
+        self.since, self.bytes = time.monotonic(), 0
+
+    def arrived(self, number: int) -> None:
+        """Note bytes; a period in which enough of them came begins the next one."""
+        self.bytes += number
+        if self.bytes >= LEAST_BYTES:
+            self.since, self.bytes = time.monotonic(), 0
+
+    def is_at_an_end(self) -> bool:
+        """Whether too few bytes came for too long."""
+        return time.monotonic() - self.since > PATIENCE_S
+
+
 # ------------------------------------------------------------------------------- which revision
 
 
@@ -188,13 +230,39 @@ def find_model(name: str, revision: str | None = None, *, allow_conversion: bool
 
 def _ask_hub(name: str, revision: str | None) -> HubModel:
     from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HFValidationError
 
-    info = HfApi().model_info(
-        name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+    try:
+        info = HfApi().model_info(
+            name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
+        sizes = {_file_name(file.rfilename): int(file.size or 0) for file in info.siblings or []}
+    except CheckpointError:
+        raise
+    except HFValidationError:  # a ValueError, of which there is a better sentence
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(_no_hub(name)) from error
+    if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
+        raise CheckpointError(_no_hub(name))
+    return HubModel(name, str(info.sha), sizes)
+
+
+def _no_hub(name: str) -> str:
+    from huggingface_hub import constants
+
+    return (
+        f"{constants.ENDPOINT} gave no usable answer about {name}: check that HF_ENDPOINT is a hub, and that "
+        f"no login page of the network stands before it"
     )
-    if not info.sha:
-        raise CheckpointError(f"the hub named no commit for {name}: is HF_ENDPOINT really a hub?")
-    return HubModel(name, info.sha, {file.rfilename: file.size or 0 for file in info.siblings or []})
+
+
+def _file_name(name: str) -> str:
+    """The name, which must be one within a model's folder: it becomes a path on this machine."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\:\x00-\x1f]", name):
+        raise CheckpointError(f"the hub names a file {name[:80]!r}, which lies outside the model's folder")
+    return name
 
 
 def _holds_pickles_only(model: HubModel) -> bool:
@@ -232,7 +300,9 @@ def _remembered_commit(name: str, revision: str | None) -> str | None:
     if revision and re.fullmatch("[0-9a-f]{40}", revision):
         return revision
     with suppress(OSError):
-        return _ref_file(name, revision).read_text().strip()
+        remembered = _ref_file(name, revision).read_text().strip()
+        if re.fullmatch("[0-9a-f]{40}", remembered):
+            return remembered
     snapshot = _in_hub_cache(name, "config.json", revision or "main")
     return snapshot.parent.name if snapshot else None
 
@@ -292,7 +362,10 @@ def fetch_part(model: HubModel, places: Sequence[TensorPlace], small_files: Sequ
         half_done = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
             for file in small_files:
-                (half_done / file).write_bytes(model.get(file))
+                content = model.get(file)
+                if file.endswith(".json"):
+                    parsed(content, f"{file} of {model.name}")  # what is damaged is not kept
+                (half_done / file).write_bytes(content)
             with (half_done / SINGLE_FILE).open("wb") as stream:
                 _write_tensors(model, places, stream)
             half_done.chmod(0o755)  # mkdtemp makes folders for one user; caches of a room are shared
@@ -364,7 +437,7 @@ def parsed(content: bytes, what: str) -> dict:
     """A JSON object from bytes; raises CheckpointError that names `what`."""
     try:
         parsed = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{what} is damaged: try again") from error
     if not isinstance(parsed, dict):
         raise CheckpointError(f"{what} is damaged: try again")

@@ -47,7 +47,14 @@ def may_pass(error: Exception) -> bool:
 def _hub_errors() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
-    return (OSError, EntryNotFoundError, HFValidationError, *transport_errors())
+    return (OSError, EntryNotFoundError, HFValidationError, *transport_errors(), *_redirect_errors())
+
+
+def _redirect_errors() -> tuple[type[Exception], ...]:
+    from huggingface_hub.utils import get_session
+
+    library: Any = import_module(type(get_session()).__module__.partition(".")[0])
+    return (library.TooManyRedirects,)
 
 
 def explained(name: str, error: Exception) -> CheckpointError:
@@ -81,6 +88,10 @@ def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointE
     ahead = f"fetch it where there is a network with phi3lib.vision.checkpoints.download({name!r})"
     if constants.HF_HUB_OFFLINE or isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{name} is not on this machine and HF_HUB_OFFLINE is set: {ahead}")
+    if status == 429:
+        wait = getattr(error, "response").headers.get("Retry-After", "")  # noqa: B009  # of huggingface_hub
+        when = f"in {wait} s" if wait.isdigit() else "later"
+        return HubUnreachableError(f"the hub has too many requests (429) to give {name}: try again {when}")
     if status is not None:
         return HubUnreachableError(f"the hub answered {status} when asked for {name}: try again later")
     if isinstance(error, (*transport_errors(), errors.LocalEntryNotFoundError)):

@@ -82,21 +82,34 @@ def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, Tenso
         entries = json.loads(header)
         entries.pop("__metadata__", None)
         places = {name: _place(name, file, entry, begin) for name, entry in entries.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        end = _end_without_gaps(places.values(), begin)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"the header of {file} is damaged: fetch the file again") from error
-    end = max((place.stop for place in places.values()), default=begin)
     if end != file_size:
         raise CheckpointError(f"{file} should hold {end:,} bytes but holds {file_size:,}: fetch it again")
     return places
 
 
+def _end_without_gaps(places: Iterable[TensorPlace], begin: int) -> int:
+    """Where the last tensor ends; ValueError for overlaps and gaps, which the format forbids."""
+    end = begin
+    for place in sorted(places, key=lambda place: (place.start, place.stop)):
+        if place.start != end:
+            raise ValueError(f"{place.name} starts at byte {place.start}, not at {end}")
+        end = place.stop
+    return end
+
+
 def _place(name: str, file: str, entry: dict, begin: int) -> TensorPlace:
     first, last = entry["data_offsets"]
+    for number in (first, last, *entry["shape"]):
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{name}: {number!r} is no length or offset")
     place = TensorPlace(name, file, entry["dtype"], tuple(entry["shape"]), begin + first, begin + last)
     numbers = 1
     for length in place.shape:
         numbers *= length
-    if first < 0 or place.size != numbers * BYTES_OF[place.dtype]:
+    if place.size != numbers * BYTES_OF[place.dtype]:
         raise ValueError(f"{name}: {place.size} bytes for {place.dtype} {place.shape}")
     return place
 
@@ -134,6 +147,7 @@ def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorPlace]:
 
 def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
     """Places of all tensors of one safetensors file; raises CheckpointError."""
+    _require_regular(path)
     try:
         with path.open("rb") as stream:
             length = header_length(stream.read(8), file=str(path))
@@ -143,6 +157,12 @@ def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
             return parse_header(header, file=str(path), file_size=os.fstat(stream.fileno()).st_size)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse a pipe, a device or a folder in place of a file: reading some of them would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file: copy or fetch the whole checkpoint again")
 
 
 def header_bytes(files: Iterable[str]) -> int:
@@ -180,11 +200,12 @@ def only_pickles(where: str) -> str:
 
 def read_json(path: Path) -> dict:
     """A JSON object from a file; raises CheckpointError where it is missing or no object."""
+    _require_regular(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no JSON, or damaged: fetch it again") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is no JSON object: fetch it again")
