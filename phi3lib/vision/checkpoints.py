@@ -12,6 +12,8 @@ wrong, a `CheckpointError` says in one sentence what and what to do.
 """
 
 import fnmatch
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,7 @@ from phi3lib.vision.default_models import (
 from phi3lib.vision.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
 from phi3lib.vision.log import tell
 from phi3lib.vision.phi3_weights import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
-from phi3lib.vision.tensor_reading import CheckpointError, read_json, tensors_of_folder
+from phi3lib.vision.tensor_reading import CheckpointError, first_line, read_json, tensors_of_folder
 
 if TYPE_CHECKING:  # both take seconds to import; the functions below do so when they need them
     import torch
@@ -76,7 +78,8 @@ def load_clip(
         folder, commit = hub.whole_folder(found), found.commit
     require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
     tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
-    return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
+    with _damage_in(where):
+        return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
 
 
 # ------------------------------------------------------------------------------- Phi-3-vision
@@ -107,13 +110,40 @@ def load_phi3_model(
     adapter needs peft and it is not installed.
     """
     tuned = fine_tuned_folder(fine_tuned)
-    if tuned is not None and is_adapter(tuned):
-        model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
-    elif language_model:
-        model = _load_whole(name, tuned, revision, device, dtype)
-    else:
-        model = _load_vision_part(name, tuned, revision, device, dtype)
+    with _damage_in(tuned or name):
+        if tuned is not None and is_adapter(tuned):
+            model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
+        elif language_model:
+            model = _load_whole(name, tuned, revision, device, dtype)
+        else:
+            model = _load_vision_part(name, tuned, revision, device, dtype)
     return model.eval()
+
+
+@contextmanager
+def _damage_in(where: str | Path | None) -> Iterator[None]:
+    """Turn what other libraries raise over the files of a checkpoint into one CheckpointError.
+
+    A configuration may hold values of any type, and each library notices them in its own way.
+    """
+    from huggingface_hub.errors import StrictDataclassError  # of transformers' configurations
+
+    python = (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        RuntimeError,
+    )
+    try:
+        yield
+    except (*python, StrictDataclassError) as error:
+        raise CheckpointError(
+            f"{where or 'the default model'} cannot be loaded ({type(error).__name__}: {first_line(error)}): "
+            f"its files are damaged or do not fit together; copy or fetch the whole checkpoint again"
+        ) from error
 
 
 def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFeature":
