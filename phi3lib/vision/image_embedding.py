@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from phi3lib.vision.hd_transform import (
     TileGeometry,
+    count_image_tokens,
     grid_shape,
     hd_sequence,
     require_order,
@@ -274,7 +275,7 @@ class Phi3ImageEmbedding(nn.Module):
         """How many visual tokens each picture has, without computing them."""
         if self.use_hd_transform:
             shapes = self._grid_shapes(pixel_values, image_sizes)
-            return [len(self._without_separators(rows, cols)) for rows, cols in shapes]
+            return [count_image_tokens(rows, cols, self.tile) for rows, cols in shapes]
         if pixel_values.ndim == 3:
             return [pixel_values.shape[1]] * len(pixel_values)
         return [self.tile.patches_per_side**2 + (self.type_feature == "cls_patch")] * len(pixel_values)
@@ -447,7 +448,7 @@ def _size_pairs(image_sizes: ImageSizes) -> list[list[int]]:
         numbers += size if isinstance(size, list | tuple) else torch.as_tensor(size).flatten().tolist()
     if len(numbers) % 2:
         raise ValueError(
-            f"image_sizes hold {len(numbers)} numbers ; their shape must be (N, 2): heights and widths"
+            f"image_sizes hold {len(numbers)} numbers; their shape must be (N, 2): heights and widths"
         )
     return [[height, width] for height, width in zip(numbers[::2], numbers[1::2], strict=True)]
 
