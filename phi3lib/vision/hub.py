@@ -237,15 +237,17 @@ def _ask_hub(name: str, revision: str | None) -> HubModel:
             name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
         sizes = {_file_name(file.rfilename): int(file.size or 0) for file in info.siblings or []}
-    except CheckpointError:
-        raise
     except HFValidationError:  # a ValueError, of which there is a better sentence
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(_no_hub(name)) from error
-    if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
+    if not _is_commit(str(info.sha)):
         raise CheckpointError(_no_hub(name))
     return HubModel(name, str(info.sha), sizes)
+
+
+def _is_commit(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 
 def _no_hub(name: str) -> str:
@@ -297,11 +299,11 @@ def _remember(model: HubModel, revision: str | None) -> None:
 
 
 def _remembered_commit(name: str, revision: str | None) -> str | None:
-    if revision and re.fullmatch("[0-9a-f]{40}", revision):
+    if revision and _is_commit(revision):
         return revision
     with suppress(OSError):
         remembered = _ref_file(name, revision).read_text().strip()
-        if re.fullmatch("[0-9a-f]{40}", remembered):
+        if _is_commit(remembered):
             return remembered
     snapshot = _in_hub_cache(name, "config.json", revision or "main")
     return snapshot.parent.name if snapshot else None

@@ -27,15 +27,22 @@ def plain_errors(name: str) -> Iterator[None]:
 
 def transport_errors() -> tuple[type[Exception], ...]:
     """What the HTTP library raises when a connection breaks: httpx in huggingface_hub 1, httpx2 in 2."""
+    return (_http_library().TransportError,)
+
+
+def _http_library() -> Any:
     from huggingface_hub.utils import get_session
 
-    library: Any = import_module(type(get_session()).__module__.partition(".")[0])
-    return (library.TransportError,)
+    return import_module(type(get_session()).__module__.partition(".")[0])
 
 
 def status_of(error: Exception) -> int | None:
     """The HTTP status of an error of huggingface_hub, if it has one."""
-    return getattr(getattr(error, "response", None), "status_code", None)
+    return getattr(_response_of(error), "status_code", None)
+
+
+def _response_of(error: Exception) -> Any:
+    return getattr(error, "response", None)
 
 
 def may_pass(error: Exception) -> bool:
@@ -47,14 +54,13 @@ def may_pass(error: Exception) -> bool:
 def _hub_errors() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
-    return (OSError, EntryNotFoundError, HFValidationError, *transport_errors(), *_redirect_errors())
-
-
-def _redirect_errors() -> tuple[type[Exception], ...]:
-    from huggingface_hub.utils import get_session
-
-    library: Any = import_module(type(get_session()).__module__.partition(".")[0])
-    return (library.TooManyRedirects,)
+    return (
+        OSError,
+        EntryNotFoundError,
+        HFValidationError,
+        *transport_errors(),
+        _http_library().TooManyRedirects,
+    )
 
 
 def explained(name: str, error: Exception) -> CheckpointError:
@@ -89,7 +95,7 @@ def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointE
     if constants.HF_HUB_OFFLINE or isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{name} is not on this machine and HF_HUB_OFFLINE is set: {ahead}")
     if status == 429:
-        wait = getattr(error, "response").headers.get("Retry-After", "")  # noqa: B009  # of huggingface_hub
+        wait = _response_of(error).headers.get("Retry-After", "")
         when = f"in {wait} s" if wait.isdigit() else "later"
         return HubUnreachableError(f"the hub has too many requests (429) to give {name}: try again {when}")
     if status is not None:
