@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Verdict, ask, exercise
-from phi3lib.lab.checks.reading import apart, items, near, number, whole
+from phi3lib.lab.checks.reading import apart, first_wrong_number, items, near, number, whole
 from phi3lib.vectors.compare import linear_cka as reference_cka
 from phi3lib.vectors.compare import shared_neighbours
 from phi3lib.vectors.neighbours import unit_rows
@@ -131,18 +131,10 @@ def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
     """Exercise 06.2: `function(first, second, k)` → the mean share of the k nearest by cosine in common."""
     first, second = _spaces(2)
     first = first * np.linspace(0.3, 3, len(first))[:, None]
-    for a, b, k in ((first, first, 3), (first, second, 4), (second, first, 4)):
-        shown = f"{len(a)} items and k = {k}"
-        right = _mutual(a, b, k)
-        answer = ask(function, a, b, k, shown=shown)
-        given = number(answer, shown)
-        if near(answer, right):
-            continue
-        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
-        for slip, wrong in _KNN_SLIPS.items():
-            if near(answer, wrong(a, b, k)):
-                return Verdict(False, f"{said}: {slip}.")
-        return Verdict(False, f"{said}.")
+    pairs = ((first, first, 3), (first, second, 4), (second, first, 4))
+    cases = [(f"{len(a)} items and k = {k}", a, b, k) for a, b, k in pairs]
+    if (wrong := first_wrong_number(function, cases, _mutual, _KNN_SLIPS)) is not None:
+        return wrong
     return Verdict(True, f"The same both ways; by chance it were {4 / (len(first) - 1):.2f}.")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Verdict, ask, exercise, told
-from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
+from phi3lib.lab.checks.reading import apart, as_array, first_wrong_number, items, near, number, whole
 
 Matrix = NDArray[np.floating]
 Wanted = NDArray[np.intp]
@@ -63,17 +63,8 @@ _RECALL_SLIPS: dict[str, Callable[[Matrix, Wanted, int], float]] = {
 @exercise
 def recall_at_k(function: Callable[[Matrix, Wanted, int], float]) -> Verdict:
     """Exercise 07.1: `function(likeness, wanted, k)`: (queries, items), the wanted item of each, a number."""
-    for shown, likeness, wanted, k in _recall_cases():
-        right = recall(likeness, wanted, k)
-        answer = ask(function, likeness, wanted, k, shown=shown)
-        given = number(answer, shown)
-        if near(answer, right):
-            continue
-        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
-        for slip, formula in _RECALL_SLIPS.items():
-            if near(answer, formula(likeness, wanted, k)):
-                return Verdict(False, f"{said}: {slip}.")
-        return Verdict(False, f"{said}.")
+    if (wrong := first_wrong_number(function, _recall_cases(), recall, _RECALL_SLIPS)) is not None:
+        return wrong
     return Verdict(True, "Ties count against the space, and what is missing is not found.")
 
 

@@ -4,7 +4,7 @@ NumPy, PyTorch, lists and Python's numbers are all read; numbers are compared as
 allows. What cannot be read raises Refused, whose text says what came and what is wanted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AnySet
 from numbers import Real
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from phi3lib.lab.checks.base import Refused, told
+from phi3lib.lab.checks.base import Refused, Verdict, ask, told
 
 Numbers = NDArray[np.float64]
 CLOSE = 1e-4  # relative and absolute: single precision and sums in another order stay far below it
@@ -131,3 +131,27 @@ def apart(given: float, right: float) -> tuple[str, str]:
         if first != second:
             return first, second
     return repr(given), repr(right)
+
+
+def first_wrong_number(
+    function: Callable[..., Any],
+    cases: Iterable[tuple[Any, ...]],
+    right_answer: Callable[..., float],
+    slips: Mapping[str, Callable[..., float]],
+) -> Verdict | None:
+    """Return a verdict on the first case with a wrong number, or None if all are right.
+
+    cases: words for the arguments, then the arguments. slips: sentences for known mistakes, with the number
+    that each gives; the first that fits is named.
+    """
+    for shown, *arguments in cases:
+        right = right_answer(*arguments)
+        answer = ask(function, *arguments, shown=shown)
+        given = number(answer, shown)
+        if near(answer, right):
+            continue
+        said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
+        fitting = (slip for slip, formula in slips.items() if near(answer, formula(*arguments)))
+        slip = next(fitting, None)
+        return Verdict(False, f"{said}: {slip}." if slip else f"{said}.")
+    return None
