@@ -107,3 +107,21 @@ def lm_inputs(case: dict[str, Any], arrays: Any) -> dict[str, torch.Tensor]:
     if case["image_sizes_hw"]:
         inputs |= pictures(case["image_sizes_hw"], case["pixel_values"]["shape"][1], seed=50)
     return inputs
+
+
+def with_labels(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return inputs with labels: the ids, and -100 in place of placeholders."""
+    return {**inputs, "labels": inputs["input_ids"].masked_fill(inputs["input_ids"] < 0, -100)}
+
+
+def train(model: nn.Module, inputs: dict[str, torch.Tensor], *, rate: float, steps: int = 6) -> list[float]:
+    """Train what is not frozen on one batch; return the loss of each step."""
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
+    losses = []
+    for _ in range(steps):
+        loss = model(**inputs).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return losses

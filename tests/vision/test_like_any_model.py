@@ -14,7 +14,7 @@ from phi3lib import Phi3VConfig, Phi3VForCausalLM, Phi3VImageProcessor, register
 from phi3lib.vision.phi3_weights import whole_model
 from phi3lib.vision.tensor_reading import CheckpointError
 from tests.golden_inputs import GOLDEN, golden_json
-from tests.golden_models import WTE, golden_config, golden_lm, lm_inputs, pictures
+from tests.golden_models import WTE, golden_config, golden_lm, lm_inputs, pictures, train, with_labels
 from tests.real_layout import make_phi3_checkpoint
 
 WORDS = "model.embed_tokens.weight"
@@ -32,8 +32,7 @@ def case_inputs() -> dict[str, torch.Tensor]:
 
 
 def training_inputs() -> dict[str, torch.Tensor]:
-    inputs = case_inputs()
-    return {**inputs, "labels": inputs["input_ids"].masked_fill(inputs["input_ids"] < 0, -100)}
+    return with_labels(case_inputs())
 
 
 @pytest.fixture
@@ -195,14 +194,7 @@ def test_lora_on_the_word_embedding_learns():
     model = peft.get_peft_model(golden_lm().train(), peft.LoraConfig(r=4, target_modules=["embed_tokens"]))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert len(trained) == 2 and all(".embed_tokens.lora_embedding_" in name for name in trained)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-2)
-    losses = []
-    for _ in range(6):
-        loss = model(**training_inputs()).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
+    losses = train(model, training_inputs(), rate=5e-2)
     assert losses[-1] < 0.9 * losses[0]
 
 

@@ -12,7 +12,16 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 from phi3lib import Phi3VConfig, Phi3VForCausalLM, register_auto_classes
 from phi3lib.vision.modeling import Phi3VModel
 from tests.golden_inputs import GOLDEN, golden_json
-from tests.golden_models import WTE, golden_lm, golden_weights, lm_inputs, pictures, small_tower
+from tests.golden_models import (
+    WTE,
+    golden_lm,
+    golden_weights,
+    lm_inputs,
+    pictures,
+    small_tower,
+    train,
+    with_labels,
+)
 
 LM = golden_json("lm.json")
 CASES = LM["cases"]
@@ -235,8 +244,7 @@ def test_exactly_one_of_ids_and_embeddings():
 
 
 def training_inputs() -> dict[str, torch.Tensor]:
-    inputs = lm_inputs(CASES[0], ARRAYS)
-    return {**inputs, "labels": inputs["input_ids"].masked_fill(inputs["input_ids"] < 0, -100)}
+    return with_labels(lm_inputs(CASES[0], ARRAYS))
 
 
 def test_gradient_checkpointing_gives_the_same_gradients():
@@ -262,14 +270,7 @@ def test_peft_lora_trains_through_the_pictures():
     )
     model = peft.get_peft_model(golden_lm().train(), config)
     model.enable_input_require_grads()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
-    losses = []
-    for _ in range(6):
-        loss = model(**training_inputs()).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
+    losses = train(model, training_inputs(), rate=5e-3)
     assert losses[-1] < 0.8 * losses[0]
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert all("lora_" in name for name in trained)
