@@ -163,21 +163,6 @@ def starts_of_tokens(
     return starts
 
 
-def padded(rows: Sequence[list[int]], length: int, pad_id: int | None, side: str = "left") -> list[list[int]]:
-    """Return rows of `length`, padded on one side; longer rows stay as they are.
-
-    On the left, so that each row's answer continues right behind its prompt; "right" for training. Raises
-    ValueError where padding is needed and there is no `pad_id`, and for another side.
-    """
-    if side not in ("left", "right"):
-        raise ValueError(f"padding_side is {side!r}; it must be 'left' or 'right'")
-    missing = [max(length - len(row), 0) for row in rows]
-    if pad_id is None and any(missing):
-        raise ValueError("the tokenizer has no pad token; set tokenizer.pad_token before padding")
-    gaps = [[pad_id or 0] * gap for gap in missing]
-    return [gap + row if side == "left" else row + gap for gap, row in zip(gaps, rows, strict=True)]
-
-
 def decode_ids(
     tokenizer: Any,
     ids: Sequence[int],

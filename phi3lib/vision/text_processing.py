@@ -11,68 +11,35 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
-import torch
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
-from transformers.processing_utils import AudioKwargs, ImagesKwargs, ProcessingKwargs, VideosKwargs
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from phi3lib.vision.image_processing import (
-    CALL_OPTIONS,
-    OPTIONS,
-    Phi3VImageProcessor,
-    Phi3VImageProcessorKwargs,
-    require_kind,
-)
+from phi3lib.vision.image_processing import CALL_OPTIONS, OPTIONS, Phi3VImageProcessor, require_kind
 from phi3lib.vision.inputs import printable
 from phi3lib.vision.options import require_known
 from phi3lib.vision.pictures import Picture, Pictures
+from phi3lib.vision.processor_options import (
+    FILE_OPTIONS,
+    KNOWN_OPTIONS,
+    OF_OTHERS,
+    PUBLISHED_ORDER,
+    TEXT_OPTIONS,
+    Phi3VProcessorKwargs,
+)
 from phi3lib.vision.prompts import (
     DEFAULT_CHAT_TEMPLATE,
     IMAGE_TOKEN,
     as_entries,
     decode_ids,
     encode_prompt,
-    padded,
     pictures_of_rows,
     plain_conversation,
     split_prompt,
     starts_of_tokens,
     takes_plain_text,
 )
+from phi3lib.vision.token_rows import as_matrix, padded, padded_length
 from phi3lib.vision.tokenizer import TOKENIZER_OPTIONS, Phi3VTokenizer
-
-# Options of a call that concern the text.
-TEXT_OPTIONS = (
-    "add_special_tokens", "max_length", "pad_to_multiple_of", "padding", "padding_side",
-    "return_attention_mask", "return_mm_token_type_ids", "return_tensors", "truncation",
-)  # fmt: skip
-# Options of loading a file; others are the image processor's or the tokenizer's.
-_FILE_OPTIONS = (
-    "cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token",
-)  # fmt: skip
-PUBLISHED_ORDER = ("padding", "truncation", "max_length", "return_tensors")  # may be given by position
-
-
-class Phi3VProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]  # a TypedDict, unread
-    """Options of a call: flat, or in `text_kwargs` and `images_kwargs`, as in transformers' processors."""
-
-    images_kwargs: Phi3VImageProcessorKwargs
-
-    # Not as common_kwargs, which transformers 5.17 would overwrite with those of a call, for all later calls.
-    _defaults = {
-        "text_kwargs": {"padding": False, "return_tensors": "pt"},
-        "images_kwargs": {"return_tensors": "pt"},
-    }
-
-
-# Options of videos and audio have no effect: generic callers pass the same ones to all models.
-_OF_OTHERS = (
-    VideosKwargs.__annotations__.keys() | AudioKwargs.__annotations__
-) - ImagesKwargs.__annotations__.keys()
-KNOWN_OPTIONS = (
-    *TEXT_OPTIONS, *CALL_OPTIONS, *Phi3VProcessorKwargs.__annotations__, "common_kwargs", "negative_ids",
-)  # fmt: skip
 
 
 class Phi3VProcessor(ProcessorMixin):
@@ -139,9 +106,7 @@ class Phi3VProcessor(ProcessorMixin):
         )
         # The exact class matters: it takes tokenizer.json as it is.
         tokenizer = parts["tokenizer"] or Phi3VTokenizer.from_pretrained(name, **kwargs, **of_tokenizer)
-        saved, _ = cls.get_processor_dict(
-            name, **{one: kwargs[one] for one in kwargs if one in _FILE_OPTIONS}
-        )
+        saved, _ = cls.get_processor_dict(name, **{one: kwargs[one] for one in kwargs if one in FILE_OPTIONS})
         for option in ("chat_template", "negative_ids"):
             own.setdefault(option, saved.get(option))
         return cls(image_processor, tokenizer, **own)
@@ -180,31 +145,41 @@ class Phi3VProcessor(ProcessorMixin):
         if _is_text(images) and not _is_text(text):
             text, images = images, text
         options.update(zip(PUBLISHED_ORDER, published, strict=False))
-        of_text, of_images, negative_ids = self._sorted_options(options)
         if text is None:
             if images is None:
                 raise ValueError("neither text nor images came; pass one of them, or both")
-            return _without_counts(self.image_processor(images, **of_images))
+            return _without_counts(self.image_processor(images, **self._sorted_options(options)[1]))
+        return self._prepare(text, images, options)
+
+    def _prepare(
+        self, text: Any, images: Pictures | None, options: dict[str, Any], spans: list[Any] | None = None
+    ) -> BatchFeature:
+        """Prompts with their pictures; with spans, (start, end) of replies in a prompt, their masks too."""
+        of_text, of_images, negative_ids = self._sorted_options(options)
         texts = _list_of_texts(text)
         pictures, counts = pictures_of_rows(texts, images)
         image_token_id = self._image_token_to_write(negative_ids)
         data, num_tokens = self._prepare_pictures(texts, pictures, counts, image_token_id, of_images)
+        limit = self._length_limit(of_text.get("truncation"), of_text.get("max_length"))
         rows = [
             encode_prompt(
                 self.tokenizer,
                 row,
                 numbers,
                 image_token_id=image_token_id,
-                max_length=self._length_limit(of_text.get("truncation"), of_text.get("max_length")),
+                max_length=limit,
                 add_special_tokens=of_text.get("add_special_tokens", True),
             )
             for row, numbers in zip(texts, num_tokens, strict=True)
         ]
-        return BatchFeature({**self._as_tensors(rows, of_text), **data})
+        parts = self._as_tensors(rows, of_text)
+        if spans is not None:
+            parts["assistant_masks"] = self._assistant_masks(texts, num_tokens, spans, of_text)
+        return BatchFeature({**parts, **data})
 
     def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], bool]:
         """Options of a call, for the text and for the images, and whether ids are negative."""
-        ours = [name for name in options if name not in _OF_OTHERS]
+        ours = [name for name in options if name not in OF_OTHERS]
         require_known(ours, KNOWN_OPTIONS, "a call of Phi3VProcessor")
         for group, names in (("text_kwargs", TEXT_OPTIONS), ("images_kwargs", CALL_OPTIONS)):
             require_known(options.get(group) or {}, names, f"{group} of Phi3VProcessor")
@@ -276,14 +251,14 @@ class Phi3VProcessor(ProcessorMixin):
             parts["mm_token_type_ids"] = self.create_mm_token_type_ids(parts["input_ids"])
         kind = options.get("return_tensors")
         require_kind(kind)
-        return {name: _as_matrix(values, kind) for name, values in parts.items()}
+        return {name: as_matrix(values, kind) for name, values in parts.items()}
 
     def _length_of(self, rows: list[list[int]], options: dict[str, Any]) -> int:
         """The length that rows are padded to; 0 for no padding."""
         limit = options.get("max_length")
         if limit is None:
             limit = self._length_limit(options.get("truncation"), None)
-        length = _padded_length(rows, options["padding"], limit)
+        length = padded_length(rows, options["padding"], limit)
         multiple = options.get("pad_to_multiple_of")
         return -(-max(length, *map(len, rows)) // multiple) * multiple if multiple else length
 
@@ -360,9 +335,7 @@ class Phi3VProcessor(ProcessorMixin):
         # "auto" is how transformers asks for a processor's own default.
         options.setdefault("return_tensors", "pt" if return_tensors == "auto" else return_tensors)
         images = held if any(held) else images
-        out = self(prompts, images, **options)
-        if return_assistant_tokens_mask:
-            out["assistant_masks"] = self._assistant_masks(prompts, images, spans, options)
+        out = self._prepare(prompts, images, options, spans if return_assistant_tokens_mask else None)
         return out if return_dict else out["input_ids"]
 
     def _template(self, name_or_template: str | None) -> str:
@@ -372,19 +345,16 @@ class Phi3VProcessor(ProcessorMixin):
         return named.get(name_or_template or "default") or name_or_template or DEFAULT_CHAT_TEMPLATE
 
     def _assistant_masks(
-        self, prompts: list[str], images: Pictures | None, spans: list[Any], options: dict[str, Any]
+        self, prompts: list[str], num_tokens: list[list[int]], spans: list[Any], options: dict[str, Any]
     ) -> Any:
         """1 for the tokens whose text starts within the spans (start, end) of a prompt, else 0: (B, T)."""
-        of_text, of_images, _ = self._sorted_options(options)
-        pictures, counts = pictures_of_rows(prompts, images)
-        _, num_tokens = self._prepare_pictures(prompts, pictures, counts, None, of_images)
-        special = of_text.get("add_special_tokens", True)
+        special = options.get("add_special_tokens", True)
         rows = []
         for prompt, numbers, of_prompt in zip(prompts, num_tokens, spans, strict=True):
             starts = starts_of_tokens(self.tokenizer, prompt, numbers, add_special_tokens=special)
             rows.append([int(any(first <= start < last for first, last in of_prompt)) for start in starts])
-        length = self._length_of(rows, of_text)
-        return _as_matrix(padded(rows, length, 0, of_text["padding_side"]), of_text.get("return_tensors"))
+        length = self._length_of(rows, options)
+        return as_matrix(padded(rows, length, 0, options["padding_side"]), options.get("return_tensors"))
 
     def decode(
         self,
@@ -446,26 +416,3 @@ def _list_of_texts(text: str | Sequence[str]) -> list[str]:
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(row, str) for row in texts):
         raise ValueError("text must be a string or a list of at least one string")
     return [printable(row) for row in texts]
-
-
-def _padded_length(rows: list[list[int]], padding: bool | str, max_length: int | None) -> int:
-    """The length that rows are padded to; 0 for no padding."""
-    if padding in (False, "do_not_pad"):
-        return 0
-    if padding in (True, "longest"):
-        return max(map(len, rows))
-    if padding != "max_length":
-        raise ValueError(f"padding is {padding!r}; it must be True, False, 'longest' or 'max_length'")
-    if max_length is None:
-        raise ValueError("padding='max_length' needs max_length")
-    return max_length
-
-
-def _as_matrix(rows: list[list[int]], return_tensors: str | None) -> Any:
-    """Rows of equal length as a (B, T) int64 tensor or array, or for None the rows as they are."""
-    if return_tensors is None:
-        return rows
-    lengths = [len(row) for row in rows]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"the prompts have {lengths} tokens; pass padding=True to make one tensor of them")
-    return torch.tensor(rows) if return_tensors == "pt" else np.array(rows, dtype=np.int64)

@@ -307,3 +307,14 @@ def test_options_of_other_modalities_have_no_effect(processor):
 )
 def test_templates_say_by_their_text_whether_they_read_entries(template, plain):
     assert takes_plain_text(template) == plain
+
+
+def test_masks_of_replies_prepare_the_images_once(processor, monkeypatch):
+    calls = []
+    preprocess = Phi3VImageProcessor.preprocess
+    monkeypatch.setattr(
+        Phi3VImageProcessor, "preprocess", lambda self, *a, **o: calls.append(1) or preprocess(self, *a, **o)
+    )
+    talk = [{"role": "user", "content": [{"type": "image", "image": WIDE}]}]
+    processor.apply_chat_template(talk, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    assert len(calls) == 1
