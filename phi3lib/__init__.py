@@ -10,6 +10,7 @@ from phi3lib.lazy import lazy_names
 from phi3lib.moved import install
 
 if TYPE_CHECKING:
+    from phi3lib.encoders import load_encoder
     from phi3lib.lab.atlas import Atlas
     from phi3lib.vectors.embed import embed_images, embed_texts
     from phi3lib.vectors.table import EmbeddingTable
@@ -34,6 +35,7 @@ _HOMES = {
     "embed_texts": "phi3lib.vectors.embed:embed_texts",
     "hd_grid": "phi3lib.vision.hd_transform:hd_grid",
     "load_clip": "phi3lib.vision.checkpoints:load_clip",
+    "load_encoder": "phi3lib.encoders:load_encoder",
     "load_phi3_model": "phi3lib.vision.checkpoints:load_phi3_model",
     "process_for_phi3_model": "phi3lib.vision.checkpoints:process_for_phi3_model",
     "register_auto_classes": "phi3lib.vision.modeling:register_auto_classes",
@@ -51,6 +53,7 @@ __all__ = [
     "embed_texts",
     "hd_grid",
     "load_clip",
+    "load_encoder",
     "load_phi3_model",
     "process_for_phi3_model",
     "register_auto_classes",

@@ -34,6 +34,7 @@ NEW_NAMES = {
         for name in ("original_class", "original_text", "page_faults", "same_weights")
     },
     "phi3lib.lab.instrument": "phi3lib.lab.widgets.base",
+    "phi3lib.vectors.pooling": "phi3lib.encoders.pooling",
     **{
         f"phi3lib.lab.{name}": f"phi3lib.lab.widgets.{name}"
         for name in (

@@ -12,39 +12,28 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.encoders import ImageEncoder, Recipe, as_encoder, joined, text_encoder
 from phi3lib.vectors.labels import Column, labels_of
 from phi3lib.vectors.memory import Trimmer
-from phi3lib.vectors.pooling import (
-    Recipe,
-    describe,
-    describe_texts,
-    family_of,
-    image_processor_of,
-    phi3_last_token_of_texts,
-    recipe_of,
-)
 from phi3lib.vectors.reading import Batch, batches
 from phi3lib.vectors.sources import Items, Mark, find_items
 from phi3lib.vectors.store import Kept, Store, Vectors, open_store
 from phi3lib.vectors.table import EmbeddingTable
-from phi3lib.vision.hd_transform import hd_grid
 from phi3lib.vision.inputs import as_path, as_texts
 from phi3lib.vision.log import tell
-from phi3lib.vision.precision import agreement, in_precision, precision_of
+from phi3lib.vision.precision import agreement, precision_of
 
 # Tiles that are computed together: pictures of one CLIP batch, or crops and global views of Phi-3.
 TILES_AT_ONCE = 32
-TEXTS_AT_ONCE = 16
 COMPARED, TILES_COMPARED = 8, 20  # of which a precision is compared: pictures, or as many tiles and no more
 LARGE = 20_000_000  # weights of the smallest published model are several times as many, of ours far fewer
 BRIEF = 2.0  # seconds
@@ -63,13 +52,13 @@ def embed_images(
     """Return one vector for each image, in the order of the images.
 
     images: a folder, files, images, bytes, arrays or a `datasets.Dataset`; see `find_items`. How they are
-    turned upright, and what becomes of transparency and frames, says `phi3lib.vision.pictures`. model: from
-    `load_clip` or `load_phi3_model`; None: the default CLIP. pooling: the name of a recipe
-    (`phi3lib.vectors.pooling`); None: the model's own. out: Parquet file to write; an existing one is
-    resumed. labels: by name a sequence (one value for each image) or a mapping from file names, or a frame;
-    see `labels_of`. Labels of an earlier run into `out` that are not given again are kept for images that
-    have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how far the vectors of a
-    few images are then from those of the original model is logged. None: as it is.
+    turned upright, and what becomes of transparency and frames, says `phi3lib.vision.pictures`. model: of
+    `load_encoder`, `load_clip` or `load_phi3_model`, or an encoder of your own (`phi3lib.encoders.encoder`);
+    None: the default CLIP. pooling: the name of one of its recipes; None: its default. out: Parquet file to
+    write; an existing one is resumed. labels: by name a sequence (one value for each image) or a mapping from
+    file names, or a frame; see `labels_of`. Labels of an earlier run into `out` that are not given again are
+    kept for images that have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how
+    far the vectors of a few images are then from those of the original model is logged. None: as it is.
 
     Images that cannot be read are in `.errors` of the table with their reasons; what was lost or left out
     (transparency, further frames, files that are no images) is in `.notes`, and a warning counts it.
@@ -80,22 +69,46 @@ def embed_images(
     target = None if out is None else as_path(out)
     found = find_items(images, own=target)
     columns = labels_of(labels, [item.id for item in found.items])
-    model = model if model is not None else _default_model()
-    recipe = recipe_of(model, pooling)
-    quick = model if precision is None else in_precision(model, precision)
-    described = describe(quick, recipe)
+    encoder = _encoder_of(model)
+    recipe = encoder.recipes.choose(pooling)
+    quick = encoder if precision is None else encoder.in_precision(precision)
+    described = quick.provenance(recipe)
     with nullcontext() if target is None else open_store(target, described) as store:
         run = _Run(found, store)
-        work = _Work(quick, recipe, None if precision is None else _Comparison(model, precision))
+        work = _Work(quick, recipe, None if precision is None else _Comparison(encoder, precision))
         run.compute(work, progress=progress)
         return run.finish(columns, described)
 
 
+def embed_recipes(
+    images: Any, poolings: Sequence[str], *, model: Any = None, labels: Any = None, progress: bool = True
+) -> dict[str, EmbeddingTable]:
+    """Return a table for each of several recipes of one model, computed in one pass over the images.
+
+    The vectors are those of `embed_images`, with everything that recipes share computed once. An image for
+    which one recipe fails is missing in all tables. The arguments are those of `embed_images`; raises
+    ValueError like it.
+    """
+    found = find_items(images)
+    columns = labels_of(labels, [item.id for item in found.items])
+    encoder = _encoder_of(model)
+    recipes = [encoder.recipes.choose(name) for name in as_texts(poolings, "poolings")]
+    run = _Run(found, None)
+    run.compute(_Work(encoder, joined(recipes)), progress=progress)
+    together, tables, start = run.finish(columns, {}), {}, 0
+    for recipe in recipes:
+        stop = start + recipe.width(encoder)
+        vectors = np.ascontiguousarray(together.vectors[:, start:stop])
+        tables[recipe.name] = replace(together, vectors=vectors, recipe=encoder.provenance(recipe))
+        start = stop
+    return tables
+
+
 @dataclass(frozen=True)
 class _Comparison:
-    """The model that vectors of another precision are compared with, once."""
+    """The encoder that vectors of another precision are compared with, once."""
 
-    model: Any
+    encoder: ImageEncoder
     precision: str
 
 
@@ -174,38 +187,28 @@ def _warn_of(table: EmbeddingTable) -> None:
 def embed_texts(texts: Any, *, model: Any = None) -> EmbeddingTable:
     """Return one vector for each text of a sequence (one string is one text); the ids are the texts.
 
-    model: from `load_clip`, which gives the space of its "projected" pictures; None: the default CLIP. Or the
-    whole of Phi-3-vision, which gives the space of its "last token" pictures: nothing but the language model
-    itself brought the two together there. ValueError for no texts, for a text that comes twice, and for the
-    vision part of Phi-3-vision alone.
+    model: a CLIP or SigLIP, in whose space are the images of its default recipe; None: the default CLIP. Or
+    the whole of Phi-3-vision, which gives the space of its "last token" images: nothing but the language
+    model itself brought the two together there. ValueError for no texts, for a text that comes twice, and
+    for a model that makes no vectors of texts.
     """
     listed = as_texts(texts)
-    model = model if model is not None else _default_model()
-    recipe = describe_texts(model)
-    return EmbeddingTable(_vectors_of_texts(model, listed), tuple(listed), recipe=recipe)
+    encoder = text_encoder(_encoder_of(model))
+    recipe = encoder.text_provenance()
+    return EmbeddingTable(encoder.encode_texts(listed).numpy(), tuple(listed), recipe=recipe)
 
 
-@torch.inference_mode()
-def _vectors_of_texts(model: Any, texts: list[str]) -> NDArray[np.float32]:
-    if family_of(model) == "clip":
-        return model.text_features(texts).numpy()
-    batches = (texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE))
-    return torch.cat([phi3_last_token_of_texts(model, batch).float().cpu() for batch in batches]).numpy()
+def _encoder_of(model: Any) -> Any:
+    if model is None:
+        from phi3lib.vision.checkpoints import load_clip
+
+        model = load_clip()
+    return as_encoder(model)
 
 
-def _default_model() -> Any:
-    from phi3lib.vision.checkpoints import load_clip
-
-    return load_clip()
-
-
-def _network(model: Any) -> torch.nn.Module:
-    return model.model if family_of(model) == "clip" else model
-
-
-def _is_large(model: Any) -> bool:
+def _is_large(encoder: ImageEncoder) -> bool:
     """Whether this is a model of a real size, whose runs take minutes to days."""
-    return sum(weight.numel() for weight in _network(model).parameters()) >= LARGE
+    return sum(weight.numel() for weight in encoder.network.parameters()) >= LARGE
 
 
 # --------------------------------------------------------------------------- computing
@@ -213,9 +216,9 @@ def _is_large(model: Any) -> bool:
 
 @dataclass
 class _Work:
-    """A model and a recipe at work on batches, with the progress that is shown."""
+    """An encoder and a recipe at work on batches, with the progress that is shown."""
 
-    model: Any
+    encoder: ImageEncoder
     recipe: Recipe
     comparison: _Comparison | None = None
     estimates: bool = field(default=False, init=False)
@@ -226,11 +229,11 @@ class _Work:
         """Each batch with its vectors; what cannot be read or computed goes into `errors`."""
         from tqdm.auto import tqdm
 
-        self.estimates = progress and bool(pending) and _is_large(self.model)
+        self.estimates = progress and bool(pending) and _is_large(self.encoder)
         with tqdm(total=len(pending), unit="image", disable=not progress or not pending) as bar:
             for batch in batches(
                 pending,
-                self._tiles,
+                self.encoder.tiles,
                 most_tiles=TILES_AT_ONCE,
                 first_alone=self.estimates,
                 expected=expected,
@@ -245,32 +248,29 @@ class _Work:
         if self.comparison is not None:
             self._compare(self.comparison, batch)
         if not self.estimates:
-            return _encode_batch(self.model, self.recipe, batch.pictures, errors)
+            return _encode_batch(self.encoder, self.recipe, batch.pictures, errors)
         self.estimates = False
-        seconds, vectors = _timed(self.model, self.recipe, batch.pictures, errors)
+        seconds, vectors = _timed(self.encoder, self.recipe, batch.pictures, errors)
         left = bar.total - bar.n
         bar.write(estimate(left, left * batch.tiles // len(batch.pictures), seconds / batch.tiles))
         return vectors
 
-    def _tiles(self, width: int, height: int) -> int:
-        return _tiles(self.model, (width, height))
-
     @torch.inference_mode()
     def _compare(self, comparison: _Comparison, batch: Batch) -> None:
         """Log how close this model's vectors of a few images are to those of the original one."""
-        pictures = _few(self.model, batch.pictures)
+        pictures = _few(self.encoder, batch.pictures)
         found = [
             list(_encode_batch(one, self.recipe, pictures, {}).values())
-            for one in (comparison.model, self.model)
+            for one in (comparison.encoder, self.encoder)
         ]
         if found[0]:
             exact, rounded = (torch.from_numpy(np.stack(vectors)) for vectors in found)
-            close = agreement(exact, rounded, precision_of(_network(comparison.model)))
+            close = agreement(exact, rounded, precision_of(comparison.encoder.network))
             tell(f"{comparison.precision}: {close}")
             self.comparison = None
 
 
-def _few(model: Any, pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
+def _few(encoder: ImageEncoder, pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
     """The first images, not too many and not of too many tiles."""
     few: dict[str, Image.Image] = {}
     tiles = 0
@@ -278,7 +278,7 @@ def _few(model: Any, pictures: Mapping[str, Image.Image]) -> dict[str, Image.Ima
         if len(few) == COMPARED or tiles >= TILES_COMPARED:
             break
         few[name] = picture
-        tiles += _tiles(model, picture.size)
+        tiles += encoder.tiles(*picture.size)
     return few
 
 
@@ -292,27 +292,27 @@ def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
 
 
 def _timed(
-    model: Any, recipe: Recipe, pictures: dict[str, Image.Image], errors: dict[str, str]
+    encoder: ImageEncoder, recipe: Recipe, pictures: dict[str, Image.Image], errors: dict[str, str]
 ) -> tuple[float, Vectors]:
     """The vectors of a batch, and how many seconds they took."""
     start = time.perf_counter()
-    vectors = _encode_batch(model, recipe, pictures, errors)
+    vectors = _encode_batch(encoder, recipe, pictures, errors)
     seconds = time.perf_counter() - start
     if seconds < BRIEF:  # the first call also makes room and plans: once more
         start = time.perf_counter()
-        vectors = _encode_batch(model, recipe, pictures, errors)
+        vectors = _encode_batch(encoder, recipe, pictures, errors)
         seconds = time.perf_counter() - start
     return seconds, vectors
 
 
 @torch.inference_mode()
 def _encode_batch(
-    model: Any, recipe: Recipe, pictures: dict[str, Image.Image], errors: dict[str, str]
+    encoder: ImageEncoder, recipe: Recipe, pictures: dict[str, Image.Image], errors: dict[str, str]
 ) -> Vectors:
     if not pictures:
         return {}
     try:
-        vectors = recipe.encode(model, list(pictures.values())).float().cpu().numpy()
+        vectors = encoder.encode(list(pictures.values()), recipe).float().cpu().numpy()
     except (ValueError, MemoryError, RuntimeError) as error:
         if not isinstance(error, ValueError) and not _is_out_of_memory(error):
             raise
@@ -320,7 +320,9 @@ def _encode_batch(
             errors[next(iter(pictures))] = str(error) or "not enough memory to compute it"
             return {}
         # One of them cannot be taken (too extreme a shape, say): one by one, so that the others go on.
-        alone = [_encode_batch(model, recipe, {name: picture}, errors) for name, picture in pictures.items()]
+        alone = [
+            _encode_batch(encoder, recipe, {name: picture}, errors) for name, picture in pictures.items()
+        ]
         return {name: vector for one in alone for name, vector in one.items()}
     finite = np.isfinite(vectors).all(1)
     named = list(zip(pictures, vectors, finite, strict=True))
@@ -332,14 +334,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """On a device torch has a class for it, on a CPU only a text."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or "allocate memory" in str(error)
-
-
-def _tiles(model: Any, size: tuple[int, int]) -> int:
-    if family_of(model) == "clip":
-        return 1
-    processor = image_processor_of(model)
-    try:
-        grid = hd_grid(*size, processor.num_crops, tile=processor.tile)
-    except ValueError:  # too extreme a shape: computing it will say so
-        return 1
-    return 1 + grid.rows * grid.cols

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.encoders import as_encoder, text_encoder
 from phi3lib.vectors.compare import linear_probe
 from phi3lib.vectors.duplicates import duplicate_groups, near_duplicates
 from phi3lib.vectors.intervals import Estimate, of_mean
 from phi3lib.vectors.labels import known_labels
 from phi3lib.vectors.neighbours import Directions, unit_rows
-from phi3lib.vectors.pooling import WITH_TEXTS, family_of
 from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.inputs import as_texts
 
@@ -90,14 +91,12 @@ def search(
 
 
 def _text_vector(table: EmbeddingTable, model: Any, text: str) -> NDArray[np.float32]:
-    from phi3lib.vectors.embed import embed_texts
-
-    shared = WITH_TEXTS[family_of(_made(table, model))]
-    if _pooling(table) not in (None, shared):
-        raise ValueError(
-            f"these vectors are not in the space of texts: make the table with pooling={shared!r}"
-        )
-    return unit_rows(embed_texts([text], model=model).vectors)
+    encoder = _maker(table, model)
+    shared = encoder.recipes.shared_with_text
+    if shared is None or not (encoder.recipes[shared].made(table.recipe) or "pooling" not in table.recipe):
+        how = f"make the table with pooling={shared!r}" if shared else "this model has no such recipe"
+        raise ValueError(f"these vectors are not in the space of texts: {how}")
+    return unit_rows(text_encoder(encoder).encode_texts([text]).numpy())
 
 
 def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[np.float32]:
@@ -105,25 +104,30 @@ def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[
         return unit_rows(table.vectors[[table.ids.index(picture)]])
     from phi3lib.vectors.embed import embed_images
 
-    made = _made(table, model)
-    return unit_rows(embed_images([picture], model=made, pooling=_pooling(table), progress=False).vectors)
+    encoder = _maker(table, model)
+    recipe = encoder.recipes.of_table(table.recipe)
+    if recipe is None and "pooling" in table.recipe:
+        raise ValueError(
+            f"the table was made with {table.recipe['pooling']!r}; this model has "
+            f"{', '.join(map(repr, encoder.recipes))}"
+        )
+    pooling = recipe and recipe.name
+    return unit_rows(embed_images([picture], model=encoder, pooling=pooling, progress=False).vectors)
 
 
-def _made(table: EmbeddingTable, model: Any) -> Any:
-    """The model, if by all that is known it made the table."""
+def _maker(table: EmbeddingTable, model: Any) -> Any:
+    """The encoder, if by all that is known it made the table."""
     if model is None:
         raise ValueError(
             "a text, and a picture that is no id of the table, need the model that made the table"
         )
-    of_table, family = table.recipe.get("family"), family_of(model)
-    if of_table not in (None, family):
-        raise ValueError(f"the table was made by a model of the family {of_table!r}; this one is {family!r}")
-    return model
-
-
-def _pooling(table: EmbeddingTable) -> str | None:
-    """The name of the table's recipe; None where nothing is known."""
-    return str(table.recipe["pooling"]).split(":")[0] if "pooling" in table.recipe else None
+    encoder = as_encoder(model)
+    of_table = table.recipe.get("family")
+    if of_table not in (None, encoder.family):
+        raise ValueError(
+            f"the table was made by a model of the family {of_table!r}; this one is {encoder.family!r}"
+        )
+    return encoder
 
 
 # --------------------------------------------------------------------------- classify
@@ -132,21 +136,23 @@ def _pooling(table: EmbeddingTable) -> str | None:
 def class_vectors(
     model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float32]:
-    """(classes, d): for each class the mean of its prompts' vectors, of length one."""
+    """Return (classes, d): for each class the mean of its prompts' vectors, of length one."""
     names, sentences = as_texts(classes, "classes"), as_texts(prompts, "prompts")
     texts = [sentence.format(name) for name in names for sentence in sentences]
-    vectors = unit_rows(model.text_features(texts).numpy())
+    vectors = unit_rows(text_encoder(model).encode_texts(texts).numpy())
     return unit_rows(vectors.reshape(len(names), len(sentences), -1).mean(1))
 
 
 def zero_shot(
     vectors: ArrayLike, model: Any, classes: Sequence[str], prompts: Sequence[str] = PROMPTS
 ) -> NDArray[np.float64]:
-    """The probability of each class for each picture: (N, classes), softmax of CLIP's scaled cosines."""
-    scale = float(model.model.logit_scale.detach().exp())
-    logits = scale * unit_rows(vectors) @ class_vectors(model, classes, prompts).T
-    shifted = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
-    return shifted / shifted.sum(1, keepdims=True)
+    """Return the probability of each class for each image: (N, classes).
+
+    By the model's own rule for cosines: CLIP takes the softmax over the classes, SigLIP a sigmoid for each
+    class. ValueError for a model that has no such rule or makes no vectors of texts.
+    """
+    cosines = unit_rows(vectors) @ class_vectors(model, classes, prompts).T
+    return text_encoder(model).class_probabilities(torch.from_numpy(cosines)).numpy()
 
 
 def few_shot(

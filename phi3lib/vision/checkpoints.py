@@ -78,7 +78,7 @@ def load_clip(
         folder, commit = hub.whole_folder(found), found.commit
     require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
     tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
-    with _damage_in(where):
+    with damage_in(where):
         return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
 
 
@@ -110,7 +110,7 @@ def load_phi3_model(
     adapter needs peft and it is not installed.
     """
     tuned = fine_tuned_folder(fine_tuned)
-    with _damage_in(tuned or name):
+    with damage_in(tuned or name):
         if tuned is not None and is_adapter(tuned):
             model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
         elif language_model:
@@ -121,7 +121,7 @@ def load_phi3_model(
 
 
 @contextmanager
-def _damage_in(where: str | Path | None) -> Iterator[None]:
+def damage_in(where: str | Path | None) -> Iterator[None]:
     """Turn what other libraries raise over the files of a checkpoint into one CheckpointError.
 
     A configuration may hold values of any type, and each library notices them in its own way.

@@ -67,7 +67,7 @@ class Clip:
 
     def pixel_values(self, images: Sequence[Any]) -> torch.Tensor:
         """Return images as the tower takes them, (N, 3, size, size), on its device and in its dtype."""
-        pictures = [_central_part(read_upright(image)) for image in images]
+        pictures = [central_part(read_upright(image)) for image in images]
         inputs = self.processor(images=pictures, return_tensors="pt")
         return inputs["pixel_values"].to(self.model.device, self.model.dtype)
 
@@ -142,7 +142,7 @@ def _recipe(model: Any, processor: Any, name: str, revision: str | None) -> dict
     }
 
 
-def _central_part(picture: Image.Image) -> Image.Image:
+def central_part(picture: Image.Image) -> Image.Image:
     """The image, or of an extremely long one the part around its center, which is all that CLIP looks at.
 
     CLIP's processor resizes the short side to the tower's size and then cuts out the central square: before

@@ -23,15 +23,16 @@ def in_precision(model: Any, precision: str) -> Any:
     bits, one scale for each row of weights, and their inputs are rounded as they come (dynamic
     quantisation); all else stays float32. CPU only. ValueError for other names.
     """
+    if isinstance(model, Clip):
+        network = network_in_precision(model.model, precision)
+        return replace(model, model=network, recipe={**model.recipe, "dtype": precision_of(network)})
+    return network_in_precision(model, precision)
+
+
+def network_in_precision(network: nn.Module, precision: str) -> nn.Module:
+    """Return a copy of a network that computes at this precision; see `in_precision`."""
     if precision not in PRECISIONS:
         raise ValueError(f"no precision {precision!r}; there are: {', '.join(map(repr, PRECISIONS))}")
-    if isinstance(model, Clip):
-        network = _network_in(model.model, precision)
-        return replace(model, model=network, recipe={**model.recipe, "dtype": precision_of(network)})
-    return _network_in(model, precision)
-
-
-def _network_in(network: nn.Module, precision: str) -> nn.Module:
     if precision == "bf16":
         return copy.deepcopy(network).to(torch.bfloat16)
     plain = copy.deepcopy(network).to(torch.float32)
@@ -41,17 +42,29 @@ def _network_in(network: nn.Module, precision: str) -> nn.Module:
 def _quantised(network: nn.Module) -> nn.Module:
     from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
+    # A patch embedding is read by transformers for the dtype of its weight, which then would be a method.
+    linear = [
+        name
+        for name, module in network.named_modules()
+        if name and type(module) is nn.Linear and not name.endswith("patch_embedding")
+    ]
     with warnings.catch_warnings():
         # PyTorch wants to move this to torchao, which is one more package, bound to torch's exact version.
         warnings.filterwarnings("ignore", message=r".*(quantiz|ao\.quantization).*")
-        return quantize_dynamic(network.eval(), {nn.Linear: per_channel_dynamic_qconfig}, inplace=True)
+        return quantize_dynamic(
+            network.eval(), dict.fromkeys(linear, per_channel_dynamic_qconfig), inplace=True
+        )
 
 
 def precision_of(network: nn.Module) -> str:
-    """ "int8" for a network of `in_precision(…, "int8")`, else the dtype of its first weight."""
+    """ "int8" for a network of `in_precision(…, "int8")`, else the dtype of its first weight.
+
+    Without weights: "float32".
+    """
     if any("quantized" in type(module).__module__ for module in network.modules()):
         return "int8"
-    return str(next(network.parameters()).dtype).removeprefix("torch.")
+    dtype = next((weight.dtype for weight in network.parameters()), torch.float32)
+    return str(dtype).removeprefix("torch.")
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,13 @@ import torch
 from PIL import Image
 
 from phi3lib import load_phi3_model
+from phi3lib.encoders import as_encoder
+from phi3lib.encoders.clip import CLIP_RECIPES
+from phi3lib.encoders.phi3 import CROP, GLOBAL, PHI3_RECIPES, SEPARATOR, token_views
 from phi3lib.vectors import embed as embed_module
 from phi3lib.vectors import reading as reading_module
 from phi3lib.vectors import store as store_module
 from phi3lib.vectors.embed import embed_images, embed_texts
-from phi3lib.vectors.pooling import (
-    CLIP_RECIPES,
-    CROP,
-    GLOBAL,
-    PHI3_RECIPES,
-    SEPARATOR,
-    describe,
-    phi3_crops,
-    phi3_global,
-    phi3_mean,
-    recipe_of,
-    token_views,
-)
 from phi3lib.vectors.reading import batches
 from phi3lib.vectors.search import search
 from phi3lib.vectors.sources import items_of
@@ -73,7 +63,7 @@ def test_every_recipe_of_clip(clip, photos, name):
 def test_every_recipe_of_phi3_does_not_depend_on_the_batch(phi3, photos, name):
     files = sorted((photos / "a").glob("*.png"))[:5]
     table = embed_images(files, model=phi3, pooling=name, progress=False)
-    alone = recipe_of(phi3, name).encode(phi3, [Image.open(files[2]).convert("RGB")])
+    alone = PHI3_RECIPES[name].encode(phi3, [Image.open(files[2]).convert("RGB")])
     assert np.allclose(table.vectors[2], alone.detach().float().numpy()[0], atol=1e-4)
 
 
@@ -93,8 +83,9 @@ def test_means_of_views_and_of_all_fit_together(phi3):
     grid = hd_grid(500, 300, phi3.processor.num_crops, tile=phi3.tile)
     crops, whole = grid.rows * grid.cols, 1
     with torch.inference_mode():
-        parts = crops * phi3_crops(phi3, [picture]) + whole * phi3_global(phi3, [picture])
-        assert torch.allclose(parts / (crops + whole), phi3_mean(phi3, [picture]), atol=1e-5)
+        found = {name: PHI3_RECIPES[name].encode(phi3, [picture]) for name in ("crops", "global", "mean")}
+    parts = crops * found["crops"] + whole * found["global"]
+    assert torch.allclose(parts / (crops + whole), found["mean"], atol=1e-5)
 
 
 @pytest.mark.parametrize("order", ["sub_glb", "glb_sub"])
@@ -112,7 +103,7 @@ def test_token_views_agree_with_the_token_map(order, rows, cols):
 
 def test_an_unknown_recipe_names_those_that_there_are(clip):
     with pytest.raises(ValueError, match="'projected', 'cls', 'patches'"):
-        recipe_of(clip, "mean")
+        as_encoder(clip).recipes.choose("mean")
 
 
 def test_pictures_in_memory_arrays_and_datasets(clip):
@@ -156,12 +147,12 @@ def test_a_picture_that_is_too_extreme_is_reported_and_its_batch_goes_on(phi3):
 def test_a_vector_that_is_no_number_is_reported_and_the_rest_goes_on(clip, tmp_path, monkeypatch):
     own = CLIP_RECIPES["projected"]
 
-    def encode(model, pictures):
-        vectors = own.encode(model, pictures)
-        vectors[[picture.size == (13, 13) for picture in pictures]] = torch.inf
+    def pool(features):
+        vectors = own.pool(features).clone()
+        vectors[1] = torch.inf
         return vectors
 
-    monkeypatch.setitem(CLIP_RECIPES, "projected", replace(own, encode=encode))
+    monkeypatch.setitem(CLIP_RECIPES, "projected", replace(own, pool=pool))
     pictures = [Image.new("RGB", (side, side)) for side in (12, 13, 14)]
     table = embed_images(pictures, model=clip, out=tmp_path / "t.parquet", progress=False)
     assert table.ids == ("0", "2")
@@ -313,7 +304,7 @@ def test_a_recipe_knows_its_width_without_computing(clip, phi3_folder, name):
     whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
     for model, recipes in ((clip, CLIP_RECIPES), (whole, PHI3_RECIPES)):
         if name in recipes:
-            recipe = recipe_of(model, name)
+            recipe = recipes[name]
             with torch.inference_mode():
                 assert recipe.encode(model, [picture]).shape == (1, recipe.width(model))
 
@@ -367,7 +358,7 @@ def test_a_model_that_was_trained_on_is_another_recipe(clip, phi3, phi3_folder, 
         embed_images([picture], model=trained, out=out, progress=False)
     # The vision part is the same on its own and in the whole model.
     whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
-    marks = {describe(model, recipe_of(model, "mean"))["weights"] for model in (phi3, whole)}
+    marks = {as_encoder(model).provenance(PHI3_RECIPES["mean"])["weights"] for model in (phi3, whole)}
     assert len(marks) == 1
 
 

@@ -61,7 +61,7 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "colours": list(plots.CLASSES),
             "thumb": side,
             "sheet": SHEET,
-            "finds": state.model is not None and state.search_table() is not None,
+            "finds": state.search_table() is not None,
             "card": state.card(),
         },
         "places": b"".join(

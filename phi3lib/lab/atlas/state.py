@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vectors.compare import matched
@@ -216,25 +217,34 @@ class AtlasState:
         self.selected = list(dict.fromkeys(int(row) for row in rows))
 
     def search_table(self) -> str | None:
-        """The name of the first table in the space of texts, or None."""
-        wanted = "projected"
+        """Return the name of the first table in the model's space of texts; None where there is none."""
+        if self.model is None:
+            return None
+        encoder = as_encoder(self.model)
+        shared = encoder.recipes.shared_with_text
         return next(
-            (name for name, t in self.tables.items() if str(t.recipe.get("pooling", "")).startswith(wanted)),
+            (
+                name
+                for name, t in self.tables.items()
+                if shared is not None
+                and encoder.recipes[shared].made(t.recipe)
+                and t.recipe.get("family") in (None, encoder.family)
+            ),
             None,
         )
 
     def find(self, text: str, k: int = 8) -> Found:
-        """The pictures nearest to a text, through CLIP's table; kept as `found`.
+        """Return the pictures nearest to a text, through the table in its space; kept as `found`.
 
-        ValueError without a CLIP or its table; then nothing is found any more.
+        ValueError without a model of texts or such a table; then nothing is found any more.
         """
         self.found = None
         through = self.search_table()
-        if self.model is None or through is None:
+        if through is None:
             raise ValueError('texts need model=load_clip() and a table of its "projected" vectors')
         if not text.strip():
             raise ValueError("the text is empty")
-        asked = self.model.text_features(text).numpy()
+        asked = as_encoder(self.model).encode_texts(text).numpy()
         rows, cosines = top_k(asked, self.tables[through].vectors, len(self.ids))
         standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
         self.found = Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)

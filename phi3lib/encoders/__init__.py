@@ -1,0 +1,121 @@
+"""Encoders: models that make vectors of images, and of texts, each family in a file of its own.
+
+May import `phi3lib.vision`; `phi3lib.vectors` and the lab ask for a model's abilities here and nowhere else.
+
+    encoder = load_encoder("facebook/dinov2-small")
+    table = embed_images("photos/", model=encoder)
+
+A family is a module of this package with `MODEL_TYPES`, the values of model_type in config.json that it
+loads, and one subclass of `Encoder` with `load` and `wrap`. Modules are found by themselves: a new family is
+one new file.
+"""
+
+import inspect
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from phi3lib.encoders.encoder import (
+    Encoder,
+    ImageEncoder,
+    Recipe,
+    Recipes,
+    TextEncoder,
+    joined,
+    recipe,
+    recipes_of,
+)
+from phi3lib.encoders.loading import model_type_of
+from phi3lib.vision.tensor_reading import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Encoder",
+    "ImageEncoder",
+    "Recipe",
+    "Recipes",
+    "TextEncoder",
+    "as_encoder",
+    "joined",
+    "load_encoder",
+    "recipe",
+    "recipes_of",
+    "text_encoder",
+]
+_PARTS = ("name", "revision", "family", "recipes", "network", "tiles", "encode", "provenance")
+
+
+def load_encoder(
+    name: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> Any:
+    """Load an encoder of any known family: CLIP, SigLIP and SigLIP 2, DINOv2, Phi-3-vision (its vision part).
+
+    name: a folder or a name on the hub, such as "google/siglip2-base-patch16-224",
+        "google/siglip-base-patch16-224" or "facebook/dinov2-small"; None: the default CLIP. The family is
+        that of model_type in config.json.
+    revision: branch, tag or commit on the hub. device: default the CPU. dtype: default float32; for
+        Phi-3-vision see `load_phi3_model`.
+
+    Returns an `ImageEncoder`, which `embed_images(model=…)`, `search`, `zero_shot` and `Atlas` take.
+    Weights are read from safetensors only, and every tensor must be in the checkpoint. Raises
+    CheckpointError.
+    """
+    model_type = model_type_of(name, revision)
+    known = {kind: family for family, kinds in _families() for kind in kinds}
+    if model_type not in known:
+        raise CheckpointError(
+            f"{name} is a checkpoint of type {model_type!r}; load_encoder knows {', '.join(sorted(known))}"
+        )
+    return known[model_type].load(name, revision=revision, device=device, dtype=dtype)
+
+
+def as_encoder(model: Any) -> Any:
+    """Return the encoder of what users pass as `model=`: of `load_clip`, `load_phi3_model` or an encoder.
+
+    Raises ValueError for other objects, with what they lack.
+    """
+    if isinstance(model, ImageEncoder):
+        return model
+    for family, _ in _families():
+        if (encoder := family.wrap(model)) is not None:
+            return encoder
+    lacking = [part for part in _PARTS if not hasattr(model, part)]
+    raise ValueError(
+        f"model= got a {type(model).__name__}, which is no model of load_encoder, load_clip or "
+        f"load_phi3_model; as an encoder of its own it lacks {', '.join(lacking)}: see "
+        f"phi3lib.encoders.Encoder"
+    )
+
+
+def text_encoder(model: Any) -> Any:
+    """Return the encoder of a model, which makes vectors of texts. Raises ValueError where it makes none."""
+    encoder = as_encoder(model)
+    if not isinstance(encoder, TextEncoder):
+        raise ValueError(
+            f"a model of the family {encoder.family!r} makes no vectors of texts: use a CLIP or a SigLIP"
+        )
+    return encoder
+
+
+@cache
+def _families() -> list[tuple[Any, tuple[str, ...]]]:
+    """The encoder class of each module of this package that names `MODEL_TYPES`, and these."""
+    found = []
+    for entry in iter_modules(__path__):
+        module = import_module(f"{__name__}.{entry.name}")
+        if hasattr(module, "MODEL_TYPES"):
+            own = [
+                one
+                for one in vars(module).values()
+                if inspect.isclass(one) and issubclass(one, Encoder) and one.__module__ == module.__name__
+            ]
+            found += [(one, module.MODEL_TYPES) for one in own]
+    return found
