@@ -1,0 +1,120 @@
+"""DINOv2 (Oquab et al. 2023), as an encoder of images. Trained without texts, it has no vectors of them."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phi3lib.encoders.encoder import Encoder, Images, Recipes, recipe, recipes_of
+from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
+from phi3lib.vision.clip import central_part
+from phi3lib.vision.float32 import fast_products
+from phi3lib.vision.pictures import read_upright
+
+FAMILY, MODEL_TYPES = "dino", ("dinov2", "dinov2_with_registers")
+OQUAB = "Oquab et al. 2023"
+DINO_RECIPES = recipes_of(FAMILY)
+
+
+class DinoFeatures:
+    """What DINOv2 computes of a batch of n images, each part once, when a recipe asks for it."""
+
+    def __init__(self, encoder: "DinoEncoder", images: Images) -> None:
+        self._encoder, self._images = encoder, images
+
+    @cached_property
+    def _states(self) -> torch.Tensor:
+        network, pixels = self._encoder.network, self._encoder.pixel_values(self._images)
+        with fast_products(next(network.parameters()), network.config.hidden_size):
+            return network(pixel_values=pixels).last_hidden_state
+
+    @property
+    def cls(self) -> torch.Tensor:
+        """The class token behind the last layer and its norm: (n, d)."""
+        return self._states[:, 0]
+
+    @property
+    def patches(self) -> torch.Tensor:
+        """The patches behind the last layer and its norm: (n, patches, d)."""
+        registers = getattr(self._encoder.network.config, "num_register_tokens", 0)
+        return self._states[:, 1 + registers :]
+
+
+def _width(encoder: "DinoEncoder") -> int:
+    return encoder.network.config.hidden_size
+
+
+@recipe("cls", family=FAMILY, says="class token behind the last layer", source=OQUAB, size=_width)
+def _cls(features: DinoFeatures) -> torch.Tensor:
+    return features.cls
+
+
+@recipe("patches", family=FAMILY, says="mean of the patches", source=OQUAB, size=_width)
+def _patches(features: DinoFeatures) -> torch.Tensor:
+    return features.patches.mean(1)
+
+
+class DinoEncoder(Encoder):
+    """A DINOv2 of `load_encoder`.
+
+    network: transformers' Dinov2Model, or Dinov2WithRegistersModel (Darcet et al. 2023). processor:
+    BitImageProcessorPil.
+    """
+
+    family = FAMILY
+
+    def __init__(self, name: str, *, network: Any, processor: Any, revision: str | None) -> None:
+        super().__init__(name, network=network, revision=revision)
+        self.network: Any = network
+        self.processor = processor
+
+    @classmethod
+    def wrap(cls, model: Any) -> None:
+        """Return None: a DINOv2 of `load_encoder` is an encoder already."""
+        return
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "DinoEncoder":
+        """Load a checkpoint; see `load_encoder`."""
+        from transformers import AutoConfig, Dinov2Model, Dinov2WithRegistersModel
+        from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+
+        folder, where, commit = checkpoint_folder(name, revision)
+        with plain_errors(where):
+            registers = "register" in AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+            processor = BitImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        network = load_network(
+            Dinov2WithRegistersModel if registers else Dinov2Model,
+            folder,
+            where=where,
+            device=device,
+            dtype=dtype,
+        )
+        return cls(where, network=network, processor=processor, revision=commit)
+
+    @property
+    def recipes(self) -> Recipes:
+        """The recipes of DINOv2."""
+        return Recipes(DINO_RECIPES, default="cls")
+
+    def features(self, images: Images) -> DinoFeatures:
+        """Return class token and patches of one batch."""
+        return DinoFeatures(self, images)
+
+    def pixel_values(self, images: Images) -> torch.Tensor:
+        """Return images as the network takes them, (n, 3, size, size), on its device and in its dtype."""
+        upright = [central_part(read_upright(image)) for image in images]
+        inputs = self.processor(images=upright, return_tensors="pt")
+        return inputs["pixel_values"].to(self.network.device, self.network.dtype)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return the size of the short side and of the central square that is cut out."""
+        return {"size": dict(self.processor.size), "crop_size": dict(self.processor.crop_size)}
