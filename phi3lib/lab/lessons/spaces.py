@@ -11,7 +11,7 @@ from PIL import Image
 
 from phi3lib.lab.figures import plots
 from phi3lib.vectors.compare import principal_parts, probe_accuracy, shared_neighbours
-from phi3lib.vectors.embed import embed_images
+from phi3lib.vectors.embed import embed_recipes
 from phi3lib.vectors.intervals import Estimate, clearly_better
 from phi3lib.vectors.maps import Layout
 from phi3lib.vectors.neighbours import Neighbours
@@ -108,14 +108,14 @@ def _quarter(picture: Picture) -> str:
 
 def embed_sets(sets: Mapping[str, PictureSet], clip: Any, phi3: Any) -> dict[str, dict[str, EmbeddingTable]]:
     """For each space and set a table; phi3 is the whole model."""
-    models = {"clip": clip, "phi3": phi3}
-    return {
-        space: {
-            name: embed_images(one.pictures, model=models[model], pooling=pooling, progress=False)
-            for name, one in sets.items()
-        }
-        for space, (model, pooling) in SPACES.items()
-    }
+    tables: dict[str, dict[str, EmbeddingTable]] = {space: {} for space in SPACES}
+    for name, one in sets.items():
+        for whose, model in (("clip", clip), ("phi3", phi3)):
+            spaces = {pooling: space for space, (owner, pooling) in SPACES.items() if owner == whose}
+            made = embed_recipes(one.pictures, list(spaces), model=model, progress=False)
+            for pooling, table in made.items():
+                tables[spaces[pooling]][name] = table
+    return tables
 
 
 def probe_scores(tables: Tables, sets: Mapping[str, PictureSet], *, width: int | None = None) -> Scores:
