@@ -16,7 +16,8 @@ from phi3lib.encoders.encoder import Encoder, Images, Recipe, Recipes, recipe, r
 from phi3lib.vision.hd_transform import TileGeometry, grid_shape, hd_grid, hd_sequence
 from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.precision import precision_of
-from phi3lib.vision.prompts import encode_prompt, padded
+from phi3lib.vision.prompts import encode_prompt
+from phi3lib.vision.token_rows import padded
 
 FAMILY, MODEL_TYPES = "phi3", ("phi3_v",)
 COMMON = "common practice"
