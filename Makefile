@@ -69,7 +69,7 @@ test-pythons: set-up ## the tests without torch on the other Pythons of this mac
 	$(RUN) tools/other_pythons.py
 
 test-transformers-5.17: $(OLDEST)/ready ## the model tests on the oldest supported transformers
-	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) tests/vision $(TEST_ARGS)
+	PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) tests/vision tests/loading $(TEST_ARGS)
 
 # Only these two packages differ from the lock: transformers 5.17 requires huggingface_hub 1.x.
 $(OLDEST)/ready: Makefile | set-up

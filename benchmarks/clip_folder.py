@@ -37,7 +37,7 @@ def make_folder(folder: Path, pictures: int) -> None:
     from PIL import Image
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-    from phi3lib.vision.progress import without_progress_bars
+    from phi3lib.loading.progress import without_progress_bars
     from training.tokenizer import make_tokenizer
 
     rng = np.random.default_rng(0)

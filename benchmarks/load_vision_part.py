@@ -64,7 +64,7 @@ def published_shapes() -> dict[str, tuple[int, ...]]:
 
 def make_sparse_checkpoint(folder: Path) -> None:
     """Write headers, index and settings, and let the files end where they should."""
-    from phi3lib.vision.tensor_reading import TensorPlace, write_header
+    from phi3lib.loading.safetensors_io import TensorPlace, write_header
     from tests.real_layout import PHI35_CONFIG, PHI35_PREPROCESSOR, write_json
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,8 +103,8 @@ def load_and_report(name: str, dtype: str | None, whole: bool) -> None:
     """What the child process does: import everything, load, print the figures as JSON."""
     import torch
 
-    from phi3lib.vision import phi3_weights
-    from phi3lib.vision.checkpoints import load_phi3_model
+    from phi3lib.loading import phi3 as phi3_weights
+    from phi3lib.loading.checkpoints import load_phi3_model
     from phi3lib.vision.modeling import Phi3VForCausalLM  # noqa: F401  so that its import is not measured
 
     before, started = memory("VmRSS"), time.perf_counter()

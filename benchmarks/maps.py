@@ -1,4 +1,4 @@
-"""Neighbours and maps: `phi3lib.vectors.maps` against `umap.UMAP().fit`, side by side in one run.
+"""Neighbours and maps: `phi3lib.embeddings.maps` against `umap.UMAP().fit`, side by side in one run.
 
 python benchmarks/maps.py            print the table and write it into README.md
 python benchmarks/maps.py --quick    500 vectors, to try it
@@ -13,8 +13,8 @@ import numpy as np
 import umap
 from report import parser_of, publish, table
 
-from phi3lib.vectors.maps import Layout, umap_map
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.maps import Layout, umap_map
 
 WIDTH, GROUPS = 256, 20
 SIZES, QUICK_SIZES = (2000, 10_000), (500,)

@@ -10,11 +10,11 @@ from phi3lib.lazy import lazy_names
 from phi3lib.moved import install
 
 if TYPE_CHECKING:
+    from phi3lib.embeddings.embed import embed_images, embed_texts
+    from phi3lib.embeddings.table import EmbeddingTable
     from phi3lib.encoders import load_encoder
     from phi3lib.lab.atlas import Atlas
-    from phi3lib.vectors.embed import embed_images, embed_texts
-    from phi3lib.vectors.table import EmbeddingTable
-    from phi3lib.vision.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
+    from phi3lib.loading.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
     from phi3lib.vision.hd_transform import hd_grid
     from phi3lib.vision.image_embedding import Phi3ImageEmbedding
     from phi3lib.vision.image_processing import Phi3VImageProcessor
@@ -25,19 +25,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Atlas": "phi3lib.lab.atlas:Atlas",
-    "EmbeddingTable": "phi3lib.vectors.table:EmbeddingTable",
+    "EmbeddingTable": "phi3lib.embeddings.table:EmbeddingTable",
     "Phi3ImageEmbedding": "phi3lib.vision.image_embedding:Phi3ImageEmbedding",
     "Phi3VConfig": "phi3lib.vision.modeling:Phi3VConfig",
     "Phi3VForCausalLM": "phi3lib.vision.modeling:Phi3VForCausalLM",
     "Phi3VImageProcessor": "phi3lib.vision.image_processing:Phi3VImageProcessor",
     "Phi3VProcessor": "phi3lib.vision.text_processing:Phi3VProcessor",
-    "embed_images": "phi3lib.vectors.embed:embed_images",
-    "embed_texts": "phi3lib.vectors.embed:embed_texts",
+    "embed_images": "phi3lib.embeddings.embed:embed_images",
+    "embed_texts": "phi3lib.embeddings.embed:embed_texts",
     "hd_grid": "phi3lib.vision.hd_transform:hd_grid",
-    "load_clip": "phi3lib.vision.checkpoints:load_clip",
+    "load_clip": "phi3lib.loading.checkpoints:load_clip",
     "load_encoder": "phi3lib.encoders:load_encoder",
-    "load_phi3_model": "phi3lib.vision.checkpoints:load_phi3_model",
-    "process_for_phi3_model": "phi3lib.vision.checkpoints:process_for_phi3_model",
+    "load_phi3_model": "phi3lib.loading.checkpoints:load_phi3_model",
+    "process_for_phi3_model": "phi3lib.loading.checkpoints:process_for_phi3_model",
     "register_auto_classes": "phi3lib.vision.modeling:register_auto_classes",
 }
 

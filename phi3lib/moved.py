@@ -35,6 +35,20 @@ NEW_NAMES = {
     },
     "phi3lib.lab.instrument": "phi3lib.lab.widgets.base",
     "phi3lib.vectors.pooling": "phi3lib.encoders.pooling",
+    # The second name: what `from phi3lib.vectors import …` asks for, once the package has been found.
+    **{
+        f"phi3lib.{package}.{old}": f"phi3lib.embeddings.{new}"
+        for package in ("vectors", "embeddings")
+        for old, new in (("neighbours", "knn"), ("intervals", "confidence"), ("why", "explain"))
+    },
+    **{
+        f"phi3lib.vision.{old}": f"phi3lib.loading.{new}"
+        for old, new in {
+            "checkpoints": "checkpoints", "default_models": "defaults", "fine_tuned": "fine_tuned",
+            "hub": "hub", "hub_errors": "errors", "log": "log",
+            "phi3_weights": "phi3", "progress": "progress", "tensor_reading": "safetensors_io",
+        }.items()
+    },
     **{
         f"phi3lib.lab.{name}": f"phi3lib.lab.widgets.{name}"
         for name in (
@@ -46,15 +60,17 @@ NEW_NAMES = {
 
 
 # Whole packages, with all that is in them.
-NEW_PACKAGES = {"phi3lib.picturebook": "picturebook"}
+NEW_PACKAGES = {"phi3lib.picturebook": "picturebook", "phi3lib.vectors": "phi3lib.embeddings"}
 
 
 def new_name(old: str) -> str | None:
     """Return where a module is now, or None if it has not moved."""
+    if old in NEW_NAMES:
+        return NEW_NAMES[old]
     for package, new in NEW_PACKAGES.items():
         if old == package or old.startswith(f"{package}."):
             return new + old.removeprefix(package)
-    return NEW_NAMES.get(old)
+    return None
 
 
 class _Alias(Loader):

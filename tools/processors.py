@@ -2,7 +2,7 @@
 
     python tools/processors.py --list
     python tools/processors.py                                  # every setting; make test-processors
-    python tools/processors.py --only oldest -- tests/vectors   # one setting, some tests
+    python tools/processors.py --only oldest -- tests/embeddings   # one setting, some tests
 
 Arguments after `--` are passed to pytest. A setting is a set of environment variables that the libraries read
 when they are loaded; it cannot add an instruction that this machine lacks. The exit status is 1 if the tests

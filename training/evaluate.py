@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from scipy.stats import beta
 
-from phi3lib.vectors.intervals import Estimate
+from phi3lib.embeddings.confidence import Estimate
 from training.cards import BARS, write_card
 from training.evaluate_clip import evaluate_clip
 from training.evaluate_phi3 import SCENES, evaluate_phi3

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib import load_clip
-from phi3lib.vectors.compare import linear_probe
-from phi3lib.vectors.intervals import Estimate, of_mean
-from phi3lib.vectors.neighbours import unit_rows
-from phi3lib.vectors.search import class_vectors
+from phi3lib.embeddings.compare import linear_probe
+from phi3lib.embeddings.confidence import Estimate, of_mean
+from phi3lib.embeddings.knn import unit_rows
+from phi3lib.embeddings.search import class_vectors
 from phi3lib.vision.clip import Clip
 from picturebook import captions
 from picturebook.colours import COLOURS

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from phi3lib import load_phi3_model
-from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.vision.answers import answer
 from picturebook.captions import PLACES
 from picturebook.colours import COLOURS

@@ -1,6 +1,6 @@
 """Encoders: models that make vectors of images, and of texts, each family in a file of its own.
 
-May import `phi3lib.vision`; `phi3lib.vectors` and the lab ask for a model's abilities here and nowhere else.
+May import `loading` and `vision`; `embeddings` and the lab ask for a model's abilities here and nowhere else.
 
     encoder = load_encoder("facebook/dinov2-small")
     table = embed_images("photos/", model=encoder)
@@ -28,7 +28,7 @@ from phi3lib.encoders.encoder import (
     recipes_of,
 )
 from phi3lib.encoders.loading import model_type_of
-from phi3lib.vision.tensor_reading import CheckpointError
+from phi3lib.loading.safetensors_io import CheckpointError
 
 if TYPE_CHECKING:
     import torch

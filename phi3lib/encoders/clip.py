@@ -103,7 +103,7 @@ class ClipEncoder(Encoder):
     @classmethod
     def load(cls, name: Any, **options: Any) -> "ClipEncoder":
         """Load a checkpoint; see `load_clip`."""
-        from phi3lib.vision.checkpoints import load_clip
+        from phi3lib.loading.checkpoints import load_clip
 
         return cls(load_clip(name, **options))
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from phi3lib.vision import hub
-from phi3lib.vision.checkpoints import damage_in
-from phi3lib.vision.default_models import CLIP_TYPE, locate
-from phi3lib.vision.phi3_weights import VISION_PREFIX, require_loaded
-from phi3lib.vision.progress import without_progress_bars
-from phi3lib.vision.tensor_reading import CheckpointError, first_line, read_json, tensors_of_folder
+from phi3lib.loading import hub
+from phi3lib.loading.checkpoints import damage_in, require_device
+from phi3lib.loading.defaults import CLIP_TYPE, locate
+from phi3lib.loading.phi3 import VISION_PREFIX, require_loaded
+from phi3lib.loading.progress import without_progress_bars
+from phi3lib.loading.safetensors_io import CheckpointError, first_line, read_json, tensors_of_folder
 
 
 def model_type_of(name: str | Path | None, revision: str | None) -> str:
@@ -64,6 +64,7 @@ def load_network(
 
     Raises CheckpointError where the folder cannot be read, or lacks tensors, or holds others.
     """
+    require_device(device)
     with plain_errors(where):
         with without_progress_bars():
             model, info = model_class.from_pretrained(

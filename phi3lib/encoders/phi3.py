@@ -212,7 +212,7 @@ class Phi3Encoder(Encoder):
     @classmethod
     def load(cls, name: Any, **options: Any) -> "Phi3Encoder":
         """Load the vision part of a checkpoint, or all of it; see `load_phi3_model`."""
-        from phi3lib.vision.checkpoints import load_phi3_model
+        from phi3lib.loading.checkpoints import load_phi3_model
 
         return cls(load_phi3_model(name, **options))
 

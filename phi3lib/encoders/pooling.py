@@ -1,4 +1,4 @@
-"""Names of `phi3lib.vectors.pooling`, for one release: `as_encoder(model)` answers all of this now."""
+"""Names of `phi3lib.embeddings.pooling`, for one release: `as_encoder(model)` answers all of this now."""
 
 from typing import Any
 

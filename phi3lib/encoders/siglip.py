@@ -17,10 +17,10 @@ import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, Recipes, recipe, recipes_of
 from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
+from phi3lib.loading.safetensors_io import CheckpointError
 from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.pictures import read_upright
-from phi3lib.vision.tensor_reading import CheckpointError
 
 FAMILY, MODEL_TYPES = "siglip", ("siglip", "siglip2")
 SIGLIP_RECIPES = recipes_of(FAMILY)

@@ -166,8 +166,8 @@ def _network() -> Finding:
 
 def _choice() -> tuple[str, str]:
     """(what the switch says, "") or ("", what is wrong with it)."""
-    from phi3lib.vision.default_models import default_models
-    from phi3lib.vision.tensor_reading import CheckpointError
+    from phi3lib.loading.defaults import default_models
+    from phi3lib.loading.safetensors_io import CheckpointError
 
     try:
         return default_models().choice, ""
@@ -177,7 +177,7 @@ def _choice() -> tuple[str, str]:
 
 def trained_models() -> dict[str, Path]:
     """Folders of the trained models that are on this machine as chosen: "CLIP" and "Phi-3-vision"."""
-    from phi3lib.vision.default_models import default_models
+    from phi3lib.loading.defaults import default_models
 
     if _choice()[1]:
         return {}

@@ -154,6 +154,6 @@ def _plain(value: Any) -> Any:
 
 
 def _models_are_bundled() -> bool:
-    from phi3lib.vision.default_models import default_models
+    from phi3lib.loading.defaults import default_models
 
     return default_models().choice == "bundled"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from phi3lib.vision.default_models import DATA_FOLDER
+from phi3lib.loading.defaults import DATA_FOLDER
 from phi3lib.vision.inputs import as_path
 from phi3lib.vision.pictures import read_upright
 from picturebook.gallery import GalleryPicture, read_gallery

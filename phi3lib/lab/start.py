@@ -35,14 +35,14 @@ def how_many(*, bundled: int, real: int) -> int:
 
     A picture takes the small models a hundredth of a second, and the published ones seconds on a CPU.
     """
-    from phi3lib.vision.default_models import default_models
+    from phi3lib.loading.defaults import default_models
 
     return bundled if default_models().choice == "bundled" else real
 
 
 def _choose_models(models: str | None) -> str:
     """What is chosen: "bundled", "real", or a folder; it holds for everything that the notebook loads."""
-    from phi3lib.vision.default_models import default_models, set_default_models
+    from phi3lib.loading.defaults import default_models, set_default_models
 
     if models is None:
         return default_models().choice
@@ -50,7 +50,7 @@ def _choose_models(models: str | None) -> str:
 
 
 def _say_models(kind: str) -> str:
-    from phi3lib.vision.default_models import default_models
+    from phi3lib.loading.defaults import default_models
 
     if kind == "real":
         return "real (the published ones; downloaded when a cell first asks for them)"

@@ -1,1 +1,4 @@
-"""From a picture to visual tokens: preprocessing, HD transform, vision tower, projector, language model."""
+"""The models: HD transform, processors, vision tower, projector, language model; CLIP.
+
+Knows no hub, no checkpoint and no table; imports no other package of phi3lib.
+"""

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +10,7 @@ from PIL import Image
 
 from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.inputs import as_texts
-from phi3lib.vision.phi3_weights import require_loaded
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_upright
-from phi3lib.vision.progress import without_progress_bars
-from phi3lib.vision.tensor_reading import CheckpointError, first_line
 
 MOST_SIDES = 100  # short sides that the long side may measure before only the central part is resized
 
@@ -91,55 +87,6 @@ class Clip:
             parts = [_vectors(encode(batch)).float().cpu() for batch in _batches(items, size)]
         # A copy outside inference mode: the caller may want to train on it.
         return torch.cat(parts).clone()
-
-
-def clip_from_folder(
-    folder: Path,
-    *,
-    name: str,
-    revision: str | None,
-    device: torch.device | str | None,
-    dtype: torch.dtype | None,
-) -> Clip:
-    """CLIP from a checkpoint folder with every tensor accounted for; raises CheckpointError."""
-    # The Pillow processor by its name: the general one prefers torchvision, which is not installed here.
-    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
-
-    try:
-        with without_progress_bars():
-            model, info = CLIPModel.from_pretrained(
-                folder,
-                dtype=dtype or torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        require_loaded(info, where=name)
-        processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{name} cannot be read as CLIP: {first_line(error)}") from error
-    model = model.to(device).eval()
-    return Clip(name, revision, model, processor, tokenizer, _recipe(model, processor, name, revision))
-
-
-def _recipe(model: Any, processor: Any, name: str, revision: str | None) -> dict[str, Any]:
-    import transformers
-
-    return {
-        "model": name,
-        "revision": revision,
-        "family": "clip",
-        "layer": "last",
-        "pooling": "CLS (pictures) or end-of-text token (texts), projected",
-        "normalisation": "none",
-        "preprocessing": {"size": dict(processor.size), "crop_size": dict(processor.crop_size)},
-        "dimension": model.config.projection_dim,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-    }
 
 
 def central_part(picture: Image.Image) -> Image.Image:

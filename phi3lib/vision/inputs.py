@@ -1,6 +1,6 @@
 """Inputs from outside: sequences, texts and paths, converted and checked once, before anything is computed.
 
-Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.vectors.labels`, both built on this.
+Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.embeddings.labels`; both use this.
 """
 
 import os

@@ -9,9 +9,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from phi3lib import Atlas, EmbeddingTable
+from phi3lib.embeddings.maps import Layout, aligned
 from phi3lib.lab.atlas.page import script
 from phi3lib.lab.atlas.state import Found
-from phi3lib.vectors.maps import Layout, aligned
 from tests.browser.conftest import CELLS, SCREENSHOTS, serious_faults
 
 EVIL = '"><script>document.title="owned"</script>'

@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 from phi3lib import embed_images, lab, load_clip
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.embeddings.knn import nearest
 
 clip, gallery = load_clip(), lab.gallery()[:30]
 pictures = [one.open() for one in gallery]

@@ -8,7 +8,7 @@ from transformers import Dinov2Model, Dinov2WithRegistersModel
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from phi3lib import Atlas, embed_images, embed_texts
-from phi3lib.vectors.search import search, zero_shot
+from phi3lib.embeddings.search import search, zero_shot
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from phi3lib import Atlas, embed_images, load_clip, load_encoder, load_phi3_model
+from phi3lib.embeddings.compare import mutual_knn
+from phi3lib.embeddings.embed import embed_recipes, embed_texts
+from phi3lib.embeddings.search import search, zero_shot
 from phi3lib.encoders import Encoder, ImageEncoder, Recipes, TextEncoder, as_encoder, recipe, recipes_of
 from phi3lib.encoders import encoder as encoder_module
-from phi3lib.vectors.compare import mutual_knn
-from phi3lib.vectors.embed import embed_recipes, embed_texts
-from phi3lib.vectors.search import search, zero_shot
-from phi3lib.vision.checkpoints import CheckpointError
+from phi3lib.loading.checkpoints import CheckpointError
 from tests.encoders.conftest import MAKERS
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from phi3lib import embed_images, load_encoder
-from phi3lib.vision import default_models, hub
-from phi3lib.vision.checkpoints import CheckpointError
+from phi3lib.loading import defaults as default_models
+from phi3lib.loading import hub
+from phi3lib.loading.checkpoints import CheckpointError
 from tests.hub_stand_in import HubStandIn, pointed_at
 
 NAMES = {

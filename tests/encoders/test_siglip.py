@@ -11,8 +11,8 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from phi3lib import embed_images, embed_texts, load_encoder
-from phi3lib.vectors.search import search, zero_shot
-from phi3lib.vision.checkpoints import CheckpointError
+from phi3lib.embeddings.search import search, zero_shot
+from phi3lib.loading.checkpoints import CheckpointError
 
 TEXTS = ["A photo of a CAT, please!", "two dogs"]
 AS_TRAINED = {"siglip": ["a photo of a cat please", "two dogs"]}

@@ -8,7 +8,7 @@ import torch
 
 from phi3lib import lab
 from phi3lib.lab.claims import CLAIM_MIME, make_claim
-from phi3lib.vision.default_models import set_default_models
+from phi3lib.loading.defaults import set_default_models
 
 TEXTS = {"statement": "UMAP keeps more than PCA", "because": "it optimises neighbours"}
 

@@ -21,7 +21,9 @@ def test_every_public_name_leads_somewhere(package):
         _ = package.nothing
 
 
-@pytest.mark.parametrize("old", [*NEW_NAMES, "phi3lib.picturebook", "phi3lib.picturebook.pages.clocks"])
+@pytest.mark.parametrize(
+    "old", [*NEW_NAMES, "phi3lib.picturebook", "phi3lib.picturebook.pages.clocks", "phi3lib.vectors.embed"]
+)
 def test_an_old_module_name_gives_the_module_and_warns(old):
     sys.modules.pop(old, None)
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new_name(old)};"):

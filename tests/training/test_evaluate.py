@@ -5,7 +5,7 @@ import json
 import pytest
 from scipy.stats import binomtest
 
-from phi3lib.vectors.intervals import Estimate
+from phi3lib.embeddings.confidence import Estimate
 from training import evaluate
 from training.evaluate_clip import _some
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from phi3lib import load_clip
-from phi3lib.vectors.intervals import of_mean
-from phi3lib.vectors.search import class_vectors
+from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.search import class_vectors
 from phi3lib.vision.token_map import tokens_at_pixel
 from picturebook import captions
 from picturebook.kinds import KINDS

@@ -11,8 +11,8 @@ from transformers import AutoModel, AutoModelForCausalLM, Trainer, TrainingArgum
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from phi3lib import Phi3VConfig, Phi3VForCausalLM, Phi3VImageProcessor, register_auto_classes
-from phi3lib.vision.phi3_weights import whole_model
-from phi3lib.vision.tensor_reading import CheckpointError
+from phi3lib.loading.phi3 import whole_model
+from phi3lib.loading.safetensors_io import CheckpointError
 from tests.golden_inputs import GOLDEN, golden_json
 from tests.golden_models import WTE, golden_config, golden_lm, lm_inputs, pictures, train, with_labels
 from tests.real_layout import make_phi3_checkpoint

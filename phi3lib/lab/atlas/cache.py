@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from phi3lib.vectors.maps import Layout
-from phi3lib.vectors.table import EmbeddingTable
+from phi3lib.embeddings.maps import Layout
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.vision.inputs import as_path
 
 

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from phi3lib.embeddings.maps import sample_rows
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.trust import Shares, said_trust
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.scripts import joined
-from phi3lib.vectors.maps import sample_rows
 from phi3lib.vision.pictures import read_upright
 
 SCRIPTS = Path(__file__).parent / "js"

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.compare import matched
+from phi3lib.embeddings.confidence import Estimate
+from phi3lib.embeddings.knn import nearest, share_in_common
+from phi3lib.embeddings.labels import labels_of, shown
+from phi3lib.embeddings.maps import Layout, pca_map, umap_map
+from phi3lib.embeddings.search import top_k
+from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
-from phi3lib.vectors.compare import matched
-from phi3lib.vectors.intervals import Estimate
-from phi3lib.vectors.labels import labels_of, shown
-from phi3lib.vectors.maps import Layout, pca_map, umap_map
-from phi3lib.vectors.neighbours import nearest, share_in_common
-from phi3lib.vectors.search import top_k
-from phi3lib.vectors.table import EmbeddingTable, shown_recipe
 
 K = 10  # true neighbours that are shown and counted
 MOST_POINTS = 20_000  # that are drawn one by one; beyond, a sample over a shade of all

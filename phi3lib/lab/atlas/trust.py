@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.vectors.intervals import Estimate
-from phi3lib.vectors.maps import Layout, aligned, steadiness
+from phi3lib.embeddings.confidence import Estimate
+from phi3lib.embeddings.maps import Layout, aligned, steadiness
 
 Shares = NDArray[np.float64]
 Made = TypeVar("Made")

@@ -17,6 +17,8 @@ import numpy as np
 from matplotlib.patches import Circle
 from PIL.PngImagePlugin import PngInfo
 
+from phi3lib.embeddings.files import replacing
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.page import page_data, script, whole_page
 from phi3lib.lab.atlas.state import AtlasState, Found, Settings
@@ -24,8 +26,6 @@ from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
-from phi3lib.vectors.files import replacing
-from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.inputs import as_list, as_path
 
 PNG_DPI = 200

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.maps import Layout, plane_neighbours, umap_map
 from phi3lib.lab.checks.base import Verdict, ask, exercise, told
 from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
-from phi3lib.vectors.maps import Layout, plane_neighbours, umap_map
-from phi3lib.vectors.neighbours import Neighbours
 
 Matrix = NDArray[np.floating]
 WANTED_TRUST, WANTED_KEPT = 0.975, 0.5

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.compare import linear_cka as reference_cka
+from phi3lib.embeddings.compare import shared_neighbours
+from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.checks.base import Verdict, ask, exercise
 from phi3lib.lab.checks.reading import apart, first_wrong_number, items, near, number, whole
-from phi3lib.vectors.compare import linear_cka as reference_cka
-from phi3lib.vectors.compare import shared_neighbours
-from phi3lib.vectors.neighbours import unit_rows
 
 Matrix = NDArray[np.floating]
 PAIR_CASES = ((476, 8), (9, 24), (13, 24))  # (seed, items); in the first each slip has a pair of its own

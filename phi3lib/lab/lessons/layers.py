@@ -9,10 +9,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, middle_square, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider
-from phi3lib.vectors.neighbours import unit_rows
 
 Features = NDArray[np.float32]
 
@@ -173,8 +173,8 @@ def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: A
     states: for each layer (N, 1 + patches, width), the first being layer 1, of which the class token is read;
     kept: which pictures count; shape, colour: their labels.
     """
+    from phi3lib.embeddings.compare import probe_hits
     from phi3lib.lab.checks.nb02 import best_layer
-    from phi3lib.vectors.compare import probe_hits
 
     tokens = [state[kept][:, 0] for state in states]
     of_shape, of_colour = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from phi3lib.vectors.intervals import Estimate, of_mean
+from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.vision.answers import answer
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.questions import Question, questions_of

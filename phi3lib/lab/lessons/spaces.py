@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.embeddings.compare import principal_parts, probe_accuracy, shared_neighbours
+from phi3lib.embeddings.confidence import Estimate, clearly_better
+from phi3lib.embeddings.embed import embed_recipes
+from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.maps import Layout
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
-from phi3lib.vectors.compare import principal_parts, probe_accuracy, shared_neighbours
-from phi3lib.vectors.embed import embed_recipes
-from phi3lib.vectors.intervals import Estimate, clearly_better
-from phi3lib.vectors.maps import Layout
-from phi3lib.vectors.neighbours import Neighbours
-from phi3lib.vectors.table import EmbeddingTable
 from picturebook.kind import Kind
 from picturebook.kinds import KINDS
 from picturebook.pictures import Picture, draw_picture, draw_word

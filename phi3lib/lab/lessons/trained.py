@@ -18,7 +18,7 @@ def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
         print("Everything else in this notebook runs without one.")
         return
     if "CLIP" in here:
-        from phi3lib.vision.checkpoints import load_clip
+        from phi3lib.loading.checkpoints import load_clip
 
         vector = load_clip(here["CLIP"]).image_features(picture)
         print(f"CLIP turns the picture into a vector of {vector.shape[-1]} numbers.")
@@ -28,8 +28,8 @@ def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
 
 def caption(picture: Image.Image, folder: Any, *, max_words: int = 30) -> str:
     """What the Phi-3-vision model in a folder answers to "Describe the picture."."""
+    from phi3lib.loading.checkpoints import load_phi3_model
     from phi3lib.vision.answers import answer
-    from phi3lib.vision.checkpoints import load_phi3_model
 
     model = load_phi3_model(folder, language_model=True)
     return answer(model, [picture], max_new_tokens=max_words)[0]

@@ -1,7 +1,7 @@
 """Instruments: a plain state class, a live widget and a still picture each, one file an instrument.
 
 Here live the instruments and their base (`base.py`, `panel.py`, `live_view.py`). May import `figures`, and
-`vectors` and `vision` below the lab; not the atlas, the checks or the lessons.
+`embeddings` and `vision` below the lab; not the atlas, the checks or the lessons.
 """
 
 from phi3lib.lazy import lazy_names

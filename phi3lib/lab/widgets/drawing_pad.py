@@ -6,11 +6,11 @@ from typing import Any
 
 from PIL import Image
 
+from phi3lib.embeddings.search import Hit, search
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import Instrument, drawable
 from phi3lib.lab.widgets.scripts import joined
-from phi3lib.vectors.search import Hit, search
-from phi3lib.vectors.table import EmbeddingTable
 from phi3lib.vision.answers import answer
 from phi3lib.vision.pictures import read_upright
 from picturebook.colours import COLOURS

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.maps import Layout, umap_map
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument
 from phi3lib.lab.widgets.panel import Control, slider
-from phi3lib.vectors.maps import Layout, umap_map
-from phi3lib.vectors.neighbours import Neighbours
 
 Key = tuple[int, float, int]  # n_neighbors, min_dist, seed
 PARTS = ("n_neighbors", "min_dist", "seed")

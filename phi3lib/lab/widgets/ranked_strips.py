@@ -8,11 +8,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.table import EmbeddingTable, require_same_ids
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice
-from phi3lib.vectors.neighbours import nearest
-from phi3lib.vectors.table import EmbeddingTable, require_same_ids
 
 SHOWN = 7
 

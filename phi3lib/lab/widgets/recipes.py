@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.embeddings.knn import unit_rows
+from phi3lib.embeddings.search import top_k
+from phi3lib.embeddings.table import EmbeddingTable, require_same_ids
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, tick
-from phi3lib.vectors.neighbours import unit_rows
-from phi3lib.vectors.search import top_k
-from phi3lib.vectors.table import EmbeddingTable, require_same_ids
 
 Tables = Mapping[str, EmbeddingTable]
 SHOWN = 5  # neighbours of a picture

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.embeddings.explain import patch_likeness
+from phi3lib.embeddings.knn import unit_rows
+from phi3lib.embeddings.search import Hit, search
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, middle_square, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider, text
-from phi3lib.vectors.neighbours import unit_rows
-from phi3lib.vectors.search import Hit, search
-from phi3lib.vectors.table import EmbeddingTable
-from phi3lib.vectors.why import patch_likeness
 
 
 class SearchState:

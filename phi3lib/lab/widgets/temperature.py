@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider, text
-from phi3lib.vectors.neighbours import unit_rows
 
 SCALES = tuple(float(f"{scale:.3g}") for scale in np.geomspace(1, 200, 80))
 LONGEST = 32  # letters of a caption in the figure

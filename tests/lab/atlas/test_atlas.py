@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.maps import Layout, plane_neighbours, sample_rows, steadiness
 from phi3lib.lab.atlas import page as atlas_page
 from phi3lib.lab.atlas.page import GRID as SQUARE
 from phi3lib.lab.atlas.page import page_data, sprite_sheets
 from phi3lib.lab.atlas.state import AtlasState, Settings
-from phi3lib.vectors.maps import Layout, plane_neighbours, sample_rows, steadiness
-from phi3lib.vectors.neighbours import nearest
 
 COUNT = 40
 GRID = {"n_neighbors": (5, 10), "min_dist": (0.1,), "seed": (0, 1)}

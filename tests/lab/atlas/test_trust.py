@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from phi3lib import EmbeddingTable
+from phi3lib.embeddings.confidence import Estimate
+from phi3lib.embeddings.maps import Layout
 from phi3lib.lab.atlas.state import WEAK, AtlasState, Found
 from phi3lib.lab.atlas.trust import moved, said_trust, wobble
-from phi3lib.vectors.intervals import Estimate
-from phi3lib.vectors.maps import Layout
 
 
 def test_trust_in_words_tells_of_a_sample():

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab import checks
 from phi3lib.lab.checks.nb04 import in_batches_with_a_bug
 from phi3lib.lab.checks.processes import in_other_processes
 from phi3lib.lab.widgets.recipes import RecipeState, RecipeSwitches
-from phi3lib.vectors.table import EmbeddingTable
 
 
 def right_mean(tokens, keep):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.maps import Layout
 from phi3lib.lab import checks
 from phi3lib.lab.checks.nb05 import surviving
 from phi3lib.lab.widgets.map_reader import MapReader, map_grid
-from phi3lib.vectors.maps import Layout
-from phi3lib.vectors.neighbours import nearest
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab import checks
 from phi3lib.lab.lessons import spaces
 from phi3lib.lab.widgets.ranked_strips import RankedStrips, StripsState
-from phi3lib.vectors.intervals import of_mean
-from phi3lib.vectors.table import EmbeddingTable
 
 
 def unit(vectors):
@@ -241,6 +241,6 @@ def test_what_is_no_pair_is_refused(answer):
 
 
 def test_the_debiased_one_is_named():
-    from phi3lib.vectors.compare import linear_cka
+    from phi3lib.embeddings.compare import linear_cka
 
     assert "debiased" in checks.linear_cka(lambda a, b: linear_cka(a, b)).sentence

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phi3lib import lab
-from phi3lib.vectors.maps import Layout
-from phi3lib.vectors.neighbours import nearest
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.maps import Layout
 from tests.printed_solutions import all_exercises, cells, evaluate, namespace
 
 EXERCISES = all_exercises()

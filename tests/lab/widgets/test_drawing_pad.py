@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from phi3lib import load_clip, load_phi3_model
+from phi3lib.embeddings.embed import embed_images
 from phi3lib.lab.widgets.drawing_pad import SIDE, DrawingPad, picture_of_page
-from phi3lib.vectors.embed import embed_images
 from phi3lib.vision.answers import answer
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from phi3lib import load_clip
+from phi3lib.embeddings.embed import embed_images
+from phi3lib.embeddings.explain import patch_likeness
+from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.widgets.base import middle_square
 from phi3lib.lab.widgets.search_box import SearchBox, SearchState
-from phi3lib.vectors.embed import embed_images
-from phi3lib.vectors.table import EmbeddingTable
-from phi3lib.vectors.why import patch_likeness
 from phi3lib.vision.inputs import printable
 from tests.hostile_strings import HOSTILE
 from tests.real_layout import make_clip_checkpoint

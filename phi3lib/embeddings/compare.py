@@ -1,0 +1,320 @@
+"""How alike two spaces are, and what each knows: every number with an interval and its level of chance.
+
+Two tables are compared on the pictures that both hold, in one order: see `matched`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from phi3lib.embeddings.confidence import Estimate, of_mean, of_statistic
+from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, nearest, share_in_common
+from phi3lib.embeddings.labels import known_labels
+from phi3lib.embeddings.table import EmbeddingTable
+
+Matrix = NDArray[np.floating]
+MANY_ROWS = 60  # half-samples of what takes the square of the items
+
+
+def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTable, EmbeddingTable]:
+    """Both tables cut to the ids that they share, in the order of the first. ValueError without any."""
+    place = {name: row for row, name in enumerate(second.ids)}
+    rows = [row for row, name in enumerate(first.ids) if name in place]
+    if not rows:
+        raise ValueError("the two tables have no picture in common")
+    return first.select(rows), second.select([place[first.ids[row]] for row in rows])
+
+
+# --------------------------------------------------------------------------- two spaces
+
+
+def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
+    """Return the mean share of each item's k nearest (by cosine) that are the same in both spaces.
+
+    0 to 1; symmetric; chance is k / (N − 1); ties count as shared. The interval is that of half-samples,
+    since items share their neighbours: a bootstrap over the shares would be a third too narrow. It is
+    somewhat too wide. With fewer than 2 (k + 2) items, which leave no half-samples, it is that of drawing
+    other items to ask about. After Huh et al. 2024, "The Platonic Representation Hypothesis".
+    """
+    a, b = _pair(first, second, k + 2)
+    chance = k / (len(a) - 1)
+    if len(a) < 2 * (k + 2):
+        return of_mean(shared_neighbours(a, b, k), chance)
+
+    def mean_share(rows: NDArray[np.intp]) -> float:
+        return float(shared_neighbours(a[rows], b[rows], k).mean())
+
+    return of_statistic(mean_share, len(a), chance, resamples=MANY_ROWS, most=1.0)
+
+
+def shared_neighbours(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArray[np.float64]:
+    """Return for each item the share of its k nearest that are the same in both spaces: (N,).
+
+    Ties count as in `phi3lib.embeddings.knn.share_in_common`.
+    """
+    a, b = _pair(first, second, k + 2)
+    return share_in_common(nearest(a, k), nearest(b, k))
+
+
+def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) -> float:
+    """Linear centred kernel alignment: 1 for spaces that differ by turning, mirroring and one scale.
+
+    Kornblith et al. 2019; `debiased` uses the unbiased estimate of HSIC (Song et al. 2012), whose expected
+    value for unrelated spaces is 0 however wide they are. It is not invariant to arbitrary linear maps.
+    """
+    a, b = _pair(first, second, 4 if debiased else 2)
+    a, b = a - a.mean(0), b - b.mean(0)
+    gram_a, gram_b = a @ a.T, b @ b.T
+    product = _unbiased_hsic if debiased else _biased_hsic
+    own = product(gram_a, gram_a) * product(gram_b, gram_b)
+    if own <= 0:
+        raise ValueError("CKA needs spaces in which the items differ")
+    return float(product(gram_a, gram_b) / np.sqrt(own))
+
+
+def cka(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """Debiased linear CKA with an interval; chance 0."""
+    a, b = _pair(first, second, 16)
+    return of_statistic(lambda rows: linear_cka(a[rows], b[rows]), len(a), 0.0, most=1.0)
+
+
+def _biased_hsic(first: Matrix, second: Matrix) -> float:
+    return float((first * second).sum())
+
+
+def _unbiased_hsic(first: Matrix, second: Matrix) -> float:
+    """Song et al. 2012, equation 5, up to a factor that CKA loses."""
+    count = len(first)
+    a, b = first.copy(), second.copy()
+    np.fill_diagonal(a, 0)
+    np.fill_diagonal(b, 0)
+    means = a.sum() * b.sum() / ((count - 1) * (count - 2))
+    return float((a * b).sum() + means - 2 * a.sum(0) @ b.sum(0) / (count - 2))
+
+
+def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """Representational similarity: Spearman's correlation of all pairwise cosines; chance 0.
+
+    Kriegeskorte et al. 2008. ValueError for a space in which all cosines are alike.
+    """
+    from scipy.stats import rankdata
+
+    a, b = (exact_unit_rows(space) for space in _pair(first, second, 8))
+
+    def correlation(rows: NDArray[np.intp]) -> float:
+        upper = np.triu_indices(len(rows), 1)
+        # Rounded, so that equal vectors have equal cosines and not ranks by chance.
+        ranks = [rankdata((space[rows] @ space[rows].T)[upper].round(12)) for space in (a, b)]
+        if min(np.ptp(rank) for rank in ranks) == 0:
+            return float("nan")
+        return float(np.corrcoef(*ranks)[0, 1])
+
+    return of_statistic(correlation, len(a), 0.0, resamples=MANY_ROWS, most=1.0)
+
+
+# --------------------------------------------------------------------------- what a space knows
+
+
+def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int = 5) -> Estimate:
+    """The share of items whose k nearest others, by majority, have their label; chance: the commonest label.
+
+    Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
+    of drawing other items to ask about; that their neighbours would be others, too, is left out.
+    """
+    space, wanted = _labelled(vectors, labels, k + 1)
+    votes = wanted[nearest(space, k).indices]  # (N, k)
+    counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbour: votes for its label
+    found = votes[np.arange(len(space)), counts.argmax(1)]
+    return of_mean(found == wanted, _commonest(wanted))
+
+
+def linear_probe() -> Any:
+    """Logistic regression on standardised vectors, not fitted yet: Alain and Bengio 2016."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def probe_hits(
+    vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5
+) -> NDArray[np.bool_]:
+    """For each item whether a linear probe gets it right that was fitted on the other folds: (N,).
+
+    Folds are stratified and in a fixed order. ValueError where a label has fewer items than there are folds.
+    """
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    space, wanted = _labelled(vectors, labels, folds)
+    smallest = np.bincount(wanted).min()
+    if smallest < folds:
+        raise ValueError(
+            f"a label has {smallest} items, fewer than {folds} folds: leave it out, or take fewer"
+        )
+    split = StratifiedKFold(folds, shuffle=True, random_state=0)
+    return cross_val_predict(linear_probe(), space, wanted, cv=split) == wanted
+
+
+def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5) -> Estimate:
+    """The share that a linear probe gets right on held-out folds; chance: the commonest label.
+
+    ValueError as in `probe_hits`.
+    """
+    _, wanted = _labelled(vectors, labels, folds)
+    return of_mean(probe_hits(vectors, labels, folds=folds), _commonest(wanted))
+
+
+def retrieval(
+    queries: ArrayLike, items: ArrayLike, wanted: Sequence[int] | NDArray[np.intp], k: int = 1
+) -> Estimate:
+    """Recall@k: the share of queries whose wanted item is among the k most similar; chance k / N.
+
+    Items as similar as the wanted one count as better ones: a space in which all are equal finds nothing.
+    ValueError for k < 1 and where `wanted` does not name one item for each query.
+    """
+    asked, there = exact_unit_rows(queries), exact_unit_rows(items)
+    rows = np.asarray(wanted)
+    if asked.shape[1] != there.shape[1]:
+        raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
+    if rows.shape != (len(asked),) or not ((rows >= 0) & (rows < len(there))).all() or k < 1:
+        raise ValueError(f"one of {len(there)} items is wanted for each of {len(asked)} queries, and k ≥ 1")
+    own = (asked * there[rows]).sum(1)
+    starts = range(0, len(asked), BLOCK)
+    alike = [(asked[s : s + BLOCK] @ there.T >= own[s : s + BLOCK, None] - 1e-7).sum(1) - 1 for s in starts]
+    return of_mean(np.concatenate(alike) < k, min(k / len(there), 1.0))
+
+
+def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArray) -> Estimate:
+    """The mean over items of the average precision of finding all others with their label, by cosine.
+
+    Items without a partner are left out. Chance: about the share of the label, averaged.
+    """
+    space, wanted = _labelled(vectors, labels, 8)
+    unit = exact_unit_rows(space)
+    others = np.bincount(wanted)[wanted] - 1  # for each item: how many share its label
+    if not others.any():
+        raise ValueError("no label has two items: there is nothing to find")
+    chance = float(others[others > 0].mean() / (len(wanted) - 1))
+    mean = lambda rows: _mean_precision(unit[rows], wanted[rows])  # noqa: E731
+    return of_statistic(mean, len(unit), chance, resamples=MANY_ROWS, most=1.0)
+
+
+def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
+    """The mean of the average precisions of the items that have a partner; NaN without any."""
+    precisions = []
+    for row in range(len(unit)):
+        order = np.argsort(-(unit @ unit[row]), kind="stable")
+        order = order[order != row]
+        right = wanted[order] == wanted[row]
+        if right.any():
+            found = np.cumsum(right)[right]
+            precisions.append(float((found / (np.flatnonzero(right) + 1)).mean()))
+    return float(np.mean(precisions)) if precisions else float("nan")
+
+
+# --------------------------------------------------------------------------- the shape of a space
+
+
+def anisotropy(vectors: ArrayLike) -> Estimate:
+    """The mean cosine of two different items: 0 where all directions are used, near 1 in a narrow cone.
+
+    Chance, for vectors of no common direction, is 0. Ethayarajh 2019. ValueError for fewer than four items.
+    """
+    unit = exact_unit_rows(_matrix(vectors))
+    if len(unit) < 4:
+        raise ValueError(f"{len(unit)} vectors: four at least are needed")
+    return of_statistic(lambda rows: _mean_cosine(unit[rows]), len(unit), 0.0, most=1.0)
+
+
+def _mean_cosine(unit: Matrix) -> float:
+    """Of all pairs of different items, from the length of their sum."""
+    pairs = len(unit) * (len(unit) - 1)
+    return min(float((np.square(unit.sum(0)).sum() - np.square(unit).sum()) / pairs), 1.0)
+
+
+def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
+    """The distance of the two centres of vectors of length one, 0 to 2: Liang et al. 2022."""
+    one, other = _two_kinds(pictures, texts)
+    return _gap(one, other)
+
+
+def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 0) -> Estimate:
+    """`modality_gap` with the interval of drawing other pictures and texts.
+
+    Chance is the distance of the centres where the same vectors are dealt out at random: with few of them it
+    is not 0.
+    """
+    one, other = _two_kinds(pictures, texts)
+    rng, both = np.random.default_rng(seed), np.concatenate([one, other])
+    dealt = [
+        _gap(mixed[: len(one)], mixed[len(one) :]) for mixed in (rng.permutation(both) for _ in range(50))
+    ]
+
+    def gap(rows: NDArray[np.intp]) -> float:
+        return _gap(one[rows[rows < len(one)]], other[rows[rows >= len(one)] - len(one)])
+
+    if min(len(one), len(other)) < 8:
+        raise ValueError(f"{len(one)} pictures and {len(other)} texts: eight of each at least are needed")
+    return of_statistic(gap, len(both), float(np.mean(dealt)), seed=seed)
+
+
+def _two_kinds(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
+    one, other = exact_unit_rows(_matrix(pictures)), exact_unit_rows(_matrix(texts))
+    if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
+        raise ValueError(f"pictures {one.shape} and texts {other.shape} are no vectors of one space")
+    return one, other
+
+
+def _gap(one: Matrix, other: Matrix) -> float:
+    return float(np.linalg.norm(one.mean(0) - other.mean(0)))
+
+
+def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
+    """The vectors along their `width` directions of largest variance: (N, width).
+
+    Makes spaces of different width comparable; no label is seen. ValueError where there are fewer numbers or
+    items than that.
+    """
+    space = _matrix(vectors)
+    if not 1 <= width <= min(space.shape):
+        raise ValueError(f"{width} directions of {len(space)} vectors with {space.shape[1]} numbers each")
+    centred = space - space.mean(0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return centred @ directions[:width].T
+
+
+# --------------------------------------------------------------------------- helpers
+
+
+def _matrix(vectors: ArrayLike) -> Matrix:
+    matrix = np.asarray(vectors, dtype=np.float64)
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():
+        raise ValueError(f"vectors must be finite and of shape (N, d); the shape is {matrix.shape}")
+    return matrix
+
+
+def _pair(first: ArrayLike, second: ArrayLike, least: int) -> tuple[Matrix, Matrix]:
+    a, b = _matrix(first), _matrix(second)
+    if len(a) != len(b) or len(a) < least:
+        raise ValueError(f"{len(a)} and {len(b)} vectors: equally many are needed, {least} at least")
+    return a, b
+
+
+def _labelled(
+    vectors: ArrayLike, labels: Sequence[object] | NDArray, least: int
+) -> tuple[Matrix, NDArray[np.intp]]:
+    """The vectors and their labels as numbers from 0."""
+    space = _matrix(vectors)
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
+    if len(wanted) != len(space) or len(space) < least:
+        raise ValueError(f"{len(space)} vectors and {len(wanted)} labels: equally many, {least} at least")
+    if len(names) < 2:
+        raise ValueError(f"all labels are {names[0]!r}: there is nothing to tell apart")
+    return space, wanted
+
+
+def _commonest(wanted: NDArray[np.intp]) -> float:
+    return float(np.bincount(wanted).max() / len(wanted))

@@ -1,0 +1,55 @@
+"""Groups of items, such as all pictures of a kind: how far apart they are, and how wide.
+
+    found = groups_of(table.vectors, kinds)
+    found.names, found.distances, found.widths
+
+The same question can be put to vectors and to a map of them: what a map shows of groups can so be held
+against the truth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from phi3lib.embeddings.labels import known_labels
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups in the order of their names.
+
+    centres (G, d); distances (G, G), Euclidean, between centres; widths (G,), the mean distance of a group's
+    members from its centre. In the unit of the points.
+    """
+
+    names: tuple[str, ...]
+    centres: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    widths: NDArray[np.float64]
+
+    def pairs(self) -> NDArray[np.float64]:
+        """The distances of all pairs of groups, each once: (G·(G − 1) / 2,)."""
+        return self.distances[np.triu_indices(len(self.names), 1)]
+
+
+def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
+    """The groups of points (N, d), places on a map or vectors, by one label for each.
+
+    ValueError where points are no matrix, or there are not as many labels.
+    """
+    spots, of = np.asarray(points, dtype=np.float64), np.asarray(known_labels(labels), dtype=str)
+    if spots.ndim != 2 or of.shape != spots.shape[:1]:
+        raise ValueError(
+            f"points of shape {spots.shape} and labels of shape {of.shape} do not fit: wanted are points "
+            "(N, d) and N labels"
+        )
+    names = np.unique(of)
+    members = [spots[of == name] for name in names]
+    centres = np.stack([those.mean(0) for those in members])  # (G, d)
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)  # (G, G)
+    widths = [
+        np.linalg.norm(those - centre, axis=1).mean() for those, centre in zip(members, centres, strict=True)
+    ]
+    return Groups(tuple(map(str, names)), centres, apart, np.array(widths))

@@ -1,0 +1,318 @@
+"""Maps: vectors laid out in the plane, by PCA and UMAP, and what they are worth.
+
+    space = nearest(table.vectors, 50)
+    layout = umap_map(table.vectors, space, n_neighbors=15, min_dist=0.1, seed=0)
+    layout.kept(space), layout.trustworthiness(table.vectors)
+
+Neighbours are computed once, exactly; UMAP starts from them. A map with other parameters of the same data
+starts from an earlier layout and takes a tenth of the time.
+"""
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from phi3lib.embeddings.confidence import Estimate, of_mean
+from phi3lib.embeddings.knn import (
+    BLOCK,
+    TIE,
+    Neighbours,
+    exact_unit_rows,
+    nearest,
+    share_in_common,
+    share_reached,
+    unit_rows,
+)
+from phi3lib.embeddings.table import EmbeddingTable
+
+Places = NDArray[np.float32]
+EPOCHS, EPOCHS_WARM = 300, 80
+MOST_ASKED = 2_000  # items whose ranks among all give the trustworthiness of a large map: a second or two
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places in the plane (N, 2) with the method and the parameters that made them."""
+
+    places: Places
+    parameters: dict[str, Any]
+
+    def kept(self, space: Neighbours, k: int = 10) -> NDArray[np.float64]:
+        """Return for each item the share of its k true nearest that are among its k nearest on the map: (N,).
+
+        Ties count as kept: a neighbour on the map that is as near in the space as the k-th true one is a true
+        one, so of several copies of one picture it does not matter which are shown.
+        """
+        return share_reached(space.first(k), map_neighbours(self.places, k))
+
+    def kept_estimate(self, space: Neighbours, k: int = 10) -> Estimate:
+        """Return the mean of `kept`, with its interval; chance is k / (N − 1)."""
+        return of_mean(self.kept(space, k), k / (len(self.places) - 1))
+
+    def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
+        """Return 1 if all neighbours on the map are true ones, less the further off in the space they are.
+
+        Venna and Kaski 2001, as in scikit-learn, by cosine, in blocks; of equally near items each has the
+        better rank. ValueError where k is half of the items or more, or vectors do not fit.
+        """
+        return float(self.trust(vectors, k).mean())
+
+    def trustworthiness_estimate(
+        self, vectors: ArrayLike, k: int = 10, *, most: int = MOST_ASKED, seed: int = 0
+    ) -> Estimate:
+        """Return the trustworthiness with its interval, from at most `most` items.
+
+        The items are a sample if there are more, as `count` tells; their neighbours and ranks are those among
+        all items, so the value estimates the trustworthiness of the whole map. ValueError as above.
+        """
+        return of_mean(self.trust(vectors, k, rows=sample_rows(len(self.places), most)), seed=seed)
+
+    def trust(
+        self, vectors: ArrayLike, k: int = 10, *, rows: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float64]:
+        """Return each item's part in the trustworthiness, whose mean over all items it is: (rows,).
+
+        rows: the items to ask about, all by default; ranks are among all items. ValueError as above.
+        """
+        unit, count = exact_unit_rows(vectors), len(self.places)
+        if len(unit) != count:
+            raise ValueError(f"{len(unit)} vectors do not fit a map of {count} items")
+        if not k >= 1 or 2 * k >= count:
+            raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
+        asked = np.arange(count) if rows is None else rows
+        near = plane_neighbours(self.places, k)[asked]
+        starts = range(0, len(asked), BLOCK)
+        parts = [_ranks(unit, asked[s : s + BLOCK], near[s : s + BLOCK]) for s in starts]
+        too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # behind the k-th true neighbour
+        return 1 - 2 * too_far / (k * (2 * count - 3 * k - 1))
+
+    def save(self, path: str | os.PathLike[str], ids: Sequence[str]) -> None:
+        """Write the places as a table in Parquet; parameters and versions are its recipe."""
+        recipe = {**self.parameters, "versions": _versions()}
+        EmbeddingTable(self.places, tuple(ids), recipe=recipe).save(Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "tuple[Layout, tuple[str, ...]]":
+        """(layout, ids) of what `save` wrote."""
+        table = EmbeddingTable.load(path)
+        return cls(table.vectors, table.recipe), table.ids
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("umap-learn", "numpy")}
+
+
+def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return which nearest by cosine, from 1, each of the neighbours on the map is: (rows, k).
+
+    Items whose distance is the same up to rounding do not push each other back.
+    """
+    likeness = unit[rows] @ unit.T
+    places = np.arange(len(rows))
+    likeness[places, rows] = -np.inf
+    of_near = np.take_along_axis(likeness, near, axis=1)
+    apart = np.sqrt(np.maximum(2 - 2 * of_near, 0))
+    # The cosine of an item that is nearer by more than a tie; 1e-12 is above the rounding of the product.
+    nearer = 1 - np.square(np.maximum(apart - TIE, 0)) / 2 + 1e-12
+    return np.stack([(likeness > column[:, None]).sum(1) + 1 for column in nearer.T], axis=1)
+
+
+def sample_rows(count: int, most: int) -> NDArray[np.intp]:
+    """Return all rows, or `most` of them at random, always the same ones, in their order."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+def pca_map(vectors: ArrayLike) -> Layout:
+    """The two directions of greatest variance of the vectors of length one: honest, linear, often crowded.
+
+    The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
+    each direction is positive. ValueError for fewer than three items.
+    """
+    unit = unit_rows(vectors).astype(np.float64)
+    if len(unit) < 3:
+        raise ValueError(f"a map needs three items at least; there are {len(unit)}")
+    if unit.shape[1] < 2:
+        raise ValueError("vectors of one number have no two directions")
+    centred = unit - unit.mean(0)
+    directions = _widest_directions(centred)
+    places = centred @ directions.T
+    total = float(np.square(centred).sum())
+    shares = [float(np.square(axis).sum() / total) if total else 0.0 for axis in places.T]
+    return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
+
+
+def _widest_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The two directions of greatest variance, of length one: (2, d)."""
+    if len(centred) > centred.shape[1]:  # the smaller of the two products has the same answer
+        directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1].T
+    else:
+        directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    longest = np.abs(directions).argmax(1)
+    return directions * np.sign(directions[[0, 1], longest])[:, None]
+
+
+def umap_map(
+    vectors: ArrayLike,
+    space: Neighbours,
+    *,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    start: Layout | str = "pca",
+) -> Layout:
+    """UMAP (McInnes et al. 2018) from exact neighbours, the same on every run of one machine.
+
+    space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: "pca", which gives the large order of a
+    map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
+    earlier layout of the same items, from which fewer rounds are enough. ValueError for what does not fit.
+    """
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
+
+    count = len(space.indices)
+    if len(np.asarray(vectors)) != count:
+        raise ValueError(f"{len(np.asarray(vectors))} vectors, but neighbours of {count} items")
+    if not 0 <= min_dist <= 1:
+        raise ValueError(f"min_dist is {min_dist}; it may be 0 to 1")
+    if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
+        raise ValueError(
+            f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
+        )
+    warm = isinstance(start, Layout)
+    if isinstance(start, Layout) and len(start.places) != count:
+        raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
+    graph = fuzzy_graph(space, n_neighbors)
+    a, b = find_ab_params(1.0, min_dist)
+    places, _ = simplicial_set_embedding(
+        data=unit_rows(vectors),
+        graph=graph,
+        n_components=2,
+        initial_alpha=0.3 if warm else 1.0,
+        a=a,
+        b=b,
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=EPOCHS_WARM if warm else EPOCHS,
+        init=_start(vectors, start, seed),
+        random_state=np.random.RandomState(seed),  # what umap-learn takes
+        metric="cosine",
+        metric_kwds={},
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
+    )
+    parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
+    return Layout(places.astype(np.float32), {**parameters, "start": "a layout" if warm else start})
+
+
+def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
+    """UMAP's graph of these neighbours, the item itself first as umap-learn counts it: sparse (N, N)."""
+    from umap.umap_ import fuzzy_simplicial_set
+
+    count = len(space.indices)
+    near = space.first(n_neighbors - 1)
+    itself = np.arange(count)[:, None]
+    graph, _, _ = fuzzy_simplicial_set(
+        X=itself.astype(np.float32),  # only its length is read where neighbours are given
+        n_neighbors=n_neighbors,
+        random_state=np.random.RandomState(0),
+        metric="cosine",
+        knn_indices=np.hstack([itself, near.indices]).astype(np.int32),
+        knn_dists=np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32),
+    )
+    return graph
+
+
+def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
+    """Places to begin with, in a square of ten: an earlier layout, PCA with a little noise, or chance."""
+    rng = np.random.default_rng(seed)
+    if start == "random":
+        return rng.uniform(0, 10, (len(np.asarray(vectors)), 2)).astype(np.float32)
+    if isinstance(start, str) and start != "pca":
+        raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
+    places = (pca_map(vectors) if isinstance(start, str) else start).places.astype(np.float64)
+    spread = places.max(0) - places.min(0)
+    places = 10 * (places - places.min(0)) / np.where(spread == 0, 1, spread)
+    if isinstance(start, str):
+        # Equal vectors must not stand on one point: nothing would drive them apart.
+        places = places + rng.normal(scale=1e-2, size=places.shape)
+    return places.astype(np.float32)
+
+
+def plane_neighbours(places: Places, k: int) -> NDArray[np.intp]:
+    """Return the k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
+    return map_neighbours(places, k).indices
+
+
+def map_neighbours(places: Places, k: int) -> Neighbours:
+    """Return the k nearest others of each item on the map, with their distances.
+
+    ValueError for fewer than k + 1 items.
+    """
+    from scipy.spatial import KDTree
+
+    if not 1 <= k < len(places):
+        raise ValueError(f"{k} neighbours on a map of {len(places)} items")
+    distances, found = KDTree(places).query(places, k=k + 1)
+    # An item at the very place of another may not be found first: take it out wherever it stands.
+    others = found != np.arange(len(places))[:, None]
+    others[others.all(1), -1] = False
+    width = float(np.ptp(places, axis=0).max())
+    shape = (len(places), k)
+    return Neighbours(
+        found[others].reshape(shape),
+        distances[others].reshape(shape).astype(np.float32),
+        points=places,
+        tie=TIE * width,
+    )
+
+
+def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
+    """Return the mean share of map neighbours that two layouts of the same items share, over all pairs.
+
+    1: every seed tells the same. Chance is k / (N − 1). ValueError for fewer than two layouts.
+    """
+    shares = steadiness(layouts, k)
+    return of_mean(shares, k / (len(shares) - 1))
+
+
+def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
+    """Return for each item the share of its map neighbours that two layouts share, mean of all pairs.
+
+    (N,); ties count as in `share_in_common`. ValueError for fewer than two layouts.
+    """
+    if len(layouts) < 2:
+        raise ValueError("stability needs two layouts at least")
+    near = [map_neighbours(layout.places, k) for layout in layouts]
+    pairs = itertools.combinations(near, 2)
+    return np.mean([share_in_common(one, other) for one, other in pairs], axis=0)
+
+
+def aligned(moving: Layout, fixed: Layout) -> Layout:
+    """The first layout turned, mirrored, scaled and shifted onto the second (Procrustes).
+
+    One whose items all stand on one place is shifted only. ValueError for layouts of other items.
+    """
+    if len(moving.places) != len(fixed.places):
+        raise ValueError(f"layouts of {len(moving.places)} and {len(fixed.places)} items")
+    a, b = moving.places.astype(np.float64), fixed.places.astype(np.float64)
+    centre_a, centre_b = a.mean(0), b.mean(0)
+    left, values, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
+    spread = ((a - centre_a) ** 2).sum()
+    scale = values.sum() / spread if spread else 1.0
+    places = scale * (a - centre_a) @ left @ right + centre_b
+    return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
+
+
+def neighbours_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbours:
+    """As many exact neighbours as the maps of the course use, or as there are."""
+    return nearest(vectors, min(most, len(np.asarray(vectors)) - 1))

@@ -1,0 +1,282 @@
+"""Tables of vectors that know what made them, and their Parquet files.
+
+    table = EmbeddingTable.load("photos.parquet")
+    table.vectors, table.ids, table.labels["kind"], table.recipe
+
+A file holds the columns `id`, `vector` (a list of fixed size, float32) and one for each label; the recipe
+is in the schema's metadata. pandas, datasets, DuckDB and Ray read it as it is. Pages and metadata carry
+checksums, so that a damaged file is refused and never gives other vectors.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.embeddings.files import replacing
+from phi3lib.embeddings.labels import RESERVED, as_column, labels_of
+from phi3lib.vision.inputs import all_printable, as_list, as_path, printable
+
+RECIPE_KEY, ERRORS_KEY, NOTES_KEY = b"phi3lib.recipe", b"phi3lib.errors", b"phi3lib.notes"
+DIGEST_KEY = b"phi3lib.digest"
+OWN_KEYS = b"phi3lib."
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class EmbeddingTable:
+    """Vectors (N, d) float32 with their ids and labels.
+
+    vectors, ids and labels are converted: vectors of any float type to float32, labels by `labels_of`; every
+    text becomes `printable`.
+    recipe: how the vectors were made: model, revision, pooling, preprocessing, versions. errors: (id,
+    reason) of the images that could not be read and have no row. notes: (name, what was lost or left out),
+    for images with transparency or several frames and for files that are no images.
+
+    Raises ValueError where lengths differ, ids repeat, or a number is not finite in float32.
+    """
+
+    vectors: NDArray[np.float32]
+    ids: tuple[str, ...]
+    labels: dict[str, NDArray[Any]] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    errors: Pairs = ()
+    notes: Pairs = ()
+
+    def __post_init__(self) -> None:
+        ids = tuple(printable(str(name)) for name in as_list(self.ids, "ids"))
+        object.__setattr__(self, "ids", ids)
+        for name in ("recipe", "errors", "notes"):
+            object.__setattr__(self, name, all_printable(getattr(self, name)))
+        object.__setattr__(self, "vectors", _as_float32(self.vectors))
+        if self.vectors.ndim != 2 or len(self.vectors) != len(ids):
+            raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(ids)} ids")
+        if len(set(ids)) != len(ids):
+            twice, _ = Counter(ids).most_common(1)[0]
+            raise ValueError(f"the id {twice!r} stands for two rows")
+        object.__setattr__(self, "labels", labels_of(self.labels, ids, what="rows"))
+        if not np.isfinite(self.vectors).all():
+            bad = ids[int(np.flatnonzero(~np.isfinite(self.vectors).all(1))[0])]
+            raise ValueError(f"the vector of {bad!r} holds NaN or infinity")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        lines = [f"EmbeddingTable: {len(self)} vectors of {self.vectors.shape[1]} numbers"]
+        lines += [f"  {name}: {_short(value)}" for name, value in shown_recipe(self.recipe).items()]
+        if self.labels:
+            lines.append(f"  labels: {', '.join(self.labels)}")
+        if self.errors:
+            lines.append(f"  not read: {len(self.errors)}, see .errors")
+        if self.notes:
+            lines.append(f"  notes: {len(self.notes)}, see .notes")
+        return "\n".join(lines)
+
+    def unit(self) -> NDArray[np.float32]:
+        """Return the vectors divided by their lengths, (N, d) float32; a zero vector stays zero."""
+        # In float64, where the square of no float32 number overflows or vanishes.
+        lengths = np.linalg.norm(self.vectors.astype(np.float64), axis=1, keepdims=True)
+        return (self.vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+
+    def select(self, rows: Sequence[int] | NDArray[Any]) -> "EmbeddingTable":
+        """Return the table of these rows, in this order; `rows` are numbers or one truth value for each row.
+
+        Raises ValueError for rows that do not exist.
+        """
+        try:
+            chosen = np.arange(len(self))[_as_rows(rows)]
+        except IndexError as error:
+            raise ValueError(f"cannot select from {len(self)} rows: {error}") from error
+        return EmbeddingTable(
+            self.vectors[chosen],
+            tuple(self.ids[row] for row in chosen),
+            {name: values[chosen] for name, values in self.labels.items()},
+            self.recipe,
+            self.errors,
+            self.notes,
+        )
+
+    def with_labels(self, labels: Any = None, /, **named: Any) -> "EmbeddingTable":
+        """Return the same table with further labels: a mapping or frame as `labels_of` takes, or by name."""
+        added = {**labels_of(labels, self.ids, what="rows"), **labels_of(named, self.ids, what="rows")}
+        return EmbeddingTable(
+            self.vectors, self.ids, {**self.labels, **added}, self.recipe, self.errors, self.notes
+        )
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with the ids as index and the labels as columns; the vectors stay here."""
+        import pandas
+
+        return pandas.DataFrame(dict(self.labels), index=pandas.Index(self.ids, name="id"))
+
+    def save(self, path: str | os.PathLike[str], *, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        """Write a Parquet file through a temporary name: an interrupted write leaves the old file.
+
+        metadata: more entries for the schema, beside recipe, errors and notes.
+        """
+        import pyarrow.parquet
+
+        columns = {"id": pyarrow.array(self.ids, pyarrow.string()), "vector": vector_array(self.vectors)}
+        columns |= {name: _arrow_column(values) for name, values in self.labels.items()}
+        own = {
+            RECIPE_KEY: _json(self.recipe),
+            ERRORS_KEY: _json([list(error) for error in self.errors]),
+            NOTES_KEY: _json([list(note) for note in self.notes]),
+            **(metadata or {}),
+        }
+        table = pyarrow.table(columns).replace_schema_metadata({**own, DIGEST_KEY: _digest(own)})
+        # Through an open file: Arrow itself cannot take paths with bytes that are no valid text.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            pyarrow.parquet.write_table(table, file, write_page_checksum=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises FileNotFoundError; ValueError for another kind of file and for a damaged one.
+        """
+        table, _ = cls.load_with_metadata(path)
+        return table
+
+    @classmethod
+    def load_with_metadata(cls, path: str | os.PathLike[str]) -> tuple[Self, dict[bytes, bytes]]:
+        """Read what `save` wrote, with all metadata of the schema; raises as `load` does."""
+        file = as_path(path)
+        if not file.exists():
+            raise FileNotFoundError(f"there is no table {str(file)!r}")
+        table = _read_arrow(file)
+        metadata = dict(table.schema.metadata or {})
+        _require_format(table, metadata, file)
+        if metadata.get(DIGEST_KEY, b"") != _digest(metadata):
+            raise ValueError(f"{str(file)!r} is damaged: its metadata does not fit its checksum")
+        labels = {name: _column_of(name, table[name]) for name in table.column_names if name not in RESERVED}
+        errors, notes = (
+            tuple((name, reason) for name, reason in json.loads(metadata.get(key, b"[]")))
+            for key in (ERRORS_KEY, NOTES_KEY)
+        )
+        recipe = json.loads(metadata[RECIPE_KEY])
+        ids = tuple(table["id"].to_pylist())
+        return cls(vectors_of(table["vector"]), ids, labels, recipe, errors, notes), metadata
+
+
+def _as_float32(vectors: Any) -> NDArray[np.float32]:
+    """Vectors of any library as float32; of a tensor, too, that is on a device or records gradients."""
+    if hasattr(vectors, "detach"):
+        vectors = vectors.detach().float().cpu().numpy()
+    try:
+        with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite and is refused by name
+            return np.ascontiguousarray(vectors, dtype=np.float32)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"vectors must be numbers of shape (N, d): {error}") from error
+
+
+def _as_rows(rows: Any) -> NDArray[Any]:
+    chosen = np.asarray(as_list(rows, "rows"))
+    return chosen if len(chosen) else np.zeros(0, dtype=np.intp)
+
+
+def _arrow_column(values: NDArray[Any]) -> Any:
+    import pyarrow
+
+    if values.dtype.kind == "O" and all(value is None for value in values):
+        return pyarrow.array(values.tolist(), pyarrow.string())
+    return pyarrow.array(values if values.dtype.kind == "M" else values.tolist())
+
+
+def _column_of(name: str, column: Any) -> NDArray[Any]:
+    import pyarrow
+
+    is_date = pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type)
+    return as_column(name, column.to_numpy() if is_date else column.to_pylist())
+
+
+def _read_arrow(file: Path) -> Any:
+    import pyarrow.parquet
+
+    try:
+        with open(file, "rb") as opened:
+            table = pyarrow.parquet.read_table(opened, page_checksum_verification=True)
+        table.validate(full=True)
+    except (pyarrow.ArrowException, OSError, ValueError, UnicodeError) as error:
+        raise ValueError(f"{str(file)!r} is no Parquet file, or a damaged one: {error}") from error
+    return table
+
+
+def _require_format(table: Any, metadata: Mapping[bytes, bytes], file: Path) -> None:
+    import pyarrow
+
+    if RECIPE_KEY not in metadata or not set(RESERVED) <= set(table.column_names):
+        raise ValueError(f"{str(file)!r} is no table of vectors of this package")
+    kind = table.schema.field("vector").type
+    if not pyarrow.types.is_fixed_size_list(kind) or kind.value_type != pyarrow.float32():
+        raise ValueError(
+            f"the column 'vector' of {str(file)!r} has the type {kind}; expected a fixed_size_list of float32"
+        )
+    if table["vector"].null_count or table["id"].null_count:
+        raise ValueError(f"{str(file)!r} has rows without an id or a vector")
+
+
+def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
+    """A checksum of this package's entries: pages have checksums of their own, metadata has none."""
+    own = sorted((k, v) for k, v in metadata.items() if k.startswith(OWN_KEYS) and k != DIGEST_KEY)
+    text = b"".join(len(part).to_bytes(8, "big") + part for entry in own for part in entry)
+    return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
+
+
+def require_same_ids(tables: Iterable[EmbeddingTable]) -> None:
+    """ValueError unless all tables hold the same pictures in the same order."""
+    if len({table.ids for table in tables}) != 1:
+        raise ValueError("the tables must hold the same pictures in the same order")
+
+
+def vector_array(vectors: NDArray[np.float32]) -> Any:
+    """(N, d) as an Arrow array of lists of d float32."""
+    import pyarrow
+
+    flat = pyarrow.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+    return pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+
+
+def vectors_of(column: Any) -> NDArray[np.float32]:
+    """The inverse of `vector_array`, for a column in chunks."""
+    width = column.type.list_size
+    chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    flat = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+    return flat.reshape(-1, width).astype(np.float32)
+
+
+def same_recipe(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """What differs between two recipes, in words; versions of libraries may differ."""
+    names = sorted({*first, *second} - {"versions"})
+    # Through JSON, as the one from a file has been.
+    pairs = {name: (_json(first.get(name)), _json(second.get(name))) for name in names}
+    return [
+        f"{name}: {_short(first.get(name))} against {_short(second.get(name))}"
+        for name, (a, b) in pairs.items()
+        if a != b
+    ]
+
+
+def shown_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe to look at: of a model in a folder the folder's name, not where on this machine it lies."""
+    model = recipe.get("model")
+    shown = {"model": Path(model).name} if isinstance(model, str) and Path(model).is_absolute() else {}
+    return {**recipe, **shown}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(all_printable(value), ensure_ascii=False, sort_keys=True).encode()
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 90 else f"{text[:87]}…"

@@ -1,0 +1,340 @@
+"""Loading models: CLIP, and Phi-3-vision whole or its vision part alone.
+
+    clip = load_clip()                               the default models: see phi3lib.loading.defaults
+    phi3 = load_phi3_model()                         the vision part: pictures to visual tokens
+    phi3 = load_phi3_model(language_model=True)      the whole model: pictures and text to answers
+    inputs = process_for_phi3_model(images)
+    features = phi3.get_image_features(inputs)
+
+A model is a folder, or a name on the hub such as "microsoft/Phi-3.5-vision-instruct". Weights are read from
+safetensors only; nothing is unpickled and no code of a checkpoint is run. Where something is missing or
+wrong, a `CheckpointError` says in one sentence what and what to do.
+"""
+
+import fnmatch
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3lib.loading import hub
+from phi3lib.loading import phi3 as phi3_weights
+from phi3lib.loading.defaults import (
+    CLIP_TYPE,
+    PHI3_TYPE,
+    default_models,
+    locate,
+    require_model_type,
+    set_default_models,
+)
+from phi3lib.loading.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
+from phi3lib.loading.log import tell
+from phi3lib.loading.phi3 import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
+from phi3lib.loading.safetensors_io import CheckpointError, first_line, read_json, tensors_of_folder
+
+if TYPE_CHECKING:  # both take seconds to import; the functions below do so when they need them
+    import torch
+    from transformers import BatchFeature
+
+    from phi3lib.vision.clip import Clip
+    from phi3lib.vision.pictures import Pictures
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "default_models",
+    "download",
+    "load_clip",
+    "load_phi3_model",
+    "process_for_phi3_model",
+    "set_default_models",
+]
+
+
+# ------------------------------------------------------------------------------- CLIP
+
+
+def load_clip(
+    name: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> "Clip":
+    """A CLIP model for features of pictures and texts.
+
+    name: a folder or a name on the hub, e.g. "openai/clip-vit-base-patch32"; None: the default.
+    revision: branch, tag or commit on the hub. device: default the CPU. dtype: default float32.
+    Every tensor of the model must be in the checkpoint, and nothing else. Raises CheckpointError.
+    """
+    from phi3lib.loading.clip import clip_from_folder
+
+    require_device(device)
+    where = locate(name, CLIP_TYPE)
+    if isinstance(where, Path):
+        folder, commit = where, None
+    else:
+        found = hub.find_model(where, revision, allow_conversion=True)
+        _require_type_on_hub(found, CLIP_TYPE)
+        folder, commit = hub.whole_folder(found), found.commit
+    require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
+    tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
+    with damage_in(where):
+        return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
+
+
+# ------------------------------------------------------------------------------- Phi-3-vision
+
+
+def load_phi3_model(
+    name: str | Path | None = None,
+    *,
+    fine_tuned: str | Path | bool | None = None,
+    language_model: bool = False,
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> Any:
+    """Phi-3-vision: its vision part (`Phi3ImageEmbedding` without wte), or all of it (`Phi3VForCausalLM`).
+
+    name: a folder or a name on the hub; None: the default model.
+    fine_tuned: a folder with a full checkpoint, with some tensors that replace those of `name`, or with a
+        peft adapter (its base is `name`, else the one the adapter names; the whole model is then read, even
+        for the vision part). True: the folder where the course saves its own, $PHI3LIB_HOME/fine-tuned.
+    language_model: False reads the tensors of the vision part alone, 0.65 of 8.3 GB in the published models.
+    revision: branch, tag or commit on the hub. device: default the CPU.
+    dtype: default for the vision part float32 on the CPU (bfloat16 is slow or missing on many), else the
+        checkpoint's own; for the whole model always the checkpoint's own, since float32 doubles 8.3 GB.
+
+    The model comes in evaluation mode, with `.processor` (for the vision part Phi3VImageProcessor, for the
+    whole Phi3VProcessor) and `.checkpoint` (a `Checkpoint`). Raises CheckpointError; ImportError where an
+    adapter needs peft and it is not installed.
+    """
+    require_device(device)
+    tuned = fine_tuned_folder(fine_tuned)
+    with damage_in(tuned or name):
+        if tuned is not None and is_adapter(tuned):
+            model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
+        elif language_model:
+            model = _load_whole(name, tuned, revision, device, dtype)
+        else:
+            model = _load_vision_part(name, tuned, revision, device, dtype)
+    return model.eval()
+
+
+def require_device(device: "torch.device | str | None") -> None:
+    """Raise torch's own error for a device that this machine does not have, before anything is read."""
+    import torch
+
+    torch.empty(0, device=device)
+
+
+@contextmanager
+def damage_in(where: str | Path | None) -> Iterator[None]:
+    """Turn what other libraries raise over the files of a checkpoint into one CheckpointError.
+
+    A configuration may hold values of any type, and each library notices them in its own way.
+    """
+    from huggingface_hub.errors import StrictDataclassError  # of transformers' configurations
+
+    python = (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        RuntimeError,
+    )
+    try:
+        yield
+    except (*python, StrictDataclassError) as error:
+        raise CheckpointError(
+            f"{where or 'the default model'} cannot be loaded ({type(error).__name__}: {first_line(error)}): "
+            f"its files are damaged or do not fit together; copy or fetch the whole checkpoint again"
+        ) from error
+
+
+def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFeature":
+    """Return pictures as a Phi-3 model takes them: BatchFeature of pixel_values, image_sizes, num_img_tokens.
+
+    images: one or a list of what `read_upright` reads; a camera's orientation is applied.
+    model: the model that they are for, from `load_phi3_model`: its processor is used, and the tensors are on
+        its device. None: the processor of the default checkpoint, whatever was loaded before, and tensors on
+        the CPU, which `get_image_features` moves to its model.
+    Raises CheckpointError where there is no default checkpoint, ValueError for a model without a processor.
+    """
+    if model is None:
+        folder, _ = _local_folder(None, None, whole=False)
+        return phi3_weights.image_processor(folder)(_upright(images), return_tensors="pt")
+    processor = getattr(model, "processor", None)
+    if processor is None:
+        raise ValueError(
+            f"this {type(model).__name__} has no processor; load the model with load_phi3_model, or set "
+            f"model.processor = Phi3VImageProcessor.from_pretrained(folder)"
+        )
+    processor = getattr(processor, "image_processor", processor)
+    return processor(_upright(images), return_tensors="pt").to(next(model.parameters()).device)
+
+
+def _upright(images: "Pictures") -> list:
+    from phi3lib.vision.pictures import flatten_pictures, naming_picture, read_upright
+
+    pictures = flatten_pictures(images)
+    upright = []
+    for number, picture in enumerate(pictures):
+        with naming_picture(number, len(pictures)):
+            upright.append(read_upright(picture))
+    return upright
+
+
+def download(name: str | None = None, *, language_model: bool = False, revision: str | None = None) -> Path:
+    """Fetch a model ahead, for rooms without network; says first how much it is. Returns its folder.
+
+    name: on the hub, CLIP or Phi-3-vision; None: the default Phi-3 model. language_model: all of
+    Phi-3-vision and not its vision part alone. Raises CheckpointError.
+    """
+    where = locate(name, PHI3_TYPE)
+    if isinstance(where, Path):
+        tell(f"{where} is already on this machine")
+        return where
+    found = hub.find_model(where, revision, allow_conversion=True)
+    if not found.sizes:
+        return hub.cached_part(found, VISION_PREFIX) or hub.whole_folder(found)
+    if not language_model and _config_on_hub(found).get("model_type") == PHI3_TYPE:
+        return hub.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
+    found.require_safetensors()
+    wanted = [s for f, s in found.sizes.items() if any(fnmatch.fnmatch(f, p) for p in hub.SNAPSHOT_FILES)]
+    tell(f"{where}: {hub.gigabytes(sum(wanted))} to the cache of huggingface_hub (HF_HOME)")
+    return hub.whole_folder(found)
+
+
+# ------------------------------------------------------------------------------- the three ways to load
+
+
+def _load_vision_part(
+    name: str | Path | None,
+    tuned: Path | None,
+    revision: str | None,
+    device: "torch.device | str | None",
+    dtype: "torch.dtype | None",
+) -> Any:
+    own = phi3_weights.vision_places(tuned) if tuned is not None else {}
+    if tuned is not None and not own:
+        raise CheckpointError(f"{tuned} holds no tensor of Phi-3-vision's vision part")
+    embedding, base, found, places = None, None, None, own
+    if tuned is not None and (tuned / "config.json").is_file():
+        embedding = phi3_weights.empty_vision_part(tuned)
+    if embedding is None or not set(embedding.state_dict()) <= set(own):
+        base, found = _local_folder(name, revision, whole=False)
+        embedding = embedding or phi3_weights.empty_vision_part(base)
+        places = {**phi3_weights.vision_places(base), **own}
+    phi3_weights.fill_vision_part(
+        embedding, places, where=str(tuned or (found.name if found else base)), device=device, dtype=dtype
+    )
+    model: Any = embedding
+    model.processor = phi3_weights.image_processor(tuned, base or _base_if_here(name))
+    phi3_weights.require_fitting_tiles(model, model.processor, where=tuned or base)
+    model.checkpoint = phi3_weights.record(base, found, tuned, list(places.values()))
+    return model
+
+
+def _load_whole(
+    name: str | Path | None,
+    tuned: Path | None,
+    revision: str | None,
+    device: "torch.device | str | None",
+    dtype: "torch.dtype | None",
+) -> Any:
+    own = tensors_of_folder(tuned) if tuned is not None else {}
+    base, found = None, None
+    if tuned is None or not phi3_weights.is_whole(tuned, own):
+        base, found = _local_folder(name, revision, whole=True)
+    folder: Path = base or tuned  # type: ignore[assignment]  # a base, or `tuned`, which then is whole
+    in_folder = tensors_of_folder(folder)
+    model = phi3_weights.whole_model(folder, device=device, dtype=dtype)
+    overriding = own if base is not None else {}
+    if overriding:
+        phi3_weights.override(model, overriding, where=str(tuned))
+    model.processor = phi3_weights.text_processor(tuned, base or _base_if_here(name))
+    phi3_weights.agree_on_image_token(model.config, model.processor)
+    embedding, images = model.model.vision_embed_tokens, model.processor.image_processor
+    phi3_weights.require_fitting_tiles(embedding, images, where=tuned or base)
+    model.checkpoint = phi3_weights.record(base, found, tuned, [*in_folder.values(), *overriding.values()])
+    return model
+
+
+def _load_adapted(
+    name: str | Path | None,
+    tuned: Path,
+    language_model: bool,
+    revision: str | None,
+    device: "torch.device | str | None",
+    dtype: "torch.dtype | None",
+) -> Any:
+    """The whole model with an adapter merged in, or the vision part of that."""
+    adapter_base(tuned)  # refuses an adapter without weights before gigabytes of its base are read
+    whole = _load_whole(name, None, revision, None, dtype if language_model else None)
+    processor, checkpoint = whole.processor, replace(whole.checkpoint, fine_tuned=str(tuned))
+    model = merge_adapter(whole, tuned)
+    if not language_model:
+        model = model.model.vision_embed_tokens
+        model.wte = None  # the rest of the whole model is let go with it
+        model = model.to(dtype=dtype or phi3_weights.vision_dtype(device))
+        processor = processor.image_processor
+    model = model.requires_grad_(True).to(device=device)
+    model.processor, model.checkpoint = processor, checkpoint
+    return model
+
+
+# ------------------------------------------------------------------------------- folders
+
+
+def _local_folder(
+    name: str | Path | None, revision: str | None, *, whole: bool
+) -> tuple[Path, hub.HubModel | None]:
+    """A folder on this machine with the checkpoint or its vision part, fetched if need be."""
+    where = locate(name, PHI3_TYPE)
+    if isinstance(where, Path):
+        return where, None
+    found = hub.find_model(where, revision)
+    if whole:
+        _require_type_on_hub(found, PHI3_TYPE)
+        return hub.whole_folder(found), found
+    return hub.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found), found
+
+
+def _base_if_here(name: str | Path | None) -> Path | None:
+    """The base model's folder, if it is on this machine: only for files that a fine-tuned folder lacks."""
+    try:
+        where = locate(name, PHI3_TYPE)
+    except CheckpointError:
+        return None
+    return where if isinstance(where, Path) else None
+
+
+def _fetch_vision_part(found: hub.HubModel) -> Path:
+    if not found.sizes:  # only remembered; whether huggingface_hub's cache holds all of it, it says itself
+        return hub.whole_folder(found)
+    _require_type_on_hub(found, PHI3_TYPE)
+    with hub.plain_errors(found.name):
+        places = found.places(VISION_PREFIX)
+    if not places:
+        raise CheckpointError(f"{found.name} holds no vision part of Phi-3-vision ({VISION_PREFIX}…)")
+    size = sum(place.size for place in places)
+    of = sum(size for file, size in found.sizes.items() if file.endswith(".safetensors"))
+    tell(f"{found.name}: fetching the vision part, {hub.gigabytes(size)} of {hub.gigabytes(of)}")
+    small = [file for file in ("config.json", *PROCESSOR_FILES) if file in found.sizes]
+    return hub.fetch_part(found, places, small)
+
+
+def _config_on_hub(found: hub.HubModel) -> dict:
+    with hub.plain_errors(found.name):
+        return hub.parsed(found.get("config.json"), f"config.json of {found.name}")
+
+
+def _require_type_on_hub(found: hub.HubModel, model_type: str) -> None:
+    """Refuse the wrong kind of checkpoint before anything large is fetched."""
+    if found.sizes:
+        require_model_type(_config_on_hub(found), model_type, where=found.name)

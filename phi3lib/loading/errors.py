@@ -1,0 +1,107 @@
+"""One sentence for each way in which a hub, the network or the disk can fail."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from phi3lib.loading.safetensors_io import CheckpointError, first_line
+
+
+class HubUnreachableError(CheckpointError):
+    """The hub did not answer, or may not be asked."""
+
+
+@contextmanager
+def plain_errors(name: str) -> Iterator[None]:
+    """Turn what huggingface_hub, its HTTP library or the disk raise into one CheckpointError sentence."""
+    known = _hub_errors()
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except known as error:
+        raise explained(name, error) from error
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """What the HTTP library raises when a connection breaks: httpx in huggingface_hub 1, httpx2 in 2."""
+    return (_http_library().TransportError,)
+
+
+def _http_library() -> Any:
+    from huggingface_hub.utils import get_session
+
+    return import_module(type(get_session()).__module__.partition(".")[0])
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status of an error of huggingface_hub, if it has one."""
+    return getattr(_response_of(error), "status_code", None)
+
+
+def _response_of(error: Exception) -> Any:
+    return getattr(error, "response", None)
+
+
+def may_pass(error: Exception) -> bool:
+    """Is another attempt worth it? It is when a connection broke, and when the hub is busy."""
+    status = status_of(error)
+    return status is None or status == 429 or status >= 500
+
+
+def _hub_errors() -> tuple[type[Exception], ...]:
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError
+
+    return (
+        OSError,
+        EntryNotFoundError,
+        HFValidationError,
+        *transport_errors(),
+        _http_library().TooManyRedirects,
+    )
+
+
+def explained(name: str, error: Exception) -> CheckpointError:
+    """The sentence for an error that came up while `name` was asked for or fetched."""
+    from huggingface_hub import errors
+
+    status = status_of(error)
+    log_in = "log in (`hf auth login`, or HF_TOKEN)"
+    if isinstance(error, errors.GatedRepoError):
+        sentence = f"{name} is gated: accept its terms on its page of the hub, then {log_in}"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        sentence = f"{name} has no such revision on the hub: leave revision out, or correct it"
+    elif isinstance(error, errors.RemoteEntryNotFoundError):
+        sentence = f"a file of {name} is missing on the hub, so it is not the checkpoint that is needed"
+    elif isinstance(error, errors.RepositoryNotFoundError) or status in (401, 403, 404):
+        sentence = f"the hub shows no model {name}: check the spelling, and if it is private {log_in}"
+    elif isinstance(error, errors.HFValidationError):
+        sentence = f"{name!r} is neither a folder on this machine nor a model name such as owner/name"
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        sentence = f"the disk is full: make room for {name}, or set PHI3LIB_HOME and HF_HOME to a larger one"
+    elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        sentence = f"{error.filename} cannot be written: set PHI3LIB_HOME and HF_HOME to folders of your own"
+    else:
+        return _without_hub(name, error, status)
+    return CheckpointError(sentence)
+
+
+def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointError:
+    from huggingface_hub import constants, errors
+
+    ahead = f"fetch it where there is a network with phi3lib.loading.checkpoints.download({name!r})"
+    if constants.HF_HUB_OFFLINE or isinstance(error, errors.OfflineModeIsEnabled):
+        return HubUnreachableError(f"{name} is not on this machine and HF_HUB_OFFLINE is set: {ahead}")
+    if status == 429:
+        wait = _response_of(error).headers.get("Retry-After", "")
+        when = f"in {wait} s" if wait.isdigit() else "later"
+        return HubUnreachableError(f"the hub has too many requests (429) to give {name}: try again {when}")
+    if status is not None:
+        return HubUnreachableError(f"the hub answered {status} when asked for {name}: try again later")
+    if isinstance(error, (*transport_errors(), errors.LocalEntryNotFoundError)):
+        return HubUnreachableError(f"the hub at {constants.ENDPOINT} cannot be reached for {name}: {ahead}")
+    return CheckpointError(
+        f"{name} could not be fetched ({type(error).__name__}: {first_line(error)}): try again"
+    )

@@ -1,0 +1,270 @@
+"""Phi-3-vision from folders on this machine: building the modules and filling them with their tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
+from phi3lib.loading.hub import HubModel
+from phi3lib.loading.progress import without_progress_bars
+from phi3lib.loading.safetensors_io import (
+    CheckpointError,
+    TensorPlace,
+    first_line,
+    header_bytes,
+    read_json,
+    read_tensors,
+    tensors_of_folder,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from phi3lib.vision.image_embedding import Phi3ImageEmbedding
+
+VISION_PREFIX = "model.vision_embed_tokens."
+WORDS = "model.embed_tokens.weight"  # files may hold it in the vision part too, as wte.weight
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a loaded model came from, and what was read for it.
+
+    name: the folder or the name on the hub. revision: the hub's commit, None for folders. fine_tuned: the
+    folder of fine-tuned weights. tensors_read, bytes_read: what was read of the weight files, headers
+    included. bytes_fetched: what ranged reads brought over the network, 0 when it was already here.
+    """
+
+    name: str
+    revision: str | None
+    folder: str
+    fine_tuned: str | None
+    tensors_read: int
+    bytes_read: int
+    bytes_fetched: int
+
+
+def record(
+    base: Path | None, found: HubModel | None, tuned: Path | None, places: Sequence[TensorPlace]
+) -> Checkpoint:
+    """The `Checkpoint` of a model read from these places; `base` is None where `tuned` needed none."""
+    headers = header_bytes({place.file for place in places})
+    return Checkpoint(
+        name=found.name if found else str(base or tuned),
+        revision=found.commit if found else None,
+        folder=str(base or tuned),
+        fine_tuned=str(tuned) if tuned else None,
+        tensors_read=len(places),
+        bytes_read=sum(place.size for place in places) + headers,
+        bytes_fetched=found.bytes_read if found else 0,
+    )
+
+
+# ------------------------------------------------------------------------------- the vision part
+
+
+def vision_places(folder: Path) -> dict[str, TensorPlace]:
+    """Places of the vision part's tensors by their names in `Phi3ImageEmbedding`.
+
+    The prefix may be missing, as it is in files made from the embedding's own state_dict. Left out: the word
+    embedding, which fine-tuned checkpoints may hold here once more, and the position numbers of old files.
+    """
+    places = tensors_of_folder(folder, VISION_PREFIX)
+    if not places:
+        own = ("glb_GN", "sub_GN", "img_projection.", "img_processor.")
+        places = {name: p for name, p in tensors_of_folder(folder).items() if name.startswith(own)}
+    short = {name.removeprefix(VISION_PREFIX): place for name, place in places.items()}
+    return {
+        name: p for name, p in short.items() if name != "wte.weight" and not name.endswith("position_ids")
+    }
+
+
+def empty_vision_part(folder: Path) -> "Phi3ImageEmbedding":
+    """The vision part that a folder's config.json describes, its parameters on the meta device.
+
+    Names and shapes without memory; the few buffers are real. Raises CheckpointError.
+    """
+    from accelerate import init_empty_weights
+
+    from phi3lib.vision.image_embedding import Phi3ImageEmbedding
+    from phi3lib.vision.modeling import Phi3VConfig
+
+    require_phi3(folder)
+    try:
+        config = Phi3VConfig.from_pretrained(folder, local_files_only=True)
+        with init_empty_weights(include_buffers=False):
+            return Phi3ImageEmbedding(config, wte=None, **(config.embd_layer or {}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"config.json of {folder} is not one of Phi-3-vision: {first_line(error)}"
+        ) from error
+
+
+def fill_vision_part(
+    embedding: "Phi3ImageEmbedding",
+    places: Mapping[str, TensorPlace],
+    *,
+    where: str,
+    device: "torch.device | str | None",
+    dtype: "torch.dtype | None",
+) -> None:
+    """Read the tensors at `places` (by the embedding's names) into it, in place of its empty parameters.
+
+    Raises CheckpointError for missing, unknown or wrongly shaped tensors before any of them is read.
+    """
+    _require_fitting(embedding, places, where=where)
+    tensors = read_tensors(places.values(), dtype=dtype or vision_dtype(device), device=device)
+    by_short_name = {short: tensors[place.name] for short, place in places.items()}
+    embedding.load_state_dict(by_short_name, strict=True, assign=True)
+    embedding.to(device)  # the buffers
+
+
+def _require_fitting(
+    embedding: "Phi3ImageEmbedding", places: Mapping[str, TensorPlace], *, where: str
+) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in embedding.state_dict().items()}
+    missing = sorted(set(shapes) - set(places))
+    unknown = sorted(set(places) - set(shapes))
+    if missing:
+        raise CheckpointError(
+            f"{where} lacks {len(missing)} of the {len(shapes)} tensors of Phi-3-vision's vision part, "
+            f"such as {VISION_PREFIX}{missing[0]}"
+        )
+    if unknown:
+        raise CheckpointError(
+            f"{where} holds tensors that its config.json has no place for, such as {unknown[0]}"
+        )
+    for name, place in places.items():
+        if place.shape != shapes[name]:
+            raise CheckpointError(
+                f"{place.name} of {where} has shape {place.shape}, its config.json asks for {shapes[name]}"
+            )
+
+
+def vision_dtype(device: "torch.device | str | None") -> "torch.dtype | None":
+    """The vision part's dtype where none is asked for: float32 on the CPU, elsewhere as stored (None)."""
+    import torch
+
+    return torch.float32 if device is None or torch.device(device).type == "cpu" else None
+
+
+# ------------------------------------------------------------------------------- the whole model
+
+
+def is_whole(folder: Path, places: Mapping[str, TensorPlace]) -> bool:
+    """Does a folder of fine-tuned weights hold a language model too, so that it needs no base?"""
+    return (folder / "config.json").is_file() and "model.norm.weight" in places
+
+
+def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "torch.dtype | None") -> Any:
+    """`Phi3VForCausalLM` from a folder, in `dtype`, or else as stored; raises CheckpointError."""
+    from phi3lib.vision.modeling import Phi3VForCausalLM, register_auto_classes
+
+    require_phi3(folder)
+    register_auto_classes()
+    try:
+        with without_progress_bars():
+            model, info = Phi3VForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype or "auto",
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **({} if device is None else {"device_map": {"": device}}),
+            )
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{folder} cannot be read as Phi-3-vision: {first_line(error)}") from error
+    require_loaded(info, where=str(folder))
+    return model
+
+
+def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
+    """Raise CheckpointError where `from_pretrained` filled in, left out or resized tensors.
+
+    info: what it returns with `output_loading_info=True`. Position numbers of old files count as nothing.
+    """
+    for problem, keys in (
+        ("lacks tensors", info["missing_keys"]),
+        ("holds tensors of other shapes", [key[0] for key in info["mismatched_keys"]]),
+        ("holds tensors that its config.json has no place for", info["unexpected_keys"]),
+    ):
+        names = sorted(name for name in keys if not name.endswith("position_ids"))
+        if names:
+            raise CheckpointError(f"{where} {problem}: {len(names)}, such as {names[0]}")
+
+
+def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> None:
+    """Replace some of a whole model's tensors, named as published or, for the vision part, without prefix.
+
+    Raises CheckpointError for names or shapes that the model does not have.
+    """
+    import torch
+
+    in_model = model.state_dict()
+    tensors = read_tensors(places.values())
+    for name, tensor in tensors.items():
+        published = WORDS if name in (VISION_PREFIX + "wte.weight", "wte.weight") else name
+        mine = in_model.get(published, in_model.get(VISION_PREFIX + name))
+        if mine is None or mine.shape != tensor.shape:
+            raise CheckpointError(f"{name} of {where}, {tuple(tensor.shape)}, has no place in the base model")
+        with torch.no_grad():
+            mine.copy_(tensor)
+
+
+# ------------------------------------------------------------------------------- configuration, processors
+
+
+def require_phi3(folder: Path) -> None:
+    """Raise CheckpointError where a folder's config.json is missing or that of another kind of model."""
+    require_model_type(read_json(folder / "config.json"), PHI3_TYPE, where=str(folder))
+
+
+def require_fitting_tiles(embedding: Any, processor: Any, *, where: Path | None) -> None:
+    """CheckpointError where the processor, perhaps of another base, cuts other tiles than the tower takes."""
+    takes, cuts = embedding.tile, processor.tile
+    if takes == cuts:
+        return
+    own = where is not None and any((where / name).is_file() for name in PROCESSOR_FILES)
+    source = "its preprocessor_config.json" if own else "it has no preprocessor_config.json, and its base's"
+    raise CheckpointError(
+        f"{where}: {source} cuts tiles of {cuts.tile_size} pixels, but the tower takes {takes.tile_size}: "
+        f"add the file that belongs to it, or name its base, load_phi3_model(NAME, fine_tuned=...)"
+    )
+
+
+def image_processor(*folders: Path | None) -> Any:
+    """`Phi3VImageProcessor` of the first folder that holds the settings of one; raises CheckpointError."""
+    from phi3lib.vision.image_processing import Phi3VImageProcessor
+
+    return Phi3VImageProcessor.from_pretrained(_folder_with(folders, PROCESSOR_FILES), local_files_only=True)
+
+
+def text_processor(*folders: Path | None) -> Any:
+    """`Phi3VProcessor` of the first folder that holds a tokenizer and settings; raises CheckpointError."""
+    from phi3lib.vision.text_processing import Phi3VProcessor
+
+    folder = _folder_with(folders, PROCESSOR_FILES, TOKENIZER_FILES)
+    return Phi3VProcessor.from_pretrained(folder, local_files_only=True)
+
+
+def agree_on_image_token(config: Any, processor: Any) -> None:
+    """Let model and processor mean the same id by an image token; negative ids if the vocabulary has none.
+
+    The tokenizer decides: a config.json that is as published does not name the id.
+    """
+    if processor.image_token_id is not None and processor.image_token_id < config.vocab_size:
+        config.image_token_id = processor.image_token_id
+    else:
+        processor.negative_ids = True
+
+
+def _folder_with(folders: Sequence[Path | None], *groups: Sequence[str]) -> Path:
+    there = [folder for folder in folders if folder is not None]
+    for folder in there:
+        if all(any((folder / file).is_file() for file in group) for group in groups):
+            return folder
+    wanted = " and ".join(group[0] for group in groups)
+    raise CheckpointError(f"{there[0]} has no {wanted}: copy them there from the model it was made from")

@@ -1,1 +1,0 @@
-"""From pictures to vectors to insight: tables, pooling, comparison, maps, search."""

@@ -1,0 +1,324 @@
+"""Neighbours against brute force, maps that keep what they can, search and classification."""
+
+import numpy as np
+import pytest
+
+from phi3lib.embeddings import knn as neighbours_module
+from phi3lib.embeddings import maps as maps_module
+from phi3lib.embeddings.knn import nearest, unit_rows
+from phi3lib.embeddings.maps import (
+    Layout,
+    aligned,
+    neighbours_for_maps,
+    pca_map,
+    plane_neighbours,
+    stability,
+    umap_map,
+)
+from phi3lib.embeddings.search import few_shot, near_duplicates, search, top_k, zero_shot
+from phi3lib.embeddings.table import EmbeddingTable
+
+
+@pytest.fixture(scope="module")
+def groups() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 16)) * 3
+    return (np.repeat(centres, 40, 0) + rng.normal(size=(160, 16))).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------- neighbours
+
+
+def test_neighbours_are_those_of_brute_force(groups, monkeypatch):
+    monkeypatch.setattr(neighbours_module, "BLOCK", 37)
+    near = nearest(groups, 7)
+    unit = groups / np.linalg.norm(groups, axis=1, keepdims=True)
+    likeness = unit @ unit.T
+    np.fill_diagonal(likeness, -2)
+    assert np.array_equal(near.indices, np.argsort(-likeness, axis=1)[:, :7])
+    assert np.allclose(near.distances, 1 - np.sort(likeness, axis=1)[:, ::-1][:, :7], atol=1e-5)
+
+
+def test_equal_vectors_are_neighbours_and_no_item_is_its_own():
+    vectors = np.ones((5, 3))
+    near = nearest(vectors, 3)
+    assert all(row not in near.indices[row] for row in range(5))
+    assert near.indices[4].tolist() == [0, 1, 2]
+    assert np.allclose(near.distances, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "k", "words"),
+    [
+        (np.ones((3, 2)), 3, "3 neighbours of 3 items"),
+        (np.array([[1.0, np.nan], [1, 2]]), 1, "NaN"),
+        (np.array([[0.0, 0], [1, 2]]), 1, "vector 0 is zero"),
+        (np.ones(4), 1, "shape"),
+    ],
+)
+def test_what_has_no_neighbours_is_refused(vectors, k, words):
+    with pytest.raises(ValueError, match=words):
+        nearest(vectors, k)
+
+
+# ------------------------------------------------------------------------------- maps
+
+
+@pytest.fixture(scope="module")
+def maps(groups) -> list[Layout]:
+    space = nearest(groups, 30)
+    return [umap_map(groups, space, n_neighbors=12, seed=seed) for seed in (0, 1)]
+
+
+@pytest.mark.slow
+def test_umap_keeps_neighbours_better_than_chance_and_groups_together(groups, maps):
+    space = nearest(groups, 30)
+    kept = maps[0].kept_estimate(space)
+    assert kept.low > 3 * kept.chance
+    assert maps[0].trustworthiness(groups) > 0.8
+    labels = np.repeat(np.arange(4), 40)
+    near = plane_neighbours(maps[0].places, 5)
+    assert (labels[near] == labels[:, None]).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_a_map_is_the_same_on_every_run_and_another_with_another_seed(groups, maps):
+    again = umap_map(groups, nearest(groups, 30), n_neighbors=12, seed=0)
+    assert np.array_equal(again.places, maps[0].places)
+    assert not np.allclose(maps[1].places, maps[0].places)
+    same = stability(maps)
+    assert same.chance < same.low < same.high <= 1
+
+
+@pytest.mark.slow
+def test_a_map_from_an_earlier_one_stays_near_it(groups, maps):
+    warm = umap_map(groups, nearest(groups, 30), n_neighbors=14, seed=0, start=maps[0])
+    assert warm.parameters["start"] == "a layout"
+    moved = np.linalg.norm(aligned(warm, maps[0]).places - maps[0].places, axis=1).mean()
+    spread = maps[0].places.std()
+    assert moved < spread
+    assert warm.trustworthiness(groups) > 0.8
+
+
+@pytest.mark.parametrize("start", ["pca", "random", "a layout"])
+def test_maps_start_in_a_square_of_ten(groups, start):
+    layout = Layout(pca_map(groups).places * 3 - 70, {})
+    places = maps_module._start(groups, layout if start == "a layout" else start, seed=0)
+    low, high = places.min(0), places.max(0)
+    noise = 0.05 if start == "pca" else 1e-4
+    assert (low > -noise).all() and (high < 10 + noise).all() and (high - low > 9).all()
+
+
+@pytest.mark.slow
+def test_from_chance_the_large_order_is_another_one_for_each_seed(groups):
+    space = nearest(groups, 30)
+    maps = [umap_map(groups, space, n_neighbors=12, seed=seed, start="random") for seed in (0, 1)]
+    assert all(one.trustworthiness(groups) > 0.8 for one in maps)
+    with pytest.raises(ValueError, match="not from 'spectral'"):
+        umap_map(groups, space, n_neighbors=12, start="spectral")
+
+
+def test_pca_shows_the_two_widest_directions(groups):
+    from sklearn.decomposition import PCA
+
+    unit = groups / np.linalg.norm(groups, axis=1, keepdims=True)
+    reference = PCA(2).fit(unit)
+    ours = pca_map(groups)
+    assert np.allclose(ours.parameters["variance"], reference.explained_variance_ratio_, atol=1e-4)
+    assert np.allclose(np.abs(ours.places), np.abs(reference.transform(unit)), atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [5, 12])
+def test_few_items_and_equal_items_make_a_map(count):
+    vectors = np.ones((count, 4), np.float32)
+    vectors[0, 0] = 2
+    layout = umap_map(vectors, neighbours_for_maps(vectors), n_neighbors=4)
+    assert layout.places.shape == (count, 2)
+    assert np.isfinite(layout.places).all()
+
+
+def test_wrong_parameters_are_refused(groups):
+    space = nearest(groups, 10)
+    with pytest.raises(ValueError, match="2 to 11"):
+        umap_map(groups, space, n_neighbors=12)
+    with pytest.raises(ValueError, match="3 items, the data 160"):
+        umap_map(groups, space, n_neighbors=5, start=Layout(np.zeros((3, 2), np.float32), {}))
+    with pytest.raises(ValueError, match="three items"):
+        pca_map(groups[:2])
+
+
+def test_alignment_undoes_turning_mirroring_and_scale(groups):
+    fixed = pca_map(groups)
+    turned = Layout((fixed.places[:, ::-1] * 7 + 3).astype(np.float32), {})
+    assert np.allclose(aligned(turned, fixed).places, fixed.places, atol=1e-4)
+
+
+def test_trustworthiness_is_that_of_scikit_learn(groups, monkeypatch):
+    from sklearn.manifold import trustworthiness
+
+    monkeypatch.setattr(maps_module, "BLOCK", 37)
+    rng = np.random.default_rng(5)
+    for layout in (pca_map(groups), Layout(rng.normal(size=(160, 2)).astype(np.float32), {})):
+        reference = trustworthiness(groups, layout.places, n_neighbors=7, metric="cosine")
+        assert layout.trustworthiness(groups, 7) == pytest.approx(reference, abs=1e-4)
+    with pytest.raises(ValueError, match="less than half"):
+        layout.trustworthiness(groups, 80)
+    with pytest.raises(ValueError, match="do not fit"):
+        layout.trustworthiness(groups[:9], 3)
+
+
+def test_equal_items_do_not_lower_trust():
+    vectors = np.repeat(np.eye(4, 6, dtype=np.float32), 10, 0)
+    places = np.repeat(np.array([[0, 0], [0, 9], [9, 0], [9, 9]], np.float32), 10, 0)
+    assert Layout(places, {}).trustworthiness(vectors, 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda v, s: umap_map(v[:9], s, n_neighbors=5), "9 vectors, but neighbours of 160"),
+        (lambda v, s: umap_map(v, s, n_neighbors=5, min_dist=-1.0), "min_dist is -1"),
+        (lambda v, s: umap_map(v * np.nan, s, n_neighbors=5), "NaN"),
+        (lambda v, s: pca_map(v[:, :1]), "one number"),
+        (lambda v, s: pca_map(np.zeros_like(v)), "is zero"),
+        (lambda v, s: plane_neighbours(v[:5, :2], 5), "5 neighbours on a map of 5"),
+        (lambda v, s: stability([pca_map(v)]), "two layouts"),
+        (lambda v, s: aligned(pca_map(v), pca_map(v[:9])), "160 and 9 items"),
+        (lambda v, s: nearest(np.zeros((5, 3)), 2), "zero and has no direction"),
+        (lambda v, s: top_k(v, v, 0), "1 at least"),
+        (lambda v, s: top_k(v[:0], v), "no query"),
+        (lambda v, s: few_shot(v, [0] * 160, 1), "1 kinds"),
+        (lambda v, s: few_shot(v, [0, 1], 1), "2 labels"),
+        (lambda v, s: few_shot(v, [0, 1] * 80, 0), "0 shots"),
+    ],
+)
+def test_what_makes_no_map_or_search_is_refused_in_words(wrong, words, groups):
+    with pytest.raises(ValueError, match=words):
+        wrong(groups, nearest(groups, 10))
+
+
+def test_more_vectors_than_numbers_or_fewer_give_the_same_kind_of_map(groups):
+    wide = groups[:10]  # fewer items than numbers
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    from sklearn.decomposition import PCA
+
+    assert np.allclose(np.abs(pca_map(wide).places), np.abs(PCA(2).fit_transform(unit)), atol=1e-3)
+    assert pca_map(np.ones((5, 3))).places.std() == 0
+
+
+def test_a_layout_on_one_place_is_shifted_only(groups):
+    fixed = pca_map(groups)
+    flat = Layout(np.zeros_like(fixed.places), {})
+    assert np.isfinite(aligned(flat, fixed).places).all()
+
+
+def test_layouts_are_saved_with_their_parameters(groups, tmp_path):
+    layout = pca_map(groups)
+    layout.save(tmp_path / "map.parquet", [str(row) for row in range(len(groups))])
+    again, ids = Layout.load(tmp_path / "map.parquet")
+    assert np.array_equal(again.places, layout.places)
+    assert again.parameters.pop("versions")["umap-learn"]
+    assert again.parameters == layout.parameters
+    assert ids[3] == "3"
+
+
+def test_points_on_one_place_are_neighbours_of_each_other():
+    near = plane_neighbours(np.zeros((4, 2), np.float32), 3)
+    assert all(sorted([*row, place]) == [0, 1, 2, 3] for place, row in enumerate(near.tolist()))
+
+
+# ------------------------------------------------------------------------------- search
+
+
+def test_top_k_is_sorted_and_exact(groups):
+    rows, cosines = top_k(groups[:3], groups, 5)
+    assert rows[:, 0].tolist() == [0, 1, 2]
+    assert np.allclose(cosines[:, 0], 1, atol=1e-5)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+    with pytest.raises(ValueError, match="not one space"):
+        top_k(np.ones((1, 3)), groups)
+
+
+def test_search_by_text_picture_and_both(clip):
+    from PIL import Image
+
+    from phi3lib.embeddings.embed import embed_images
+
+    pictures = [Image.effect_noise((40, 40), 10 + 20 * n).convert("RGB") for n in range(6)]
+    table = embed_images(pictures, model=clip, progress=False)
+    assert search(table, picture="3", k=2)[0].id == "3"
+    assert search(table, clip, picture=pictures[3], k=1)[0].id == "3"
+    by_text = search(table, clip, text="noise", k=6)
+    assert [hit.cosine for hit in by_text] == sorted((hit.cosine for hit in by_text), reverse=True)
+    mixed = search(table, clip, text="noise", picture="3", weight=0.0, k=1)
+    assert mixed[0].id == "3"
+    with pytest.raises(ValueError, match="text, a picture"):
+        search(table, clip)
+
+
+def test_a_mixture_has_the_weights_that_are_asked_for(groups, monkeypatch):
+    text, table = groups[:1] * 2, EmbeddingTable(groups, tuple(map(str, range(160))))
+    monkeypatch.setattr("phi3lib.embeddings.search._text_vector", lambda *_: unit_rows(text))
+    for weight in (0.2, 0.7):
+        query = weight * unit_rows(text) + (1 - weight) * unit_rows(groups[90:91])
+        rows, cosines = top_k(query, groups, 4)
+        found = search(table, object(), text="words", picture="90", weight=weight, k=4)
+        assert [hit.row for hit in found] == rows[0].tolist()
+        assert [hit.cosine for hit in found] == pytest.approx(cosines[0].tolist())
+
+
+def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3):
+    from PIL import Image
+
+    from phi3lib.embeddings.embed import embed_images
+
+    pictures = [Image.effect_noise((40, 40), 10 + 20 * n).convert("RGB") for n in range(6)]
+    patches = embed_images(pictures, model=clip, pooling="patches", progress=False)
+    hit = search(patches, clip, picture=pictures[4], k=1)[0]
+    assert (hit.id, round(hit.cosine, 4)) == ("4", 1.0)
+    with pytest.raises(ValueError, match="not in the space of texts"):
+        search(patches, clip, text="noise")
+    of_phi3 = embed_images(pictures, model=phi3, progress=False)
+    assert search(of_phi3, phi3, picture=pictures[2], k=1)[0].id == "2"
+    with pytest.raises(ValueError, match="not in the space of texts"):
+        search(of_phi3, phi3, text="noise")
+    with pytest.raises(ValueError, match="family 'phi3'"):
+        search(of_phi3, clip, picture=pictures[2])
+    with pytest.raises(ValueError, match="need the model"):
+        search(patches, picture=pictures[2])
+    with pytest.raises(ValueError, match="not 0 to 1"):
+        search(patches, clip, text="noise", picture="3", weight=1.5)
+    with pytest.raises(ValueError, match="class"):
+        zero_shot(patches.vectors, clip, [])
+
+
+def test_zero_shot_is_the_softmax_of_scaled_cosines(clip, groups):
+    width = clip.model.config.projection_dim
+    vectors = np.random.default_rng(0).normal(size=(4, width))
+    names = ["a cat", "a dog", "a house"]
+    answers = zero_shot(vectors, clip, names, prompts=("{}",))
+    assert np.allclose(answers.sum(1), 1)
+    turned = zero_shot(vectors, clip, names[::-1], prompts=("{}",))
+    assert np.allclose(turned[:, ::-1], answers)
+    texts = clip.text_features(names).numpy()
+    cosines = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ (
+        texts / np.linalg.norm(texts, axis=1, keepdims=True)
+    ).T
+    logits = float(clip.model.logit_scale.detach().exp()) * cosines
+    assert np.allclose(answers, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), atol=1e-4)
+
+
+def test_more_shots_help(groups):
+    labels = np.repeat(np.arange(4), 40)
+    noisy = groups + 3 * np.random.default_rng(1).normal(size=groups.shape).astype(np.float32)
+    assert few_shot(noisy, labels, 20).value > few_shot(noisy, labels, 1).value
+    with pytest.raises(ValueError, match="leave none"):
+        few_shot(groups, labels, 40)
+
+
+def test_planted_duplicates_are_found(groups):
+    vectors = np.vstack([groups[:20], groups[3:4] + 1e-4])
+    table = EmbeddingTable(vectors.astype(np.float32), tuple(f"p{n}" for n in range(21)))
+    pairs = near_duplicates(table, 0.9999)
+    assert [pair[:2] for pair in pairs] == [("p3", "p20")]

@@ -1,0 +1,96 @@
+"""Tables: what goes in comes out, what does not fit is refused, others can read the file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from phi3lib.embeddings.table import RECIPE_KEY, EmbeddingTable, same_recipe, shown_recipe
+
+
+@pytest.fixture
+def table() -> EmbeddingTable:
+    vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    labels = {"kind": np.array(["a", "b", "a", "b", "c"]), "count": np.arange(5)}
+    return EmbeddingTable(
+        vectors, tuple("vwxyz"), labels, {"model": "m", "pooling": "mean"}, (("q", "empty"),)
+    )
+
+
+def test_saving_and_loading_loses_nothing(table, tmp_path):
+    table.save(tmp_path / "t.parquet")
+    again = EmbeddingTable.load(tmp_path / "t.parquet")
+    assert np.array_equal(again.vectors, table.vectors)
+    assert again.ids == table.ids
+    assert again.recipe == table.recipe
+    assert again.errors == table.errors
+    assert {name: list(v) for name, v in again.labels.items()} == {
+        name: list(v) for name, v in table.labels.items()
+    }
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_others_can_read_the_file(table, tmp_path):
+    import pyarrow.parquet
+
+    table.save(tmp_path / "t.parquet")
+    arrow = pyarrow.parquet.read_table(tmp_path / "t.parquet")
+    assert arrow.schema.field("vector").type == pyarrow.list_(pyarrow.float32(), 3)
+    assert json.loads(arrow.schema.metadata[RECIPE_KEY]) == table.recipe
+    assert arrow.to_pandas().loc[1, "kind"] == "b"
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        EmbeddingTable.load(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    with pytest.raises(ValueError, match="no Parquet file"):
+        EmbeddingTable.load(tmp_path / "text.parquet")
+
+
+@pytest.mark.parametrize(
+    ("vectors", "ids", "labels", "words"),
+    [
+        (np.zeros((2, 3)), ("a",), {}, "do not fit 1 ids"),
+        (np.zeros((2, 3)), ("a", "a"), {}, "stands for two rows"),
+        (np.zeros((2, 3)), ("a", "b"), {"kind": np.array([1])}, "1 values for 2 rows"),
+        (np.array([[1.0, np.nan]]), ("a",), {}, "NaN"),
+    ],
+)
+def test_what_does_not_fit_is_refused(vectors, ids, labels, words):
+    with pytest.raises(ValueError, match=words):
+        EmbeddingTable(vectors.astype(np.float32), ids, labels)
+
+
+def test_selecting_keeps_rows_together(table):
+    some = table.select([3, 1])
+    assert some.ids == ("y", "w")
+    assert some.labels["count"].tolist() == [3, 1]
+    assert np.array_equal(table.select(table.labels["kind"] == "a").vectors, table.vectors[[0, 2]])
+
+
+def test_unit_vectors_have_length_one_and_zero_stays_zero(table):
+    assert np.allclose(np.linalg.norm(table.unit(), axis=1), 1, atol=1e-6)
+    assert not EmbeddingTable(np.zeros((1, 3), np.float32), ("a",)).unit().any()
+
+
+def test_the_recipe_is_printed(table):
+    assert "pooling: mean" in repr(table)
+    assert "not read: 1" in repr(table)
+    assert "labels: kind, count" in repr(table)
+    assert "labels" not in repr(EmbeddingTable(np.eye(1), ("a",)))
+
+
+def test_of_a_model_in_a_folder_the_folder_is_shown_and_of_one_on_the_hub_its_whole_name():
+    assert shown_recipe({"model": "/home/me/models/small", "n": 1}) == {"model": "small", "n": 1}
+    assert shown_recipe({"model": "openai/clip-vit-base-patch32"}) == {
+        "model": "openai/clip-vit-base-patch32"
+    }
+    assert shown_recipe({}) == {}
+
+
+def test_recipes_differ_in_what_matters_and_not_in_versions():
+    first = {"model": "m", "pooling": "mean", "versions": {"torch": "1"}}
+    assert same_recipe(first, {**first, "versions": {"torch": "2"}}) == []
+    assert same_recipe(first, {**first, "pooling": "cls"}) == ["pooling: mean against cls"]
+    assert same_recipe({"size": (1, 2)}, {"size": [1, 2]}) == []
