@@ -7,11 +7,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from tests.loading.test_hub import PHI3, assert_fails, cache, folders, served  # noqa: F401  # fixtures
 
 from phi3lib.loading import hub
 from phi3lib.loading.checkpoints import CheckpointError, load_phi3_model
 from phi3lib.loading.safetensors_io import parse_header, tensors_of_folder
+from tests.loading.test_hub import PHI3, assert_fails, cache, folders, served  # noqa: F401  # fixtures
 from tests.real_layout import make_phi3_checkpoint
 
 WEIGHTS = ".safetensors"
