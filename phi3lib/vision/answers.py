@@ -12,15 +12,22 @@ CAPTION = "Describe the picture."
 CROPS = ("sharp", "blurred", "none")
 
 
-def prompt_of(question: str) -> str:
-    """The published chat format for one question about one picture."""
-    return f"<|user|>\n<|image_1|>\n{question}<|end|>\n<|assistant|>\n"
+def prompt_of(question: str, num_pictures: int = 1) -> str:
+    r"""Return the published chat format for one question about one or several pictures.
+
+    >>> prompt_of("Which one is red?", 2)
+    '<|user|>\n<|image_1|>\n<|image_2|>\nWhich one is red?<|end|>\n<|assistant|>\n'
+    """
+    if num_pictures < 1:
+        raise ValueError(f"num_pictures is {num_pictures}; a question is about at least one picture")
+    tags = "".join(f"<|image_{number}|>\n" for number in range(1, num_pictures + 1))
+    return f"<|user|>\n{tags}{question}<|end|>\n<|assistant|>\n"
 
 
 @torch.inference_mode()
 def answer(
     model: Any,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Picture] | Sequence[Sequence[Picture]],
     questions: str | Sequence[str] = CAPTION,
     *,
     num_crops: int | None = None,
@@ -28,34 +35,43 @@ def answer(
     max_new_tokens: int = 60,
     batch_size: int = 16,
 ) -> list[str]:
-    """The model's likeliest answer to a question about each picture, word by word without chance.
+    """Return the model's likeliest answer to each question, by greedy decoding.
 
-    model: from `load_phi3_model(language_model=True)`. questions: one for all pictures, or one for each.
-    num_crops: the most crops of a picture; None: the model's own number. crops: "sharp"; "blurred", rebuilt
-    from the global view (`crop_controls.blurred_crops`); or "none", where the only crop is the global view
-    once more. batch_size: so many pictures are answered at once. ValueError where numbers differ, and for
-    other words.
+    model: from `load_phi3_model(language_model=True)`. pictures: one for each question, or a list of pictures
+    for each question that is about several. questions: one for all, or one for each. num_crops: the most
+    crops of a picture; None: the model's own number. crops: "sharp"; "blurred", rebuilt from the global view
+    (`crop_controls.blurred_crops`); or "none", where the only crop is the global view once more. batch_size:
+    how many questions are answered at once. Raises ValueError where numbers differ, and for other words.
     """
     asked = [questions] * len(pictures) if isinstance(questions, str) else list(questions)
     if len(asked) != len(pictures):
-        raise ValueError(f"{len(asked)} questions about {len(pictures)} pictures: give one, or one for each")
-    if crops not in CROPS:
-        raise ValueError(f"no crops {crops!r}; there are: {', '.join(CROPS)}")
+        raise ValueError(
+            f"{len(asked)} questions about {len(pictures)} pictures: pass one, or one for each picture"
+        )
     said: list[str] = []
     for start in range(0, len(asked), batch_size):
         batch = slice(start, start + batch_size)
-        inputs = _inputs(model, pictures[batch], asked[batch], num_crops, crops)
+        inputs = question_inputs(model, pictures[batch], asked[batch], num_crops=num_crops, crops=crops)
         said += generate_answers(model, inputs, max_new_tokens=max_new_tokens)
     return said
 
 
-def _inputs(
-    model: Any, pictures: Sequence[Picture], asked: Sequence[str], num_crops: int | None, crops: str
+def question_inputs(
+    model: Any,
+    pictures: Sequence[Picture] | Sequence[Sequence[Picture]],
+    questions: Sequence[str],
+    *,
+    num_crops: int | None = None,
+    crops: str = "sharp",
 ) -> Any:
+    """Return the processor's output for questions about pictures; arguments as in `answer`."""
+    if crops not in CROPS:
+        raise ValueError(f"no crops {crops!r}; there are: {', '.join(CROPS)}")
+    groups = [list(one) if isinstance(one, list | tuple) else [one] for one in pictures]
     processor = model.processor
     inputs = processor(
-        [prompt_of(question) for question in asked],
-        list(pictures),
+        [prompt_of(question, len(group)) for question, group in zip(questions, groups, strict=True)],
+        groups,
         padding=True,
         num_crops=1 if crops == "none" else num_crops,
     )

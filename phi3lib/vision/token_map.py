@@ -173,3 +173,36 @@ def _tokens_along(pixel: int, padding: int, resized: int, original: int, extent:
     start = pixel * resized + padding * original
     stop = (pixel + 1) * resized + padding * original
     return range(start // (extent * original), -(-stop // (extent * original)))
+
+
+def tokens_in_box(grid: HDGrid, box: Box, order: str = "sub_glb") -> tuple[int, ...]:
+    """Return all tokens that see any pixel of `box`, in the order of the sequence.
+
+    Tokens of the crops and of the global view; never separators. Raises ValueError for a box that is empty or
+    lies partly outside the image.
+    """
+    left, top, right, bottom = box
+    if not (0 <= left < right <= grid.width and 0 <= top < bottom <= grid.height):
+        raise ValueError(
+            f"the box {tuple(box)} is no part of an image of {grid.width}×{grid.height} pixels: pass left, "
+            f"top, right, bottom with left < right and top < bottom"
+        )
+    found = []
+    for index in range(grid.num_image_tokens):
+        seen = pixels_of_token(grid, index, order)
+        if seen is not None and (
+            seen.left < right and left < seen.right and seen.top < bottom and top < seen.bottom
+        ):
+            found.append(index)
+    return tuple(found)
+
+
+def places_of_view(grid: HDGrid, view: TokenKind, order: str = "sub_glb") -> list[list[int]]:
+    """Return the tokens of one view as rows of indices, without separators: (rows, columns) of its grid.
+
+    view: TokenKind.CROP for all crops joined, or TokenKind.GLOBAL. Raises ValueError for other kinds.
+    """
+    chosen = next((one for one in _views(grid, order) if one.kind is view), None)
+    if chosen is None:
+        raise ValueError(f"{str(view)!r} is no view; pass TokenKind.CROP or TokenKind.GLOBAL")
+    return [[chosen.index(row, col) for col in range(chosen.cols)] for row in range(chosen.rows)]
