@@ -12,7 +12,13 @@ from phi3lib.loading.checkpoints import damage_in, require_device
 from phi3lib.loading.defaults import CLIP_TYPE, locate
 from phi3lib.loading.phi3 import VISION_PREFIX, require_loaded
 from phi3lib.loading.progress import without_progress_bars
-from phi3lib.loading.safetensors_io import CheckpointError, first_line, read_json, tensors_of_folder
+from phi3lib.loading.safetensors_io import (
+    CheckpointError,
+    first_line,
+    read_json,
+    require_finite,
+    tensors_of_folder,
+)
 
 
 def model_type_of(name: str | Path | None, revision: str | None) -> str:
@@ -75,6 +81,7 @@ def load_network(
                 output_loading_info=True,
             )
         require_loaded(info, where=where)
+        require_finite(model.state_dict(), where=where)
     return model.to(device).eval()
 
 

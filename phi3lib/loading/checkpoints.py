@@ -31,7 +31,13 @@ from phi3lib.loading.defaults import (
 from phi3lib.loading.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
 from phi3lib.loading.log import tell
 from phi3lib.loading.phi3 import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
-from phi3lib.loading.safetensors_io import CheckpointError, first_line, read_json, tensors_of_folder
+from phi3lib.loading.safetensors_io import (
+    CheckpointError,
+    first_line,
+    read_json,
+    require_finite,
+    tensors_of_folder,
+)
 
 if TYPE_CHECKING:  # both take seconds to import; the functions below do so when they need them
     import torch
@@ -120,6 +126,7 @@ def load_phi3_model(
             model = _load_whole(name, tuned, revision, device, dtype)
         else:
             model = _load_vision_part(name, tuned, revision, device, dtype)
+        require_finite(model.state_dict(), where=_where(model.checkpoint))
     return model.eval()
 
 
@@ -211,6 +218,11 @@ def download(name: str | None = None, *, language_model: bool = False, revision:
 
 
 # ------------------------------------------------------------------------------- the three ways to load
+
+
+def _where(checkpoint: Checkpoint) -> str:
+    tuned = checkpoint.fine_tuned
+    return f"{checkpoint.name} with {tuned}" if tuned not in (None, checkpoint.name) else checkpoint.name
 
 
 def _load_vision_part(

@@ -7,7 +7,7 @@ import torch
 
 from phi3lib.loading.phi3 import require_loaded
 from phi3lib.loading.progress import without_progress_bars
-from phi3lib.loading.safetensors_io import CheckpointError, first_line
+from phi3lib.loading.safetensors_io import CheckpointError, first_line, require_finite
 from phi3lib.vision.clip import Clip
 
 
@@ -33,6 +33,7 @@ def clip_from_folder(
                 output_loading_info=True,
             )
         require_loaded(info, where=name)
+        require_finite(model.state_dict(), where=name)
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except CheckpointError:

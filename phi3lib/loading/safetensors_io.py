@@ -236,6 +236,37 @@ def read_tensors(
     return tensors
 
 
+def require_finite(tensors: "Mapping[str, torch.Tensor]", *, where: str) -> None:
+    """Raise CheckpointError if weights are NaN or infinite: how many, and in which tensors.
+
+    Integers are skipped, and tensors without memory (device "meta").
+    """
+    bad = {name: count for name, tensor in tensors.items() if (count := _not_finite(tensor))}
+    if bad:
+        most = max(bad, key=lambda name: bad[name])
+        raise CheckpointError(
+            f"{where} holds NaN or infinite weights: {sum(bad.values()):,} in {len(bad)} of its "
+            f"{len(tensors)} tensors, most of them in {most}; fetch or save the checkpoint again"
+        )
+
+
+def _not_finite(tensor: "torch.Tensor") -> int:
+    """Values that are NaN or infinite. Both show in the extremes, which are ten times as fast as isfinite.
+
+    Measured on one core: aminmax 1.6 GB/s (bfloat16) to 2.0 GB/s (float32), isfinite().all() 0.13 to 0.19.
+    """
+    import torch
+
+    if tensor.is_meta or not tensor.is_floating_point() or tensor.numel() == 0:
+        return 0
+    if tensor.dtype.itemsize == 1:  # torch compares no 8-bit floats
+        tensor = tensor.float()
+    least, largest = torch.aminmax(tensor.detach())
+    if torch.isfinite(least) and torch.isfinite(largest):
+        return 0
+    return tensor.numel() - int(torch.isfinite(tensor).sum())
+
+
 def _own(
     mapped: "torch.Tensor", dtype: "torch.dtype | None", device: "torch.device | str | None"
 ) -> "torch.Tensor":
