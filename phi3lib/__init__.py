@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phi3lib.vision.modeling import Phi3VConfig, Phi3VForCausalLM, register_auto_classes
     from phi3lib.vision.text_processing import Phi3VProcessor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Atlas": "phi3lib.lab.atlas:Atlas",

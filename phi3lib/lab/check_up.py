@@ -22,6 +22,7 @@ from typing import Any
 
 OK, NOTE, ATTENTION = "ok", "note", "attention"
 ROOT = Path(__file__).resolve().parents[2]
+COURSE_EXTRAS = ("course", "train")  # of pyproject.toml: JupyterLab, fine-tuning
 PYTHONS = ((3, 11), (3, 14))  # from the first up to, not including, the second
 MEMORY_GB, DISK_GB = 2, 1  # what a notebook may use, and what results and figures need
 
@@ -93,8 +94,7 @@ def _python() -> Finding:
 
 def _packages() -> Finding:
     wrong = []
-    ranges = wanted_packages()
-    for name, range_ in ranges.items():
+    for name, range_ in wanted_packages().items():
         version = installed_version(name)
         if version is None:
             wrong.append(f"{name} is missing")
@@ -102,7 +102,7 @@ def _packages() -> Finding:
             wrong.append(f"{name} is {version}, wanted is {range_}")
     if wrong:
         return Finding(ATTENTION, f"Packages: {'; '.join(wrong)}. `make lab` sets everything up.")
-    return Finding(OK, f"Packages: all {len(ranges)} are here, each in the range that the course asks for.")
+    return Finding(OK, "Packages: all are installed, in the versions that the course needs.")
 
 
 def _memory() -> Finding:
@@ -188,12 +188,16 @@ def trained_models() -> dict[str, Path]:
 
 
 def wanted_packages() -> dict[str, str]:
-    """Version ranges of the packages that the course needs, from the project's own file or its metadata."""
+    """Return the version ranges of what the course needs, from pyproject.toml or installed metadata."""
     pyproject = ROOT / "pyproject.toml"
     if pyproject.is_file():
-        lines = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        extras = project["optional-dependencies"]
+        lines = [*project["dependencies"], *(line for extra in COURSE_EXTRAS for line in extras[extra])]
     else:
-        lines = [line for line in importlib.metadata.requires("phi3lib") or [] if "extra ==" not in line]
+        of_others = re.compile(rf"extra == ['\"](?!(?:{'|'.join(COURSE_EXTRAS)})['\"])")
+        required = importlib.metadata.requires("phi3lib") or []
+        lines = [line.partition(";")[0] for line in required if not of_others.search(line)]
     ranges = {}
     for line in lines:
         name = re.match(r"[A-Za-z0-9_.-]+", line)

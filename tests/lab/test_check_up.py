@@ -60,10 +60,11 @@ def test_a_package_out_of_range_is_named(monkeypatch, version, said):
 def test_ranges_come_from_the_project_or_from_the_installed_metadata(monkeypatch, tmp_path):
     wanted = check_up.wanted_packages()
     assert wanted["torch"] == ">=2.13,<3" and "pytest" not in wanted
+    assert {"jupyterlab", "datasets"} <= set(wanted)
     monkeypatch.setattr(check_up, "ROOT", tmp_path)
-    requires = ["torch<3,>=2.13", 'pytest>=9; extra == "dev"']
+    requires = ["torch<3,>=2.13", 'pytest>=9; extra == "dev"', "jupyterlab<5,>=4.4; extra == 'course'"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: requires)
-    assert check_up.wanted_packages() == {"torch": "<3,>=2.13"}
+    assert check_up.wanted_packages() == {"torch": "<3,>=2.13", "jupyterlab": "<5,>=4.4"}
     assert check_up.locked_versions() == {}
 
 

@@ -18,6 +18,9 @@ import phi3lib
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+COURSE = [*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["train"]]
+LOCKED_EXTRAS = ("course", "train", "docs", "dev")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
@@ -63,7 +66,7 @@ def pins_for(platform):
 
 def test_conda_and_pip_users_get_the_same_packages_in_the_same_ranges():
     conda, pip = environment_parts()
-    assert ranges(line for line in pip if not line.startswith("-e")) == ranges(PROJECT["dependencies"])
+    assert ranges(line for line in pip if not line.startswith("-e")) == ranges(COURSE)
     assert ranges(conda)["python"] == SpecifierSet(PROJECT["requires-python"])
     assert "-e ." in pip  # makes phi3lib importable, on Binder too
 
@@ -74,20 +77,24 @@ def test_every_line_of_the_environment_has_its_reason():
     assert without == []
 
 
-def test_what_the_course_is_about_comes_first():
-    names = list(ranges(PROJECT["dependencies"]))
-    assert names[:7] == [
-        "torch", "transformers", "pillow", "jupyterlab", "ipywidgets", "matplotlib", "umap-learn",
-    ]  # fmt: skip
+def test_the_package_does_not_need_what_only_the_course_needs():
+    core = set(ranges(PROJECT["dependencies"]))
+    assert core.isdisjoint(ranges(EXTRAS["course"] + EXTRAS["train"] + EXTRAS["docs"]))
+    assert "jupyterlab" not in core
 
 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: f"{p['python_version']}-{p['sys_platform']}")
 def test_the_lock_pins_every_dependency_within_its_range(platform):
     pins = pins_for(platform)
-    wanted = ranges(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+    wanted = ranges([*PROJECT["dependencies"], *(line for extra in LOCKED_EXTRAS for line in EXTRAS[extra])])
     outside = {name: pins.get(name) for name, range_ in wanted.items() if pins.get(name) not in range_}
     assert outside == {}
     assert pins["torch"] == "2.13.0"
+
+
+def test_make_lock_resolves_these_extras():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlock:")[2]
+    assert set(re.findall(r"--extra (\w+)", recipe)) == set(LOCKED_EXTRAS)
 
 
 def test_the_lock_serves_cpu_and_cuda_builds_alike():
@@ -105,7 +112,9 @@ def test_no_package_index_is_prescribed(name):
 
 def test_versions_and_licence_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert PROJECT["version"] == phi3lib.__version__ == citation["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.MULTILINE)[1]
+    assert PROJECT["version"] == phi3lib.__version__ == citation["version"] == newest
     assert PROJECT["license"] == citation["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
@@ -126,8 +135,8 @@ OWN = {
     "tests",
     "report",
 }  # of this repository; the last is of benchmarks/
-# Imported where they are installed, by functions that say what to install or do without.
-OPTIONAL = {"peft", "psutil"}
+# Of an extra: imported by functions that report what to install, or that work without it.
+OPTIONAL = {"datasets", "peft", "psutil"}
 # Distributions whose module has another name: an environment without torch lacks them and cannot tell.
 NAMED_OTHERWISE = {"umap": "umap-learn", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 
@@ -149,9 +158,9 @@ def imported_packages(files):
     [
         ("phi3lib/**/*.py", ()),
         ("picturebook/**/*.py", ()),
-        ("notebooks/*.py", ("dev",)),
+        ("notebooks/*.py", ("course", "train", "dev")),
         ("training/*.py", ("dev",)),
-        ("tools/*.py", ("dev",)),
+        ("tools/*.py", ("docs", "dev")),
         ("benchmarks/*.py", ("dev", "bench")),
     ],
 )
@@ -159,7 +168,7 @@ def test_what_is_imported_is_declared(pattern, extras):
     """What another package happens to bring may be gone with its next release."""
     lines = [*PROJECT["dependencies"]]
     for extra in extras:
-        lines += PROJECT["optional-dependencies"][extra]
+        lines += EXTRAS[extra]
     declared = set(ranges(lines))
     distributions = importlib.metadata.packages_distributions()
     undeclared = {}
@@ -171,8 +180,8 @@ def test_what_is_imported_is_declared(pattern, extras):
     assert undeclared == {}
 
 
-def test_optional_packages_are_among_those_for_development():
-    assert set(ranges(PROJECT["optional-dependencies"]["dev"])) >= OPTIONAL
+def test_optional_packages_belong_to_an_extra():
+    assert set(ranges(line for lines in EXTRAS.values() for line in lines)) >= OPTIONAL
 
 
 def test_nothing_names_a_notebook_that_does_not_exist():
