@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from phi3lib.embeddings.embed import embed_images, embed_texts
     from phi3lib.embeddings.table import EmbeddingTable
     from phi3lib.encoders import load_encoder
+    from phi3lib.encoders.swap import swap_vision_tower
     from phi3lib.lab.atlas import Atlas
     from phi3lib.loading.checkpoints import load_clip, load_phi3_model, process_for_phi3_model
     from phi3lib.vision.hd_transform import hd_grid
@@ -39,6 +40,7 @@ _HOMES = {
     "load_phi3_model": "phi3lib.loading.checkpoints:load_phi3_model",
     "process_for_phi3_model": "phi3lib.loading.checkpoints:process_for_phi3_model",
     "register_auto_classes": "phi3lib.vision.modeling:register_auto_classes",
+    "swap_vision_tower": "phi3lib.encoders.swap:swap_vision_tower",
 }
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "load_phi3_model",
     "process_for_phi3_model",
     "register_auto_classes",
+    "swap_vision_tower",
 ]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

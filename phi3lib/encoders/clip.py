@@ -6,7 +6,16 @@ from typing import Any
 
 import torch
 
-from phi3lib.encoders.encoder import Encoder, Images, Recipe, Recipes, recipe, recipes_of
+from phi3lib.encoders.encoder import (
+    Encoder,
+    Images,
+    Recipe,
+    Recipes,
+    TowerParts,
+    recipe,
+    recipes_of,
+    tower_parts,
+)
 from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.precision import in_precision
 
@@ -115,6 +124,11 @@ class ClipEncoder(Encoder):
     def features(self, images: Images) -> ClipFeatures:
         """Return class token, patches and projected vectors of one batch."""
         return ClipFeatures(self.clip, images)
+
+    def tower(self) -> TowerParts:
+        """Return the vision network, without the projection to the space of texts."""
+        network = self.network.vision_model
+        return tower_parts(network, self.clip.processor, size=network.config.image_size)
 
     def in_precision(self, precision: str) -> "ClipEncoder":
         """Return a copy that computes at this precision."""

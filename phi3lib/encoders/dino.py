@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.encoders.encoder import Encoder, Images, Recipes, recipe, recipes_of
+from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
 from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
@@ -114,6 +114,10 @@ class DinoEncoder(Encoder):
         upright = [central_part(read_upright(image)) for image in images]
         inputs = self.processor(images=upright, return_tensors="pt")
         return inputs["pixel_values"].to(self.network.device, self.network.dtype)
+
+    def tower(self) -> TowerParts:
+        """Return the network, with the input size of its image processor (224 pixels as published)."""
+        return tower_parts(self.network, self.processor, size=self.processor.crop_size["height"])
 
     def preprocessing(self) -> dict[str, Any]:
         """Return the size of the short side and of the central square that is cut out."""

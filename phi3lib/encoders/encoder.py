@@ -185,6 +185,33 @@ def joined(recipes: Sequence[Recipe]) -> Recipe:
     return Recipe(name, name, "", pool, whole_model=any(one.whole_model for one in recipes))
 
 
+# ------------------------------------------------------------------------------- towers
+
+
+@dataclass(frozen=True)
+class TowerParts:
+    """An encoder's vision network and how its input is made, for `swap_vision_tower`.
+
+    network: transformers' vision network. size: the side in pixels of its square input. mean, std: three
+    numbers each, of the input's normalization. rescale_factor: what pixel values 0 to 255 are multiplied by
+    before.
+    """
+
+    network: nn.Module
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    rescale_factor: float
+
+
+def tower_parts(network: Any, processor: Any, *, size: int) -> TowerParts:
+    """Return the `TowerParts` of a vision network with the image processor of its checkpoint."""
+    normalizes = getattr(processor, "do_normalize", True)
+    mean, std = (processor.image_mean, processor.image_std) if normalizes else ((0.0,) * 3, (1.0,) * 3)
+    factor = processor.rescale_factor if getattr(processor, "do_rescale", True) else 1.0
+    return TowerParts(network, int(size), tuple(mean), tuple(std), float(factor))
+
+
 # ------------------------------------------------------------------------------- protocols
 
 
@@ -248,6 +275,13 @@ class Encoder:
     def features(self, images: Images) -> Any:
         """Return what recipes pool, of one batch of RGB images."""
         raise NotImplementedError(f"{type(self).__name__} has no features")
+
+    def tower(self) -> TowerParts:
+        """Return the vision network for `swap_vision_tower`. Raises ValueError where there is none."""
+        raise ValueError(
+            f"an encoder of the family {self.family!r} has no vision network that Phi-3-vision can use; "
+            f"use one of load_encoder, or implement tower() in {type(self).__name__}"
+        )
 
     def tiles(self, width: int, height: int) -> int:
         """Return the cost of an image of this size: how many inputs of the network it becomes."""

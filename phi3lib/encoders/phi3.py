@@ -12,7 +12,16 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from phi3lib.encoders.encoder import Encoder, Images, Recipe, Recipes, recipe, recipes_of
+from phi3lib.encoders.encoder import (
+    Encoder,
+    Images,
+    Recipe,
+    Recipes,
+    TowerParts,
+    recipe,
+    recipes_of,
+    tower_parts,
+)
 from phi3lib.vision.hd_transform import TileGeometry, grid_shape, hd_grid, hd_sequence
 from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.precision import precision_of
@@ -72,9 +81,14 @@ class Phi3Features:
         sizes = self.inputs["image_sizes"].tolist()
         return [grid_shape(height, width, self._embedding.tile) for height, width in sizes]
 
+    @property
+    def num_prefix_tokens(self) -> int:
+        """How many of `global_patches` are no patches: class token and registers."""
+        return self._embedding.img_processor.num_prefix_tokens
+
     @cached_property
     def global_patches(self) -> torch.Tensor:
-        """The tower's features of the global views, the class token first: (n, 1 + patches, C)."""
+        """The tower's features of the global views, its class token first: (n, prefix + patches, C)."""
         tiles = self.inputs["pixel_values"][:, 0]
         return self._embedding.img_processor(tiles, layer=self._embedding.layer_idx)
 
@@ -161,7 +175,7 @@ def _crops(features: Phi3Features) -> torch.Tensor:
     size=_tower_width,
 )
 def _tower(features: Phi3Features) -> torch.Tensor:
-    return features.global_patches[:, 1:].mean(1)
+    return features.global_patches[:, features.num_prefix_tokens :].mean(1)
 
 
 @recipe(
@@ -235,11 +249,19 @@ class Phi3Encoder(Encoder):
     @property
     def recipes(self) -> Recipes:
         """The recipes of Phi-3-vision; those that read the language model, if it is there."""
+        absent = {}
+        if not self.part().img_processor.has_class_token:
+            absent["cls"] = "needs a class token, which the vision tower of this model does not have"
         if self.is_whole:
-            return Recipes(PHI3_RECIPES, default="mean", shared_with_text="last token")
+            return Recipes(PHI3_RECIPES, default="mean", shared_with_text="last token", absent=absent)
         reason = "needs the language model: load_phi3_model(language_model=True)"
-        absent = {name: reason for name, one in PHI3_RECIPES.items() if one.whole_model}
+        absent |= {name: reason for name, one in PHI3_RECIPES.items() if one.whole_model}
         return Recipes(PHI3_RECIPES, default="mean", absent=absent)
+
+    def tower(self) -> TowerParts:
+        """Return this model's own vision tower, with what its image processor does."""
+        tower = self.part().img_processor
+        return tower_parts(tower.vision_model, self.image_processor, size=tower.config.image_size)
 
     def part(self) -> Any:
         """Return the vision part, a `Phi3ImageEmbedding`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.encoders.encoder import Encoder, Images, Recipes, recipe, recipes_of
+from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
 from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
 from phi3lib.loading.safetensors_io import CheckpointError
 from phi3lib.vision.float32 import fast_products
@@ -142,6 +142,17 @@ class SiglipEncoder(Encoder):
         inputs = self.processor(images=upright, return_tensors="pt").to(self.network.device)
         inputs["pixel_values"] = inputs["pixel_values"].to(self.network.dtype)
         return inputs
+
+    def tower(self) -> TowerParts:
+        """Return the vision network; its pooling is not used. Raises ValueError for NaFlex."""
+        if hasattr(self.processor, "max_num_patches"):
+            raise ValueError(
+                f"{self.name} is a NaFlex checkpoint: its network takes images of any proportions as rows of "
+                f"patches, and Phi-3-vision cuts square tiles; use a SigLIP 2 of a fixed size, such as "
+                f"google/siglip2-base-patch16-224"
+            )
+        network = self.network.vision_model
+        return tower_parts(network, self.processor, size=network.config.image_size)
 
     def preprocessing(self) -> dict[str, Any]:
         """Return the size that images are resized to, or for NaFlex the number of patches."""

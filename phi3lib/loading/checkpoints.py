@@ -238,6 +238,7 @@ def _load_vision_part(
     embedding, base, found, places = None, None, None, own
     if tuned is not None and (tuned / "config.json").is_file():
         embedding = phi3_weights.empty_vision_part(tuned)
+        own = places = phi3_weights.named_as_in(embedding, own)
     if embedding is None or not set(embedding.state_dict()) <= set(own):
         base, found = _local_folder(name, revision, whole=False)
         embedding = embedding or phi3_weights.empty_vision_part(base)

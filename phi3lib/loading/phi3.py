@@ -115,11 +115,20 @@ def fill_vision_part(
 
     Raises CheckpointError for missing, unknown or wrongly shaped tensors before any of them is read.
     """
+    places = named_as_in(embedding, places)
     _require_fitting(embedding, places, where=where)
     tensors = read_tensors(places.values(), dtype=dtype or vision_dtype(device), device=device)
     by_short_name = {short: tensors[place.name] for short, place in places.items()}
     embedding.load_state_dict(by_short_name, strict=True, assign=True)
     embedding.to(device)  # the buffers
+
+
+def named_as_in(embedding: "Phi3ImageEmbedding", places: Mapping[str, TensorPlace]) -> dict[str, TensorPlace]:
+    """Return `places` by the names that the embedding's tower has in memory, where files have others."""
+    from phi3lib.vision.tower_families import name_in_memory
+
+    known = set(embedding.state_dict())
+    return {name_in_memory(name, known): place for name, place in places.items()}
 
 
 def _require_fitting(
@@ -203,11 +212,14 @@ def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> No
     """
     import torch
 
+    from phi3lib.vision.tower_families import name_in_memory
+
     in_model = model.state_dict()
     tensors = read_tensors(places.values())
     for name, tensor in tensors.items():
         published = WORDS if name in (VISION_PREFIX + "wte.weight", "wte.weight") else name
-        mine = in_model.get(published, in_model.get(VISION_PREFIX + name))
+        published = name_in_memory(published, in_model)
+        mine = in_model.get(published, in_model.get(name_in_memory(VISION_PREFIX + name, in_model)))
         if mine is None or mine.shape != tensor.shape:
             raise CheckpointError(f"{name} of {where}, {tuple(tensor.shape)}, has no place in the base model")
         with torch.no_grad():

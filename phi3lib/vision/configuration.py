@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from transformers import CLIPVisionConfig, Phi3Config
 
-from phi3lib.vision.vision_tower import vision_config_of
+from phi3lib.vision.tower_families import vision_config_of
 
 
 class Phi3VConfig(Phi3Config):
@@ -48,8 +48,10 @@ class Phi3VConfig(Phi3Config):
             self.image_token_id = None
 
     @property
-    def vision_config(self) -> CLIPVisionConfig | None:
+    def vision_config(self) -> Any:
         """Return the configuration of the vision tower, from `img_processor`; None without a picture side.
+
+        A CLIPVisionConfig in the published models.
 
         It is always the same object, because it holds the tower's `attn_implementation`. It is not saved.
         """

@@ -28,7 +28,8 @@ from phi3lib.vision.placeholders import (
     may_look_at,
     places_in_graph,
 )
-from phi3lib.vision.vision_tower import VisionTower, vision_config_of
+from phi3lib.vision.tower_families import TOWER_FAMILIES, vision_config_of
+from phi3lib.vision.vision_tower import VisionTower
 
 ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
 
@@ -58,7 +59,8 @@ class Phi3ImageEmbedding(nn.Module):
     config: needs `hidden_size` (or `n_embd`), `vocab_size` and `img_processor`, a dict with
         `name` "clip_vision_model", `image_dim_out` (the tower's width C), `num_img_tokens`, and optionally
         `layer_idx` (default -2), `type_feature` ("patch" or "cls_patch") and `vision_config` (fields of
-        CLIPVisionConfig; without it the tower is ViT-L/14-336).
+        CLIPVisionConfig; without it the tower is ViT-L/14-336). Other names stand for other networks:
+        see `phi3lib.vision.tower_families`.
     wte: the language model's word embedding; shared, not copied. Without it the class turns pictures into
         tokens (`get_image_features`) but cannot embed text.
     The options are those of `config.embd_layer`, which also gives the ones that are left out here. If
@@ -126,8 +128,11 @@ class Phi3ImageEmbedding(nn.Module):
 
     def get_img_features(self, img_embeds: torch.Tensor) -> torch.Tensor:
         """The tower's features of tiles (n, 3, size, size): (n, patches², C), with "cls_patch" one more."""
-        features = self.img_processor(img_embeds, layer=self.layer_idx)  # (n, 1 + patches², C)
-        return features if self.type_feature == "cls_patch" else features[:, 1:]
+        features = self.img_processor(img_embeds, layer=self.layer_idx)  # (n, prefix + patches², C)
+        patches = features[:, self.img_processor.num_prefix_tokens :]
+        if self.type_feature == "patch":
+            return patches
+        return torch.cat([features[:, :1], patches], dim=1)  # registers, where there are any, are left out
 
     def forward(
         self,
@@ -372,6 +377,10 @@ class Phi3ImageEmbedding(nn.Module):
             )
         if self.type_feature not in ("patch", "cls_patch"):
             raise ValueError(f"type_feature is {self.type_feature!r}; it must be 'patch' or 'cls_patch'")
+        if self.type_feature == "cls_patch" and not self.img_processor.has_class_token:
+            raise ValueError(
+                f"type_feature is 'cls_patch', but a {vision.model_type} has no class token: use 'patch'"
+            )
         if self.use_hd_transform != self.with_learnable_separator:
             raise ValueError(
                 f"use_hd_transform is {self.use_hd_transform} and with_learnable_separator is "
@@ -428,7 +437,7 @@ def _make_dropout(config: Any) -> nn.Dropout | None:
 def _require_img_processor(config: Any) -> dict[str, Any]:
     img_processor = getattr(config, "img_processor", None)
     wanted = "a dict with name='clip_vision_model', image_dim_out and num_img_tokens"
-    if not isinstance(img_processor, dict) or img_processor.get("name") != "clip_vision_model":
+    if not isinstance(img_processor, dict) or img_processor.get("name") not in TOWER_FAMILIES:
         raise ValueError(f"config.img_processor must be {wanted}, got {img_processor!r}")
     missing = [key for key in ("image_dim_out", "num_img_tokens") if key not in img_processor]
     if missing:

@@ -1,26 +1,14 @@
-"""The vision tower: a CLIP image encoder, read at the layer that is asked for and run no further."""
+"""The vision tower: an image encoder, read at the layer that is asked for and run no further."""
 
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from phi3lib.vision.float32 import fast_products
+from phi3lib.vision.tower_families import CLIP_VIT_L_14_336, family_of, vision_config_of
 
-# openai/clip-vit-large-patch14-336, the tower of both published models. Their config.json names it
-# without its sizes.
-CLIP_VIT_L_14_336: dict[str, Any] = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "image_size": 336,
-    "patch_size": 14,
-    "hidden_act": "quick_gelu",
-    "layer_norm_eps": 1e-5,
-    "projection_dim": 768,
-}
+__all__ = ["CLIP_VIT_L_14_336", "VisionTower", "vision_config_of"]
 
 # Tiles that go through the tower at once. More than a few gain nothing on a CPU, where the activations
 # then leave the cache; a GPU wants its cores filled.
@@ -29,24 +17,42 @@ TILES_AT_ONCE_GPU = 64
 
 
 class VisionTower(nn.Module):
-    """A CLIP vision model under the name that Phi-3-vision's checkpoints give it.
+    """A vision network under the name that Phi-3-vision's checkpoints give it.
 
-    Parameters are called `vision_model.…` as in the published files, whatever names transformers uses in
-    its own CLIP classes. All layers are kept, the last one and `post_layernorm` too: checkpoints hold
-    them, though Phi-3-vision never runs them.
+    config: transformers' CLIPVisionConfig, as in the published models, or that of another network (see
+    `phi3lib.vision.tower_families`). Parameters are called `vision_model.…` as in the published files. All
+    layers are kept, the last one and its norm too: checkpoints hold them, though Phi-3-vision never runs
+    them. Raises ValueError for other networks.
     """
 
-    def __init__(self, config: CLIPVisionConfig):
+    def __init__(self, config: Any):
         super().__init__()
         self.config = config
-        self.vision_model = CLIPVisionModel(config)
+        self.family = family_of(config)
+        self.vision_model = self.family.make_network(config)
+
+    @property
+    def has_class_token(self) -> bool:
+        """Return whether the features begin with a class token."""
+        return self.family.class_token
+
+    @property
+    def num_class_tokens(self) -> int:
+        """Return 1 where the features begin with a class token, else 0."""
+        return int(self.family.class_token)
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Return how many features stand before those of the patches: class token and registers."""
+        return self.family.num_prefix_tokens(self.config)
 
     def forward(self, tiles: torch.Tensor, layer: int = -1) -> torch.Tensor:
-        """Features of `tiles` (n, 3, size, size) behind `layer`: (n, 1 + patches², C), CLS first.
+        """Return the features of `tiles` (n, 3, size, size) behind `layer`: (n, prefix + patches², C).
 
-        `layer` counts as in transformers' `hidden_states`: 0 is the input of the first layer, -1 the
-        output of the last one, -2 the penultimate layer that Phi-3-vision reads. Later layers are not
-        run and earlier states not kept.
+        The prefix is the class token, where the network has one, and then its registers. `layer` counts as in
+        transformers' `hidden_states`: 0 is the input of the first layer, -1 the output of the last one
+        (before the network's last norm), -2 the penultimate layer that Phi-3-vision reads. Later layers are
+        not run and earlier states not kept.
 
         Raises ValueError for a layer that the tower does not have, or tiles of another size.
         """
@@ -54,7 +60,7 @@ class VisionTower(nn.Module):
         self._require_tiles(tiles)
         size = TILES_AT_ONCE_CPU if tiles.device.type == "cpu" else TILES_AT_ONCE_GPU
         with fast_products(next(self.parameters()), self.config.hidden_size):
-            features = [self._encode(some, depth) for some in tiles.split(size)]
+            features = [self.family.run(self.vision_model, some, depth) for some in tiles.split(size)]
         return features[0] if len(features) == 1 else torch.cat(features)
 
     def layers_to_run(self, layer: int) -> int:
@@ -67,13 +73,6 @@ class VisionTower(nn.Module):
             )
         return layer % states
 
-    def _encode(self, tiles: torch.Tensor, depth: int) -> torch.Tensor:
-        tower = self.vision_model
-        hidden = tower.pre_layrnorm(tower.embeddings(tiles))  # (n, 1 + patches², C)
-        for encoder_layer in tower.encoder.layers[:depth]:
-            hidden = encoder_layer(hidden, attention_mask=None)
-        return hidden
-
     def _require_tiles(self, tiles: torch.Tensor) -> None:
         size = self.config.image_size
         if tiles.ndim != 4 or tuple(tiles.shape[1:]) != (self.config.num_channels, size, size):
@@ -83,11 +82,3 @@ class VisionTower(nn.Module):
             )
         if len(tiles) == 0:
             raise ValueError("the vision tower was given no tiles")
-
-
-def vision_config_of(img_processor: dict[str, Any]) -> CLIPVisionConfig:
-    """The tower's configuration from a model's `config.img_processor`.
-
-    Its entry `vision_config` holds fields of `CLIPVisionConfig`; without it the tower is ViT-L/14-336.
-    """
-    return CLIPVisionConfig(**{**CLIP_VIT_L_14_336, **img_processor.get("vision_config", {})})
