@@ -73,6 +73,14 @@ def open_store(path: Path, recipe: Mapping[str, Any]) -> Iterator["Store"]:
         ) from None
 
 
+def stored_marks(path: Path, recipe: Mapping[str, Any]) -> dict[str, Mark]:
+    """Return the marks of the images that the file of a table and its shards hold, by id; change nothing.
+
+    Raises ValueError if they hold vectors of another recipe.
+    """
+    return Store(path, dict(recipe), keep_damaged=True).kept.marks
+
+
 class Store:
     """The file of a table, and beside it, while a run goes on, a folder of shards.
 
@@ -80,8 +88,8 @@ class Store:
     same file names, or a file that was changed, is computed again.
     """
 
-    def __init__(self, path: Path, recipe: dict[str, Any]) -> None:
-        self.path, self.recipe = path, recipe
+    def __init__(self, path: Path, recipe: dict[str, Any], *, keep_damaged: bool = False) -> None:
+        self.path, self.recipe, self.keep_damaged = path, recipe, keep_damaged
         self.folder = path.with_name(path.name + SHARDS)
         self.waiting = Kept()
         self.written = time.monotonic()
@@ -98,8 +106,9 @@ class Store:
             try:
                 kept.add(self._load(shard)[1])
             except _Damaged as error:
-                warnings.warn(f"{error}; its images are computed again", stacklevel=5)
-                shard.unlink()
+                if not self.keep_damaged:
+                    warnings.warn(f"{error}; its images are computed again", stacklevel=5)
+                    shard.unlink()
         return kept
 
     def _load(self, file: Path) -> tuple[EmbeddingTable, Kept]:

@@ -1,0 +1,124 @@
+"""The commands of the command line, their arguments, and the exit codes."""
+
+import argparse
+from collections.abc import Callable
+
+DONE, FAILED, WRONG_ARGUMENTS, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+CODES = """exit codes:
+  0    done; files that could not be read are reported
+  1    not done, for the reason that is given; doctor: something needs attention
+  2    wrong arguments
+  3    with --strict: done, but some files could not be read
+  130  interrupted with Ctrl-C; the same command resumes
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="phi3lib",
+        description="Vectors of your images: maps, search, duplicates, reports. No network is needed.",
+        epilog=CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, says, add in (
+        ("atlas", "write the maps of a folder as one HTML file", _add_atlas),
+        ("embed", "compute the vectors of a folder into a Parquet file", _add_embed),
+        ("search", "find the images that are nearest to a text or to an image", _add_search),
+        ("duplicates", "list near duplicates in groups", _add_duplicates),
+        ("doctor", "check this machine: versions, memory, disk, models", _add_doctor),
+    ):
+        command = commands.add_parser(
+            name,
+            help=says,
+            description=f"{says[0].upper()}{says[1:]}.",
+            epilog=CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("--json", action="store_true", help="write the result as one JSON object")
+        command.add_argument("--quiet", action="store_true", help="write results and errors only")
+        add(command)
+    return top
+
+
+def _version() -> str:
+    from phi3lib import __version__
+
+    return f"phi3lib {__version__}"
+
+
+def _add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
+    command.add_argument("source", metavar="FOLDER", help="folder of images, or a Parquet file of vectors")
+    command.add_argument(
+        "--model",
+        metavar="NAME",
+        action="append",
+        help="clip (default), phi3, a folder, or a name on the Hugging Face hub"
+        + ("; several times for linked maps" if several else ""),
+    )
+    command.add_argument("--pooling", metavar="NAME", help="recipe of the model; default: the model's own")
+    command.add_argument(
+        "--labels",
+        metavar="FILE",
+        default="folders",
+        help="CSV or TSV file with a column file_name; `folders` (default): names of subfolders; `none`",
+    )
+    command.add_argument(
+        "--vectors",
+        metavar="FILE",
+        help="Parquet file that keeps the vectors and is resumed; default: FOLDER.MODEL.parquet in the "
+        "working directory",
+    )
+    command.add_argument("--estimate", action="store_true", help="only estimate the time, then stop")
+    command.add_argument("--strict", action="store_true", help="exit code 3 if a file could not be read")
+
+
+def _add_embed(command: argparse.ArgumentParser) -> None:
+    _add_source(command)
+    command.add_argument("--out", metavar="FILE", dest="vectors", help="the same as --vectors")
+
+
+def _add_atlas(command: argparse.ArgumentParser) -> None:
+    _add_source(command, several=True)
+    command.add_argument("--out", metavar="FILE", default="atlas.html", help="default: %(default)s")
+    command.add_argument("--title", help="default: the folder's name")
+    command.add_argument("--open", action="store_true", help="open the file in the browser")
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    _add_source(command)
+    command.add_argument("text", nargs="?", metavar="TEXT", help='for example "a red car"')
+    command.add_argument("--image", metavar="FILE", help="find images that are similar to this one")
+    command.add_argument("-k", type=_whole(1), default=10, help="how many; default: %(default)s")
+
+
+def _add_duplicates(command: argparse.ArgumentParser) -> None:
+    _add_source(command)
+    command.add_argument(
+        "--least", type=_cosine, default=0.98, help="smallest cosine of a pair; default: %(default)s"
+    )
+
+
+def _add_doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--details", action="store_true", help="add versions, memory, disk and threads")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
+        return int(text)
+
+    return number
+
+
+def _cosine(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a cosine from -1 to 1, got {text!r}")
+    return value

@@ -1,0 +1,169 @@
+"""What each command does: arguments in, result written, exit code out."""
+
+import webbrowser
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from phi3lib.cli.arguments import DONE, FAILED, INCOMPLETE
+from phi3lib.cli.terminal import Terminal
+
+Command = Callable[[Any, Terminal], int]
+WEAK = 2.5  # standard deviations of the best image over all, below which a text hardly finds anything
+
+
+def embed(asked: Any, terminal: Terminal) -> int:
+    """Compute the vectors of a folder."""
+    found = _embedded(asked, terminal)
+    if not found:
+        return DONE
+    one = found[0]
+    terminal.result([f"{one.file}: {len(one.table):,} vectors"], _told(one))
+    return _code(asked, found)
+
+
+def atlas(asked: Any, terminal: Terminal) -> int:
+    """Write the maps of a folder as one HTML file."""
+    from phi3lib.lab.atlas import Atlas
+
+    found = _embedded(asked, terminal)
+    if not found:
+        return DONE
+    terminal.say(f"computing the maps of {len(found[0].table):,} images")
+    readers = [one.encoder for one in found if one.encoder is not None and _reads_texts(one.encoder)]
+    made = Atlas(
+        {one.name: one.table for one in found},
+        pictures=found[0].folder,
+        model=readers[0] if readers else None,
+        title=asked.title or _title(found[0]),
+    )
+    terminal.say(f"writing {asked.out}")
+    page = made.to_html(asked.out)
+    terminal.result([str(page)], {"page": str(page), "tables": [_told(one) for one in found]})
+    if asked.open:
+        webbrowser.open(page.resolve().as_uri())
+    return _code(asked, found)
+
+
+def search(asked: Any, terminal: Terminal) -> int:
+    """Find the images nearest to a text, an image, or both."""
+    from phi3lib.embeddings.search import search as nearest_to
+
+    if asked.text is None and asked.image is None:
+        raise ValueError('nothing to search for: give a text, such as "a red car", or --image FILE')
+    if asked.text is not None and not asked.text.strip():
+        raise ValueError("the text is empty")
+    found = _embedded(asked, terminal)
+    if not found:
+        return DONE
+    one = found[0]
+    hits = nearest_to(one.table, one.with_encoder(), text=asked.text, picture=asked.image, k=len(one.table))
+    cosines = [hit.cosine for hit in hits]
+    standing = _standing(cosines)
+    if asked.text is not None and standing < WEAK:
+        terminal.say(
+            f"weak: the best image is {standing:.1f} standard deviations above the mean of all; perhaps no "
+            f"image shows this"
+        )
+    terminal.result(
+        [f"{hit.cosine:6.3f}  {hit.id}" for hit in hits[: asked.k]],
+        {
+            "text": asked.text,
+            "image": asked.image,
+            "standing": standing,
+            "hits": [{"id": hit.id, "cosine": hit.cosine} for hit in hits[: asked.k]],
+        },
+    )
+    return _code(asked, found)
+
+
+def duplicates(asked: Any, terminal: Terminal) -> int:
+    """List near duplicates in groups."""
+    from phi3lib.embeddings.duplicates import duplicate_groups
+
+    found = _embedded(asked, terminal)
+    if not found:
+        return DONE
+    groups = duplicate_groups(found[0].table, asked.least)
+    terminal.say(
+        f"groups of near duplicates: {len(groups):,}, with {sum(map(len, groups)):,} of "
+        f"{len(found[0].table):,} images (cosine at least {asked.least:g})"
+    )
+    lines = [line for group in groups for line in (*group, "")]
+    terminal.result(lines[:-1], {"least": asked.least, "groups": [list(group) for group in groups]})
+    return _code(asked, found)
+
+
+def doctor(asked: Any, terminal: Terminal) -> int:
+    """Check this machine."""
+    from phi3lib.lab.check_up import ATTENTION
+    from phi3lib.lab.check_up import doctor as check_up
+
+    report = check_up(details=asked.details)
+    terminal.result(
+        str(report).splitlines(),
+        {
+            "findings": [vars(finding) for finding in report.findings],
+            "details": dict(report.details),
+        },
+    )
+    return FAILED if report.count(ATTENTION) else DONE
+
+
+COMMANDS: Mapping[str, Command] = {
+    "atlas": atlas,
+    "doctor": doctor,
+    "duplicates": duplicates,
+    "embed": embed,
+    "search": search,
+}
+
+
+def sentence(error: BaseException) -> str:
+    """Return what went wrong in one sentence, without the class of the error."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {str(error.filename)!r}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _embedded(asked: Any, terminal: Terminal) -> Any:
+    from phi3lib.cli.vectors import embedded  # imports torch, which takes seconds
+
+    if asked.command != "atlas" and len(asked.model or []) > 1:
+        raise ValueError(f"{asked.command} takes one --model, got {len(asked.model)}")
+    return embedded(asked, terminal)
+
+
+def _code(asked: Any, found: Any) -> int:
+    return INCOMPLETE if asked.strict and any(one.table.errors for one in found) else DONE
+
+
+def _told(one: Any) -> dict[str, Any]:
+    """A table for programs: what is in it, and what was left out and why."""
+    table = one.table
+    return {
+        "model": one.name,
+        "vectors": str(one.file),
+        "images": len(table),
+        "dimension": int(table.vectors.shape[1]),
+        "labels": list(table.labels),
+        "not_read": [{"name": name, "reason": reason} for name, reason in table.errors],
+        "notes": [{"name": name, "note": note} for name, note in table.notes],
+    }
+
+
+def _title(one: Any) -> str:
+    return one.folder.resolve().name if one.folder is not None else one.file.stem
+
+
+def _reads_texts(encoder: Any) -> bool:
+    return encoder.recipes.shared_with_text is not None
+
+
+def _standing(cosines: list[float]) -> float:
+    """How many standard deviations the best stands above the mean of all."""
+    import numpy as np
+
+    spread = float(np.std(cosines))
+    return float((cosines[0] - np.mean(cosines)) / spread) if spread else 0.0

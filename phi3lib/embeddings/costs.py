@@ -1,0 +1,180 @@
+"""What embedding a folder will cost, measured on a few of its images before the run.
+
+cost = estimate_cost("photos/", model=clip)
+print(cost)                      # about 4 min for 2,000 images, by 8 of them
+estimate_cost("photos/", model=clip, count=5_000).seconds
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.embed import TILES_AT_ONCE
+from phi3lib.embeddings.reading import PIXELS_AT_ONCE
+from phi3lib.embeddings.sources import Item, find_items
+from phi3lib.embeddings.store import stored_marks
+from phi3lib.encoders import ImageEncoder, Recipe, as_encoder
+from phi3lib.vision.inputs import as_path
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The expected cost of a run.
+
+    images: in all. pending: of them, not stored yet. measured: how many were read and computed to find out.
+    seconds, low, high: expected duration of the pending ones with its 95 % interval. reading, computing:
+    seconds for one image; reading runs ahead of computing, so that the slower of the two counts where there
+    are two cores. tiles: inputs of the network for one image, on average. megabytes: of the table.
+    """
+
+    images: int
+    pending: int
+    measured: int
+    seconds: float
+    low: float
+    high: float
+    reading: float
+    computing: float
+    tiles: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        stored = self.images - self.pending
+        if not self.pending:
+            return f"all {self.images:,} images are stored already"
+        of_stored = f" ({stored:,} of {self.images:,} are stored already)" if stored else ""
+        if not self.measured:
+            return f"{self.pending:,} images to compute{of_stored}; none of those sampled could be read"
+        tiles = "" if self.tiles == 1 else f" of {self.tiles:.1f} tiles each"
+        interval = "" if self.pending == self.measured else f" ({_spoken(self.low)} to {_spoken(self.high)})"
+        return (
+            f"about {_spoken(self.seconds)}{interval} for {self.pending:,} images{tiles}{of_stored}, "
+            f"measured on {self.measured} of them"
+        )
+
+
+def estimate_cost(
+    images: Any,
+    *,
+    model: Any = None,
+    pooling: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    count: int | None = None,
+    sample: int = 8,
+) -> Cost:
+    """Read and embed a few images, evenly spread over a source, and return what all of them will cost.
+
+    images, model, pooling, out: as for `embed_images`; images that are in `out` with an unchanged file cost
+    nothing. count: the number of images to cost, if there are to be more than in this source. sample: how
+    many to measure; images that cannot be read are not counted, and if all of them are unreadable, `measured`
+    and all seconds are 0. Nothing is written. Raises ValueError as `embed_images` does.
+    """
+    if sample < 1 or (count is not None and count < 1):
+        raise ValueError(f"sample={sample}, count={count}: both must be at least 1")
+    target = None if out is None else as_path(out)
+    items = find_items(images, own=target).items
+    encoder = as_encoder(model if model is not None else _default_model())
+    recipe = encoder.recipes.choose(pooling)
+    marks = {} if target is None else stored_marks(target, encoder.provenance(recipe))
+    pending = [item for item in items if not _is_stored(item, marks)]
+    wanted = count if count is not None else len(items)
+    left = wanted if count is not None else len(pending)
+    megabytes = wanted * recipe.width(encoder) * FLOAT_BYTES / 1e6
+    pictures, reading = _read(_spread(pending, sample))
+    if not pictures:
+        return Cost(wanted, left, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, megabytes)
+    tiles = np.array([encoder.tiles(*picture.size) for picture in pictures], dtype=float)
+    computing = np.concatenate(list(_computing(encoder, recipe, pictures, tiles)))
+    each = of_mean(np.maximum(reading, computing) if _cores() > 1 else reading + computing)
+    return Cost(
+        images=wanted,
+        pending=left,
+        measured=len(reading),
+        seconds=each.value * left,
+        low=each.low * left,
+        high=each.high * left,
+        reading=float(reading.mean()),
+        computing=float(computing.mean()),
+        tiles=float(tiles.mean()),
+        megabytes=megabytes,
+    )
+
+
+def _default_model() -> Any:
+    from phi3lib.loading.checkpoints import load_clip
+
+    return load_clip()
+
+
+def _is_stored(item: Item, marks: dict[str, Any]) -> bool:
+    mark = marks.get(item.id)
+    return mark is not None and bool(mark.identity) and mark.identity == item.identity()
+
+
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
+    """So many of the items, evenly spread: a folder is often sorted by camera or by size."""
+    if not items:
+        return []
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in dict.fromkeys(places.tolist())]
+
+
+def _read(items: Sequence[Item]) -> tuple[list[Image.Image], np.ndarray]:
+    """The pictures of the items that can be read, and the seconds that reading each took (n,)."""
+    pictures, seconds = [], []
+    for item in items:
+        start = time.perf_counter()
+        try:
+            loaded = item.load()
+        except ValueError:  # the run will report it
+            continue
+        if loaded.reading is not None:
+            seconds.append(time.perf_counter() - start)
+            pictures.append(loaded.reading.picture)
+    return pictures, np.array(seconds)
+
+
+@torch.inference_mode()
+def _computing(
+    encoder: ImageEncoder, recipe: Recipe, pictures: Sequence[Image.Image], tiles: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Seconds for each picture, in batches as `embed_images` makes them; the first call is not counted."""
+    encoder.encode(pictures[:1], recipe)
+    start = 0
+    while start < len(pictures):
+        stop = start + 1
+        while stop < len(pictures) and _fits(pictures[start : stop + 1], tiles[start : stop + 1]):
+            stop += 1
+        began = time.perf_counter()
+        encoder.encode(pictures[start:stop], recipe)
+        seconds = time.perf_counter() - began
+        yield seconds * tiles[start:stop] / tiles[start:stop].sum()
+        start = stop
+
+
+def _fits(pictures: Sequence[Image.Image], tiles: np.ndarray) -> bool:
+    pixels = sum(picture.width * picture.height for picture in pictures)
+    return tiles.sum() <= TILES_AT_ONCE and pixels <= PIXELS_AT_ONCE
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _spoken(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
