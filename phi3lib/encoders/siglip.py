@@ -169,22 +169,27 @@ class SiglipEncoder(Encoder):
         Texts are brought to lower case, padded to the network's whole context (64 tokens) and not masked, as
         in training. Longer ones are cut; a warning counts them.
         """
-        plain = [self._as_trained(text) for text in as_texts(texts)]
-        self._warn_of_cut_texts(plain)
+        listed = as_texts(texts)
+        self.warn_of_cut_texts(listed, stacklevel=3)
         parts = [
-            self._encode_texts(plain[start : start + TEXTS_AT_ONCE])
-            for start in range(0, len(plain), TEXTS_AT_ONCE)
+            self._encode_texts(listed[start : start + TEXTS_AT_ONCE])
+            for start in range(0, len(listed), TEXTS_AT_ONCE)
         ]
         return torch.cat(parts)
 
     def _encode_texts(self, texts: list[str]) -> torch.Tensor:
         network = self.network
-        ids = self.tokenizer(
-            texts, padding="max_length", truncation=True, max_length=self._context, return_tensors="pt"
-        )["input_ids"]
         with fast_products(network.logit_scale, network.config.text_config.hidden_size):
-            output = network.text_model(input_ids=ids.to(network.device))
+            output = network.text_model(**self.text_inputs(texts))
         return output.pooler_output.float().cpu()
+
+    def text_inputs(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the token ids of texts, (n, context), on the network's device; without a mask."""
+        plain = [self._as_trained(text) for text in texts]
+        ids = self.tokenizer(
+            plain, padding="max_length", truncation=True, max_length=self._context, return_tensors="pt"
+        )["input_ids"]
+        return {"input_ids": ids.to(self.network.device)}
 
     @property
     def _context(self) -> int:
@@ -198,14 +203,16 @@ class SiglipEncoder(Encoder):
             text = re.sub(r"\s+", " ", text.translate(_PUNCTUATION)).strip()
         return text
 
-    def _warn_of_cut_texts(self, texts: list[str]) -> None:
-        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False)["input_ids"]]
-        cut = [text for text, length in zip(texts, lengths, strict=True) if length > self._context]
+    def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> None:
+        """Warn, with their number, of texts that are longer than the network's context."""
+        plain = [self._as_trained(text) for text in texts]
+        lengths = [len(ids) for ids in self.tokenizer(plain, truncation=False)["input_ids"]]
+        cut = [text for text, length in zip(plain, lengths, strict=True) if length > self._context]
         if cut:
             warnings.warn(
                 f"{len(cut)} of {len(texts)} texts are longer than the model's {self._context} tokens and "
                 f"were cut there; the first: {cut[0][:60]!r}…",
-                stacklevel=3,
+                stacklevel=stacklevel + 1,
             )
 
     def class_probabilities(self, similarities: torch.Tensor) -> torch.Tensor:

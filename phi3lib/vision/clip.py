@@ -50,14 +50,10 @@ class Clip:
         entries that are no texts.
         """
         listed = as_texts(texts)
-        longest = self.model.config.text_config.max_position_embeddings
-        self._warn_of_cut_texts(listed, longest)
+        self.warn_of_cut_texts(listed, stacklevel=3)
 
         def encode(batch: list) -> Any:
-            inputs = self.tokenizer(
-                batch, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-            )
-            return self.model.get_text_features(**inputs.to(self.model.device))
+            return self.model.get_text_features(**self.text_inputs(batch))
 
         return self._in_batches(listed, batch_size, encode, what="texts")
 
@@ -67,14 +63,22 @@ class Clip:
         inputs = self.processor(images=pictures, return_tensors="pt")
         return inputs["pixel_values"].to(self.model.device, self.model.dtype)
 
-    def _warn_of_cut_texts(self, texts: list[str], longest: int) -> None:
+    def text_inputs(self, texts: list[str]) -> Any:
+        """Return token ids and mask of texts, each (N, longest text), on the text tower's device."""
+        longest = self.model.config.text_config.max_position_embeddings
+        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        return inputs.to(self.model.device)
+
+    def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> None:
+        """Warn, with their number, of texts that are longer than the model's context."""
+        longest = self.model.config.text_config.max_position_embeddings
         lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False)["input_ids"]]
         cut = [text for text, length in zip(texts, lengths, strict=True) if length > longest]
         if cut:
             warnings.warn(
                 f"{len(cut)} of {len(texts)} texts are longer than the model's {longest} tokens and were cut "
                 f"there; the first: {cut[0][:60]!r}…",
-                stacklevel=3,
+                stacklevel=stacklevel + 1,
             )
 
     def _in_batches(

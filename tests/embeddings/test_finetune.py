@@ -1,0 +1,325 @@
+"""Fine-tuning of small CLIPs and SigLIPs: what is trained, the losses, resuming, saving."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from phi3lib import load_clip, load_encoder
+from phi3lib.embeddings.finetune import average_weights, fine_tune, make_pairs
+from phi3lib.encoders import as_encoder
+from tests.encoder_layout import make_dino_checkpoint, make_siglip_checkpoint
+from tests.real_layout import make_clip_checkpoint
+
+COLORS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220), "black": (10, 10, 10)}
+SHAPES = ("wide", "tall")
+FAMILIES = ("clip", "siglip", "siglip2", "naflex")
+PARTS = {"text", "image", "projections", "temperature"}
+
+
+def picture(color: str, shape: str) -> Image.Image:
+    size = (48, 12) if shape == "wide" else (12, 48)
+    image = Image.new("RGB", (64, 64), "white")
+    image.paste(Image.new("RGB", size, COLORS[color]), (8, 8))
+    return image
+
+
+def some_pairs(of: slice = slice(None)):
+    names = [(color, shape) for color in COLORS for shape in SHAPES][of]
+    return make_pairs([picture(*name) for name in names], [" ".join(name) for name in names])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    make_clip_checkpoint(root / "clip")
+    make_siglip_checkpoint(root / "siglip")
+    make_siglip_checkpoint(root / "siglip2", version=2)
+    make_siglip_checkpoint(root / "naflex", version=2, naflex=True)
+    make_dino_checkpoint(root / "dino")
+    return {"clip": load_clip(root / "clip")} | {
+        name: load_encoder(root / name) for name in (*FAMILIES[1:], "dino")
+    }
+
+
+@pytest.fixture(scope="module")
+def clip(models):
+    return models["clip"]
+
+
+def weights(model):
+    return {name: one.detach().clone() for name, one in as_encoder(model).network.state_dict().items()}
+
+
+def quick(model, pairs=None, **options):
+    usual = {"steps": 3, "batch_size": 4, "evaluate_every": 2, "progress": False, "learning_rate": 1e-2}
+    return fine_tune(model, some_pairs() if pairs is None else pairs, **{**usual, **options})
+
+
+# ------------------------------------------------------------------------------- what is trained
+
+
+def part_of(name: str) -> str:
+    if name.startswith(("visual_projection", "text_projection", "text_model.head.")):
+        return "projections"
+    if name.startswith("logit_"):
+        return "temperature"
+    return "image" if name.startswith("vision_model.") else "text"
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip", "naflex"])
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_what_is_chosen_changes_and_nothing_else(models, family, part):
+    model, before = models[family], weights(models[family])
+    tuned = quick(model, train=(part,))
+    after = weights(tuned.model)
+    changed = {part_of(name) for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {part}
+    assert tuned.trained == sum(w.numel() for name, w in before.items() if part_of(name) == part)
+    assert all(torch.equal(one, before[name]) for name, one in weights(model).items())
+    assert type(tuned.model) is type(model)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_adapters_are_few_numbers_and_are_merged(models, family):
+    pytest.importorskip("peft")
+    before = weights(models[family])
+    tuned = quick(models[family], train=("text", "image"), lora=2)
+    after = weights(tuned.model)
+    assert list(after) == list(before)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {part_of(name) for name in changed} == {"text", "image"}
+    assert all(before[name].ndim == 2 for name in changed)
+    assert tuned.trained < sum(before[name].numel() for name in changed)
+    assert all(weight.requires_grad for weight in as_encoder(tuned.model).network.parameters())
+
+
+def test_a_tower_that_is_not_trained_runs_once_for_each_image(clip):
+    def images_seen(train):
+        seen = []
+
+        def watch(step, encoder):
+            if step == 0:
+                encoder.network.vision_model.register_forward_pre_hook(
+                    lambda module, args, kwargs: seen.append(len(kwargs["pixel_values"])), with_kwargs=True
+                )
+
+        quick(clip, train=train, watch=watch)
+        return sum(seen)
+
+    assert images_seen(("text", "projections")) == 0  # all were encoded before the first step
+    assert images_seen(("image",)) == 3 * 4
+
+
+def test_a_cache_serves_several_runs_of_the_same_tower(clip, models):
+    cache = {}
+    first = quick(clip, cache=cache)
+    kept = dict(cache)
+    assert len(kept) == len(COLORS) * len(SHAPES)
+    again = quick(clip, held_out=some_pairs(), cache=cache)
+    assert list(cache) == list(kept)
+    assert again.curve("loss") == first.curve("loss")
+    quick(models["siglip"], cache=cache)
+    assert len(cache) == 2 * len(kept)
+
+
+def test_what_cannot_be_trained_is_refused(clip, models):
+    for options, said in (
+        ({"train": ("words",)}, "train= got .*'projections'"),
+        ({"train": ()}, "choose one or more"),
+        ({"train": ("projections",), "lora": 4}, "adapters are for"),
+        ({"batch_size": 9}, "8 readable pairs are fewer than batch_size=9"),
+        ({"batch_size": 1}, "no negatives"),
+        ({"patience": 2}, "needs held_out="),
+    ):
+        with pytest.raises(ValueError, match=said):
+            quick(clip, **options)
+    with pytest.raises(ValueError, match="'dino' has no text tower"):
+        quick(models["dino"])
+
+
+def test_half_precision_is_refused(tmp_path):
+    make_clip_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match="dtype=torch.float32"):
+        quick(load_clip(tmp_path, dtype=torch.bfloat16))
+
+
+def test_the_temperature_of_published_models_can_fall_and_not_rise(clip):
+    """Their scale is CLIP's limit of 100: a limit within the loss would leave no gradient."""
+    assert float(clip.model.logit_scale.detach()) >= math.log(100)
+    scale = quick(clip, train=("temperature",)).model.model.logit_scale
+    assert float(scale.detach()) <= math.log(100)
+
+
+# ------------------------------------------------------------------------------- it learns
+
+
+def test_the_small_clip_learns_new_words_for_what_it_sees():
+    """Nonsense words for colors: after some steps held-out images find theirs."""
+    words = dict(zip(COLORS, ("zork", "blick", "dax", "wug"), strict=True))
+    pairs = make_pairs([picture(c, "wide") for c in COLORS] * 4, [words[c] for c in COLORS] * 4)
+    held_out = make_pairs([picture(c, "tall") for c in COLORS], list(words.values()))
+    tuned = fine_tune(
+        load_clip(), pairs, held_out=held_out, steps=30, batch_size=16, evaluate_every=15, progress=False
+    )
+    steps, found = tuned.curve("eval_image_to_text")
+    assert steps == [0, 15, 30]
+    assert found[0] < 0.75 < found[-1]
+    losses = tuned.curve("loss")[1]
+    assert len(losses) == 30 and losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("family", ["clip", "naflex"])
+def test_small_chunks_lead_to_the_same_weights(models, family):
+    whole = quick(models[family], train=("text", "image", "projections"), learning_rate=1e-3)
+    parts = quick(models[family], train=("text", "image", "projections"), learning_rate=1e-3, chunk_size=3)
+    for one, other in zip(whole.curve("loss")[1], parts.curve("loss")[1], strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_watch_sees_the_model_at_its_steps_without_changing_the_training(clip):
+    seen = {}
+
+    def watch(step, encoder):
+        torch.rand(5)
+        seen[step] = encoder.encode_texts(["red wide"])[0]
+
+    watched, alone = quick(clip, steps=5, watch=watch), quick(clip, steps=5)
+    assert list(seen) == [0, 2, 4, 5]
+    assert torch.allclose(seen[0], clip.text_features("red wide")[0])
+    assert torch.allclose(seen[5], watched.model.text_features("red wide")[0])
+    assert watched.curve("loss") == alone.curve("loss")
+
+
+def test_the_callers_random_numbers_go_on(clip):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    wanted = torch.rand(3), np.random.rand(3)  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    quick(clip)
+    assert torch.equal(torch.rand(3), wanted[0]) and (np.random.rand(3) == wanted[1]).all()  # noqa: NPY002
+
+
+def test_it_stops_early_with_the_best_weights(clip):
+    """At a rate that destroys the model the first scored steps are the best ones."""
+    tuned = quick(
+        clip,
+        held_out=some_pairs(),
+        train=("text",),
+        steps=40,
+        evaluate_every=1,
+        patience=3,
+        learning_rate=0.3,
+    )
+    steps, losses = tuned.curve("eval_loss")
+    best = steps[1 + int(np.argmin(losses[1:]))]  # the score before the first step has no weights saved
+    assert tuned.steps == best + 3 < 40
+    assert tuned.best_step == best
+    again = quick(tuned.model, held_out=some_pairs(), steps=1, learning_rate=0.0)
+    assert again.curve("eval_loss")[1][0] == pytest.approx(min(losses[1:]), rel=1e-5)
+
+
+# ------------------------------------------------------------------------------- resuming
+
+
+class Stop(Exception):
+    """A kill in the middle of a run."""
+
+
+@pytest.mark.parametrize("options", [{}, {"lora": 2}, {"patience": 9}], ids=["weights", "lora", "patience"])
+def test_an_interrupted_run_resumes_to_the_same_losses(clip, tmp_path, options):
+    def stop(step, encoder):
+        if step == 5:
+            raise Stop
+
+    usual = {"held_out": some_pairs(slice(4)), "steps": 7, "evaluate_every": 2, **options}
+    whole = quick(clip, out=tmp_path / "whole", **usual)
+    with pytest.raises(Stop):
+        quick(clip, out=tmp_path / "cut", watch=Odd(stop), **usual)
+    half_written = tmp_path / "cut" / "checkpoint-6"
+    half_written.mkdir()
+    (half_written / "trainer_state.json").write_text('{"global_')
+    resumed = quick(clip, out=tmp_path / "cut", **usual)
+    assert resumed.history == whole.history
+    assert resumed.steps == 7
+    after = weights(resumed.model)
+    assert all(torch.equal(one, after[name]) for name, one in weights(whole.model).items())
+
+
+class Odd:
+    """Calls at an odd step too: `watch` is asked at every second step only."""
+
+    def __init__(self, stop):
+        self._stop = stop
+
+    def __call__(self, step, encoder):
+        if step == 4:
+            self._stop(5, encoder)
+
+
+def test_a_finished_run_is_taken_up_as_it_is(clip, tmp_path):
+    first = quick(clip, out=tmp_path, steps=4)
+    again = quick(clip, out=tmp_path, steps=4)
+    assert again.steps == 4
+    assert again.curve("loss") == first.curve("loss")
+    after = weights(again.model)
+    assert all(torch.equal(one, after[name]) for name, one in weights(first.model).items())
+
+
+def test_checkpoints_of_another_run_are_refused(clip, tmp_path):
+    quick(clip, out=tmp_path, steps=2)
+    for options, said in (
+        ({"learning_rate": 1e-4}, "other options"),
+        ({"train": ("image",)}, "other options"),
+        ({"pairs": some_pairs(slice(6))}, "other pairs"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            quick(clip, out=tmp_path, steps=2, **options)
+    shutil.rmtree(tmp_path)
+    quick(clip, out=tmp_path, steps=2, learning_rate=1e-4)
+
+
+# ------------------------------------------------------------------------------- saving and averaging
+
+
+def tensor_names(folder):
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        return set(file.keys())
+
+
+def test_load_clip_loads_what_was_saved(tmp_path):
+    make_clip_checkpoint(tmp_path / "published", position_ids=False)
+    tuned = quick(load_clip(tmp_path / "published"), train=("text", "image", "projections"))
+    folder = tuned.save_pretrained(tmp_path / "tuned")
+    assert tensor_names(folder) == tensor_names(tmp_path / "published")
+    loaded = load_clip(folder)
+    assert torch.equal(loaded.text_features("red"), tuned.model.text_features("red"))
+    one = picture("red", "wide")
+    assert torch.equal(loaded.image_features(one), tuned.model.image_features(one))
+
+
+@pytest.mark.parametrize("family", FAMILIES[1:])
+def test_load_encoder_loads_what_was_saved(models, family, tmp_path):
+    tuned = quick(models[family], train=("text", "image"))
+    loaded = load_encoder(tuned.save_pretrained(tmp_path))
+    assert torch.equal(loaded.encode_texts("Red cat."), tuned.model.encode_texts("Red cat."))
+    recipe, one = loaded.recipes.choose(), picture("red", "wide")
+    assert torch.equal(loaded.encode([one], recipe), tuned.model.encode([one], recipe))
+
+
+def test_averaged_weights_lie_between_the_two_models(clip, models):
+    tuned = quick(clip).model
+    first, second = weights(clip), weights(tuned)
+    for share in (0.0, 0.25, 1.0):
+        mixed = weights(average_weights(clip, tuned, share))
+        for name, one in mixed.items():
+            wanted = (1 - share) * first[name] + share * second[name]
+            assert torch.allclose(one.float(), wanted.float(), atol=1e-6)
+    assert all(torch.equal(one, first[name]) for name, one in weights(clip).items())
+    with pytest.raises(ValueError, match="different weights"):
+        average_weights(clip, models["siglip"], 0.5)
