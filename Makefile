@@ -48,7 +48,7 @@ test: check ## lint, types, import direction, then all tests
 	$(PYTEST) $(TEST_ARGS)
 
 test-browser: set-up ## only the tests that run JupyterLab in a headless Chromium
-	$(RUN) -m pytest tests/browser $(TEST_ARGS)
+	$(RUN) -m pytest -m browser tests/browser tests/notebooks $(TEST_ARGS)
 
 check: set-up ## only the fast checks of `make test`: lint, types, import direction
 	$(RUN) -m ruff check .

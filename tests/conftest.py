@@ -1,12 +1,18 @@
 """How the suite is spread over processes: `make test` runs one worker per core (pytest-xdist).
 
 A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
-notebook is one (its execution serves all of its tests), and the browser is one. The long groups start first:
-what is left for the end is then short, and no worker is idle for long.
+notebook is one (its execution serves all of its tests), and so are the browser tests of instruments. The long
+groups start first: what is left for the end is then short, and no worker is idle for long.
 """
 
+import importlib.util
 import os
 import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -17,6 +23,37 @@ MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 
 # Before NumPy and torch are imported: processes with a thread per core each slow each other down many times.
 for name in LIBRARY_THREADS:
     os.environ.setdefault(name, "1")
+
+
+@pytest.fixture(scope="session")
+def run() -> ModuleType:
+    """`notebooks/run.py` as a module."""
+    path = Path(__file__).resolve().parents[1] / "notebooks" / "run.py"
+    spec = importlib.util.spec_from_file_location("run_notebooks_for_tests", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """(address, folder) of a JupyterLab whose kernels have the environment of `make run`, and no network."""
+    from tests.jupyterlab import ROOT, running_jupyterlab
+
+    environment = {**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    environment = run.without_network(environment, tmp_path_factory.mktemp("start_up"))
+    with running_jupyterlab(tmp_path_factory.mktemp("jupyterlab"), environment) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless browser; one for all tests of a process."""
+    from tests.jupyterlab import headless_chromium
+
+    with headless_chromium() as browser:
+        yield browser
 
 
 def group_of(nodeid: str) -> str:

@@ -12,7 +12,7 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.maps import Layout, aligned
 from phi3lib.lab.atlas.page import script
 from phi3lib.lab.atlas.state import Found
-from tests.browser.conftest import CELLS, SCREENSHOTS, serious_faults
+from tests.jupyterlab import CELLS, SCREENSHOTS, serious_faults
 
 EVIL = '"><script>document.title="owned"</script>'
 LONG = "a_very_long_name_" * 20

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PAINTED, OpenNotebook, serious_faults
+from tests.jupyterlab import PAINTED, OpenNotebook, serious_faults
 
 LOOK = "c => c.toDataURL()"
 WAIT = 90_000

@@ -1,13 +1,22 @@
-"""One execution of each notebook, which serves all of its tests."""
+"""One execution of each notebook, which serves all of its tests.
 
-import importlib.util
-import sys
+It is "Run all cells" in JupyterLab where there is a Chromium, as a reader does it; without one it is that of
+`make run`.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import nbformat
+import psutil
 import pytest
+
+from tests.jupyterlab import CHROMIUM, OpenNotebook
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -18,24 +27,16 @@ class Executed:
     """A notebook as it is committed and as it was executed now.
 
     page: the HTML page, rendered as `make run` renders it. left_behind: files that the run put beside it.
+    live: the notebook in JupyterLab, its kernel still running; None without a browser.
     """
 
     name: str
     committed: nbformat.NotebookNode
     notebook: nbformat.NotebookNode
-    measured: object
+    measured: Any
     page: Path
     left_behind: list[str]
-
-
-@pytest.fixture(scope="session")
-def run() -> ModuleType:
-    """`notebooks/run.py` as a module."""
-    spec = importlib.util.spec_from_file_location("run_notebooks_for_tests", FOLDER / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    live: OpenNotebook | None = None
 
 
 @pytest.fixture(
@@ -43,19 +44,82 @@ def run() -> ModuleType:
     params=PATHS,
     ids=[path.stem for path in PATHS],  # by which tests/conftest.py sends a notebook's tests to one worker
 )
-def executed(request, run, tmp_path_factory) -> Executed:
+def executed(
+    request: pytest.FixtureRequest, run: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Executed]:
     """Each notebook, executed in a folder of its own without network, once for all tests of a session."""
     path = request.param
-    return execute_copy(run, path, tmp_path_factory.mktemp(path.stem))
+    if CHROMIUM is None:
+        yield execute_copy(run, path, tmp_path_factory.mktemp(path.stem))
+        return
+    served, browser = request.getfixturevalue("jupyterlab"), request.getfixturevalue("chromium")
+    with executed_in_jupyterlab(run, path, served, browser) as executed:
+        yield executed
 
 
 def execute_copy(run: ModuleType, path: Path, folder: Path) -> Executed:
     """Execute a notebook as `make run RUN_ARGS=--no-network` does, with `folder` as working directory."""
     notebook = nbformat.read(path, as_version=4)
     measured = run.execute(notebook, folder / path.name, no_network=True)
-    left_behind = sorted(one.name for one in folder.iterdir())
+    return _executed(run, path, notebook, measured, folder)
+
+
+@contextmanager
+def executed_in_jupyterlab(
+    run: ModuleType, path: Path, served: tuple[str, Path], browser: Any
+) -> Iterator[Executed]:
+    """Open a copy of a notebook without outputs in JupyterLab and run all cells."""
+    address, root = served
+    folder = root / path.stem
+    folder.mkdir()
+    nbformat.write(without_outputs(path), folder / path.name)
+    live = OpenNotebook(browser.new_page(viewport={"width": 1280, "height": 900}))
+    live.open(f"{address}/lab/workspaces/{path.stem}/tree/{path.stem}/{path.name}")
+    started = time.perf_counter()
+    with run.Watcher() as watcher:
+        watcher.pid = process_of_kernel(live.kernel_id())
+        live.run_all()
+        notebook, error = live.content(), "\n".join(live.errors_of_cells())
+    seconds = time.perf_counter() - started
+    measured = run.Measurement(
+        path.stem, seconds, watcher.cpu_seconds, watcher.megabytes, run.claims(notebook), error
+    )
+    try:
+        yield _executed(run, path, notebook, measured, folder, live)
+    finally:
+        live.close()
+
+
+def without_outputs(path: Path) -> nbformat.NotebookNode:
+    """A notebook before its first run."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def process_of_kernel(kernel_id: str) -> int:
+    """The process id of a kernel that was started by a process of ours."""
+    for one in psutil.Process().children(recursive=True):
+        if any(kernel_id in argument for argument in one.cmdline()):
+            return one.pid
+    raise LookupError(f"no process has the kernel {kernel_id}")
+
+
+def _executed(
+    run: ModuleType,
+    path: Path,
+    notebook: nbformat.NotebookNode,
+    measured: Any,
+    folder: Path,
+    live: OpenNotebook | None = None,
+) -> Executed:
+    # JupyterLab keeps a copy of the notebook in .ipynb_checkpoints.
+    own = {path.name, ".ipynb_checkpoints"}
+    left_behind = sorted(one.name for one in folder.iterdir() if one.name not in own)
     run.clean(notebook)
     page = folder / f"{path.stem}.html"
     run.render(notebook, page)
     committed = nbformat.read(path, as_version=4)
-    return Executed(path.stem, committed, notebook, measured, page, left_behind)
+    return Executed(path.stem, committed, notebook, measured, page, left_behind, live)

@@ -6,6 +6,7 @@ import re
 import nbformat
 import pytest
 
+from tests.jupyterlab import CHROMIUM, is_drawn, serious_faults
 from tests.notebooks.conftest import FOLDER, PATHS, execute_copy
 from tests.notebooks.outputs import code_cells, exact_differences, kinds, texts, unmarked_fractions
 
@@ -130,6 +131,21 @@ def test_its_page_is_whole_and_needs_no_network(executed, run):
     assert title in page
     assert not re.search(r"(src|href)=[\"']https?://|import [^;]*https?://|url\(https?://", page)
     assert page.count('class="phi3lib-claim"') == len(executed.measured.claims)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_in_jupyterlab_its_instruments_are_drawn_and_accessible(executed):
+    live = executed.live
+    for place, number in enumerate(live.live_cells()):
+        drawn = live.cell(number).locator("canvas, img").first
+        drawn.wait_for(timeout=30_000)
+        assert is_drawn(drawn), f"cell {number} shows nothing"
+        output = f"[data-windowed-list-index='{number}'] .jp-OutputArea-output"
+        assert serious_faults(live.page, output) == []
+        live.screenshot(f"{executed.name}_{place}")
+    assert live.errors == [] and live.outside == []
 
 
 @pytest.mark.slow

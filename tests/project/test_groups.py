@@ -32,7 +32,7 @@ def test_it(shared, number):
         ("tests/notebooks/test_notebooks.py::test_links[03_hd]", "tests/notebooks/test_notebooks.py[03_hd]"),
         ("tests/notebooks/test_notebooks.py::test_first", "tests/notebooks/test_notebooks.py"),
         ("tests/browser/test_atlas.py::test_it[dark]", "tests/browser"),
-        ("tests/browser/test_notebooks.py::test_it[03_hd]", "tests/browser"),
+        ("tests/browser/test_instruments.py::test_it[strips]", "tests/browser"),
     ],
 )
 def test_a_group_is_a_file_a_notebook_or_the_browser(nodeid, group):

@@ -1,0 +1,184 @@
+"""JupyterLab on a free port, opened in a headless Chromium that can reach nothing else."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
+JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ")
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
+VIEW = "application/vnd.jupyter.widget-view+json"
+# How many pixels of a canvas are not transparent.
+PAINTED = (
+    "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+    " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
+)
+
+
+class OpenNotebook:
+    """A notebook in JupyterLab, with what the page asked of other machines and its own errors."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", lambda r: None if OURS.match(r.url) else self.outside.append(r.url))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("console", lambda m: self._note(m.text) if m.type == "error" else None)
+
+    def _note(self, error: str) -> None:
+        """Keep an error; JupyterLab's own about resources and about a kernel that ended are not ours."""
+        if not any(own in error for own in JUPYTERLABS_OWN):
+            self.errors.append(error)
+
+    def open(self, address: str) -> None:
+        """Open a notebook's address and wait for its cells and its kernel."""
+        self.page.goto(address)
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
+        self.page.wait_for_function(f"{kernel} === 'idle'", timeout=120_000)
+
+    def run_all(self, timeout: float = 300_000) -> None:
+        """Run all cells and wait until each of them has a number of its own and the kernel rests."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
+        failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
+        self.page.wait_for_function(f"{done} || {failed}", timeout=timeout)
+
+    def errors_of_cells(self) -> list[str]:
+        """The errors that cells ended with."""
+        return self.page.evaluate(
+            f"{CELLS}.flatMap(c => c.model.outputs.toJSON()).filter(o => o.output_type === 'error')"
+            ".map(o => o.ename + ': ' + o.evalue)"
+        )
+
+    def cell(self, number: int) -> Any:
+        """Scroll to a cell and make it the active one, in command mode; its output, which is in view."""
+        self.page.evaluate(
+            f"(async () => {{ const content = {NOTEBOOK}.content; content.mode = 'command';"
+            f" content.activeCellIndex = {number}; await content.scrollToItem({number}, 'start'); }})()"
+        )
+        return self.page.locator(f".jp-Cell[data-windowed-list-index='{number}'] .jp-Cell-outputWrapper")
+
+    def live_cells(self) -> list[int]:
+        """The numbers of the cells that hold a live widget."""
+        return self.page.evaluate(
+            f"{NOTEBOOK}.content.widgets.flatMap((c, n) => c.model.type === 'code' &&"
+            f" c.model.outputs.toJSON().some(o => o.data && o.data['{VIEW}']) ? [n] : [])"
+        )
+
+    def use_theme(self, name: str) -> None:
+        """Change JupyterLab's theme: Light or Dark."""
+        theme = {"theme": f"JupyterLab {name}"}
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
+        )
+        light = str(name == "Light").lower()
+        self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
+
+    def close(self) -> None:
+        """End the kernel, which would keep its memory until all tests are done, and leave the page."""
+        self.page.evaluate("window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown()")
+        self.page.close()
+
+    def content(self) -> nbformat.NotebookNode:
+        """Return the notebook as the page holds it, with all outputs."""
+        model = self.page.evaluate(f"JSON.stringify({NOTEBOOK}.content.model.toJSON())")
+        return nbformat.reads(model, as_version=4)
+
+    def kernel_id(self) -> str:
+        """Return the kernel's id, which its command line names."""
+        return self.page.evaluate(f"{NOTEBOOK}.sessionContext.session.kernel.id")
+
+    def screenshot(self, name: str) -> None:
+        """Keep what the page shows as build/screenshots/<name>.png."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@contextmanager
+def running_jupyterlab(folder: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path]]:
+    """(address, folder) of a JupyterLab that serves a folder of its own, with this environment."""
+    # The first kernel finds its modules in the page cache: what a browser waits for is then the notebook.
+    subprocess.run([sys.executable, "-c", "from phi3lib import lab; import torch, transformers"], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
+    options += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", "lab", *options, "--LabApp.expose_app_in_browser=True"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**environment, "JUPYTER_CONFIG_DIR": str(folder / ".config")},
+    )
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_up(address: str) -> None:
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=2)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.5)
+    raise TimeoutError("JupyterLab did not start")
+
+
+@contextmanager
+def headless_chromium() -> Iterator[Any]:
+    """A browser of playwright that can reach this machine alone."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def serious_faults(page: Any, selector: str) -> list[str]:
+    """What axe-core finds serious or critical within the first element that fits."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context=selector).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
+def is_drawn(element: Any) -> bool:
+    """A canvas that something was painted on, or a picture that was loaded."""
+    if element.evaluate("e => e.tagName") == "CANVAS":
+        return element.evaluate(PAINTED) > 1000
+    element.evaluate("e => e.decode()")
+    return element.evaluate("e => e.naturalWidth") > 100
