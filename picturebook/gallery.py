@@ -39,7 +39,7 @@ class GalleryPicture:
     sha256: str
 
     def open(self) -> Image.Image:
-        """The picture, RGB."""
+        """Return the picture, RGB."""
         with Image.open(self.path) as opened:
             return opened.convert("RGB")
 

@@ -118,7 +118,7 @@ def _pick_kind(split: str, rng: Generator) -> Kind:
 
 
 def colours_of(kind: Kind, split: str) -> list[Colour]:
-    """The colours in which this kind may be drawn in this split."""
+    """Return the colours in which this kind may be drawn in this split."""
     wanted = split == "held-out"
     if not kind.takes_colour:
         return [] if wanted else list(COLOURS.values())
@@ -132,7 +132,7 @@ def colours_apart(first: Colour, second: Colour) -> bool:
 
 
 def _paint(kind: Kind, split: str, level: float, rng: Generator) -> tuple[Look, Colour]:
-    """A look and a background, the easier the lower the level."""
+    """Return a look and a background, the easier the lower the level."""
     colours, grounds = colours_of(kind, split), list(COLOURS.values())
     if not kind.takes_colour:
         # What brings its own paper stands out on a ground of colour.
@@ -154,7 +154,7 @@ def _darkest(colours: list[Colour]) -> Colour:
 
 
 def ground_picture(colour: Colour, size: tuple[int, int], rng: Generator) -> Image.Image:
-    """A background of `size` (width, height) in this colour: even, or brighter on one side."""
+    """Return a background of `size` (width, height) in this colour: even, or brighter on one side."""
     image = Image.new("RGB", size, colour.rgb)
     if rng.random() < 0.3:
         down, across = np.meshgrid(
@@ -190,7 +190,7 @@ def _framed(
     level: float,
     rng: Generator,
 ) -> Picture:
-    """A drawing on its background, with its caption."""
+    """Return a drawing on its background, with its caption."""
     left, top, place = _spot(drawing.image, side, level, rng)
     image = ground_picture(ground, (side, side), rng)
     image.paste(drawing.image, (left, top), drawing.image)

@@ -212,7 +212,7 @@ def _prints(
 
 
 def print_text(kind: str, split: str, rng: Generator) -> str:
-    """A text to print: one capital letter, a number of two to four digits, or a word of the split."""
+    """Return a text to print: one capital letter, a number of two to four digits, or a word of the split."""
     if kind == "letter":
         return ascii_uppercase[int(rng.integers(26))]
     if kind == "number":
@@ -252,7 +252,7 @@ def _print(
 
 
 def _page(size: tuple[int, int], rng: Generator) -> Scene:
-    """A document or a chart with legible print, filling most of the picture."""
+    """Return a document or a chart with legible print, filling most of the picture."""
     names = (*DOCUMENTS, *CHARTS)
     name = names[int(rng.integers(len(names)))]
     ground = _any_colour(rng)

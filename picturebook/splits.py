@@ -16,7 +16,7 @@ _HELD_OUT_SHARE = 0.1
 
 
 def rng_of(split: str, number: int) -> Generator:
-    """The source of chance of one picture. ValueError for an unknown split or a negative number."""
+    """Return the source of chance of one picture. ValueError for an unknown split or a negative number."""
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are: {', '.join(map(repr, SPLITS))}")
     if number < 0:

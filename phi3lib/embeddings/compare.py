@@ -118,7 +118,7 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
 
 
 def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int = 5) -> Estimate:
-    """The share of items whose k nearest others, by majority, have their label; chance: the commonest label.
+    """Return the leave-one-out accuracy of a k-nearest-neighbor vote; chance: the commonest label.
 
     Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
     of drawing other items to ask about; that their neighbours would be others, too, is left out.
@@ -159,7 +159,7 @@ def probe_hits(
 
 
 def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5) -> Estimate:
-    """The share that a linear probe gets right on held-out folds; chance: the commonest label.
+    """Return the accuracy of a linear probe on held-out folds; chance: the commonest label.
 
     ValueError as in `probe_hits`.
     """
@@ -188,7 +188,7 @@ def retrieval(
 
 
 def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArray) -> Estimate:
-    """The mean over items of the average precision of finding all others with their label, by cosine.
+    """Return the mean average precision of retrieving, for each item, the others with its label, by cosine.
 
     Items without a partner are left out. Chance: about the share of the label, averaged.
     """
@@ -203,7 +203,7 @@ def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArra
 
 
 def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
-    """The mean of the average precisions of the items that have a partner; NaN without any."""
+    """Return the mean of the average precisions of the items that have a partner; NaN without any."""
     precisions = []
     for row in range(len(unit)):
         order = np.argsort(-(unit @ unit[row]), kind="stable")
@@ -219,7 +219,7 @@ def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
 
 
 def anisotropy(vectors: ArrayLike) -> Estimate:
-    """The mean cosine of two different items: 0 where all directions are used, near 1 in a narrow cone.
+    """Return the mean cosine of two different items: 0 if all directions are equal, near 1 in a narrow cone.
 
     Chance, for vectors of no common direction, is 0. Ethayarajh 2019. ValueError for fewer than four items.
     """
@@ -236,7 +236,7 @@ def _mean_cosine(unit: Matrix) -> float:
 
 
 def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
-    """The distance of the two centres of vectors of length one, 0 to 2: Liang et al. 2022."""
+    """Return the distance of the centers of two sets of unit vectors, 0 to 2: Liang et al. 2022."""
     one, other = _two_kinds(pictures, texts)
     return _gap(one, other)
 
@@ -273,7 +273,7 @@ def _gap(one: Matrix, other: Matrix) -> float:
 
 
 def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
-    """The vectors along their `width` directions of largest variance: (N, width).
+    """Return the vectors projected onto their `width` directions of largest variance: (N, width).
 
     Makes spaces of different width comparable; no label is seen. ValueError where there are fewer numbers or
     items than that.
@@ -306,7 +306,7 @@ def _pair(first: ArrayLike, second: ArrayLike, least: int) -> tuple[Matrix, Matr
 def _labelled(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, least: int
 ) -> tuple[Matrix, NDArray[np.intp]]:
-    """The vectors and their labels as numbers from 0."""
+    """Return the vectors, and their labels as integers from 0."""
     space = _matrix(vectors)
     names, wanted = np.unique(known_labels(labels), return_inverse=True)
     if len(wanted) != len(space) or len(space) < least:

@@ -154,7 +154,7 @@ class _Run:
             self.store.add(new)
 
     def finish(self, columns: Mapping[str, Column], recipe: dict[str, Any]) -> EmbeddingTable:
-        """The table of all images that could be read, written where it has a file."""
+        """Return the table of all readable images; write it if it has a file."""
         rows = [row for row, item in enumerate(self.found.items) if item.id in self.kept.vectors]
         if not rows:
             name, why = next(iter(self.errors.items()))
@@ -271,7 +271,7 @@ class _Work:
 
 
 def _few(encoder: ImageEncoder, pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
-    """The first images, not too many and not of too many tiles."""
+    """Return the first images, limited in number and in tiles."""
     few: dict[str, Image.Image] = {}
     tiles = 0
     for name, picture in pictures.items():
@@ -294,7 +294,7 @@ def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
 def _timed(
     encoder: ImageEncoder, recipe: Recipe, pictures: dict[str, Image.Image], errors: dict[str, str]
 ) -> tuple[float, Vectors]:
-    """The vectors of a batch, and how many seconds they took."""
+    """Return the vectors of a batch, and the seconds that they took."""
     start = time.perf_counter()
     vectors = _encode_batch(encoder, recipe, pictures, errors)
     seconds = time.perf_counter() - start

@@ -11,7 +11,7 @@ from phi3lib.embeddings.knn import cosine_matrix
 
 @torch.inference_mode()
 def patch_likeness(clip: Any, picture: Any, query: ArrayLike) -> NDArray[np.float32]:
-    """The cosine of every patch of a picture with a query vector: (rows, columns) of patches.
+    """Return the cosine of every patch of a picture with a query vector: (rows, columns) of patches.
 
     Each patch behind the last layer goes through the norm and the projection that were trained for the class
     token (as in MaskCLIP, Zhou et al. 2022). The patches were never trained to be compared so: it is a hint.

@@ -30,12 +30,12 @@ class Groups:
     widths: NDArray[np.float64]
 
     def pairs(self) -> NDArray[np.float64]:
-        """The distances of all pairs of groups, each once: (G·(G − 1) / 2,)."""
+        """Return the distances of all pairs of groups, each once: (G·(G − 1) / 2,)."""
         return self.distances[np.triu_indices(len(self.names), 1)]
 
 
 def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
-    """The groups of points (N, d), places on a map or vectors, by one label for each.
+    """Return the groups of points (N, d), places on a map or vectors, by one label for each.
 
     ValueError where points are no matrix, or there are not as many labels.
     """

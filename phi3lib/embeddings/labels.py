@@ -74,7 +74,7 @@ def _is_frame(labels: Any) -> bool:
 
 
 def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
-    """The columns of a pandas, polars or Arrow frame, in the order of the ids where it names them."""
+    """Return the columns of a pandas, polars or Arrow frame, in the order of the ids where it names them."""
     names = list(getattr(frame, "column_names", frame.columns))  # Arrow's `columns` are the values
     columns = {str(name): frame[name] for name in names}
     index = list(frame.index) if hasattr(frame, "index") and not callable(frame.index) else []
@@ -90,7 +90,7 @@ def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _by_id(where: str, names: Sequence[Any], values: Any, ids: Sequence[str]) -> list[Any]:
-    """The values in the order of the ids. ValueError for a name that stands twice and for ids without one."""
+    """Return the values in the order of the ids. ValueError for repeated names and ids without a value."""
     value_of = dict(zip(map(_text, names), _scalars(values), strict=True))
     if len(value_of) != len(names):
         raise ValueError(f"{where} holds a name twice; each image can have one value only")
@@ -163,7 +163,7 @@ def known_labels(labels: Any) -> Column:
 
 
 def _scalars(values: Any) -> list[Any]:
-    """The values by position; dates of NumPy stay dates, which `tolist` would turn into whole numbers."""
+    """Return the values by position; NumPy dates stay dates, which `tolist` would turn into integers."""
     temporal = _temporal_array(values)
     return list(temporal) if temporal is not None else as_list(values, "labels")
 
@@ -186,7 +186,7 @@ def _shortened(dates: Column) -> Column:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The value as a plain Python object or datetime64. ValueError for what is more than one value."""
+    """Return the value as a plain Python object or datetime64. ValueError for anything but a single value."""
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
         return value.item()
     if hasattr(value, "to_datetime64"):  # a pandas Timestamp; UTC where it has a time zone
@@ -220,7 +220,7 @@ def _kind(name: str, value: Any) -> str:
 
 
 def _array_of(kind: str, scalars: list[Any]) -> Column:
-    """The column of these values of one kind, None where a value is missing."""
+    """Return a column of these values of one type, with None for missing values."""
     missing = any(value is None for value in scalars)
     if kind == "date":
         return _shortened(np.array([np.datetime64("NaT", "us") if v is None else v for v in scalars]))

@@ -133,7 +133,7 @@ def sample_rows(count: int, most: int) -> NDArray[np.intp]:
 
 
 def pca_map(vectors: ArrayLike) -> Layout:
-    """The two directions of greatest variance of the vectors of length one: honest, linear, often crowded.
+    """Return the PCA map: unit vectors projected onto their two directions of largest variance.
 
     The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
@@ -152,7 +152,7 @@ def pca_map(vectors: ArrayLike) -> Layout:
 
 
 def _widest_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The two directions of greatest variance, of length one: (2, d)."""
+    """Return the two unit directions of largest variance: (2, d)."""
     if len(centred) > centred.shape[1]:  # the smaller of the two products has the same answer
         directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1].T
     else:
@@ -298,7 +298,7 @@ def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
 
 
 def aligned(moving: Layout, fixed: Layout) -> Layout:
-    """The first layout turned, mirrored, scaled and shifted onto the second (Procrustes).
+    """Return the first layout rotated, mirrored, scaled and shifted onto the second (Procrustes).
 
     One whose items all stand on one place is shifted only. ValueError for layouts of other items.
     """

@@ -31,7 +31,7 @@ class Batch:
         return len(self.pictures) + len(self.errors) + len(self.unchanged)
 
     def notes(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """What was lost of these images, of those of which anything was."""
+        """Return notes on the images that were only partly read."""
         readings = {name: self.loaded[name].reading for name in names}
         return {name: one.notes for name, one in readings.items() if one is not None and one.notes}
 

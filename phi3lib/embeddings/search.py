@@ -65,7 +65,7 @@ def search(
     weight: float = 0.5,
     k: int = 10,
 ) -> list[Hit]:
-    """The k pictures of a table nearest to a text, a picture, or a mixture of both.
+    """Return the k pictures of a table nearest to a text, a picture, or a mixture of both.
 
     picture: an id of the table, or anything that `embed_images` takes as one picture; it is read as the
     table's own were. model: the one that made the table; needed for a text and for a picture that is not an
@@ -116,7 +116,7 @@ def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[
 
 
 def _maker(table: EmbeddingTable, model: Any) -> Any:
-    """The encoder, if by all that is known it made the table."""
+    """Return the encoder of a model. ValueError if, as far as the recipe shows, it did not make the table."""
     if model is None:
         raise ValueError(
             "a text, and a picture that is no id of the table, need the model that made the table"
@@ -158,7 +158,7 @@ def zero_shot(
 def few_shot(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, shots: int, *, seed: int = 0
 ) -> Estimate:
-    """A linear probe trained on `shots` items of each label, scored on all others.
+    """Return a linear probe trained on `shots` items of each label, scored on all others.
 
     Chance: one label of as many as there are. ValueError for fewer than two labels or one shot, and where a
     label has no item left to score.

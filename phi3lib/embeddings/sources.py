@@ -229,12 +229,12 @@ def _of_one(number: int, image: Any) -> Item:
 
 
 def _untouched(image: str | os.PathLike[str]) -> Path:
-    """The path of a list's entry; of a URL as it is, so that opening it can say so."""
+    """Return the path of a list's entry; of a URL as it is, so that opening it can say so."""
     return Path(image) if is_url(os.fsdecode(image)) else as_path(image)
 
 
 def _copy_of(file: BinaryIO) -> BinaryIO:
-    """The content of a file that somebody else opened and will close."""
+    """Return the content of an open file without closing it."""
     file.seek(0)
     return _in_memory(file.read())
 

@@ -101,7 +101,7 @@ class Store:
         self.kept = self._with_shards(in_table)
 
     def _with_shards(self, kept: Kept) -> Kept:
-        """What the table and interrupted runs hold. ValueError where it was made in another way."""
+        """Return what the table and interrupted runs contain. ValueError if their recipe is another one."""
         for shard in sorted(self.folder.glob("*.parquet")):  # younger than the table
             try:
                 kept.add(self._load(shard)[1])
@@ -206,7 +206,7 @@ class Store:
 
 
 def _previous(path: Path) -> Path:
-    """The name under which an earlier table is kept."""
+    """Return the name under which an earlier table is kept."""
     return path.with_name(path.name + PREVIOUS)
 
 
@@ -215,6 +215,6 @@ class _Damaged(ValueError):
 
 
 def _marks(metadata: Mapping[bytes, bytes]) -> dict[str, Mark]:
-    """The fingerprints of the images in a file; none where a table was saved by hand."""
+    """Return the fingerprints of the images in a file; none where a table was saved by hand."""
     marks = json.loads(metadata.get(MARKS_KEY, b"{}"))
     return {name: Mark(*mark) for name, mark in marks.items() if isinstance(mark, list) and len(mark) == 2}

@@ -113,7 +113,7 @@ class EmbeddingTable:
         )
 
     def to_pandas(self) -> Any:
-        """A DataFrame with the ids as index and the labels as columns; the vectors stay here."""
+        """Return a DataFrame with the ids as index and the labels as columns; the vectors stay here."""
         import pandas
 
         return pandas.DataFrame(dict(self.labels), index=pandas.Index(self.ids, name="id"))
@@ -226,7 +226,7 @@ def _require_format(table: Any, metadata: Mapping[bytes, bytes], file: Path) -> 
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
-    """A checksum of this package's entries: pages have checksums of their own, metadata has none."""
+    """Return a checksum of this package's entries: pages have checksums of their own, metadata has none."""
     own = sorted((k, v) for k, v in metadata.items() if k.startswith(OWN_KEYS) and k != DIGEST_KEY)
     text = b"".join(len(part).to_bytes(8, "big") + part for entry in own for part in entry)
     return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
@@ -247,7 +247,7 @@ def vector_array(vectors: NDArray[np.float32]) -> Any:
 
 
 def vectors_of(column: Any) -> NDArray[np.float32]:
-    """The inverse of `vector_array`, for a column in chunks."""
+    """Return the inverse of `vector_array`, for a column in chunks."""
     width = column.type.list_size
     chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     flat = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
@@ -255,7 +255,7 @@ def vectors_of(column: Any) -> NDArray[np.float32]:
 
 
 def same_recipe(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What differs between two recipes, in words; versions of libraries may differ."""
+    """Describe the differences between two recipes; library versions are ignored."""
     names = sorted({*first, *second} - {"versions"})
     # Through JSON, as the one from a file has been.
     pairs = {name: (_json(first.get(name)), _json(second.get(name))) for name in names}
@@ -267,7 +267,7 @@ def same_recipe(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
 
 
 def shown_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe to look at: of a model in a folder the folder's name, not where on this machine it lies."""
+    """Return a recipe for display: for a model in a folder the name of the folder, without its path."""
     model = recipe.get("model")
     shown = {"model": Path(model).name} if isinstance(model, str) and Path(model).is_absolute() else {}
     return {**recipe, **shown}

@@ -107,7 +107,7 @@ def text_encoder(model: Any) -> Any:
 
 @cache
 def _families() -> list[tuple[Any, tuple[str, ...]]]:
-    """The encoder class of each module of this package that names `MODEL_TYPES`, and these."""
+    """Return (encoder class, model types) for each module of this package that defines `MODEL_TYPES`."""
     found = []
     for entry in iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")

@@ -226,7 +226,7 @@ class SiglipEncoder(Encoder):
 
 
 def _tokenizer(folder: Path, where: str) -> Any:
-    """The tokenizer of tokenizer.json as it is, or of SigLIP's spiece.model where the folder has no other."""
+    """Return the tokenizer of tokenizer.json, or of SigLIP's spiece.model if the folder has no other."""
     from transformers import PreTrainedTokenizerFast
     from transformers.utils import is_protobuf_available, is_sentencepiece_available
 

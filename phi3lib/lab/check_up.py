@@ -165,7 +165,7 @@ def _network() -> Finding:
 
 
 def _choice() -> tuple[str, str]:
-    """(what the switch says, "") or ("", what is wrong with it)."""
+    """Return (what the switch says, "") or ("", what is wrong with it)."""
     from phi3lib.loading.defaults import default_models
     from phi3lib.loading.safetensors_io import CheckpointError
 

@@ -138,7 +138,7 @@ def _truth(name: str, holds: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; floats to three digits, what JSON does not know as its text."""
+    """Return a value for JSON: floats with three digits, other types as text."""
     if getattr(value, "ndim", None) == 0:  # one number of NumPy or PyTorch
         value = value.item()
     if isinstance(value, bool | str | None):

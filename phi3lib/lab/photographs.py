@@ -53,7 +53,7 @@ _CREDITS = {
 
 
 def credit(name: str) -> Credit:
-    """Author, licence and source of a photograph, as scikit-learn's `datasets/images/README.txt` has them.
+    """Return author, license and source of a photograph, from scikit-learn's `datasets/images/README.txt`.
 
     >>> credit("china").author
     'danielbuechele on Flickr'
@@ -64,7 +64,7 @@ def credit(name: str) -> Credit:
 
 
 def photograph(name: str) -> Image.Image:
-    """A photograph that comes with scikit-learn: "china" or "flower"; RGB, 640 × 427 pixels.
+    """Return a photograph that comes with scikit-learn: "china" or "flower"; RGB, 640 × 427 pixels.
 
     Its `.info["credit"]` says whose it is. Raises ValueError for another name.
     """
@@ -79,7 +79,7 @@ def photograph(name: str) -> Image.Image:
 
 
 def gallery() -> list[GalleryPicture]:
-    """The small drawn pictures of data/pictures, with captions and labels; see data/pictures/README.md.
+    """Return the generated pictures of data/pictures, with captions and labels; see its README.md.
 
     Raises FileNotFoundError if the project's folder `data` is neither in the package nor beside it.
     """

@@ -41,7 +41,7 @@ def how_many(*, bundled: int, real: int) -> int:
 
 
 def _choose_models(models: str | None) -> str:
-    """What is chosen: "bundled", "real", or a folder; it holds for everything that the notebook loads."""
+    """Return the choice, "bundled", "real" or a folder, for everything that the notebook loads."""
     from phi3lib.loading.defaults import default_models, set_default_models
 
     if models is None:
@@ -93,7 +93,7 @@ def _set_seed(seed: int) -> None:
 
 
 def _say_widgets() -> str:
-    """A kernel cannot see the page it is shown on, so this says what holds wherever it is shown."""
+    """Describe where instruments work; a kernel cannot detect the page on which it is displayed."""
     if "ipykernel" not in sys.modules or not (find_spec("ipywidgets") and find_spec("anywidget")):
         return "still pictures (no widgets here)"
     return "live where the page has a kernel and shows widgets, as JupyterLab does; still pictures elsewhere"

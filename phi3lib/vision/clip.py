@@ -94,7 +94,7 @@ class Clip:
 
 
 def central_part(picture: Image.Image) -> Image.Image:
-    """The image, or of an extremely long one the part around its center, which is all that CLIP looks at.
+    """Return the image, or the central part of an extremely long one, which is all that CLIP uses.
 
     CLIP's processor resizes the short side to the tower's size and then cuts out the central square: before
     that, 30000 × 1 pixels would become millions by hundreds.
@@ -110,7 +110,7 @@ def central_part(picture: Image.Image) -> Image.Image:
 
 
 def _vectors(output: Any) -> torch.Tensor:
-    """The projected features: transformers 5 wraps them, 4 returned them bare."""
+    """Return the projected features, which transformers 5 wraps in an output class."""
     return output if isinstance(output, torch.Tensor) else output.pooler_output
 
 

@@ -71,7 +71,7 @@ class Phi3VGeneration(GenerationMixin):
         is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """What one step of `generate` gives to `forward`; called by transformers."""
+        """Return the inputs of `forward` for one step of `generate`; called by transformers."""
         if past_key_values is not None and position_ids is not None:
             first = inputs_embeds if inputs_embeds is not None and is_first_iteration else input_ids
             new = first.shape[1] if next_sequence_length is None else next_sequence_length
@@ -121,7 +121,7 @@ class Phi3VGeneration(GenerationMixin):
         return self._placeholders(input_ids, *pictures).pictures_from(input_ids.shape[1] - step.shape[1])
 
     def _placeholders(self, input_ids: torch.Tensor, pixel_values: Any, image_sizes: Any) -> Placeholders:
-        """The places that a prompt keeps for its pictures."""
+        """Return the positions of the visual tokens in a prompt."""
         embedding = self.model.vision_embed_tokens
         num_tokens = embedding.num_tokens(pixel_values, image_sizes)
         return find_placeholders(input_ids, num_tokens, embedding.image_token_id)

@@ -165,7 +165,7 @@ def _require_positive(**sizes: int) -> None:
 
 
 def _most_tiles_along_the_long_side(ratio: float, num_crops: int) -> int:
-    """The largest n with n · ceil(n / ratio) ≤ num_crops, found by counting up as the official code does."""
+    """Return the largest n with n · ceil(n / ratio) ≤ num_crops, by counting up as in the official code."""
     tiles = 1
     while tiles * math.ceil(tiles / ratio) <= num_crops:
         tiles += 1
@@ -246,7 +246,7 @@ def split_crops(pixels: torch.Tensor, tile: TileGeometry = CLIP_VIT_L_14_336) ->
 
 
 def tiles_of(pixels: torch.Tensor, tile: TileGeometry = CLIP_VIT_L_14_336) -> torch.Tensor:
-    """The global view and then all crops of a padded picture: (1 + rows·cols, 3, tile, tile)."""
+    """Return the global view and then all crops of a padded picture: (1 + rows·cols, 3, tile, tile)."""
     return torch.cat([global_view(pixels, tile)[None], split_crops(pixels, tile)])
 
 

@@ -127,7 +127,7 @@ class Phi3ImageEmbedding(nn.Module):
         self.img_sizes = img_sizes
 
     def get_img_features(self, img_embeds: torch.Tensor) -> torch.Tensor:
-        """The tower's features of tiles (n, 3, size, size): (n, patches², C), with "cls_patch" one more."""
+        """Return features of tiles: (n, patches², C), or with "cls_patch" (n, 1 + patches², C)."""
         features = self.img_processor(img_embeds, layer=self.layer_idx)  # (n, prefix + patches², C)
         patches = features[:, self.img_processor.num_prefix_tokens :]
         if self.type_feature == "patch":
@@ -339,7 +339,7 @@ class Phi3ImageEmbedding(nn.Module):
     def _take_kept_inputs(
         self, pixel_values: torch.Tensor | None, image_sizes: ImageSizes | None
     ) -> tuple[torch.Tensor | None, ImageSizes | None]:
-        """The call's own inputs, or else what the setters kept; nothing stays for another call."""
+        """Return the inputs of this call, or those of the setters, which are then cleared."""
         kept_features, self.img_features = self.img_features, None
         kept_sizes, self.img_sizes = self.img_sizes, None
         return _first_given(pixel_values, kept_features), _first_given(image_sizes, kept_sizes)
@@ -463,5 +463,5 @@ def _size_pairs(image_sizes: ImageSizes) -> list[list[int]]:
 
 
 def _first_given(*options: Any) -> Any:
-    """The first option that is not None, or None."""
+    """Return the first option that is not None, or None."""
     return next((option for option in options if option is not None), None)

@@ -321,7 +321,7 @@ def _require_rgb(picture: Picture) -> None:
 
 
 def _laid_out(picture: Picture, data_format: str | None) -> Picture:
-    """An array with its channels last, a tensor with them first, as `read_picture` takes them."""
+    """Return an array with its channels last, a tensor with them first, as `read_picture` takes them."""
     if data_format is None:
         return picture
     if data_format not in ("channels_first", "channels_last"):
@@ -342,7 +342,7 @@ def require_kind(return_tensors: str | None) -> None:
 
 
 def _as_kind(tensor: torch.Tensor, return_tensors: str | None) -> Any:
-    """A tensor as "pt", as an array for "np", or for None as a list with one entry a picture."""
+    """Return a tensor as "pt", as an array for "np", or for None as a list with one entry a picture."""
     if return_tensors == "pt":
         return tensor
     if return_tensors == "np":

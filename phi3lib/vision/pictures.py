@@ -84,7 +84,7 @@ def read(picture: Picture | bytes | BinaryIO, admit: Admit | None = None) -> Rea
 
 
 def _read_opened(opened: Image.Image, admit: Admit | None, *, in_memory: bool = False) -> Reading:
-    """The reading of an opened image, decoded now if it is not yet; the image itself stays as it is."""
+    """Return the reading of an opened image, decoded if necessary; the image itself is unchanged."""
     if admit is not None:
         admit(*opened.size)
     notes: tuple[str, ...] = (FRAMES,) if not in_memory and _has_frames(opened) else ()

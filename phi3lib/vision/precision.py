@@ -17,7 +17,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 
 
 def in_precision(model: Any, precision: str) -> Any:
-    """A copy of a model of `load_clip` or `load_phi3_model` that computes so; the model itself stays.
+    """Return a copy of a loaded model that computes at this precision; the original model is unchanged.
 
     "fp32" and "bf16" are the dtype of all weights. "int8": the linear layers hold whole numbers of eight
     bits, one scale for each row of weights, and their inputs are rounded as they come (dynamic

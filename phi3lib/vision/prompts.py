@@ -85,7 +85,7 @@ def pictures_of_rows(texts: Sequence[str], images: Pictures | None) -> tuple[lis
 
 
 def _rows_of_pictures(images: Pictures | None) -> list[list[Picture]] | None:
-    """The lists of a list of lists; None for everything else. An entry None counts as an empty list."""
+    """Return the lists of a list of lists; None for anything else. An entry None counts as an empty list."""
     if not isinstance(images, list | tuple) or not any(isinstance(row, list | tuple) for row in images):
         return None
     if not all(row is None or isinstance(row, list | tuple) for row in images):

@@ -207,7 +207,7 @@ class Phi3VProcessor(ProcessorMixin):
         )
 
     def _image_token_to_write(self, negative_ids: bool) -> int | None:
-        """The id that stands for a token of a picture, or None for negative ids."""
+        """Return the id that stands for a token of a picture, or None for negative ids."""
         if negative_ids:
             return None
         if self.image_token_id is None:
@@ -254,7 +254,7 @@ class Phi3VProcessor(ProcessorMixin):
         return {name: as_matrix(values, kind) for name, values in parts.items()}
 
     def _length_of(self, rows: list[list[int]], options: dict[str, Any]) -> int:
-        """The length that rows are padded to; 0 for no padding."""
+        """Return the length that rows are padded to; 0 for no padding."""
         limit = options.get("max_length")
         if limit is None:
             limit = self._length_limit(options.get("truncation"), None)
@@ -339,7 +339,7 @@ class Phi3VProcessor(ProcessorMixin):
         return out if return_dict else out["input_ids"]
 
     def _template(self, name_or_template: str | None) -> str:
-        """The chat template of this name, or the one given, or the processor's own."""
+        """Return the chat template of this name, or the one given, or the processor's own."""
         own = self.chat_template or DEFAULT_CHAT_TEMPLATE
         named = own if isinstance(own, dict) else {"default": own}
         return named.get(name_or_template or "default") or name_or_template or DEFAULT_CHAT_TEMPLATE
@@ -403,7 +403,7 @@ def _is_text(given: Any) -> bool:
 
 
 def _without_counts(data: BatchFeature) -> BatchFeature:
-    """What a model takes of an image processor's output."""
+    """Return the part of an image processor's output that a model takes."""
     return BatchFeature({name: values for name, values in data.items() if name != "num_img_tokens"})
 
 

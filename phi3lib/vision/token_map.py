@@ -69,7 +69,7 @@ class _View:
 
 
 def _views(grid: HDGrid, order: str) -> tuple[_View, _View]:
-    """The two views in the order of the sequence; the view separator stands between them."""
+    """Return the two views in the order of the sequence; the view separator is between them."""
     require_order(order)
     side = grid.tile.tokens_per_side
     shapes = [
@@ -103,7 +103,7 @@ def _crop_number(grid: HDGrid, row: int, col: int) -> int:
 
 
 def padded_box_of_token(grid: HDGrid, index: int, order: str = "sub_glb") -> Box | None:
-    """The token's rectangle in the padded picture, in its pixels; None for separators."""
+    """Return the token's rectangle in the padded picture, in its pixels; None for separators."""
     token = token_at(grid, index, order)
     if token.kind in (TokenKind.ROW_SEPARATOR, TokenKind.VIEW_SEPARATOR):
         return None
@@ -121,7 +121,7 @@ def _token_extent(grid: HDGrid, view: TokenKind) -> tuple[int, int]:
 
 
 def pixels_of_token(grid: HDGrid, index: int, order: str = "sub_glb") -> Box | None:
-    """The pixels of the original picture that a token sees.
+    """Return the pixels of the original picture that a token represents.
 
     A pixel counts when any part of it lies in the token's rectangle. None for separators, and for tokens
     that see nothing but padding.

@@ -23,7 +23,7 @@ def padded(rows: Sequence[list[int]], length: int, pad_id: int | None, side: str
 
 
 def padded_length(rows: list[list[int]], padding: bool | str, max_length: int | None) -> int:
-    """The length that rows are padded to; 0 for no padding."""
+    """Return the length that rows are padded to; 0 for no padding."""
     if padding in (False, "do_not_pad"):
         return 0
     if padding in (True, "longest"):

@@ -49,12 +49,12 @@ class Plan:
         return mix(BLACK, self.style.paper, 0.1)
 
     def labels(self, data: ChartData) -> tuple[str, ...]:
-        """The labels along the x axis, one for each of `places`."""
+        """Return the labels along the x axis, one for each of `places`."""
         return data.categories or tuple(str(data.top * part // 5) for part in range(6))
 
 
 def bare_plan(kind: str, size: tuple[int, int], style: Style) -> Plan:
-    """A chart without text: axes close to the edge."""
+    """Return a chart without text: axes close to the edge."""
     width, height = size
     edge = max(round(0.06 * width), 3)
     if kind == "pie chart":
@@ -64,7 +64,7 @@ def bare_plan(kind: str, size: tuple[int, int], style: Style) -> Plan:
 
 
 def plan_with_text(kind: str, data: ChartData, size: tuple[int, int], cap: int, style: Style) -> Plan:
-    """A chart with title and labels; LayoutError where they would collide or leave the sheet."""
+    """Return a chart with title and labels; LayoutError where they would collide or leave the sheet."""
     width, height = size
     if kind == "pie chart":
         plan = _pie_plan(data, width, height, cap, style)

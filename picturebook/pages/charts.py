@@ -29,7 +29,7 @@ _TEXT_FROM = 160
 def draw_chart(
     kind: str, side: int, rng: Generator, *, with_text: bool | None = None, cap_height: int | None = None
 ) -> Drawing:
-    """A chart of this kind on paper, longer side `side`.
+    """Return a chart of this kind on paper, longer side `side`.
 
     Text is printed from a side of 160 pixels on unless `with_text` says otherwise, with capitals of
     `cap_height` pixels (by default as large as suits the side). The facts hold what is printed (`title`,
@@ -60,7 +60,7 @@ def draw_chart(
 def _first_fitting(
     kind: str, data: ChartData, size: tuple[int, int], caps: list[int], style: Style
 ) -> tuple[Plan, ChartData]:
-    """The plan with the largest of `caps` that has room for all print, with fewer categories if need be."""
+    """Return the plan with the largest of `caps` that fits all print, with fewer categories if necessary."""
     fault: LayoutError | None = None
     for cap in caps:
         shorter: ChartData | None = data
@@ -90,7 +90,7 @@ def _facts(kind: str, data: ChartData, cap: int) -> dict[str, Fact]:
 
 
 def _paint(kind: str, data: ChartData, plan: Plan) -> Image.Image:
-    """The chart without its text: shapes drawn large and reduced, axes on whole pixels."""
+    """Return the chart without its text: shapes drawn large and reduced, axes on whole pixels."""
     scale = scale_of(plan.width) // 2 + 1
     image = Image.new("RGB", (plan.width * scale, plan.height * scale), plan.style.paper)
     pen = ImageDraw.Draw(image)

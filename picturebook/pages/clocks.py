@@ -30,7 +30,7 @@ _NUMERALS_FROM = 100
 
 
 def time_in_words(hour: int, minute: int) -> str:
-    """The time as it is said: "three o'clock", "half past three", "twenty to five"; `hour` is 1 to 12."""
+    """Return the time in words: "three o'clock", "half past three", "twenty to five"; `hour` is 1 to 12."""
     following = _HOURS[hour % 12 + 1]
     if minute == 0:
         return f"{_HOURS[hour]} o'clock"
@@ -64,7 +64,7 @@ def _dial(form: str, size: int) -> tuple[tuple[float, float], float]:
 
 
 def _face(form: str, rgb: RGB, size: int, *, numerals: bool) -> Image.Image:
-    """The clock without hands, `size` pixels high."""
+    """Return the clock without hands, `size` pixels high."""
     width = round(0.86 * size) if form == "alarm" else size
     image = Image.new("RGBA", (width, size), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)
@@ -118,7 +118,7 @@ def _hours(image: Image.Image, centre: tuple[float, float], radius: float, *, nu
 
 
 def _point(centre: tuple[float, float], turn: float, distance: float) -> tuple[float, float]:
-    """The point at `turn` (0 is twelve o'clock, 0.25 three o'clock)."""
+    """Return the point at `turn` (0 is twelve o'clock, 0.25 three o'clock)."""
     return centre[0] + distance * sin(2 * pi * turn), centre[1] - distance * cos(2 * pi * turn)
 
 

@@ -48,7 +48,7 @@ def draw_die(value: int, look: Look, side: int, *, depth: float = 0.08, turned: 
 
 
 def _body(rgb: RGB, depth: float, size: int) -> Image.Image:
-    """The die without pips."""
+    """Return the die without pips."""
     image = Image.new("RGBA", (size, size), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)
     face, radius, edge = size * (1 - depth), 0.16 * size, 0.012 * size

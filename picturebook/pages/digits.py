@@ -42,7 +42,7 @@ _NEAR /= _NEAR.sum(axis=1, keepdims=True)
 
 
 def _pen_stroke(scan: NDArray[np.float32], side: int, pen: float = 0.04) -> Image.Image:
-    """A scan (8, 8) with a margin as a stroke on side × side pixels, cut to its ink: mode L.
+    """Return a scan (8, 8) with a margin as a stroke on side × side pixels, cut to its ink: mode L.
 
     Grey in a scan is how much of a cell the pen covered. It is measured against the cells around, so that
     small loops stay open and faint strokes closed. pen: the lower, the thicker.
@@ -68,7 +68,7 @@ def handwritten_digit(value: int, index: int, side: int = 128) -> Image.Image:
 
 
 def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
-    """A digit, handwritten (from scans of the training half) or printed with equal chance."""
+    """Return a digit, handwritten (from scans of the training half) or printed with equal chance."""
     if rng.random() < 0.5:
         mask = _other_hand(value, rng)
         mask = mask.resize(size_with_side(*mask.size, side), Image.Resampling.HAMMING)
@@ -80,7 +80,7 @@ def draw_digit(value: int, look: Look, side: int, rng: Generator) -> Drawing:
 
 
 def _other_hand(value: int, rng: Generator) -> Image.Image:
-    """A handwritten digit such as nobody wrote: there are few scans, and every hand is another.
+    """Return a handwritten digit such as nobody wrote: there are few scans, and every hand is another.
 
     A scan of the training half leans a little towards another one of the same digit, by a thinner or a
     thicker pen, and is slanted, turned and bent.
@@ -97,7 +97,7 @@ _MESH = 3  # quadrilaterals along each side of a bent stroke
 
 
 def _bent(size: tuple[int, int], rng: Generator) -> tuple[tuple[int, int], Image.Transform, list]:
-    """What `Image.transform` needs to slant, turn, stretch and bend a stroke of `size` (width, height)."""
+    """Return arguments of `Image.transform` to slant, rotate, stretch and bend a stroke of `size`."""
     angle, slant = np.radians(rng.uniform(-14, 14)), rng.uniform(-0.25, 0.25)
     across, down = rng.uniform(0.85, 1.15, 2)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

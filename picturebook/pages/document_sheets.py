@@ -66,7 +66,7 @@ def _timetable_sheet(side: int, rng: Generator) -> Sheet:
 
 
 def _receipt_paper(sheet: Sheet) -> Image.Image:
-    """A strip torn off with teeth at its lower end."""
+    """Return a strip torn off with teeth at its lower end."""
     scale = scale_of(sheet.height)
     width, height = sheet.width * scale, sheet.height * scale
     image = Image.new("RGBA", (width, height), (*_GREY, 0))
@@ -83,7 +83,7 @@ def _receipt_paper(sheet: Sheet) -> Image.Image:
 
 
 def _ticket_paper(sheet: Sheet) -> Image.Image:
-    """A tinted card with a notch in each side and a perforation before the part that is torn off."""
+    """Return a tinted card with a notch in each side and a perforation before the part that is torn off."""
     scale = scale_of(sheet.width)
     width, height = sheet.width * scale, sheet.height * scale
     image = Image.new("RGBA", (width, height), (*_GREY, 0))

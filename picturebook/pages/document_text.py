@@ -44,7 +44,7 @@ class Page:
 
 
 def receipt_text(rng: Generator) -> Page:
-    """A shop, a date, three to five items with prices in cents, and their sum."""
+    """Return a shop, a date, three to five items with prices in cents, and their sum."""
     shop, date = _pick(_SHOPS, rng), _date(rng)
     items = _some(_ITEMS, int(rng.integers(3, 6)), rng)
     prices = tuple(int(rng.integers(3, 60)) * 5 + 100 * int(rng.integers(0, 8)) for _ in items)
@@ -59,7 +59,7 @@ def receipt_text(rng: Generator) -> Page:
 
 
 def ticket_text(rng: Generator) -> Page:
-    """A journey: from, to, date and time, coach and seat."""
+    """Return a journey: from, to, date and time, coach and seat."""
     start, end = _some(_CITIES, 2, rng)
     date, time = _date(rng), _time(int(rng.integers(5 * 12, 23 * 12)))
     seat = f"{rng.integers(1, 89)}{'ABCDEF'[rng.integers(6)]}"
@@ -87,7 +87,7 @@ def timetable_text(rng: Generator) -> Page:
 
 
 def money(cents: int) -> str:
-    """A price as it is printed, such as "3.05"."""
+    """Return a price as it is printed, such as "3.05"."""
     return f"{cents // 100}.{cents % 100:02}"
 
 

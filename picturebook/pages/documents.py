@@ -34,7 +34,7 @@ class Cell:
 
 
 def draw_document(kind: str, side: int, rng: Generator, *, cap_height: int | None = None) -> Drawing:
-    """A receipt, ticket or timetable, longer side `side`.
+    """Return a receipt, ticket or timetable, longer side `side`.
 
     All its print has capitals of `cap_height` pixels, by default as large as the sheet allows; where that
     is below 6, bars stand for the words and the facts are empty. Otherwise the facts hold all that is
@@ -59,7 +59,7 @@ def draw_document(kind: str, side: int, rng: Generator, *, cap_height: int | Non
 
 
 def smallest_side(kind: str, cap_height: int) -> int:
-    """A side from which on print of `cap_height` pixels has room in any document of this kind."""
+    """Return a side from which on print of `cap_height` pixels has room in any document of this kind."""
     return {"receipt": 25, "ticket": 28, "timetable": 24}[kind] * cap_height
 
 
@@ -75,7 +75,7 @@ def _columns(kind: str, sheet: Sheet) -> tuple[float, float]:
 
 
 def _largest_cap(kind: str, page: Page, sheet: Sheet) -> int:
-    """The largest cap height at which every row fits into its width and the rows into the height."""
+    """Return the largest cap height at which every row fits into its width and the rows into the height."""
     left, right = _columns(kind, sheet)
     height = sheet.box[3] - sheet.box[1]
     cap = int(height / _lines(kind, page) / _TIGHTEST)
@@ -103,7 +103,7 @@ def _ems(text: str, name: str) -> float:
 
 
 def _block(kind: str, page: Page, sheet: Sheet, cap: int) -> Box:
-    """The box that the print fills: the sheet's own, or a smaller one in its middle if print is small."""
+    """Return the box of the print: that of the sheet, or a smaller one in its middle for small print."""
     left, right = _columns(kind, sheet)
     _, top, _, bottom = sheet.box
     spare_x = max(right - left - _WIDEST * cap, 0) / 2

@@ -35,7 +35,7 @@ def bands(*parts: Part, upright: bool = False) -> Paint:
 
 
 def disc(field: RGB, ink: RGB, x: float, radius: float) -> Paint:
-    """A disc at `x` (share of the width) with a radius given as a share of the height."""
+    """Return a disc at `x` (share of the width) with a radius given as a share of the height."""
 
     def paint(image: Image.Image) -> None:
         image.paste(field, (0, 0, *image.size))
@@ -45,7 +45,7 @@ def disc(field: RGB, ink: RGB, x: float, radius: float) -> Paint:
 
 
 def cross(field: RGB, *layers: tuple[RGB, float], x: float, unit: float) -> Paint:
-    """A Nordic cross: bars of the widths given, in units of 1/`unit` of the height, centred at `x`."""
+    """Return a Nordic cross: bars of the widths given, in units of 1/`unit` of the height, centred at `x`."""
 
     def paint(image: Image.Image) -> None:
         image.paste(field, (0, 0, *image.size))

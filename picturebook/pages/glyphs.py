@@ -18,7 +18,7 @@ _NOT_FOR = {"O": ("mono", "mono bold", "typewriter"), "I": ("sans", "sans bold",
 
 
 def fonts_for(character: str, look: Look, side: int) -> tuple[str, ...]:
-    """The fonts for one character; heavy ones where it is small or carries a pattern."""
+    """Return the fonts for one character; heavy ones where it is small or carries a pattern."""
     names = _FONTS if side >= _LIGHT_FROM and look.pattern == "plain" else HEAVY_FONTS
     return tuple(name for name in names if name not in _NOT_FOR.get(character, ()))
 

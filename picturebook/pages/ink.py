@@ -38,7 +38,7 @@ SMALLEST_CAP = 5
 
 @lru_cache(maxsize=512)
 def font(name: str, size: float) -> ImageFont.FreeTypeFont:
-    """The font of this name at `size` pixels per em; ValueError for an unknown name."""
+    """Return the font of this name at `size` pixels per em; ValueError for an unknown name."""
     if name not in GLYPH_FONTS:
         raise ValueError(f"no font {name!r}; there are: {', '.join(GLYPH_FONTS)}")
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{GLYPH_FONTS[name]}.ttf"
@@ -47,7 +47,7 @@ def font(name: str, size: float) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=1024)
 def cap_font(name: str, cap_height: int) -> ImageFont.FreeTypeFont:
-    """The font at the size at which "H" is exactly `cap_height` pixels high; ValueError if there is none.
+    """Return the font at the size where "H" is exactly `cap_height` pixels high; ValueError without one.
 
     Among the sizes that give this height the one with the sharpest first and last row is taken, then the
     one nearest to the font's own proportion.
@@ -67,7 +67,7 @@ def cap_font(name: str, cap_height: int) -> ImageFont.FreeTypeFont:
 
 
 def _cap_rows(face: ImageFont.FreeTypeFont) -> tuple[int, float]:
-    """Number of rows with ink in "H", and the ink of the fainter of its first and last row."""
+    """Return the number of rows with ink in "H", and the ink of the fainter of its first and last row."""
     mask = Image.new("L", (2 * round(face.size) + 4, 2 * round(face.size) + 4))
     ImageDraw.Draw(mask).text((2, round(1.5 * face.size)), "H", 255, font=face, anchor="ls")
     rows = np.asarray(mask).max(axis=1)
@@ -81,7 +81,7 @@ def text_width(text: str, name: str, cap_height: int) -> int:
 
 
 def fitting_cap(text: str, name: str, width: float) -> int:
-    """The largest cap height at which `text` is at most `width` pixels wide; may be below SMALLEST_CAP."""
+    """Return the largest cap height at which `text` fits into `width` pixels; may be below SMALLEST_CAP."""
     wide = font(name, 200)
     cap = int(width / wide.getlength(text) * _reference_cap(name))
     while cap >= SMALLEST_CAP and text_width(text, name, cap) > width:
@@ -128,7 +128,7 @@ def draw_text(
 
 
 def word_mask(text: str, name: str, width: float, height: float) -> tuple[Image.Image, int]:
-    """The largest mask of `text` inside width × height, and its cap height in pixels.
+    """Return the largest mask of `text` inside width × height, and its cap height in pixels.
 
     Below the smallest cap height that can be hinted it is drawn four times as large and reduced.
     """
@@ -151,7 +151,7 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
 
 
 def outline_of(rgb: RGB) -> RGB:
-    """A darker edge that keeps a white thing visible on white and is quiet elsewhere."""
+    """Return a darker edge that keeps a white thing visible on white and is quiet elsewhere."""
     return mix(rgb, BLACK, 0.45)
 
 
@@ -203,7 +203,7 @@ def scale_of(side: int) -> int:
 def rounded(
     pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], radius: float, fill: RGB
 ) -> None:
-    """A filled rectangle with rounded corners, on whole pixels; nothing where the box is empty."""
+    """Draw a filled rectangle with rounded corners, on whole pixels; nothing where the box is empty."""
     left, top, right, bottom = map(round, box)
     # Pillow refuses an empty box, and a radius that leaves nothing between two corners.
     if right > left and bottom > top:
@@ -221,7 +221,7 @@ MASTER = 256
 
 
 def master_size(side: int) -> int:
-    """The size at which a picture of `side` pixels is drawn before it is reduced."""
+    """Return the size at which a picture of `side` pixels is drawn before it is reduced."""
     return MASTER if side <= SMALL else 2 * side
 
 

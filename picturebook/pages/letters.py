@@ -10,7 +10,7 @@ from picturebook.pages.ink import painted
 
 
 def draw_letter(letter: str, look: Look, side: int, rng: Generator) -> Drawing:
-    """A capital letter in one of several fonts; the letter is in the facts as `text`."""
+    """Return a capital letter in one of several fonts; the letter is in the facts as `text`."""
     mask = glyph_mask(letter, pick_font(letter, look, side, rng), side)
     return Drawing(painted(mask, look, side // 8), {"text": letter})
 

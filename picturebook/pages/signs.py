@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 def draw_sign(
     word: str, look: Look, side: int, rng: Generator, *, form: str | None = None, font: str | None = None
 ) -> Drawing:
-    """A board in the look's colour with `word` on it; `form` and `font` are drawn by `rng` if not given.
+    """Return a board in the look's colour with `word`; `form` and `font` are drawn by `rng` by default.
 
     The facts hold the `text`, the `form` and the `cap_height` of the print in pixels. The pattern of the
     look is not shown: print on stripes is hard to read.
@@ -44,7 +44,7 @@ def draw_sign(
 
 
 def _board(form: str, rgb: RGB, side: int, height: int, rest: int) -> Image.Image:
-    """The empty board, RGBA: side × (height + rest), the rest being its post or its chains."""
+    """Return the empty board, RGBA: side × (height + rest), the rest being its post or its chains."""
     scale = scale_of(side)
     image = Image.new("RGBA", (side * scale, (height + rest) * scale), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)

@@ -44,11 +44,11 @@ class Pen:
         return [((x + MARGIN) * self.scale, (y + MARGIN) * self.scale) for x, y in points]
 
     def shape(self, points: Points, ink: RGB = BODY) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self._pen.polygon(self._at(points), fill=ink)
 
     def oval(self, x: float, y: float, rx: float, ry: float | None = None, ink: RGB = BODY) -> None:
-        """A filled ellipse around (x, y); a circle without `ry`."""
+        """Draw a filled ellipse around (x, y); a circle without `ry`."""
         ry = rx if ry is None else ry
         (left, top), (right, bottom) = self._at([(x - rx, y - ry), (x + rx, y + ry)])
         self._pen.ellipse((left, top, right, bottom), fill=ink)
@@ -56,12 +56,12 @@ class Pen:
     def box(
         self, left: float, top: float, right: float, bottom: float, radius: float = 0, ink: RGB = BODY
     ) -> None:
-        """A filled rectangle with rounded corners."""
+        """Draw a filled rectangle with rounded corners."""
         (x0, y0), (x1, y1) = self._at([(left, top), (right, bottom)])
         self._pen.rounded_rectangle((x0, y0, x1, y1), radius * self.scale, fill=ink)
 
     def line(self, points: Points, width: float, ink: RGB = BODY) -> None:
-        """A line with round ends and corners."""
+        """Draw a line with round ends and corners."""
         placed = self._at(points)
         self._pen.line(placed, fill=ink, width=max(round(width * self.scale), 1), joint="curve")
         for x, y in points:
@@ -70,18 +70,18 @@ class Pen:
     def arc(
         self, x: float, y: float, radius: float, start: float, end: float, width: float, ink: RGB = BODY
     ) -> None:
-        """A round line from angle `start` to `end`, in degrees clockwise from three o'clock."""
+        """Draw a round line from angle `start` to `end`, in degrees clockwise from three o'clock."""
         steps = max(int(abs(end - start) / 6), 2)
         angles = [radians(start + (end - start) * step / steps) for step in range(steps + 1)]
         self.line([(x + radius * cos(a), y + radius * sin(a)) for a in angles], width, ink)
 
     def slice(self, x: float, y: float, radius: float, start: float, end: float, ink: RGB = BODY) -> None:
-        """A piece of a pie; angles as in `arc`."""
+        """Draw a piece of a pie; angles as in `arc`."""
         (left, top), (right, bottom) = self._at([(x - radius, y - radius), (x + radius, y + radius)])
         self._pen.pieslice((left, top, right, bottom), start, end, fill=ink)
 
     def glyph(self, character: str, thicker: int = 0) -> None:
-        """A character of DejaVu Sans, filling the square; `thicker` widens its strokes, in units."""
+        """Draw a character of DejaVu Sans, filling the square; `thicker` widens its strokes, in units."""
         size = 4 * UNITS
         mask = Image.new("L", (2 * size, 2 * size))
         ImageDraw.Draw(mask).text(
@@ -122,7 +122,7 @@ class Stencil:
 
 
 def _with_outline(layers: Image.Image, size: int) -> Image.Image:
-    """The same with a rim in the detail layer, so that white stays visible on white."""
+    """Return the same with a rim in the detail layer, so that white stays visible on white."""
     alpha, detail, paper = layers.split()
     width = max(round(0.022 * size * OVERSAMPLING), 1)
     inner = alpha
@@ -133,7 +133,7 @@ def _with_outline(layers: Image.Image, size: int) -> Image.Image:
 
 
 def _turned(layers: Image.Image, angle: int, mirrored: bool) -> Image.Image:
-    """The layers mirrored and turned, cut to their ink."""
+    """Return the layers mirrored and turned, cut to their ink."""
     if mirrored:
         layers = layers.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if angle:
@@ -170,7 +170,7 @@ def paint(stencil: Stencil, look: Look, side: int, rng: Generator) -> Image.Imag
 
 
 def detail_of(rgb: RGB) -> RGB:
-    """The tone of lines inside a body of this colour: darker, on very dark bodies lighter."""
+    """Return the tone of lines inside a body of this colour: darker, on very dark bodies lighter."""
     return mix(rgb, WHITE, 0.4) if luminance(rgb) < 0.03 else mix(rgb, BLACK, 0.55)
 
 
@@ -191,7 +191,7 @@ def kind(
     mirror: bool = True,
     turn: bool = True,
 ) -> Kind:
-    """A kind that is drawn with a stencil; `plural` defaults to the name with an s."""
+    """Return a kind that is drawn with a stencil; `plural` defaults to the name with an s."""
     stencil = Stencil(draw, mirror, turn)
 
     def drawing(look: Look, side: int, rng: Generator) -> Drawing:

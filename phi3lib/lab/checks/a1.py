@@ -60,7 +60,7 @@ def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
 
 
 def _equal(answer: Any, right: torch.Tensor) -> bool:
-    """The same values, whatever the dtype."""
+    """Return whether the values are equal, with any dtype."""
     return bool((as_array(answer) == as_array(right)).all())  # type: ignore[union-attr]
 
 

@@ -120,7 +120,7 @@ SLACK = 0.021  # "two percent off are fine"
 
 
 def _reached(scale: float, cosines: Matrix) -> float:
-    """The probability of the best caption at this scale."""
+    """Return the probability of the best caption at this scale."""
     return float(_softmax(scale * cosines).max())
 
 

@@ -49,7 +49,7 @@ def n_patches(function: Callable[[int, int], int]) -> Verdict:
 
 
 def _not_refused(function: Callable[[int, int], int], size: int, patch: int) -> Verdict | None:
-    """What is wrong with the answer for patches that do not fit; None where a ValueError is raised."""
+    """Return what is wrong with the answer for patches that do not fit; None if it raises ValueError."""
     try:
         rounded = function(size, patch)
     except ValueError:

@@ -149,7 +149,7 @@ def merge_2x2(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
 
 
 def _equal(answer: Any, right: torch.Tensor) -> bool:
-    """The same shape and values, whatever the dtype."""
+    """Return whether shape and values are equal, with any dtype."""
     given = as_array(answer)
     return given is not None and given.shape == right.shape and bool((given == right.numpy()).all())
 
@@ -167,7 +167,7 @@ def _about_the_shape(answer: torch.Tensor, features: torch.Tensor, shown: str) -
 def _about_the_pattern(
     function: Callable[[torch.Tensor], torch.Tensor], answer: torch.Tensor, side: int
 ) -> str:
-    """The smallest counter-example, and the name of the order where its pattern is known."""
+    """Return the smallest counter-example, and the name of the order where its pattern is known."""
     features = coded_features(side)
     wanted = right_merge(features)
     place = (wanted != answer).any(-1).nonzero()[0].tolist()
@@ -183,7 +183,7 @@ def _about_the_pattern(
 
 
 def _patches_in(token: torch.Tensor, channels: int) -> str:
-    """What a coded token holds, as (row, column) of the patch that each group of channels begins with."""
+    """Return the content of a coded token: (row, column) of the first patch of each group of channels."""
     starts = token[::channels].tolist()
     if not all(code == code // 1 and 0 <= code < 2e5 for code in starts):
         return f"no values of the input ({told(starts)})"
@@ -207,7 +207,7 @@ def _right_box(grid: HDGrid, index: int) -> _Box:
 
 
 def _changed(change: Callable[[int, int, int, int], _Box]) -> _BoxOf:
-    """A slip that spoils the right box."""
+    """Return a wrong box function: the right one with one mistake."""
 
     def box(grid: HDGrid, index: int) -> _Box:
         found = _right_box(grid, index)
@@ -324,7 +324,7 @@ class _NoBox:
 
 
 def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKind) -> str:
-    """The slip that explains all answers in the view where the first one went wrong, if one does."""
+    """Return the mistake that explains all answers in the view of the first wrong one; None if none does."""
     for slip, wrong in _BOX_SLIPS:
         agrees = True
         for grid, boxes in zip(grids, answers, strict=True):

@@ -100,7 +100,7 @@ class _Model:
         self.made: dict[str, tuple[int, int | None]] = {}  # vector → crops and, where known, the picture
 
     def encode(self, batch: Sequence[int]) -> list[str]:
-        """A vector for each picture of the batch."""
+        """Return a vector for each picture of the batch."""
         self.batches.append([int(item) for item in batch])
         vectors = [
             f"vector {len(self.made) + count} of {int(item)} crops" for count, item in enumerate(batch)
@@ -221,7 +221,7 @@ _NOT_FOUND = "no file is found again (the hash of a text and the order of a set 
 
 
 def _ask_key(function: Callable[[dict[str, Any]], str], recipe: dict[str, Any], shown: str) -> str:
-    """The key of a recipe; Refused where it is no text, or where `hash` was called on the way."""
+    """Return the key of a recipe; Refused where it is no text, or where `hash` was called on the way."""
     used_hash = False
 
     def watched_hash(value: Any) -> int:
@@ -240,7 +240,7 @@ def _ask_key(function: Callable[[dict[str, Any]], str], recipe: dict[str, Any], 
 
 
 def _with(changes: dict[str, Any], inside: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The recipe with some entries changed, those of "preprocessing" in `inside`."""
+    """Return the recipe with some entries changed, those of "preprocessing" in `inside`."""
     recipe = {**copy.deepcopy(RECIPE), **changes}
     recipe["preprocessing"] |= inside or {}
     return recipe

@@ -19,7 +19,7 @@ WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
 
 
 def settings(vectors: Any, space: Neighbours) -> Callable[[Any], Verdict]:
-    """A check of exercise 05.1 for these vectors: the map of the learner's settings is made and measured."""
+    """Return a check of exercise 05.1 for these vectors; it computes and measures the map of the settings."""
 
     @exercise
     def check(function: Callable[[], tuple[int, float]]) -> Verdict:
@@ -59,7 +59,7 @@ def _reaches(worth: tuple[float, float], wanted: tuple[float, float]) -> bool:
 
 
 def _at_most(vectors: Any, space: Neighbours, wanted: tuple[float, float]) -> tuple[float, float]:
-    """What is wanted, or a little less than good settings reach where these vectors allow no more."""
+    """Return the required value, or slightly less than good settings reach if that is lower."""
     trust, kept = _worth(vectors, space, min(10, space.indices.shape[1]), 0.1)
     return min(wanted[0], trust - 0.002), min(wanted[1], kept - 0.02)
 
@@ -109,7 +109,7 @@ def _largest(layout: Layout, names: NDArray) -> str:
 
 
 def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Callable[[Any], Verdict]:
-    """A check of exercise 05.2 for these maps; the right answer is computed, not known."""
+    """Return a check of exercise 05.2 for these maps; it computes the right answer."""
     right = surviving(layouts, labels)
 
     @exercise
@@ -132,7 +132,7 @@ def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Ca
 
 
 def _letters(answer: Any) -> set[str] | None:
-    """The letters of a set, a list, or a text such as "a, b" or "ab"; None where something else came."""
+    """Return the letters of a set, a list, or a text such as "a, b" or "ab"; None for anything else."""
     try:
         parts = answer.replace(",", " ").split() if isinstance(answer, str) else list(answer)
     except TypeError:

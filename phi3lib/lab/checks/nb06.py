@@ -155,7 +155,7 @@ def _best_pair(difference: Matrix) -> tuple[int, int]:
 
 
 def disputed_pair(first: Matrix, second: Matrix) -> tuple[int, int]:
-    """The pair (i, j), i < j, that the first space holds together and the second apart the most.
+    """Return the pair (i, j), i < j, that the first space holds together and the second apart the most.
 
     Cosines of all pairs are standardised in each space (mean 0, standard deviation 1) before the second
     is taken from the first.

@@ -17,7 +17,7 @@ Wanted = NDArray[np.intp]
 
 
 def recall(likeness: Matrix, wanted: Wanted, k: int) -> float:
-    """The right answer: ties stand before the wanted item, a missing one (−1) is never found."""
+    """Return the right answer: ties rank before the wanted item; a missing one (−1) is never found."""
     there = wanted >= 0
     own = likeness[np.arange(len(likeness)), wanted]
     before = (likeness >= own[:, None]).sum(1) - 1

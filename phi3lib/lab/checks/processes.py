@@ -51,7 +51,7 @@ def _answers(carried: bytes, seed: int) -> Iterator[Any]:
 
 
 def _parts(function: Any) -> dict[str, Any]:
-    """The function and everything among its globals that it names; TypeError for what cannot be carried."""
+    """Return a function and its globals. TypeError for a closure, ValueError for unmarshallable values."""
     parts: dict[str, Any] = {"first": "answer", "functions": {}, "modules": {}, "values": {}}
     _carry("answer", function, parts)
     return parts
@@ -75,6 +75,6 @@ def _carry(name: str, value: Any, parts: dict[str, Any]) -> None:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The names that a code looks up outside of itself, inner functions included."""
+    """Return the names that a code looks up outside of itself, inner functions included."""
     inner = (_names(one) for one in code.co_consts if isinstance(one, CodeType))
     return set(code.co_names).union(*inner)

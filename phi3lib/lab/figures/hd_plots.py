@@ -18,12 +18,12 @@ COLOURS = {
 
 
 def padded_picture(picture: Image.Image, grid: HDGrid) -> Image.Image:
-    """The resized picture on its white canvas, `grid.padded_size` pixels."""
+    """Return the resized picture on its white canvas, `grid.padded_size` pixels."""
     return pad_picture(resize_picture(picture, grid), grid)
 
 
 def draw_grid(axes: Any, picture: Image.Image, grid: HDGrid) -> None:
-    """The padded picture with the lines between crops, their numbers, and its padding hatched."""
+    """Draw the padded picture with the borders of crops, their numbers, and hatched padding."""
     plots.picture_axes(axes, padded_picture(picture, grid).reduce(2))
     scale, tile = 0.5, grid.tile.tile_size
     for box in padding_boxes(grid):
@@ -74,7 +74,7 @@ def runs(grid: HDGrid, order: str = "sub_glb") -> list[tuple[int, int, TokenKind
 
 
 def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | None = None) -> None:
-    """The whole token sequence as one ribbon; row separators stand out as longer teeth."""
+    """Draw the token sequence as one ribbon; row separators are longer teeth."""
     for start, length, kind in runs(grid, order):
         tooth = kind in (TokenKind.ROW_SEPARATOR, TokenKind.VIEW_SEPARATOR)
         low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
@@ -105,7 +105,7 @@ def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | Non
 
 
 def ribbon_legend(fig: Any) -> None:
-    """What the four colours of a ribbon mean."""
+    """Draw the legend of the four colors of a ribbon."""
     handles = [
         Rectangle(
             (0, 0), 1, 1, facecolor=colour, hatch=plots.HATCHES[colour], edgecolor="white", label=str(kind)
@@ -127,7 +127,7 @@ def grid_and_ribbon(picture: Image.Image, grid: HDGrid, *, alt: str, order: str 
 def microscope_still(
     picture: Image.Image, grid: HDGrid, index: int, sentence: str, order: str
 ) -> plots.Still:
-    """The token microscope as a still picture: the token on the padded picture and in the sequence."""
+    """Draw the token microscope: the token on the padded picture and in the sequence."""
     fig, axes = plots.figure(2, 2, height=4.4, height_ratios=[4, 1], width_ratios=[2, 1])
     draw_grid(axes[0, 0], picture, grid)
     plots.picture_axes(axes[0, 1], padded_picture(picture, grid).resize((336, 336)), "global view")
@@ -153,7 +153,7 @@ def _mark(axes: Any, box: Any, scale: Any, lw: float) -> None:
 
 
 def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
-    """A picture of this size as a bare outline: tiles, the resized picture, padding, token bill."""
+    """Draw the outline of a picture of this size: tiles, resized picture, padding, number of tokens."""
     fig, (left, right) = plots.figure(1, 2, height=3.2)
     width, height = grid.padded_size
     tile = grid.tile.tile_size

@@ -21,7 +21,7 @@ _LOOK = {
 def what_stands_where(
     hidden: torch.Tensor, ids: torch.Tensor, words: Any, tokens: Sequence[torch.Tensor]
 ) -> list[tuple[str, int, int]]:
-    """Runs of equal kind, (kind, start, length), in one row of an embedding's output.
+    """Return runs of equal kind, (kind, start, length), in one row of an embedding's output.
 
     hidden (length, hidden_size); ids (length,) as they were before the call; words: the word embedding;
     tokens: the visual tokens (n, hidden_size) of one or two pictures, as they should stand there.

@@ -178,7 +178,7 @@ def matrix(
     diverging: bool = False,
     fmt: str = ".2f",
 ) -> None:
-    """A matrix as coloured squares with their numbers; diverging colours only around a real zero."""
+    """Draw a matrix as colored squares with their values; diverging colors only around a meaningful zero."""
     values = np.asarray(values, dtype=float)
     fig, axes = figure(width=min(MAX_WIDTH, 2.6 + 0.75 * len(cols)), height=1.2 + 0.5 * len(rows))
     limit = float(np.abs(values).max()) or 1.0
@@ -226,7 +226,7 @@ def map_axes(axes: Axes, places: Any, labels: Any = None, title: str = "", *, si
 def picture_matrix(
     values: Any, items: Sequence[Any], captions: Sequence[str], *, alt: str, fmt: str = ".2f"
 ) -> None:
-    """A matrix (captions × pictures) under its pictures and beside its captions; the diagonal is framed."""
+    """Draw a matrix (captions × pictures) with its pictures and captions; the diagonal is framed."""
     values = np.asarray(values, dtype=float)
     if values.shape != (len(captions), len(items)):
         raise ValueError(

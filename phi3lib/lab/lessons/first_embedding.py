@@ -33,7 +33,7 @@ class Tile:
 
 
 def photo_tiles(rows: int = 3, cols: int = 4, names: Sequence[str] = ("china", "flower")) -> list[Tile]:
-    """The photographs that come with the course, each cut into rows × cols tiles, row by row."""
+    """Return the photographs that come with the course, each cut into rows × cols tiles, row by row."""
     tiles: list[Tile] = []
     for name in names:
         photo = photograph(name)
@@ -66,7 +66,7 @@ def order_of_neighbours(vectors: Any, query: int) -> list[int]:
 
 
 def compare_guess(guess: Any, vectors: Any, query: int) -> str:
-    """What the vectors say to a guess, in one sentence; nothing is right or wrong here."""
+    """Compare a guess with the vectors in one sentence; no answer is wrong."""
     order = order_of_neighbours(vectors, query)
     if guess is None or guess is ...:
         return "No guess yet. Put the number of a tile in the cell above, or read on."
@@ -89,13 +89,13 @@ def compare_guess(guess: Any, vectors: Any, query: int) -> str:
 
 
 def blurred(picture: Image.Image) -> Image.Image:
-    """The picture without its details: each cell of the grid is one colour."""
+    """Return the picture with one color per cell of the grid."""
     small = picture.resize((GRID, GRID), Image.Resampling.BOX)
     return small.resize(picture.size, Image.Resampling.NEAREST)
 
 
 def shuffled(picture: Image.Image, *, seed: int = 0) -> Image.Image:
-    """The picture with its pixels stirred inside each cell of the grid; cut to a whole number of cells."""
+    """Return the picture with its pixels shuffled within each cell of the grid, cut to whole cells."""
     generator = np.random.default_rng(seed)
     height, width = picture.height // GRID, picture.width // GRID
     pixels = np.asarray(picture)[: height * GRID, : width * GRID].copy()
@@ -108,12 +108,12 @@ def shuffled(picture: Image.Image, *, seed: int = 0) -> Image.Image:
 
 
 def whole_cells(picture: Image.Image) -> Image.Image:
-    """The picture cut to a whole number of pixels a cell, so that every cell is equally large."""
+    """Return the picture cut to a whole number of pixels a cell, so that every cell is equally large."""
     return picture.crop((0, 0, picture.width // GRID * GRID, picture.height // GRID * GRID))
 
 
 def changed(picture: Image.Image) -> dict[str, Image.Image]:
-    """The same picture in six forms that an eye tells apart, or does not."""
+    """Return six versions of the same picture, some of which look different."""
     picture = whole_cells(picture.convert("RGB"))
     return {
         "as it is": picture,
@@ -129,14 +129,14 @@ def changed(picture: Image.Image) -> dict[str, Image.Image]:
 
 
 def show_tiles(tiles: Sequence[Tile], *, alt: str, cols: int = 8) -> None:
-    """The collection, each tile under its number."""
+    """Draw the collection, each tile under its number."""
     plots.pictures([tile.picture for tile in tiles], [str(t) for t in tiles], alt=alt, cols=cols, height=0.95)
 
 
 def show_neighbours(
     query: Any, title: str, tiles: Sequence[Tile], cosines: Sequence[float], *, alt: str
 ) -> None:
-    """A query and, to its right, tiles under their number and cosine."""
+    """Draw a query and, to its right, tiles under their number and cosine."""
     titles = [title] + [f"tile {t.number}\ncosine {c:.2f}" for t, c in zip(tiles, cosines, strict=True)]
     plots.pictures([query, *(tile.picture for tile in tiles)], titles, alt=alt, height=1.5)
 
@@ -153,7 +153,7 @@ def colour_grid(axes: Any, vector: np.ndarray, title: str) -> None:
 
 
 def show_vector(picture: Image.Image, vector: np.ndarray, *, alt: str) -> None:
-    """A picture, its 4 × 4 mean colours, and the same numbers as bars in reading order."""
+    """Draw a picture, its 4 × 4 mean colors, and these values as bars in reading order."""
     fig, axes = plots.figure(1, 3, height=2.1, width_ratios=[1.3, 0.9, 2.6])
     plots.picture_axes(axes[0], picture, "the tile")
     colour_grid(axes[1], vector, "16 mean colours")

@@ -19,7 +19,7 @@ Features = NDArray[np.float32]
 
 @torch.inference_mode()
 def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]:
-    """The class token and all patches behind every layer: for each layer (N, 1 + patches, width).
+    """Return the class token and all patches after every layer: for each layer (N, 1 + patches, width).
 
     Number 0 is what enters the first layer, the last one what leaves the last layer.
     """
@@ -51,7 +51,7 @@ def patch_colours(patches: Features) -> NDArray[np.float64]:
 def show_layers(
     picture: Image.Image, colours: Sequence[NDArray[np.float64]], titles: Sequence[str], *, alt: str
 ) -> None:
-    """A picture, and beside it the patch colours of several layers."""
+    """Draw a picture and, beside it, the patch colors of several layers."""
     fig, axes = plots.figure(1, 1 + len(colours), height=1.7)
     plots.picture_axes(axes[0], picture, "the picture")
     for spot, colour, title in zip(axes[1:], colours, titles, strict=True):
@@ -82,12 +82,12 @@ class LayerState:
         return round(self.units[0].shape[1] ** 0.5)
 
     def likeness(self) -> NDArray[np.float32]:
-        """The cosine of the chosen patch with all patches of all pictures: (N, side, side)."""
+        """Return the cosine of the chosen patch with all patches of all pictures: (N, side, side)."""
         units = self.units[self.layer]
         return (units @ units[self.picture, self.patch]).reshape(len(units), self.side, self.side)
 
     def best_elsewhere(self, count: int = 5) -> list[tuple[int, int, float]]:
-        """The most similar patch of each other picture, the best first: (picture, patch, cosine)."""
+        """Return the most similar patch of each other picture, the best first: (picture, patch, cosine)."""
         likeness = self.likeness().reshape(len(self.units[0]), -1)
         best = [
             (row, int(of.argmax()), float(of.max())) for row, of in enumerate(likeness) if row != self.picture
@@ -95,7 +95,7 @@ class LayerState:
         return sorted(best, key=lambda found: -found[2])[:count]
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Describe the state in one sentence (used as alt text)."""
         row, col = divmod(self.patch, self.side)
         found = ", ".join(f"{picture} ({cosine:.2f})" for picture, _, cosine in self.best_elsewhere())
         return (
@@ -124,7 +124,7 @@ class LayerExplorer(PanelInstrument):
         self.state = LayerState(features, layer, picture, patch)
 
     def still(self) -> plots.Still:
-        """The explorer as it stands, as a picture."""
+        """Return a still picture of the explorer in its current state."""
         state = self.state
         found = state.best_elsewhere()
         fig, axes = plots.figure(1, 2 + len(found), height=1.6)

@@ -31,13 +31,13 @@ class PickerState:
         self.chosen = number
 
     def nearest(self) -> list[tuple[Tile, float]]:
-        """The nearest tiles with their cosines, the most similar first."""
+        """Return the nearest tiles with their cosines, the most similar first."""
         order = order_of_neighbours(self.vectors, self.chosen)[: self.neighbours]
         cosines = self.vectors @ self.vectors[self.chosen]
         return [(self.tiles[number], float(cosines[number])) for number in order]
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Describe the state in one sentence (used as alt text)."""
         near = ", ".join(f"{tile.number} ({cosine:.2f})" for tile, cosine in self.nearest())
         return f"Tile {self.chosen}; nearest tiles, with their cosines: {near}."
 
@@ -51,7 +51,7 @@ class NeighbourPicker(PanelInstrument):
         self.state = PickerState(tiles, vectors, chosen, neighbours)
 
     def still(self) -> plots.Still:
-        """The picker as it stands, as a picture."""
+        """Return a still picture of the picker in its current state."""
         state, near = self.state, self.state.nearest()
         fig, axes = plots.figure(1, 1 + len(near), height=1.5, squeeze=False)
         query = state.tiles[state.chosen]
@@ -61,10 +61,10 @@ class NeighbourPicker(PanelInstrument):
         return plots.still(fig, alt=state.sentence())
 
     def controls(self) -> list[Control]:
-        """The tile to look at."""
+        """Set the query tile."""
         names = [f"tile {tile.number} ({tile.photo})" for tile in self.state.tiles]
         return [choice("tile", "Look at", range(len(names)), self.state.chosen, names)]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """The tile to look at."""
+        """Return the query tile."""
         self.state.choose(chosen["tile"])

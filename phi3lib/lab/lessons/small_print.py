@@ -47,7 +47,7 @@ def _one(number: int, tile: int) -> SmallPrint:
 
 
 def readings(phi3: Any, prints: Sequence[SmallPrint], crops: str) -> list[str]:
-    """What the model reads, with "sharp" crops, "blurred" ones, or "none"."""
+    """Return what the model reads with "sharp", "blurred" or "none" crops."""
     return answer(
         phi3,
         [one.image for one in prints],
@@ -58,13 +58,13 @@ def readings(phi3: Any, prints: Sequence[SmallPrint], crops: str) -> list[str]:
 
 
 def score(prints: Sequence[SmallPrint], said: Sequence[str]) -> Estimate:
-    """The share that is right word for word, with its interval and the level of chance."""
+    """Return the share of exact matches with its interval and the chance level."""
     right = [one.question.answer == text for one, text in zip(prints, said, strict=True)]
     return of_mean(right, float(np.mean([_CHANCE[one.kind] for one in prints])))
 
 
 def two_views(one: SmallPrint, around: int = 24) -> list[Image.Image]:
-    """The print as a sharp crop has it, and as the global view has it, enlarged to the same size."""
+    """Return the print as in a sharp crop and as in the global view, enlarged to the same size."""
     left, top, right, bottom = one.box
     box = (left - around, top - around, right + around, bottom + around)
     small = one.image.resize(

@@ -79,7 +79,7 @@ def _things_in_quarters() -> Iterator[Picture]:
 
 
 def _thing_in_quarter(number: int, kind: Kind) -> Picture | None:
-    """The picture of this number, or None if its colour or its position does not fit."""
+    """Return the picture of this number, or None if its colour or its position does not fit."""
     # Most do not fit, and a small sketch, which costs little, tells most of them.
     sketch = draw_picture(number, split="test", side=SIDE // 4, kind=kind)
     if sketch.things[0].look.colour.name not in COLOUR_NAMES or _from_midlines(sketch) < CLEAR / 2:
@@ -99,7 +99,7 @@ def _from_midlines(picture: Picture) -> float:
 
 
 def _quarter(picture: Picture) -> str:
-    """The quarter in which the middle of the thing stands, or nothing where that is not clear."""
+    """Return the quarter that contains the object's center, or "" if it is ambiguous."""
     if _from_midlines(picture) < CLEAR:
         return ""
     across, down = _center(picture)
@@ -151,7 +151,7 @@ def score_lines(scores: Scores) -> str:
 
 
 def show_scores(scores: Scores, *, alt: str) -> None:
-    """A panel for each question: the spaces' scores with their intervals, chance as a dashed line."""
+    """Draw a panel for each question: scores of the spaces with intervals, chance as a dashed line."""
     questions = list(next(iter(scores.values())))
     fig, axes = plots.figure(1, len(questions), height=2.4, sharey=True)
     for spot, question in zip(axes, questions, strict=True):
@@ -202,5 +202,5 @@ def show_linked_maps(
 
 
 def most_disputed(first: EmbeddingTable, second: EmbeddingTable, k: int = 6) -> int:
-    """The row whose nearest neighbours the two spaces share the least; the first of several."""
+    """Return the row with the fewest nearest neighbors in common; the first of several."""
     return int(shared_neighbours(first.vectors, second.vectors, k).argmin())

@@ -27,7 +27,7 @@ def show_trained(picture: Image.Image, *, max_words: int = 30) -> None:
 
 
 def caption(picture: Image.Image, folder: Any, *, max_words: int = 30) -> str:
-    """What the Phi-3-vision model in a folder answers to "Describe the picture."."""
+    """Return the answer of the Phi-3-vision model in a folder to "Describe the picture."."""
     from phi3lib.loading.checkpoints import load_phi3_model
     from phi3lib.vision.answers import answer
 

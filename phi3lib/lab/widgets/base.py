@@ -62,7 +62,7 @@ class PanelInstrument(Instrument):
     _controls: Sequence[Control] = ()
 
     def controls(self) -> Sequence[Control]:
-        """The controls with the values that the state has now."""
+        """Return the controls with the current values of the state."""
         raise NotImplementedError
 
     def take(self, chosen: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ class PanelInstrument(Instrument):
 
 
 def number_among(count: int, number: int, what: str) -> int:
-    """`number` counted from 0; negative ones count from the end. ValueError where there is none."""
+    """Return `number` counted from 0; negative ones count from the end. ValueError where there is none."""
     if not -count <= number < count:
         raise ValueError(f"there is no {what} {number}: they are numbered 0 to {count - 1}")
     return number % count
@@ -95,7 +95,7 @@ def drawable(text: str, longest: int = 40) -> str:
 
 
 def middle_square(picture: Image.Image) -> Image.Image:
-    """The part of a picture that CLIP sees: the largest square around its middle."""
+    """Return the part of a picture that CLIP receives: the largest central square."""
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     return picture.crop((left, top, left + side, top + side))

@@ -36,7 +36,7 @@ class SketchState:
         self.hits: list[Hit] = search(self.table, self.clip, picture=picture, k=5)
 
     def near(self) -> list[str]:
-        """What the neighbours are, with their cosines."""
+        """Describe the neighbors with their cosines."""
         kinds = self.table.labels.get("kind", self.table.ids)
         return [f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits]
 
@@ -68,7 +68,7 @@ class DrawingPad(Instrument):
         self._turn = 0
 
     def still(self) -> plots.Still:
-        """The picture, its caption, and its neighbours."""
+        """Return the picture, its caption, and its neighbours."""
         state = self.state
         fig, axes = plots.figure(1, 1 + len(state.hits), height=1.9)
         plots.picture_axes(axes[0], state.picture, "your picture")
@@ -79,13 +79,13 @@ class DrawingPad(Instrument):
         return plots.still(fig, alt=state.sentence())
 
     def live(self) -> Any:
-        """The widget; made once."""
+        """Return the widget, which is created once."""
         if self._widget is None:
             self._widget = _make_pad(self)
         return self._widget
 
     def findings(self) -> dict[str, Any]:
-        """What the page shows: the sentence, and the neighbours as pictures. No two are equal.
+        """Return what the page shows: the sentence and the neighbors as pictures; each message is unique.
 
         An answer that equals the one before would not be sent, and the page would wait for it.
         """
@@ -95,7 +95,7 @@ class DrawingPad(Instrument):
         return {"turn": self._turn, "sentence": self.state.sentence(), "near": near}
 
     def answer(self, sent: str) -> dict[str, Any]:
-        """The findings for a picture that the page sent, or what is wrong with it."""
+        """Return the findings for a picture that the page sent, or the error message."""
         try:
             self.state.look_at(picture_of_page(sent))
         except ValueError as error:
@@ -105,7 +105,7 @@ class DrawingPad(Instrument):
 
 
 def picture_of_page(sent: str) -> Image.Image:
-    """The picture in a data URI that the page sent, RGB. ValueError for anything else."""
+    """Return the picture in a data URI that the page sent, RGB. ValueError for anything else."""
     head, _, body = sent.partition(",")
     if not head.startswith("data:image/") or not head.endswith(";base64") or len(sent) > LARGEST:
         raise ValueError("the page sent no picture")

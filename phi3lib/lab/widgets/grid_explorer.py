@@ -42,7 +42,7 @@ class GridExplorer(PanelInstrument):
         self.state = GridState(width, height, num_crops)
 
     def still(self) -> plots.Still:
-        """The explorer as it stands, as a picture."""
+        """Return a still picture of the explorer in its current state."""
         return hd_plots.grid_still(self.state.grid, self.state.sentence())
 
     def controls(self) -> list[Control]:

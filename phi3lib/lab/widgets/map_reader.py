@@ -128,7 +128,7 @@ class MapReader(PanelInstrument):
         return plots.still(fig, alt=state.sentence())
 
     def controls(self) -> list[Control]:
-        """A slider for each parameter, and one for the seed."""
+        """Return a slider for each parameter, and one for the seed."""
         state = self.state
         return [
             slider(name, name, state.values(part), state.chosen[part], "{:g}".format)
@@ -136,6 +136,6 @@ class MapReader(PanelInstrument):
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """The map of these parameters; ValueError where none was saved."""
+        """Show the map of these parameters; ValueError if there is none."""
         neighbours, distance, seed = (chosen[name] for name in PARTS)
         self.state.choose((neighbours, distance, seed))

@@ -81,18 +81,18 @@ class TokenMicroscope(Instrument):
         self.state = MicroscopeState(hd_grid(*picture.size, num_crops), order, index)
 
     def still(self) -> plots.Still:
-        """The microscope as it stands, as a picture."""
+        """Return a still picture of the microscope in its current state."""
         state = self.state
         return hd_plots.microscope_still(self.picture, state.grid, state.index, state.sentence(), state.order)
 
     def live(self) -> Any:
-        """The widget; made once, so that every view of it shows the same token."""
+        """Return the widget, created once so that all views show the same token."""
         if self._widget is None:
             self._widget = _make_microscope(self)
         return self._widget
 
     def scene(self) -> dict[str, Any]:
-        """What the canvas draws, all in pixels of the padded picture."""
+        """Return what the canvas draws, in pixels of the padded picture."""
         state, grid = self.state, self.state.grid
         box = padded_box_of_token(grid, state.index, state.order)
         return {
@@ -103,7 +103,7 @@ class TokenMicroscope(Instrument):
         }
 
     def layout(self) -> dict[str, Any]:
-        """What stays the same while tokens change: sizes, padding, ribbon, colours."""
+        """Return what does not depend on the token: sizes, padding, ribbon, colors."""
         grid = self.state.grid
         return {
             "rows": grid.rows,

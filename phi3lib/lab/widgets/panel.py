@@ -27,7 +27,7 @@ class Control:
     texts: tuple[str, ...] = ()
 
     def to_page(self, value: Any) -> Any:
-        """A value as the page knows it: the place among `values`, or the value itself."""
+        """Return a value for the page: its index in `values`, or the value itself."""
         if not self.values:
             return value
         if value not in self.values:
@@ -35,7 +35,7 @@ class Control:
         return self.values.index(value)
 
     def from_page(self, sent: Any) -> Any:
-        """The value that the page means. ValueError for what the control does not offer."""
+        """Return the value that the page sent. ValueError if the control does not offer it."""
         if not self.values:
             return type(self.value)(sent)
         if type(sent) is not int or not 0 <= sent < len(self.values):
@@ -46,24 +46,24 @@ class Control:
 def slider(
     name: str, label: str, values: Iterable[Any], value: Any, write: Callable[[Any], str] = str
 ) -> Control:
-    """A slider over numbers in rising order; `value` is put among them where it is missing."""
+    """Return a slider over increasing numbers; `value` is inserted if it is missing."""
     offered = tuple(sorted({*values, value}))
     return Control("slider", name, label, value, offered, tuple(map(write, offered)))
 
 
 def choice(name: str, label: str, values: Iterable[Any], value: Any, texts: Iterable[Any] = ()) -> Control:
-    """A list to choose from; `texts` say what the values are called, else they are written themselves."""
+    """Return a drop-down list; `texts` are the names of the values, by default the values themselves."""
     offered = tuple(values)
     return Control("choice", name, label, value, offered, tuple(map(str, texts or offered)))
 
 
 def text(name: str, label: str, value: str) -> Control:
-    """A line to write in; it is taken with Enter, or when the line is left."""
+    """Return a text field; it is applied with Enter or when it loses focus."""
     return Control("text", name, label, value)
 
 
 def tick(name: str, label: str, value: bool) -> Control:
-    """A box to tick."""
+    """Return a checkbox."""
     return Control("tick", name, label, value)
 
 
@@ -82,7 +82,7 @@ def make_panel(
     take: Callable[[dict[str, Any]], None],
     still: Callable[[], Still],
 ) -> Any:
-    """A widget whose controls call `take`; after that `still` is its picture, and its words the sentence."""
+    """Return a widget whose controls call `take`; then `still` is its picture with a description."""
     import traitlets
 
     from phi3lib.lab.widgets.live_view import LiveView

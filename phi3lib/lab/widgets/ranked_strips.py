@@ -41,7 +41,7 @@ class StripsState:
         return Counter(row for rows in self.ranked().values() for row in rows)
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Describe the state in one sentence (used as alt text)."""
         votes = self.votes()
         everywhere = [self.ids[row] for row, count in votes.items() if count == len(self.near)]
         alone = sum(count == 1 for count in votes.values())
@@ -65,7 +65,7 @@ class RankedStrips(PanelInstrument):
             raise ValueError(f"{len(self.pictures)} pictures for tables of {len(self.state.ids)} rows")
 
     def still(self) -> plots.Still:
-        """A row for each space: its name, and its nearest; a full frame: found by all, dashed: by some."""
+        """Draw a row for each space: name and nearest pictures; full frame: found by all, dashed: by some."""
         state, votes = self.state, self.state.votes()
         ranked = state.ranked()
         fig, axes = plots.figure(len(ranked), 1 + SHOWN, height=0.4 + 1.1 * len(ranked), squeeze=False)
@@ -82,12 +82,12 @@ class RankedStrips(PanelInstrument):
         return plots.still(fig, alt=state.sentence())
 
     def controls(self) -> list[Control]:
-        """The query."""
+        """Set the query."""
         ids = self.state.ids
         return [choice("query", "Query", range(len(ids)), self.state.query, ids)]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """The query."""
+        """Return the query."""
         self.state.query = chosen["query"]
 
 

@@ -34,7 +34,7 @@ class RecipeState:
         self.picture = number_among(len(tables[recipe]), picture, "picture")
 
     def vectors(self) -> NDArray[np.float32]:
-        """The vectors of the recipe, of length one, after the mean was taken away or not."""
+        """Return the unit vectors of the recipe, with or without centering."""
         vectors = self.tables[self.recipe].vectors
         return unit_rows(vectors - vectors.mean(0) if self.centred else vectors)
 
@@ -46,13 +46,13 @@ class RecipeState:
         return [(row, cosine) for row, cosine in found if row != self.picture][:SHOWN]
 
     def typical_cosine(self) -> float:
-        """The mean cosine of two different pictures."""
+        """Return the mean cosine of two different pictures."""
         vectors = self.vectors().astype(np.float64)
         total, count = vectors.sum(0), len(vectors)
         return float((total @ total - count) / (count * (count - 1)))
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Describe the state in one sentence (used as alt text)."""
         table = self.tables[self.recipe]
         found = ", ".join(f"{table.ids[row]} ({cosine:.2f})" for row, cosine in self.neighbours())
         centred = ", mean taken away" if self.centred else ""
@@ -83,7 +83,7 @@ class RecipeSwitches(PanelInstrument):
             raise ValueError(f"{len(self.pictures)} pictures for tables of {len(tables[recipe])} rows")
 
     def still(self) -> plots.Still:
-        """The picture, its neighbours with their cosines, and its vector as a strip."""
+        """Draw the picture, its neighbors with their cosines, and its vector as a strip."""
         state = self.state
         fig, _ = plots.figure(height=2.5)
         fig.clear()

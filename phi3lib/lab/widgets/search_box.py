@@ -33,7 +33,7 @@ class SearchState:
             raise ValueError(f"a weight is between 0 and 1, not {weight}")
 
     def hits(self, k: int = 6) -> list[Hit]:
-        """What is nearest to the query; nothing for an empty one."""
+        """Return the nearest pictures to the query; none for an empty query."""
         text = self.text.strip() or None
         chosen = None if self.picture is None else self.table.ids[self.picture]
         if text is None and chosen is None:
@@ -41,7 +41,7 @@ class SearchState:
         return search(self.table, self.clip, text=text, picture=chosen, weight=self.weight, k=k)
 
     def query_vector(self) -> NDArray[np.float32]:
-        """The query as one vector of length one."""
+        """Return the query as one unit vector."""
         parts = []
         if self.text.strip():
             share = 1.0 if self.picture is None else self.weight

@@ -61,7 +61,7 @@ class TemperatureState:
         return float(-(p * np.log2(np.maximum(p, 1e-300))).sum()) + 0.0
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Describe the state in one sentence (used as alt text)."""
         p = self.probabilities()
         best = int(p.argmax())
         return (
@@ -95,7 +95,7 @@ class TemperatureBoard(PanelInstrument):
         )
 
     def still(self) -> plots.Still:
-        """The board as it stands, as a picture."""
+        """Return a still picture of the board in its current state."""
         state = self.state
         height = max(1.9, 0.7 + 0.36 * len(state.captions))
         fig, (left, middle, right) = plots.figure(1, 3, height=height, width_ratios=[1, 1.6, 1.6])

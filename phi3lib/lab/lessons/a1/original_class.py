@@ -69,7 +69,7 @@ def _repair_of(number: int) -> tuple[tuple[str, str], ...]:
 def build_original(
     repaired: Iterable[int] = (), *, tower: dict[str, Any] | None = None, optimize: int = 0
 ) -> Any:
-    """The retold class itself, with these faults repaired.
+    """Return the rewritten class with these faults repaired.
 
     tower: fields of CLIPVisionConfig instead of the page's ViT-L/14-336. optimize: as for `compile`;
     1 leaves out the asserts, as `python -O` does.
@@ -106,7 +106,7 @@ def attempt(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 
 def _where(error: Exception) -> str:
-    """The innermost line of the retold class that the error went through."""
+    """Return the innermost line of the rewritten class in the error's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename.startswith("<the page's class")]
     if not inside:
@@ -152,7 +152,7 @@ def show_faults() -> None:
 
 
 def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column names the row; `words` in backticks become code."""
+    """Return a table whose first column names the row; `words` in backticks become code."""
     left = 'style="text-align: left; vertical-align: top"'
 
     def cell(text: str) -> str:

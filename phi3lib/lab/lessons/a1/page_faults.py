@@ -214,7 +214,7 @@ FAULTS = tuple(Fault(*row, inherited=row[0] > 7) for row in _ROWS)
 
 
 def fault(number: int) -> Fault:
-    """The fault with this number; raises ValueError where there is none."""
+    """Return the fault with this number; raises ValueError where there is none."""
     if not 1 <= number <= len(FAULTS):
         raise ValueError(f"there is no fault {number}; they are numbered 1 to {len(FAULTS)}")
     return FAULTS[number - 1]

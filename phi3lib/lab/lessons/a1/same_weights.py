@@ -8,7 +8,7 @@ from phi3lib.lab.lessons.a1.original_class import build_original
 
 
 def small_config(**img_processor: Any) -> SimpleNamespace:
-    """A configuration small enough to run in a second: a tower of 3 layers, 64 wide, real tile sizes.
+    """Return a configuration small enough to run in a second: a tower of 3 layers, 64 wide, real tile sizes.
 
     It serves the retold class (with `tower=` its `img_processor["vision_config"]`) and ours. Further
     options replace those of `img_processor`.
@@ -45,7 +45,7 @@ HD_OPTIONS: dict[str, Any] = {
 
 
 def small_pair(repaired: Iterable[int] = (1, 2), *, seed: int = 0) -> tuple[Any, Any]:
-    """(the retold class with these repairs, our class): small, for HD pictures, the same random weights."""
+    """Return (the rewritten class with these repairs, our class): small, with the same random weights."""
     import torch
     from torch import nn
 
