@@ -28,7 +28,7 @@ MICROSECONDS, NANOSECONDS = np.dtype("datetime64[us]"), np.dtype("datetime64[ns]
 
 
 def labels_of(labels: Any, ids: Sequence[str], *, what: str = "images") -> dict[str, Column]:
-    """Return one column for each label, in the order of the ids, which stand for `what`.
+    """Return one column for each label, in the order of the ids, which name `what`.
 
     labels: None; a mapping from label names to sequences (taken by position, whatever their index) or to
     mappings from ids; or a pandas, polars or Arrow frame. A frame whose index, or whose column `id`,
@@ -114,7 +114,7 @@ def _by_id(where: str, names: Sequence[Any], values: Any, ids: Sequence[str]) ->
 
 
 def _by_file_name(value_of: Mapping[str, Any]) -> dict[str, Any]:
-    """By the file name without its folder; names that stand in several folders are left out."""
+    """By the file name without its folder; names that occur in several folders are left out."""
     counts = Counter(PurePath(name).name for name in value_of)
     return {
         PurePath(name).name: value for name, value in value_of.items() if counts[PurePath(name).name] == 1

@@ -138,7 +138,7 @@ def find_items(images: Any, *, own: Path | None = None) -> Items:
     UTF-8 are written as \\xff.
 
     Raises FileNotFoundError for a folder that does not exist; ValueError for a source without images, an id
-    that stands for two images, a URL, a pattern, or a mapping such as a `DatasetDict`.
+    of two images, a URL, a pattern, or a mapping such as a `DatasetDict`.
     """
     found = _find(images, own)
     if not found.items:
@@ -154,9 +154,9 @@ def find_items(images: Any, *, own: Path | None = None) -> Items:
 def _nothing(found: Items) -> str:
     rest = [*found.unreadable, *found.left_out]
     if not rest:
-        return "no pictures came: the folder or list is empty"
+        return "no images found: the folder or list is empty"
     examples = "; ".join(f"{one.name!r}: {one.reason}" for one in rest[:3])
-    return f"no pictures came: none of {len(rest)} pictures could be read ({examples})"
+    return f"no images found: none of {len(rest)} pictures could be read ({examples})"
 
 
 def _find(images: Any, own: Path | None) -> Items:

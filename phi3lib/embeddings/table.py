@@ -61,7 +61,7 @@ class EmbeddingTable:
             raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(ids)} ids")
         if len(set(ids)) != len(ids):
             twice, _ = Counter(ids).most_common(1)[0]
-            raise ValueError(f"the id {twice!r} stands for two rows")
+            raise ValueError(f"the id {twice!r} occurs in two rows; ids must be unique")
         object.__setattr__(self, "labels", labels_of(self.labels, ids, what="rows"))
         if not np.isfinite(self.vectors).all():
             bad = ids[int(np.flatnonzero(~np.isfinite(self.vectors).all(1))[0])]

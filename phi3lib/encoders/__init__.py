@@ -1,4 +1,4 @@
-"""Encoders: models that make vectors of images, and of texts, each family in a file of its own.
+"""Encoders: models that make vectors of images, and of texts, one file per family.
 
 May import `loading` and `vision`; `embeddings` and the lab ask for a model's abilities here and nowhere else.
 
@@ -90,7 +90,7 @@ def as_encoder(model: Any) -> Any:
     lacking = [part for part in _PARTS if not hasattr(model, part)]
     raise ValueError(
         f"model= got a {type(model).__name__}, which is no model of load_encoder, load_clip or "
-        f"load_phi3_model; as an encoder of its own it lacks {', '.join(lacking)}: see "
+        f"load_phi3_model; as a custom encoder it lacks {', '.join(lacking)}: see "
         f"phi3lib.encoders.Encoder"
     )
 

@@ -17,7 +17,7 @@ MOST_SIDES = 100  # short sides that the long side may measure before only the c
 
 @dataclass
 class Clip:
-    """A CLIP model with what it takes to feed it.
+    """A CLIP model with its image processor and tokenizer.
 
     model: transformers' CLIPModel. processor: CLIPImageProcessorPil. tokenizer: CLIPTokenizer.
     name, revision: where it came from. recipe: how its features were made, to be kept beside vectors.

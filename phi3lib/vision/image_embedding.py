@@ -1,9 +1,9 @@
 """`Phi3ImageEmbedding`: token ids and pictures in, the language model's input vectors out.
 
 The class keeps the signature, the attributes and the parameter names of the published one (Phi-3-vision's
-image embedding, as Microsoft's Phi-3 cookbook prints it), so that published weights load by name. What it
-does in one breath: tiles → vision tower → 2×2 merge and separators → projector → visual tokens, written
-into the places of the sequence whose ids are negative.
+image embedding, as Microsoft's Phi-3 cookbook prints it), so that published weights load by name. In
+short: tiles → vision tower → 2×2 merge and separators → projector → visual tokens, which replace the image
+tokens (`image_token_id`, or negative ids) of the sequence.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -365,7 +365,7 @@ class Phi3ImageEmbedding(nn.Module):
         # The image token by itself is a word like any other, as in the published code.
         if pictures := len(find_negative_ids(input_ids).counts):
             raise ValueError(
-                f"input_ids hold placeholders for {pictures} picture(s), but no pictures came: "
+                f"input_ids hold placeholders for {pictures} picture(s), but no pictures were passed: "
                 f"pass pixel_values"
             )
 

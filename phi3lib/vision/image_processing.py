@@ -249,7 +249,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
     def _prepare(self, pictures: list[Picture]) -> dict[str, torch.Tensor]:
         """All that `preprocess` returns, with this processor's own options."""
         if not pictures:
-            raise ValueError("no pictures came: images is an empty list")
+            raise ValueError("no images found: images is an empty list; pass at least one")
         mean, std = (self.image_mean, self.image_std) if self.do_normalize else (None, None)
         factor = self.rescale_factor if self.do_rescale else None
         grids, prepared = self._hd_pictures(pictures)

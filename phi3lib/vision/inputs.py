@@ -65,7 +65,7 @@ def as_texts(texts: Any, what: str = "texts") -> list[str]:
     """
     listed = [texts] if isinstance(texts, str) else as_list(texts, what)
     if not listed:
-        raise ValueError(f"no {what} came: the list is empty")
+        raise ValueError(f"no {what} found: the list is empty")
     for position, text in enumerate(listed):
         if not isinstance(text, str):
             found = "missing" if is_missing(text) else f"a {type(text).__name__}"
@@ -82,7 +82,7 @@ def printable(text: str) -> str:
     'caf\\xe9.png'
     """
     try:
-        data = os.fsencode(text)  # surrogates that stand for bytes of a file name become those bytes
+        data = os.fsencode(text)  # surrogates that encode bytes of a file name become those bytes
     except UnicodeEncodeError:
         data = text.encode("utf-8", "backslashreplace")
     return data.decode("utf-8", "backslashreplace")
@@ -104,7 +104,7 @@ def all_printable(value: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for "no value": None, NaN, NaT, pandas' NA.
+    """Return whether a value means "no value": None, NaN, NaT, pandas' NA.
 
     >>> is_missing(float("nan")), is_missing(""), is_missing(0)
     (True, False, False)

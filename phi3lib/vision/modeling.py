@@ -192,8 +192,8 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         image_token_id = self.config.image_token_id
         if image_token_id is not None and (number := int((input_ids == image_token_id).sum())):
             warnings.warn(
-                f"input_ids hold {number} image tokens (id {image_token_id}), but no pictures came, so the "
-                f"model sees none; pass pixel_values and image_sizes",
+                f"input_ids hold {number} image tokens (id {image_token_id}), but no pictures were passed: "
+                "the model sees none; pass pixel_values and image_sizes",
                 stacklevel=3,
             )
 

@@ -136,7 +136,7 @@ def read_picture(picture: Picture) -> Image.Image:
     grey is scaled to 8 bits instead of cut off at 255, which would leave white.
 
     Raises ValueError for what cannot be read, for URLs (nothing here uses the network), and for floating
-    point, whose range nobody states.
+    point, whose range is unknown.
 
     >>> read_picture(np.zeros((2, 3, 4), dtype=np.uint8)).size
     (3, 2)

@@ -24,7 +24,7 @@ NO_TOKEN = 2**31 - 1  # an id that no tokenizer knows; for code that may not see
 class Placeholders:
     """All placeholders of a batch, picture after picture and from left to right within a picture.
 
-    rows, cols: (n,) int64, where they stand in `input_ids`.
+    rows, cols: (n,) int64, their positions in `input_ids`.
     counts: how many each picture has. owners: the (row, tag) of each picture; image tokens have tag 0.
     """
 
@@ -37,7 +37,7 @@ class Placeholders:
         """Raise ValueError unless there are placeholders for exactly so many pictures."""
         if len(self.counts) != number:
             raise ValueError(
-                f"input_ids hold placeholders for {len(self.counts)} picture(s), {number} came "
+                f"input_ids hold placeholders for {len(self.counts)} picture(s), but {number} were passed "
                 f"(distinct negative ids of a row are its pictures: {self._describe_owners()})"
             )
 

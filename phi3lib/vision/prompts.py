@@ -74,7 +74,7 @@ def pictures_of_rows(texts: Sequence[str], images: Pictures | None) -> tuple[lis
     if rows is None:
         pictures = [] if images is None else flatten_pictures(images)
         if len(pictures) != sum(named):
-            raise ValueError(f"{len(pictures)} picture(s) came for {_describe(named)}")
+            raise ValueError(f"{len(pictures)} picture(s) were passed for {_describe(named)}")
         return pictures, named
     if len(rows) != len(texts):
         raise ValueError(f"images holds {len(rows)} lists of pictures for {len(texts)} prompt(s)")
@@ -192,7 +192,7 @@ def decode_ids(
 
 
 def name_of_placeholder(token_id: int) -> str:
-    """Return the tag of the picture that a negative id stands for.
+    """Return the tag of the picture that a negative id represents.
 
     >>> name_of_placeholder(-2)
     '<|image_2|>'
@@ -278,7 +278,7 @@ def _read_entry(entry: Any) -> tuple[str | None, Picture | None]:
 
 
 def _join(pieces: list[str], is_picture: list[bool]) -> str:
-    """Lay pieces end to end, with a line break between a picture's tag and what stands beside it."""
+    """Join pieces, with a line break between a picture's tag and the text beside it."""
     text = ""
     for number, (piece, picture) in enumerate(zip(pieces, is_picture, strict=True)):
         beside_picture = number > 0 and (picture or is_picture[number - 1])

@@ -51,7 +51,7 @@ class Phi3VProcessor(ProcessorMixin):
     A prompt names pictures by `<|image_1|>`, `<|image_2|>`, …; within a prompt the tags count that prompt's
     pictures, and the number selects the picture. `phi3lib.vision.prompts` holds the steps.
 
-    negative_ids: how tokens of pictures stand in the ids. False: as the tokenizer's `<|image|>`, with
+    negative_ids: how ids represent tokens of pictures. False: as the tokenizer's `<|image|>`, with
     pictures in the order in which the prompts name them, twice where one is named twice. True: as -k for
     picture k, with pictures in the order given, as the published processor writes them. None: False if the
     tokenizer has that token. A model takes either, if its `config.image_token_id` is `image_token_id` here.
@@ -135,8 +135,8 @@ class Phi3VProcessor(ProcessorMixin):
         num_crops, pad_to_num_crops, device, …: options of `Phi3VImageProcessor.preprocess`.
         negative_ids: as in the constructor, for this call.
 
-        Options may stand in `text_kwargs`, `images_kwargs` and `common_kwargs`, too; four of them may follow
-        by position, as in the published processor: padding, truncation, max_length, return_tensors.
+        Options may also be in `text_kwargs`, `images_kwargs` and `common_kwargs`; four of them may follow by
+        position, as in the published processor: padding, truncation, max_length, return_tensors.
 
         Returns input_ids and attention_mask (B, T) int64, and with pictures pixel_values (N, 1 + crops, 3,
         tile, tile) float32 and image_sizes (N, 2) int64. Raises ValueError where tags and pictures do not
@@ -147,7 +147,7 @@ class Phi3VProcessor(ProcessorMixin):
         options.update(zip(PUBLISHED_ORDER, published, strict=False))
         if text is None:
             if images is None:
-                raise ValueError("neither text nor images came; pass one of them, or both")
+                raise ValueError("neither text nor images were passed; pass one of them, or both")
             return _without_counts(self.image_processor(images, **self._sorted_options(options)[1]))
         return self._prepare(text, images, options)
 
@@ -331,7 +331,7 @@ class Phi3VProcessor(ProcessorMixin):
         images = options.pop("images", images)
         held = [pictures for _, pictures in plain]
         if any(held) and images is not None:
-            raise ValueError("pictures came twice: in the conversation's image entries and by images=")
+            raise ValueError("pictures were passed twice: in the conversation's image entries and by images=")
         # "auto" is how transformers asks for a processor's own default.
         options.setdefault("return_tensors", "pt" if return_tensors == "auto" else return_tensors)
         images = held if any(held) else images

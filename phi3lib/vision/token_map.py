@@ -1,7 +1,7 @@
 """From a token to the pixels that it sees, and back: the HD transform read in reverse.
 
 A picture's token sequence holds four kinds of tokens (`TokenKind`). Tokens of a crop and of the global
-view stand for a rectangle of the picture; separators stand for none. Positions are exact: everything is
+view represent a rectangle of the picture; separators represent none. Positions are exact: everything is
 computed in integers, and `tokens_at_pixel` is the inverse of `pixels_of_token` on every pixel of the
 original picture.
 
@@ -39,7 +39,7 @@ class Token:
     """One place in the sequence.
 
     `view` is the kind of view that it belongs to (None for the view separator); `row` and `col` are its
-    place in that view's grid of tokens (a row separator stands in the column behind the last token).
+    place in that view's grid of tokens (a row separator is in the column after the last token).
     `crop` numbers the crops row by row from 0, None outside the crops.
     """
 
@@ -83,7 +83,7 @@ def _views(grid: HDGrid, order: str) -> tuple[_View, _View]:
 
 
 def token_at(grid: HDGrid, index: int, order: str = "sub_glb") -> Token:
-    """Say what stands at place `index` of the sequence. Raises IndexError outside the sequence."""
+    """Return the token at place `index` of the sequence. Raises IndexError outside the sequence."""
     if not 0 <= index < grid.num_image_tokens:
         raise IndexError(f"token {index} of {grid.num_image_tokens}: the index must be 0 to the last token")
     first, second = _views(grid, order)

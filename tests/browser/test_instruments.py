@@ -247,7 +247,7 @@ def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
     assert canvas.evaluate(LOOK) != still  # the cells under the pointer
     expect(words).to_contain_text("Token 0 of")  # but nothing has moved
     canvas.click(position=place)
-    expect(words).to_contain_text("It stands for pixels")
+    expect(words).to_contain_text("It represents pixels")
     first = words.inner_text()
     canvas.click(position=place)
     expect(words).not_to_have_text(first)

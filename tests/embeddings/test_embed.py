@@ -125,7 +125,7 @@ def test_pictures_in_memory_arrays_and_datasets(clip):
 def test_what_is_no_source_is_refused(clip, tmp_path):
     with pytest.raises(FileNotFoundError):
         embed_images(tmp_path / "nowhere", model=clip, progress=False)
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images found"):
         embed_images([], model=clip, progress=False)
     with pytest.raises(ValueError, match="comes twice"):
         embed_images(["a.png", "a.png"], model=clip, progress=False)

@@ -52,7 +52,7 @@ def test_what_is_no_table_is_refused(tmp_path):
     ("vectors", "ids", "labels", "words"),
     [
         (np.zeros((2, 3)), ("a",), {}, "do not fit 1 ids"),
-        (np.zeros((2, 3)), ("a", "a"), {}, "stands for two rows"),
+        (np.zeros((2, 3)), ("a", "a"), {}, "occurs in two rows"),
         (np.zeros((2, 3)), ("a", "b"), {"kind": np.array([1])}, "1 values for 2 rows"),
         (np.array([[1.0, np.nan]]), ("a",), {}, "NaN"),
     ],

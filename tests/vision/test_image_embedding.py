@@ -284,8 +284,8 @@ def test_interleaved_places_keep_left_to_right():
         (one_picture(314), [[336, 336]], "313 tokens.*314 places"),
         (one_picture(626), [[336, 336]], "313 tokens.*626 places.*2 times"),
         (one_picture(313, tag=100)[:, :50], [[336, 336]], "-100 marks ignored labels"),
-        (torch.tensor([[1, 2]]), [[336, 336]], r"0 picture\(s\), 1 came.*there are none"),
-        (one_picture(313), [[336, 336], [336, 336]], r"1 picture\(s\), 2 came"),
+        (torch.tensor([[1, 2]]), [[336, 336]], r"0 picture\(s\), but 1 were passed.*there are none"),
+        (one_picture(313), [[336, 336], [336, 336]], r"1 picture\(s\), but 2 were passed"),
         (torch.tensor([[512, *[-1] * 313]]), [[336, 336]], "id 512.*ends at 511"),
         (one_picture(), [[336, 336, 336]], "invalid|shape"),
         (one_picture(), [[335, 336]], r"\(335, 336\).*multiples of the tile size 336"),
@@ -301,7 +301,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(ids, sizes, message):
 
 
 def test_placeholders_without_pictures_are_refused():
-    with pytest.raises(ValueError, match=r"1 picture\(s\), but no pictures came"):
+    with pytest.raises(ValueError, match=r"1 picture\(s\), but no pictures were passed"):
         golden_embedding()(one_picture())
 
 
@@ -355,7 +355,7 @@ def test_kept_inputs_are_used_once():
         kept = embedding(one_picture())
         assert torch.equal(kept, embedding(one_picture(), **first))
         assert embedding(one_picture(469), **second).shape == (1, 471, 96)  # no old size in the way
-        with pytest.raises(ValueError, match="no pictures came"):
+        with pytest.raises(ValueError, match="no (pictures were passed|images found)"):
             embedding(one_picture())
 
 

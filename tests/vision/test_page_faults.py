@@ -348,7 +348,7 @@ def test_fault_17_every_negative_id_is_a_picture():
     tokens = golden_embedding().get_image_features(small()).tokens[0]
     torch.testing.assert_close(page[1:314], tokens, atol=2e-4, rtol=0)
     assert torch.equal(page[314], module.wte.weight[0])
-    with pytest.raises(ValueError, match=r"2 picture\(s\), 1 came.*id -100"):
+    with pytest.raises(ValueError, match=r"2 picture\(s\), but 1 were passed.*id -100"):
         golden_embedding()(ids, **small())
 
 

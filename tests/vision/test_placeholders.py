@@ -140,7 +140,7 @@ def test_pictures_that_do_not_fit_the_placeholders_are_told_with_their_rows(ids,
 def test_a_prompt_that_lost_its_placeholders_is_refused():
     """As after `token_healing=True`, which writes the prompt anew: the picture would not be seen."""
     words = {**inputs(), "input_ids": torch.tensor([[1, 7, 9]])}
-    with pytest.raises(ValueError, match=r"placeholders for 0 picture\(s\), 1 came"):
+    with pytest.raises(ValueError, match=r"placeholders for 0 picture\(s\), but 1 were passed"):
         golden_lm().generate(**words, **GREEDY)
 
 

@@ -391,7 +391,7 @@ def test_chat_template_gives_model_inputs(processor: Phi3VProcessor) -> None:
         assert all(torch.equal(inputs[name], expected[name]) for name in expected)
     ids = processor.apply_chat_template(carried, add_generation_prompt=True, tokenize=True)
     assert torch.equal(ids, expected.input_ids)
-    with pytest.raises(ValueError, match="came twice"):
+    with pytest.raises(ValueError, match="passed twice"):
         processor.apply_chat_template(carried, images=SQUARE, tokenize=True)
     with pytest.raises(ValueError, match="0 picture.*names 1"):
         processor.apply_chat_template(apart, tokenize=True)

@@ -86,9 +86,9 @@ def _writing_slip(answer: Any, words: Any, places: Any, tokens: Any) -> str:
     if _equal(answer, words):
         return "nothing was written"
     if _equal(answer[places], tokens.flip(0)):
-        return "the tokens stand in reverse order: fill from left to right"
+        return "the tokens are in reverse order: fill from left to right"
     if _equal(answer[places], tokens[:1].expand(3, 2)):
-        return "the first token stands in every place"
+        return "every place has the first token"
     if not _equal(answer[~places], words[~places]):
         return "a row outside the places was changed"
     return "the tokens are not in their places"

@@ -1,7 +1,7 @@
 """What the checks of the exercises have in common: how they ask, and how they answer.
 
 Whatever a learner's function does or returns, a check answers with a Verdict: `exercise` and `guarded` see to
-it. `checks_reading` turns what came back into numbers.
+it. `reading` turns results into numbers.
 """
 
 import copy
@@ -108,7 +108,7 @@ def guarded(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
             return EMPTY
         except Refused as refused:
             return Verdict(False, str(refused))
-        except Exception as error:  # an answer that nobody thought of; a traceback would stop the notebook
+        except Exception as error:  # any other fault of an answer; a traceback would stop the notebook
             return Verdict(False, f"This answer cannot be read as what is wanted: {_in_words(error)}.")
 
     return checked

@@ -90,7 +90,7 @@ _REBUILD_SLIPS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
     "each patch lies on its side: its rows and columns are swapped": lambda p, rows, cols: _join(
         p, rows, cols, (0, 3, 1, 2, 4)
     ),
-    "patches are laid column by column; they came row by row": lambda p, rows, cols: (
+    "patches are laid out column by column; the input is row by row": lambda p, rows, cols: (
         p.reshape(cols, rows, *p.shape[1:]).transpose(1, 2, 0, 3, 4).reshape(rows * p.shape[1], -1, 3)
     ),
 }

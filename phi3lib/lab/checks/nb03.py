@@ -247,7 +247,7 @@ def _within_the_crop(grid: HDGrid, index: int) -> _Box:
 
 _CROP_BY_CROP = "crop after crop: but a row of tokens runs through all crops side by side"
 _BOX_SLIPS: tuple[tuple[str, _BoxOf], ...] = (
-    ("a row separator gets a box: it stands for no pixels, so None", _separators_too),
+    ("a row separator gets a box: it represents no pixels, so None", _separators_too),
     ("the row length forgets the separator: a row of tokens is cols · 12 + 1 long", _row_by_row),
     (_CROP_BY_CROP, _crop_by_crop(13)),
     (_CROP_BY_CROP, _crop_by_crop(12)),
@@ -314,7 +314,7 @@ def _box(answer: Any) -> Any:
 
 
 class _NoBox:
-    """An answer that is neither four whole numbers nor None; it equals nothing and prints as it came."""
+    """An answer that is neither four whole numbers nor None; it equals nothing and prints unchanged."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer

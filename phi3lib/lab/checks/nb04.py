@@ -90,7 +90,7 @@ class _Picture(int):
 
 
 class _Model:
-    """Stands for a model: gives each picture of a batch a vector of its own, and remembers its batches."""
+    """Acts as a model: returns a different vector for each picture of a batch, and records its batches."""
 
     def __init__(self, crops: list[int]) -> None:
         self.pictures = [_Picture(count) for count in crops]
@@ -255,7 +255,7 @@ def _changes() -> list[tuple[dict[str, Any], str]]:
         (_with({"layer": -1}), "the layer is another"),
         (_with({}, {"num_crops": 4}), "the number of crops, inside “preprocessing”, is another"),
         (_with({}, {"tile_size": 336}), "the size of a tile, inside “preprocessing”, is another"),
-        (_with({}, {"tile_size": 211}), "the digits of an entry stand in another order"),
+        (_with({}, {"tile_size": 211}), "the digits of an entry are in another order"),
         (_with({"model": "mean", "pooling": "phi3-vision-small"}), "two entries swap their values"),
         (_with({}, swapped), "two entries inside “preprocessing” swap their values"),
         (_with({"model": "phi3-vision", "pooling": "small-mean"}), "a piece of one text moves to the next"),
@@ -275,9 +275,9 @@ def _random_recipes(count: int = 3000) -> Iterator[dict[str, Any]]:
 
 _SAME: tuple[tuple[dict[str, Any], str], ...] = (
     (copy.deepcopy(RECIPE), "the recipe is asked for a second time"),
-    (dict(reversed(RECIPE.items())), "the entries stand in another order"),
+    (dict(reversed(RECIPE.items())), "the entries are in another order"),
     (
         {**RECIPE, "preprocessing": dict(reversed(RECIPE["preprocessing"].items()))},
-        "the entries inside “preprocessing” stand in another order",
+        "the entries inside “preprocessing” are in another order",
     ),
 )

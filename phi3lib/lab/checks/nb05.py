@@ -210,7 +210,7 @@ _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
     "the mean of each row was taken away; the mean over items is wanted (axis=0)": lambda own, other: (
         own - own.mean(1, keepdims=True)
     ),
-    "these are z-scores: take the mean away, and leave the spread as it is": lambda own, other: (
+    "these are z-scores: subtract the mean, and do not divide by the standard deviation": lambda own, other: (
         _centred(own) / own.std(0)
     ),
     "Nothing is left: only the mean should go": lambda own, other: np.zeros_like(own),

@@ -121,7 +121,7 @@ _KNN_SLIPS: dict[str, Callable[[Matrix, Matrix, int], float]] = {
         _by_dot_product(a, k), _by_dot_product(b, k)
     ),
     "this is by distance, not by cosine": lambda a, b, k: _share(_by_distance(a, k), _by_distance(b, k)),
-    "neighbours count wherever they stand in the list, not only at the same rank": _same_rank,
+    "neighbours count at any rank of the list, not only at the same rank": _same_rank,
     "this is the number shared, not the share": lambda a, b, k: _mutual(a, b, k) * k,
 }
 

@@ -1,7 +1,7 @@
 """How the checks read an answer: as a number, a whole number, a truth value or an array of numbers.
 
 NumPy, PyTorch, lists and Python's numbers are all read; numbers are compared as closely as their precision
-allows. What cannot be read raises Refused, whose text says what came and what is wanted.
+allows. Unreadable answers raise Refused, whose text says what was found and what was expected.
 """
 
 from collections.abc import Callable, Iterable, Mapping

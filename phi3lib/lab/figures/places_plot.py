@@ -1,4 +1,4 @@
-"""What stands in each place of a sequence: the ribbons of notebook A1."""
+"""The tokens of a sequence as ribbons, for notebook A1."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -5,7 +5,7 @@
     plots.show(figure, alt="What it shows, and what to notice.")
 
 A figure becomes an `<img>` with its alternative text inside the notebook, because JupyterLab shows no
-alternative text for plain `image/png` outputs. An `image/png` stands beside it for exports to LaTeX and PDF.
+alternative text for plain `image/png` outputs. An `image/png` copy is for exports to LaTeX and PDF.
 pyplot is not used, so nothing is drawn twice and no figure lingers.
 """
 
@@ -30,7 +30,7 @@ CLASSES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, YELLOW, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never colour alone
 MAGNITUDE = "cividis"
 
-# What a colour means, through the whole course. Each has a hatch or a mark of its own as well.
+# What a color means in the whole course. Each also has its own hatch or marker.
 CROP = BLUE
 GLOBAL_VIEW = ORANGE
 ROW_SEPARATOR = GREEN

@@ -1,4 +1,4 @@
-"""What every instrument is: a live widget, and a still picture of its state as an output of its own."""
+"""The base of all instruments: a live widget, and a still picture of its state as a separate output."""
 
 from collections.abc import Sequence
 from typing import Any

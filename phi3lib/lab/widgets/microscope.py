@@ -50,10 +50,10 @@ class MicroscopeState:
         token = token_at(self.grid, self.index, self.order)
         where = f"Token {self.index} of 0 to {self.grid.num_image_tokens - 1}: "
         if token.kind is TokenKind.VIEW_SEPARATOR:
-            return f"{where}the view separator. It stands for no pixels."
+            return f"{where}the view separator. It represents no pixels."
         if token.kind is TokenKind.ROW_SEPARATOR:
             view = "the crops" if token.view is TokenKind.CROP else "the global view"
-            return f"{where}a row separator, behind row {token.row} of {view}. It stands for no pixels."
+            return f"{where}a row separator, behind row {token.row} of {view}. It represents no pixels."
         if token.kind is TokenKind.CROP:
             row, col = divmod(token.crop or 0, self.grid.cols)
             where += f"crop {token.crop} (row {row}, column {col})"
@@ -62,9 +62,9 @@ class MicroscopeState:
         where += f", token row {token.row}, column {token.col}. "
         seen = pixels_of_token(self.grid, self.index, self.order)
         if seen is None:
-            return f"{where}It stands for padding only."
+            return f"{where}It represents padding only."
         across, down = f"x {seen.left} to {seen.right - 1}", f"y {seen.top} to {seen.bottom - 1}"
-        return f"{where}It stands for pixels {across}, {down}."
+        return f"{where}It represents pixels {across}, {down}."
 
 
 class TokenMicroscope(Instrument):

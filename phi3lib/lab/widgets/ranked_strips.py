@@ -52,7 +52,7 @@ class StripsState:
 
 
 class RankedStrips(PanelInstrument):
-    """Choose a picture; its nearest in each space stand in a strip, framed by how many spaces found them."""
+    """Choose a picture; each space's strip shows its nearest pictures, framed by how many spaces agree."""
 
     title = "Ranked strips"
 

@@ -29,7 +29,7 @@ def write_outside(words, places, tokens):
         (write_in_place, "changed `words` itself"),
         (lambda words, places, tokens: words.clone(), "nothing was written"),
         (lambda words, places, tokens: write(words, places, tokens.flip(0)), "reverse order"),
-        (lambda words, places, tokens: write(words, places, tokens[:1]), "first token stands in every place"),
+        (lambda words, places, tokens: write(words, places, tokens[:1]), "every place has the first token"),
         (write_outside, "outside the places"),
         (lambda words, places, tokens: words[0].clone(), "shape"),
         (lambda words, places, tokens: write(words.detach(), places, tokens), "no gradient reaches `words`"),

@@ -99,7 +99,7 @@ def test_wrong_batches_are_named(wrong, named):
         (str, "another order"),
         (lambda recipe: recipe["model"], "the pooling is another"),
         (lambda recipe: str(hash(json.dumps(recipe, sort_keys=True))), "every Python process"),
-        (lambda recipe: str(sorted(recipe.items())), "inside “preprocessing” stand"),
+        (lambda recipe: str(sorted(recipe.items())), "inside “preprocessing” are"),
         (lambda recipe: str(sorted(recipe)), "the model is another"),
         (lambda recipe: 7, "A text is wanted"),
     ],

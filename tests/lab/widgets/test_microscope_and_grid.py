@@ -58,7 +58,7 @@ def test_sentences_name_every_kind_of_token(state):
     assert "row separator" in said[TokenKind.ROW_SEPARATOR]
     assert "view separator" in said[TokenKind.VIEW_SEPARATOR]
     state.go_to(0)
-    assert state.sentence().endswith("It stands for padding only.")
+    assert state.sentence().endswith("It represents padding only.")
 
 
 @pytest.mark.parametrize("order", ["sub_glb", "glb_sub"])
