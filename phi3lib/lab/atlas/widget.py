@@ -57,6 +57,7 @@ class Atlas(Instrument):
         saved: str | os.PathLike[str] | None = None,
         title: str = "Atlas",
     ) -> None:
+        super().__init__()
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
         shown = None if pictures is None else _pictures_of(pictures, first)
         folder = None if saved is None else SavedMaps(saved)

@@ -118,6 +118,7 @@ class LayerExplorer(PanelInstrument):
         picture: int = 0,
         patch: int = 0,
     ) -> None:
+        super().__init__()
         self.pictures = [middle_square(picture) for picture in pictures]
         if len(self.pictures) != len(features[0]):
             raise ValueError(f"{len(self.pictures)} pictures but features of {len(features[0])}")

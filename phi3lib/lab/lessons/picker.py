@@ -48,6 +48,7 @@ class NeighbourPicker(PanelInstrument):
     title = "Neighbour picker"
 
     def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+        super().__init__()
         self.state = PickerState(tiles, vectors, chosen, neighbours)
 
     def still(self) -> plots.Still:

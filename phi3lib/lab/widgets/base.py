@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import traitlets
+from ipywidgets import VBox
 from PIL import Image
 
 from phi3lib.lab.figures import plots
@@ -12,14 +14,32 @@ from phi3lib.lab.widgets.panel import Control, make_panel, values_of_page
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-class Instrument:
+class Instrument(VBox):
     """Shows a live widget, and below it a still picture that the widget hides while it is connected.
 
-    The two are outputs of their own: a notebook that is saved and opened again without its kernel has the
-    still picture, and so has every export.
+    The two are separate outputs: a notebook that is saved and opened again without its kernel has the still
+    picture, and so has every export. An instrument is an ipywidget, a box with the live widget: it can be
+    put into an `HBox` or a `Tab`.
     """
 
     _widget: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def open(self) -> None:
+        """Open no connection to the page yet: the live widget is made when it is first shown."""
+
+    @property
+    def model_id(self) -> str:
+        """The id by which a page finds the box; asking for it opens the connection."""
+        if self.comm is None:
+            self.children = (self.live(),)
+            super().open()
+        return super().model_id
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     def still(self) -> plots.Still:
         """Return the instrument as it stands, as a picture."""
@@ -55,11 +75,13 @@ def _view_of(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 class PanelInstrument(Instrument):
     """An instrument of labelled controls above one picture and its sentence.
 
-    `controls` says what can be set, `take` gives what was set to the state; the rest is here.
+    `controls` says what can be set, `take` gives what was set to the state; the rest is here. `values` has
+    the values of the controls by name; it can be observed, linked and set.
     """
 
     title = ""
     _controls: Sequence[Control] = ()
+    values: Any = traitlets.Dict()
 
     def controls(self) -> Sequence[Control]:
         """Return the controls with the current values of the state."""
@@ -73,13 +95,26 @@ class PanelInstrument(Instrument):
         """Return the widget; it is made once, so that all its views show the same."""
         if self._widget is None:
             self._controls = self.controls()
-            self._widget = make_panel(self.title, self._controls, self.take, self.still)
+            self._widget = make_panel(self.title, self._controls, self._take, self.still)
         return self._widget
 
     def choose(self, **chosen: Any) -> None:
         """Set controls by name, as the page does: `choose(layer=3)`. ValueError for what is not offered."""
         widget = self.live()
         widget.values = {**widget.values, **values_of_page(self._controls, chosen)}
+
+    def _take(self, chosen: dict[str, Any]) -> None:
+        self.take(chosen)
+        self.values = chosen
+
+    @traitlets.default("values")
+    def _first_values(self) -> dict[str, Any]:
+        self.live()
+        return {control.name: control.value for control in self._controls}
+
+    @traitlets.observe("values")
+    def _follow_values(self, change: Any) -> None:
+        self.choose(**change["new"])
 
 
 def number_among(count: int, number: int, what: str) -> int:

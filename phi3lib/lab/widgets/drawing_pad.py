@@ -61,6 +61,7 @@ class DrawingPad(Instrument):
         clip: Any,
         phi3: Any = None,
     ) -> None:
+        super().__init__()
         if len(pictures) != len(table):
             raise ValueError(f"{len(pictures)} pictures for a table of {len(table)} rows")
         self.pictures = pictures

@@ -39,6 +39,7 @@ class GridExplorer(PanelInstrument):
     title = "Grid explorer"
 
     def __init__(self, width: int = 640, height: int = 427, num_crops: int = 16) -> None:
+        super().__init__()
         self.state = GridState(width, height, num_crops)
 
     def still(self) -> plots.Still:

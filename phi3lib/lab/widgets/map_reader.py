@@ -99,6 +99,7 @@ class MapReader(PanelInstrument):
         *,
         chosen: Key | None = None,
     ) -> None:
+        super().__init__()
         self.state = MapState(layouts, vectors, space, chosen)
         self.labels = np.asarray(labels)
         if len(self.labels) != len(self.state.layout.places):

@@ -77,6 +77,7 @@ class TokenMicroscope(Instrument):
     def __init__(
         self, picture: Image.Image, *, num_crops: int = 16, order: str = "sub_glb", index: int = 0
     ) -> None:
+        super().__init__()
         self.picture = picture
         self.state = MicroscopeState(hd_grid(*picture.size, num_crops), order, index)
 
@@ -102,7 +103,7 @@ class TokenMicroscope(Instrument):
             "sentence": state.sentence(),
         }
 
-    def layout(self) -> dict[str, Any]:
+    def fixed_parts(self) -> dict[str, Any]:
         """Return what does not depend on the token: sizes, padding, ribbon, colors."""
         grid = self.state.grid
         return {
@@ -149,7 +150,7 @@ def _make_microscope(instrument: TokenMicroscope) -> Any:
     canvas.thumbnail((900, 900))
     data, mime = plots.encode(canvas)
     uri = plots.Still(data, mime, "", canvas.size).data_uri
-    widget = Microscope(layout_=instrument.layout(), scene=instrument.scene(), picture=uri)
+    widget = Microscope(layout_=instrument.fixed_parts(), scene=instrument.scene(), picture=uri)
 
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
         instrument.answer(message)

@@ -59,6 +59,7 @@ class RankedStrips(PanelInstrument):
     def __init__(
         self, tables: Mapping[str, EmbeddingTable], pictures: Sequence[Image.Image], *, query: int = 0
     ) -> None:
+        super().__init__()
         self.pictures = list(pictures)
         self.state = StripsState(tables, query)
         if len(self.pictures) != len(self.state.ids):

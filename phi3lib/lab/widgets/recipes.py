@@ -77,6 +77,7 @@ class RecipeSwitches(PanelInstrument):
         picture: int = 0,
         centred: bool = False,
     ) -> None:
+        super().__init__()
         self.pictures = list(pictures)
         self.state = RecipeState(tables, recipe, picture, centred=centred)
         if len(self.pictures) != len(tables[recipe]):

@@ -74,6 +74,7 @@ class SearchBox(PanelInstrument):
         picture: int | None = None,
         weight: float = 0.5,
     ) -> None:
+        super().__init__()
         if len(pictures) != len(table):
             raise ValueError(f"{len(pictures)} pictures for a table of {len(table)} rows")
         self.pictures = pictures

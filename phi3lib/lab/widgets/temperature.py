@@ -84,6 +84,7 @@ class TemperatureBoard(PanelInstrument):
         scale: float | None = None,
         chosen: int = 0,
     ) -> None:
+        super().__init__()
         self.pictures = list(pictures)
         own = float(clip.model.logit_scale.detach().exp())
         self.state = TemperatureState(

@@ -1,6 +1,8 @@
 """The panel that most instruments stand on, without a browser: its controls, its answers, its helpers."""
 
 import pytest
+import traitlets
+from ipywidgets import HBox
 from PIL import Image
 
 from phi3lib.lab.figures import plots
@@ -14,6 +16,7 @@ class Counter(PanelInstrument):
     title = "Counter"
 
     def __init__(self) -> None:
+        super().__init__()
         self.number, self.word, self.loud = 1, "ducks", False
 
     def still(self) -> plots.Still:
@@ -89,6 +92,27 @@ def test_choosing_names_what_is_not_offered(counter):
 def test_every_view_shows_the_same_widget(counter):
     assert counter.live() is counter.live()
     assert "application/vnd.jupyter.widget-view+json" in counter._repr_mimebundle_()
+
+
+def test_an_instrument_is_a_widget_that_is_made_when_it_is_shown(counter):
+    assert repr(counter) == "Counter()" and counter._widget is None and counter.comm is None
+    box = HBox([counter, Counter()])
+    assert box.get_state("children")["children"][0] == f"IPY_MODEL_{counter.model_id}"
+    assert counter.children == (counter.live(),)
+
+
+def test_the_values_of_an_instrument_are_observed_linked_and_set(counter):
+    other, seen = Counter(), []
+    counter.observe(lambda change: seen.append(change["new"]), "values")
+    traitlets.link((counter, "values"), (other, "values"))
+    counter.choose(number=5)
+    assert seen == [{"number": 5, "word": "ducks", "loud": False}] and other.number == 5
+    other.values = {**other.values, "word": "geese"}
+    assert counter.word == "geese" and counter.live().sentence == "5 geese"
+    counter.choose(number=10)  # refused: nothing changes
+    assert counter.values["number"] == other.number == 5
+    with pytest.raises(ValueError, match="no control size"):
+        counter.values = {"size": 3}
 
 
 @pytest.mark.parametrize(("number", "meant"), [(0, 0), (3, 3), (-1, 3), (-4, 0)])
