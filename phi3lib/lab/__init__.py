@@ -37,6 +37,7 @@ _HOMES = {
     "original_class": "phi3lib.lab.lessons.a1.original_class",
     "photograph": "phi3lib.lab.photographs:photograph",
     "picture": "phi3lib.lab.photographs:picture",
+    "reading_map": "phi3lib.lab.lessons.road:reading_map",
     "places_plot": "phi3lib.lab.figures.places_plot",
     "plots": "phi3lib.lab.figures.plots",
     "same_weights": "phi3lib.lab.lessons.a1.same_weights",
