@@ -8,6 +8,7 @@ Weights are answered with a redirect to another origin (`localhost` in place of 
 hub does with its content network. Every request is recorded with the bytes that were sent for it.
 """
 
+import gzip
 import hashlib
 import json
 import socket
@@ -15,12 +16,15 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
 PIECE = 1 << 20
+BUSY = ("silent", "drip", "drip_headers", "drip_and_break", "endless", "endless_error", "endless_redirect")
+LONGEST_HASHED = 10**8
 
 
 @dataclass
@@ -74,6 +78,7 @@ class HubStandIn:
         self._failures: list[Failure] = []
         self._lock = threading.Lock()
         self.stopped = False
+        self.drip_s = 0.02
         self.pause = threading.Event()  # set at the end, so that no answer waits any longer
         hub = self
 
@@ -124,8 +129,11 @@ class HubStandIn:
 
         kind: an HTTP status; "gated" (403); "cut" (half of the bytes, then the connection breaks);
         "ignore_range" (the whole file, whatever was asked for); "other_range" (the bytes before);
-        "endless" (more bytes than were asked for, without end); "silent" (nothing, while the client waits);
-        "drip" (one byte now and then); "loop" (a redirect to the same address); or the body of an answer.
+        "endless" (more bytes than were asked for, without end; "endless_error" and "endless_redirect" with
+        such a status); "silent" (nothing, while the client waits); "drip" (one byte every `drip_s` seconds;
+        "drip_headers" already before the body; "drip_and_break" one for each request); "bomb" (compressed);
+        "loop" (a redirect to the same address); "wait N" (429 with Retry-After: N); "path" (a hash with
+        slashes); or the body of an answer.
         """
         self._failures.append(Failure(part, kind, times))
 
@@ -189,8 +197,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(self.failure)
         if self.failure == "gated":
             return self._refuse(403, "GatedRepo")
-        if self.failure in ("silent", "drip", "endless"):
-            return self._keep_busy(self.failure)
+        if self.failure in BUSY:
+            return self._keep_busy(str(self.failure))
+        if self.failure == "bomb":
+            return self._bomb()
+        if isinstance(self.failure, str) and self.failure.startswith("wait "):
+            return self._refuse(429, headers={"Retry-After": self.failure.removeprefix("wait ")})
         if self.failure == "loop":
             return self._head(302, 0, {"Location": f"{self.stand_in.url}{self.path}"})
         if isinstance(self.failure, bytes):
@@ -202,20 +214,32 @@ class _Handler(BaseHTTPRequestHandler):
     def _keep_busy(self, kind: str) -> None:
         """Send nothing, a byte now and then, or bytes without end, until the client hangs up."""
         self.close_connection = True
-        asked = self.headers.get("Range", "bytes=0-0").removeprefix("bytes=")
-        if kind != "silent":
-            self.send_response(206)
+        if kind == "drip_headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        elif kind != "silent":
+            self.send_response({"endless_error": 500, "endless_redirect": 302}.get(kind, 206))
+            asked = self.headers.get("Range", "bytes=0-0").removeprefix("bytes=")
             self.send_header("Content-Range", f"bytes {asked}/{10**10}")
+            if kind == "endless_redirect":
+                self.send_header("Location", self.path + "?again")
             self.end_headers()
         while not self.stand_in.stopped:
             if kind == "silent" and not self.connection.recv(1, socket.MSG_PEEK):
                 return
             try:
-                self.wfile.write(b"x" * (PIECE if kind == "endless" else 1))
+                self.wfile.write(b"x" * (PIECE if kind.startswith("endless") else 1))
             except OSError:
                 return
-            if kind == "drip":
-                self.stand_in.pause.wait(0.02)
+            if kind == "drip_and_break":
+                return
+            if kind.startswith("drip"):
+                self.stand_in.pause.wait(self.stand_in.drip_s)
+
+    def _bomb(self) -> None:
+        """A few compressed bytes that become 10 GB; where nothing compressed was asked for."""
+        zeros = gzip.compress(gzip.compress(b"\0" * 10**7) * 1000)
+        self._head(206, len(zeros), {"Content-Encoding": "gzip, gzip"})
+        self.wfile.write(zeros)
 
     def _body(self, content: bytes) -> None:
         self._head(200, len(content), {"Content-Type": "text/html"})
@@ -235,15 +259,14 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self._repository(name, revision)
         if repository is None:
             return None
-        sizes = {file: path.stat().st_size for file, path in repository.files().items()}
+        paths = repository.files()
         if call == ["tree"]:
-            sizes = {file: size for file, size in sizes.items() if file.startswith(below)}
-            if not sizes:
+            paths = {file: path for file, path in paths.items() if file.startswith(below)}
+            if not paths:
                 return self._refuse(404, "EntryNotFound")
-            rows = [{"type": "file", "path": f, "size": s, "oid": _oid(f, s)} for f, s in sizes.items()]
-            return self._json(rows)
+            return self._json([_listed(file, path, "path", "oid") for file, path in paths.items()])
         if call in ([], ["revision"]):
-            siblings = [{"rfilename": f, "size": s, "blobId": _oid(f, s)} for f, s in sizes.items()]
+            siblings = [_listed(file, path, "rfilename", "blobId") for file, path in paths.items()]
             answer = {"_id": "0", "id": name, "modelId": name, "sha": repository.commit, "private": False}
             return self._json({**answer, "gated": False, "tags": [], "siblings": siblings})
         return self._refuse(404)
@@ -280,9 +303,9 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None:
             return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": repository.commit})
         size = file.stat().st_size
-        etag = f'"{_oid(str(file), size)}"'
+        etag = f'"{"../" * 8 if self.failure == "path" else ""}{_hash_of(file)}"'
         headers = {"X-Repo-Commit": repository.commit, "ETag": etag}
-        if file.suffix == ".safetensors":
+        if _is_large(file):
             location = f"http://localhost:{self.stand_in.port}/content{file}"
             linked = {"Location": location, "X-Linked-Size": str(size), "X-Linked-ETag": etag}
             return self._head(302, 0, {**headers, **linked})
@@ -340,12 +363,39 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, 0, {**told, **(headers or {})})
 
 
-def _oid(text: str, size: int) -> str:
-    return hashlib.sha1(f"{text} {size}".encode()).hexdigest()
+def _is_large(file: Path) -> bool:
+    return file.suffix in (".safetensors", ".bin")
+
+
+@cache
+def _hash(file: Path, modified: int, size: int) -> str:
+    """sha256 of a large file, git's hash of another, as the real hub names them."""
+    content = file.read_bytes()
+    if _is_large(file):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % size + content).hexdigest()
+
+
+def _hash_of(file: Path) -> str:
+    stat = file.stat()
+    if stat.st_size > LONGEST_HASHED:  # the sparse files of the benchmarks
+        return hashlib.sha1(str(file).encode()).hexdigest()
+    return _hash(file, stat.st_mtime_ns, stat.st_size)
+
+
+def _listed(name: str, file: Path, name_key: str, hash_key: str) -> dict:
+    """A file as the API lists it; large files lie in another store, and git holds a pointer to them."""
+    size, found = file.stat().st_size, _hash_of(file)
+    if not (_is_large(file) and len(found) == 64):
+        return {"type": "file", name_key: name, "size": size, hash_key: found}
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{found}\nsize {size}\n".encode()
+    git = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest()
+    large = {"sha256": found, "oid": found, "size": size, "pointerSize": len(pointer)}
+    return {"type": "file", name_key: name, "size": size, hash_key: git, "lfs": large}
 
 
 @contextmanager
-def pointed_at(hub: HubStandIn, cache: Path, set_attribute: Callable, *, offline: bool = False):
+def pointed_at(hub: HubStandIn, folder: Path, set_attribute: Callable, *, offline: bool = False):
     """Point huggingface_hub, in this process, at the stand-in and at a cache of its own.
 
     set_attribute: pytest's `monkeypatch.setattr`. The library reads its environment once, at import.
@@ -357,9 +407,9 @@ def pointed_at(hub: HubStandIn, cache: Path, set_attribute: Callable, *, offline
     set_attribute(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     )
-    set_attribute(constants, "HF_HUB_CACHE", str(cache / "hub"))
+    set_attribute(constants, "HF_HUB_CACHE", str(folder / "hub"))
     set_attribute(constants, "HF_HUB_OFFLINE", offline)
-    set_attribute(constants, "HF_TOKEN_PATH", str(cache / "token"))
+    set_attribute(constants, "HF_TOKEN_PATH", str(folder / "token"))
     close_session()
     try:
         yield hub

@@ -28,6 +28,8 @@ from phi3lib.encoders.encoder import (
     recipes_of,
 )
 from phi3lib.encoders.loading import model_type_of
+from phi3lib.loading.cache import repairing
+from phi3lib.loading.defaults import CLIP_TYPE, on_hub
 from phi3lib.loading.safetensors_io import CheckpointError
 
 if TYPE_CHECKING:
@@ -68,13 +70,18 @@ def load_encoder(
     Weights are read from safetensors only, and every tensor must be in the checkpoint. Raises
     CheckpointError.
     """
-    model_type = model_type_of(name, revision)
     known = {kind: family for family, kinds in _families() for kind in kinds}
-    if model_type not in known:
-        raise CheckpointError(
-            f"{name} is a checkpoint of type {model_type!r}; load_encoder knows {', '.join(sorted(known))}"
-        )
-    return known[model_type].load(name, revision=revision, device=device, dtype=dtype)
+
+    def load() -> Any:
+        model_type = model_type_of(name, revision)
+        if model_type not in known:
+            families = ", ".join(sorted(known))
+            raise CheckpointError(
+                f"{name} is a checkpoint of type {model_type!r}; load_encoder knows {families}"
+            )
+        return known[model_type].load(name, revision=revision, device=device, dtype=dtype)
+
+    return repairing(load, on_hub(name, CLIP_TYPE), revision)
 
 
 def as_encoder(model: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from phi3lib.loading import hub
+from phi3lib.loading import cache, hub
 from phi3lib.loading.checkpoints import damage_in, require_device
 from phi3lib.loading.defaults import CLIP_TYPE, locate
-from phi3lib.loading.phi3 import VISION_PREFIX, require_loaded
+from phi3lib.loading.phi3 import require_loaded
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     CheckpointError,
@@ -31,12 +31,7 @@ def model_type_of(name: str | Path | None, revision: str | None) -> str:
         config = read_json(where / "config.json")
     else:
         found = hub.find_model(where, revision, allow_conversion=True)
-        if found.sizes:
-            with hub.plain_errors(found.name):
-                config = hub.parsed(found.get("config.json"), f"config.json of {found.name}")
-        else:  # the hub cannot be reached; what is on this machine must do
-            folder = hub.cached_part(found, VISION_PREFIX) or hub.whole_folder(found)
-            config = read_json(folder / "config.json")
+        config = read_json(cache.file_of(found, "config.json"))
     found_type = config.get("model_type")
     if not isinstance(found_type, str):
         raise CheckpointError(f"config.json of {where} names no model_type, so its family is unknown")
@@ -53,7 +48,7 @@ def checkpoint_folder(name: str | Path, revision: str | None) -> tuple[Path, str
         folder, commit = where, None
     else:
         found = hub.find_model(where, revision, allow_conversion=True)
-        folder, commit = hub.whole_folder(found), found.commit
+        folder, commit = cache.whole_folder(found), found.commit
     tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
     return folder, str(where), commit
 

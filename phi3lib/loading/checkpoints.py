@@ -11,20 +11,20 @@ safetensors only; nothing is unpickled and no code of a checkpoint is run. Where
 wrong, a `CheckpointError` says in one sentence what and what to do.
 """
 
-import fnmatch
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3lib.loading import hub
+from phi3lib.loading import cache, hub
 from phi3lib.loading import phi3 as phi3_weights
 from phi3lib.loading.defaults import (
     CLIP_TYPE,
     PHI3_TYPE,
     default_models,
     locate,
+    on_hub,
     require_model_type,
     set_default_models,
 )
@@ -78,16 +78,20 @@ def load_clip(
 
     require_device(device)
     where = locate(name, CLIP_TYPE)
-    if isinstance(where, Path):
-        folder, commit = where, None
-    else:
-        found = hub.find_model(where, revision, allow_conversion=True)
-        _require_type_on_hub(found, CLIP_TYPE)
-        folder, commit = hub.whole_folder(found), found.commit
-    require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
-    tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
-    with damage_in(where):
-        return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
+
+    def load() -> "Clip":
+        if isinstance(where, Path):
+            folder, commit = where, None
+        else:
+            found = hub.find_model(where, revision, allow_conversion=True)
+            _require_type_on_hub(found, CLIP_TYPE)
+            folder, commit = cache.whole_folder(found), found.commit
+        require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
+        tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
+        with damage_in(where):
+            return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
+
+    return cache.repairing(load, on_hub(name, CLIP_TYPE), revision)
 
 
 # ------------------------------------------------------------------------------- Phi-3-vision
@@ -119,15 +123,21 @@ def load_phi3_model(
     """
     require_device(device)
     tuned = fine_tuned_folder(fine_tuned)
-    with damage_in(tuned or name):
-        if tuned is not None and is_adapter(tuned):
-            model = _load_adapted(name or adapter_base(tuned), tuned, language_model, revision, device, dtype)
-        elif language_model:
-            model = _load_whole(name, tuned, revision, device, dtype)
-        else:
-            model = _load_vision_part(name, tuned, revision, device, dtype)
-        require_finite(model.state_dict(), where=_where(model.checkpoint))
-    return model.eval()
+    adapter = tuned if tuned is not None and is_adapter(tuned) else None
+    base = name or (adapter_base(adapter) if adapter else None)
+
+    def load() -> Any:
+        with damage_in(tuned or name):
+            if adapter is not None:
+                model = _load_adapted(base, adapter, language_model, revision, device, dtype)
+            elif language_model:
+                model = _load_whole(base, tuned, revision, device, dtype)
+            else:
+                model = _load_vision_part(base, tuned, revision, device, dtype)
+            require_finite(model.state_dict(), where=_where(model.checkpoint))
+        return model.eval()
+
+    return cache.repairing(load, on_hub(base, PHI3_TYPE), revision)
 
 
 def require_device(device: "torch.device | str | None") -> None:
@@ -156,7 +166,10 @@ def damage_in(where: str | Path | None) -> Iterator[None]:
     )
     try:
         yield
-    except (*python, StrictDataclassError) as error:
+    except (OSError, *python, StrictDataclassError) as error:
+        # transformers raises a bare OSError for a file that is no JSON; others, with a number, say enough.
+        if isinstance(error, CheckpointError) or getattr(error, "errno", None) is not None:
+            raise
         raise CheckpointError(
             f"{where or 'the default model'} cannot be loaded ({type(error).__name__}: {first_line(error)}): "
             f"its files are damaged or do not fit together; copy or fetch the whole checkpoint again"
@@ -197,24 +210,22 @@ def _upright(images: "Pictures") -> list:
 
 
 def download(name: str | None = None, *, language_model: bool = False, revision: str | None = None) -> Path:
-    """Fetch a model ahead, for rooms without network; says first how much it is. Returns its folder.
+    """Fetch a model ahead, for offline use; says first how much it is. Returns its folder.
 
     name: on the hub, CLIP or Phi-3-vision; None: the default Phi-3 model. language_model: all of
-    Phi-3-vision and not its vision part alone. Raises CheckpointError.
+    Phi-3-vision and not its vision part alone. Files that are in the cache already are checked against
+    their hashes, and damaged ones fetched again. Raises CheckpointError.
     """
     where = locate(name, PHI3_TYPE)
     if isinstance(where, Path):
         tell(f"{where} is already on this machine")
         return where
     found = hub.find_model(where, revision, allow_conversion=True)
-    if not found.sizes:
-        return hub.cached_part(found, VISION_PREFIX) or hub.whole_folder(found)
+    cache.remove_damaged(found)
     if not language_model and _config_on_hub(found).get("model_type") == PHI3_TYPE:
-        return hub.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
-    found.require_safetensors()
-    wanted = [s for f, s in found.sizes.items() if any(fnmatch.fnmatch(f, p) for p in hub.SNAPSHOT_FILES)]
-    tell(f"{where}: {hub.gigabytes(sum(wanted))} to the cache of huggingface_hub (HF_HOME)")
-    return hub.whole_folder(found)
+        return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
+    tell(f"{where}: {cache.gigabytes(cache.bytes_to_fetch(found))} to the cache of huggingface_hub (HF_HOME)")
+    return cache.whole_folder(found)
 
 
 # ------------------------------------------------------------------------------- the three ways to load
@@ -314,8 +325,8 @@ def _local_folder(
     found = hub.find_model(where, revision)
     if whole:
         _require_type_on_hub(found, PHI3_TYPE)
-        return hub.whole_folder(found), found
-    return hub.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found), found
+        return cache.whole_folder(found), found
+    return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found), found
 
 
 def _base_if_here(name: str | Path | None) -> Path | None:
@@ -328,8 +339,8 @@ def _base_if_here(name: str | Path | None) -> Path | None:
 
 
 def _fetch_vision_part(found: hub.HubModel) -> Path:
-    if not found.sizes:  # only remembered; whether huggingface_hub's cache holds all of it, it says itself
-        return hub.whole_folder(found)
+    if found.unreachable:
+        return cache.whole_folder(found)
     _require_type_on_hub(found, PHI3_TYPE)
     with hub.plain_errors(found.name):
         places = found.places(VISION_PREFIX)
@@ -337,17 +348,15 @@ def _fetch_vision_part(found: hub.HubModel) -> Path:
         raise CheckpointError(f"{found.name} holds no vision part of Phi-3-vision ({VISION_PREFIX}…)")
     size = sum(place.size for place in places)
     of = sum(size for file, size in found.sizes.items() if file.endswith(".safetensors"))
-    tell(f"{found.name}: fetching the vision part, {hub.gigabytes(size)} of {hub.gigabytes(of)}")
+    tell(f"{found.name}: fetching the vision part, {cache.gigabytes(size)} of {cache.gigabytes(of)}")
     small = [file for file in ("config.json", *PROCESSOR_FILES) if file in found.sizes]
-    return hub.fetch_part(found, places, small)
+    return cache.fetch_part(found, places, small)
 
 
 def _config_on_hub(found: hub.HubModel) -> dict:
-    with hub.plain_errors(found.name):
-        return hub.parsed(found.get("config.json"), f"config.json of {found.name}")
+    return read_json(cache.file_of(found, "config.json"))
 
 
 def _require_type_on_hub(found: hub.HubModel, model_type: str) -> None:
     """Refuse the wrong kind of checkpoint before anything large is fetched."""
-    if found.sizes:
-        require_model_type(_config_on_hub(found), model_type, where=found.name)
+    require_model_type(_config_on_hub(found), model_type, where=found.name)

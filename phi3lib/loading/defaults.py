@@ -105,6 +105,15 @@ def locate(name: str | Path | None, model_type: str) -> Path | str:
     return str(name)
 
 
+def on_hub(name: str | Path | None, model_type: str) -> str | None:
+    """Return a model's name on the hub; None for a folder, and where there is no such model."""
+    try:
+        where = locate(name, model_type)
+    except CheckpointError:
+        return None
+    return where if isinstance(where, str) else None
+
+
 def model_type_of(folder: Path) -> str | None:
     """`model_type` in a folder's config.json; None where there is no readable one."""
     try:

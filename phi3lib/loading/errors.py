@@ -51,16 +51,26 @@ def may_pass(error: Exception) -> bool:
     return status is None or status == 429 or status >= 500
 
 
+def seconds_to_wait(error: Exception) -> int:
+    """Return what a busy hub says in Retry-After, else 0."""
+    told = getattr(_response_of(error), "headers", {}).get("Retry-After", "")
+    return int(told) if told.isdecimal() else 0
+
+
+def no_hub(name: str) -> str:
+    """Return the sentence for an answer that is none of a hub."""
+    from huggingface_hub import constants
+
+    return (
+        f"{constants.ENDPOINT} gave no usable answer about {name}: check that HF_ENDPOINT is a hub, and that "
+        f"no login page of the network stands before it"
+    )
+
+
 def _hub_errors() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
-    return (
-        OSError,
-        EntryNotFoundError,
-        HFValidationError,
-        *transport_errors(),
-        _http_library().TooManyRedirects,
-    )
+    return (OSError, EntryNotFoundError, HFValidationError, *transport_errors())
 
 
 def explained(name: str, error: Exception) -> CheckpointError:
@@ -80,9 +90,9 @@ def explained(name: str, error: Exception) -> CheckpointError:
     elif isinstance(error, errors.HFValidationError):
         sentence = f"{name!r} is neither a folder on this machine nor a model name such as owner/name"
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        sentence = f"the disk is full: make room for {name}, or set PHI3LIB_HOME and HF_HOME to a larger one"
+        sentence = f"the disk is full: make room for {name}, or set HF_HOME to a larger one"
     elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        sentence = f"{error.filename} cannot be written: set PHI3LIB_HOME and HF_HOME to folders of your own"
+        sentence = f"{error.filename} cannot be written: set HF_HOME to a folder of your own"
     else:
         return _without_hub(name, error, status)
     return CheckpointError(sentence)
@@ -95,8 +105,8 @@ def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointE
     if constants.HF_HUB_OFFLINE or isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{name} is not on this machine and HF_HUB_OFFLINE is set: {ahead}")
     if status == 429:
-        wait = _response_of(error).headers.get("Retry-After", "")
-        when = f"in {wait} s" if wait.isdigit() else "later"
+        wait = seconds_to_wait(error)
+        when = f"in {wait} s" if wait else "later"
         return HubUnreachableError(f"the hub has too many requests (429) to give {name}: try again {when}")
     if status is not None:
         return HubUnreachableError(f"the hub answered {status} when asked for {name}: try again later")

@@ -9,12 +9,14 @@ from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
 from phi3lib.loading.hub import HubModel
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
+    PART_FILE,
     CheckpointError,
     TensorPlace,
     first_line,
     header_bytes,
     read_json,
     read_tensors,
+    tensors_of_file,
     tensors_of_folder,
 )
 
@@ -72,7 +74,10 @@ def vision_places(folder: Path) -> dict[str, TensorPlace]:
     The prefix may be missing, as it is in files made from the embedding's own state_dict. Left out: the word
     embedding, which fine-tuned checkpoints may hold here once more, and the position numbers of old files.
     """
-    places = tensors_of_folder(folder, VISION_PREFIX)
+    if (folder / PART_FILE).is_file():
+        places = tensors_of_file(folder / PART_FILE)
+    else:
+        places = tensors_of_folder(folder, VISION_PREFIX)
     if not places:
         own = ("glb_GN", "sub_GN", "img_projection.", "img_processor.")
         places = {name: p for name, p in tensors_of_folder(folder).items() if name.startswith(own)}

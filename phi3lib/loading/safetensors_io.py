@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # torch takes a second to import; whoever only lists tensors 
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+# Of the hub's files, the tensors of the vision part alone: a name that no other tool takes for all weights.
+PART_FILE = "phi3lib-vision-part.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 # The format's own limit (safetensors/src/tensor.rs): a longer header is damage or an attack.
@@ -180,7 +182,7 @@ def _weight_files(folder: Path, wanted: str) -> list[Path]:
     if (folder / INDEX_FILE).is_file():
         index = read_json(folder / INDEX_FILE)
         return [folder / name for name in files_of_index(index, wanted, where=str(folder))]
-    others = sorted(folder.glob("*.safetensors"))
+    others = [file for file in sorted(folder.glob("*.safetensors")) if file.name != PART_FILE]
     if len(others) == 1:
         return others
     if others:

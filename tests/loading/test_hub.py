@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from phi3lib.loading import cache as hub_cache
 from phi3lib.loading import defaults as default_models
 from phi3lib.loading import hub
 from phi3lib.loading.checkpoints import CheckpointError, download, load_clip, load_phi3_model
+from phi3lib.loading.safetensors_io import PART_FILE, tensors_of_folder
 from tests.hub_stand_in import HubStandIn, pointed_at
 from tests.real_layout import VISION, make_clip_checkpoint, make_phi3_checkpoint
 
@@ -64,7 +66,7 @@ def go_offline(monkeypatch: pytest.MonkeyPatch):
 
 
 def vision_bytes(folder: Path) -> int:
-    return sum(p.size for p in hub.tensors_of_folder(folder, VISION).values())
+    return sum(p.size for p in tensors_of_folder(folder, VISION).values())
 
 
 def header_bytes(*files: Path) -> int:
@@ -78,9 +80,14 @@ def same_weights(model: torch.nn.Module, folder: Path) -> bool:
 
 
 def left_behind(cache: Path) -> list[str]:
-    """Weights and unfinished files below the caches; the small files of huggingface_hub do not count."""
-    files = [path for path in (cache / "phi3lib").rglob("*") if path.is_file() and "refs" not in path.parts]
-    return [str(path) for path in files] + [str(path) for path in cache.rglob(".unfinished-*")]
+    """Weights and unfinished files below the caches, and all that is outside of huggingface_hub's."""
+    files = [path for path in cache.rglob("*") if path.is_file() and "hub" not in path.parts]
+    return [*map(str, files), *(str(path) for path in cache.rglob("*") if _is_unwanted(path))]
+
+
+def _is_unwanted(path: Path) -> bool:
+    broken = path.is_symlink() and not path.exists()
+    return broken or path.suffix == ".safetensors" or ".incomplete" in path.name
 
 
 def assert_fails(cache: Path, match: str, name: str = PHI3) -> str:
@@ -144,7 +151,7 @@ def test_the_fetched_folder_is_a_checkpoint_of_its_own(served: HubStandIn, folde
     served.stop()
     assert same_weights(load_phi3_model(fetched), folders["phi3"])
     assert sorted(path.name for path in fetched.iterdir()) == [
-        "config.json", "model.safetensors", "preprocessor_config.json",
+        "config.json", PART_FILE, "preprocessor_config.json",
     ]  # fmt: skip
 
 
@@ -178,8 +185,7 @@ def test_a_complete_snapshot_of_the_hub_library_is_used(
     served.forget()
     assert same_weights(load_phi3_model(PHI3), folders["phi3"])
     assert served.bytes_served() == 0
-    assert left_behind(cache) == []  # nothing was copied
-    (cache / "phi3lib").exists() and [path.unlink() for path in (cache / "phi3lib").rglob("main")]
+    assert not list(cache.rglob(PART_FILE))  # nothing was copied
     go_offline()
     assert same_weights(load_phi3_model(PHI3), folders["phi3"])
 
@@ -195,7 +201,7 @@ def test_download_ahead_says_how_much_and_serves_offline_rooms(
     served: HubStandIn, folders: dict[str, Path], go_offline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = download(PHI3)
-    assert (folder / "model.safetensors").is_file()
+    assert (folder / PART_FILE).is_file()
     said = capsys.readouterr().out
     assert hub.gigabytes(vision_bytes(folders["phi3"])) in said
     download(CLIP)
@@ -350,12 +356,12 @@ def test_a_full_disk(served: HubStandIn, cache: Path, monkeypatch: pytest.Monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(hub, "write_header", full)
+        patched.setattr(hub_cache, "write_header", full)
         assert_fails(cache, "the disk is full")
     with monkeypatch.context() as patched:
-        patched.setattr(hub.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000})())
+        patched.setattr(hub_cache.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000})())
         served.forget()
-        assert_fails(cache, "no room for .* it needs 0.06 MB .* PHI3LIB_HOME")
+        assert_fails(cache, "no room for .* it needs 0.06 MB .* HF_HOME")
         assert served.bytes_served(SHARD) < 20_000  # only the header: refused before the fetching
 
 
@@ -365,20 +371,20 @@ def test_an_interrupted_fetch_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hub, "merge_ranges", interrupted)
+    monkeypatch.setattr(hub_cache, "merge_ranges", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_phi3_model(PHI3)
     assert left_behind(cache) == []
 
 
-def test_what_killed_processes_left_is_removed_a_day_later(served: HubStandIn, cache: Path) -> None:
-    folder = cache / "phi3lib" / "vision" / PHI3.replace("/", "--")
-    for name, age in (("old", 2 * hub.STALE_AFTER_S), ("young", 60)):
-        leftover = folder / f".unfinished-{name}"
-        leftover.mkdir(parents=True)
-        os.utime(leftover, (leftover.stat().st_mtime - age,) * 2)
-    load_phi3_model(PHI3)
-    assert [path.name for path in folder.glob(".unfinished-*")] == [".unfinished-young"]
+def test_what_a_killed_process_left_is_no_obstacle(served: HubStandIn, folders: dict[str, Path]) -> None:
+    blobs = Path(download(PHI3)).parents[1] / "blobs"
+    commit = load_phi3_model(PHI3).checkpoint.revision
+    for file in [*blobs.iterdir(), *blobs.parent.glob("snapshots/*/*")]:
+        file.unlink()
+    (blobs / f"{PART_FILE}-{commit}.incomplete").write_bytes(b"x" * 100)
+    assert same_weights(load_phi3_model(PHI3), folders["phi3"])
+    assert not list(blobs.glob("*.incomplete"))
 
 
 def test_the_wrong_kind_of_model_is_refused_before_its_weights_are_fetched(
