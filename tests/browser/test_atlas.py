@@ -159,17 +159,6 @@ def test_the_keyboard_walks_selects_and_clears(page):
     assert "one keeps" in here and "one and two share" in here
 
 
-def test_arrows_go_to_the_nearest_in_their_quarter(bare):
-    walk = """([across, down]) => {
-      const one = Object.create(MapView.prototype), places = [0, 0, 1, 3, 4, 1, -2, 0, 0, -5];
-      const app = { data: { count: 5 }, hidden: () => false };
-      Object.assign(one, { app, side: 400, now: places.map((n) => 2000 + 100 * n) });
-      return one.towards(0, [across, down]);
-    }"""
-    answers = [bare.evaluate(walk, arrow) for arrow in ([1, 0], [-1, 0], [0, -1], [0, 1])]
-    assert answers == [2, 3, 1, 4]  # right, left, up, down
-
-
 def test_hover_shows_a_picture_within_the_map(page):
     canvas = page.locator("canvas").first
     seen = hovered(page, canvas)
@@ -222,6 +211,7 @@ def test_clicks_add_and_take_away_and_the_gallery_only_looks(page):
     gallery.first.click()
     expect(status).to_contain_text("true neighbours")
     expect(gallery).to_have_count(2)
+    canvas.scroll_into_view_if_needed()
     hovered(page, canvas)
     page.mouse.down()
     page.mouse.up()
@@ -250,8 +240,9 @@ def test_sliders_colours_and_lines_repaint_at_once(page):
     page.get_by_label("Show").select_option(label="g2")
     drag(page, canvas)
     expect(page.get_by_role("status")).to_have_text("15 selected")
-    page.get_by_label("Select by").select_option("rectangle")
+    page.get_by_role("button", name="Rectangle").click()
     drag(page, canvas)
+    page.get_by_label("Show").select_option(label="all")
     canvas.focus()
     page.keyboard.press("ArrowRight")
     plain = canvas.evaluate(LOOK)

@@ -1,7 +1,7 @@
 """What the explorer's page is given: numbers as bytes, thumbnails as sprite sheets; and the page on its own.
 
-The same JavaScript draws in the notebook and in an exported file. Places are whole numbers up to 4,095, as
-finer ones could not be told apart on a screen; so few digits also pack well.
+The same JavaScript draws in the notebook and in an exported file. Places are whole numbers up to 4,095, of
+many pictures up to 65,535, so that zooming in tells apart what is not equal; so few digits also pack well.
 """
 
 import base64
@@ -20,16 +20,33 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from phi3lib.embeddings.maps import sample_rows
+from phi3lib.lab.atlas.columns import for_page
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.trust import Shares, said_trust
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
-from phi3lib.lab.widgets.scripts import joined
+from phi3lib.lab.widgets.scripts import FOLDER, joined
 from phi3lib.vision.pictures import read_upright
 
 SCRIPTS = Path(__file__).parent / "js"
-PARTS = ("data", "map", "lists", "controls", "main")
-GRID = 4_095  # places on a side of a map
+STYLES = Path(__file__).parent / "atlas.css"
+PARTS = (
+    "dom",
+    "data",
+    "plane",
+    "picks",
+    "marks",
+    "map",
+    "gestures",
+    "legend",
+    "detail",
+    "lists",
+    "controls",
+    "main",
+)
+GRID, FINE_GRID = 4_095, 65_535  # places on a side of a map: more than a screen has; finer for many pictures
+COARSE = 1_500  # pictures up to which the coarse grid keeps them apart at every zoom
+MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
 SHEET = 32  # thumbnails on a side of a sprite sheet
 NO_PICTURE = (200, 200, 200)
 SHADE = 96  # cells of the shade behind a sample, on a side
@@ -39,15 +56,21 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
     """All that the page draws, for all settings that there are."""
     rows = sample_rows(len(state.ids), MOST_POINTS)
     shares, lines = _shares(state, rows)
-    side = 64 if len(rows) <= 1_500 else 48 if len(rows) <= 6_000 else 32
-    shown = None if pictures is None else [pictures[row] for row in rows]
+    side = thumbnail_side(len(rows))
+    square = GRID if len(rows) <= COARSE else FINE_GRID
+    thumbs = [pictures[row] for row in rows] if pictures is not None and len(rows) <= MOST_THUMBS else []
+    sheets, shapes = sheets_with_shapes(thumbs, side)
     return {
         "spec": {
             "names": state.names,
             "count": len(rows),
             "all": len(state.ids),
             "rows": rows.tolist() if len(rows) < len(state.ids) else None,
-            "ids": [state.ids[row] for row in rows],
+            "ids": [state.shown_names[row] for row in rows],
+            "named": state.named,
+            "square": square,
+            "large": pictures is not None,
+            "columns": [for_page(name, state.columns[name], rows) for name in state.columns],
             "label": state.label_name,
             "kinds": state.kinds,
             "codes": state.codes[rows].tolist(),
@@ -61,26 +84,32 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "colours": list(plots.CLASSES),
             "thumb": side,
             "sheet": SHEET,
+            "shapes": shapes,
             "finds": state.search_table() is not None,
             "card": state.card(),
         },
         "places": b"".join(
-            _whole(state.layout(name, settings).places[rows])
+            _whole(state.layout(name, settings).places[rows], square)
             for name in state.names
             for settings in state.settings
         ),
         "shade": _shades(state) if len(rows) < len(state.ids) else b"",
-        "near": _near(state, rows).astype("<u2").tobytes(),
+        "near": _near(state, rows).astype("<u2" if len(rows) <= 65_535 else "<u4").tobytes(),
         "shares": shares.tobytes(),
-        "sheets": sprite_sheets(shown, side) if shown is not None else [],
+        "sheets": sheets,
     }
 
 
-def _whole(places: NDArray[np.float32]) -> bytes:
-    """Places (n, 2) on a square of `GRID`, the same scale for both axes: little-endian, two bytes each."""
+def thumbnail_side(count: int) -> int:
+    """Return the side of a thumbnail in pixels: smaller for more pictures, so that the page stays small."""
+    return 128 if count <= 400 else 96 if count <= COARSE else 64 if count <= 6_000 else 40
+
+
+def _whole(places: NDArray[np.float32], square: int = GRID) -> bytes:
+    """Places (n, 2) on a square, the same scale for both axes: little-endian, two bytes each."""
     low, span = places.min(0), float(np.ptp(places, axis=0).max()) or 1.0
     margin = (span - np.ptp(places, axis=0)) / 2
-    return np.round((places - low + margin) / span * GRID).astype("<u2").tobytes()
+    return np.round((places - low + margin) / span * square).astype("<u2").tobytes()
 
 
 def _shades(state: AtlasState) -> bytes:
@@ -135,26 +164,34 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
 
 
 def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
-    """Thumbnails on square sheets of SHEET × SHEET, as data URIs; what cannot be read becomes grey."""
-    sheets = []
+    """Return thumbnails on square sheets of SHEET × SHEET, as data URIs; unreadable ones are grey."""
+    return sheets_with_shapes(pictures, side)[0]
+
+
+def sheets_with_shapes(pictures: Sequence[Any], side: int) -> tuple[list[str], list[int]]:
+    """Return the sheets, and each picture's width in hundredths of its height, to leave out margins."""
+    sheets, shapes = [], []
     for start in range(0, len(pictures), SHEET**2):
         part = pictures[start : start + SHEET**2]
         lines = -(-len(part) // SHEET)
         sheet = Image.new("RGB", (SHEET * side, lines * side), NO_PICTURE)
         for place, picture in enumerate(part):
-            sheet.paste(_thumbnail(picture, side), ((place % SHEET) * side, (place // SHEET) * side))
+            small, shape = _thumbnail(picture, side)
+            sheet.paste(small, ((place % SHEET) * side, (place // SHEET) * side))
+            shapes.append(shape)
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=80)
         sheets.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
-    return sheets
+    return sheets, shapes
 
 
-def _thumbnail(picture: Any, side: int) -> Image.Image:
+def _thumbnail(picture: Any, side: int) -> tuple[Image.Image, int]:
     try:
         upright = read_upright(picture)
     except ValueError:
-        return Image.new("RGB", (side, side), NO_PICTURE)
-    return ImageOps.pad(upright, (side, side), color=(255, 255, 255))
+        return Image.new("RGB", (side, side), NO_PICTURE), 100
+    shape = round(100 * upright.width / upright.height)
+    return ImageOps.pad(upright, (side, side), color=(255, 255, 255)), min(max(shape, 5), 2000)
 
 
 def script() -> str:
@@ -162,25 +199,37 @@ def script() -> str:
     return joined(*(SCRIPTS / f"{part}.js" for part in PARTS))
 
 
+def styles(*, panel: bool = False) -> str:
+    """Return the page's style sheet; with that of every instrument's panel for a notebook."""
+    sheets = ([FOLDER / "panel.css"] if panel else []) + [STYLES]
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+
+
 def whole_page(data: dict[str, Any], title: str) -> str:
-    """One HTML file that holds everything and may load nothing: its policy allows its own script alone."""
+    """Return one HTML file that holds everything and may load nothing: its policy allows its own scripts.
+
+    The explorer's script is packed like its data, a third of its size, and put on the page by a short one.
+    """
     title = readable(title)
-    code = script().replace("export default", "const atlas =") + _START
+    code = script().replace("export default", "const atlas =")
     # In a script element nothing ends the data but "</script": no "<" is left to begin it.
-    body = json.dumps(readable(_packed(data)), ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(
+        readable(_packed(data) | {"code": _letters(code.encode())}), ensure_ascii=False, separators=(",", ":")
+    )
     body = body.replace("<", "\\u003c")
+    style = _STYLE + styles()
     policy = (
         "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'; "
-        f"script-src 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(_STYLE)}'"
+        f"script-src 'sha256-{_sha256(_START)}' 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(style)}'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{style}</style></head>\n"
         f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
         f'<script type="application/json" id="data">{body}</script>\n'
-        f"<script>{code}</script></body></html>\n"
+        f"<script>{_START}</script></body></html>\n"
     )
 
 
@@ -188,14 +237,25 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
     """The same without bytes: those are packed and written as letters."""
 
     def letters(name: str, value: bytes) -> str:
-        if name in ("places", "near"):  # all low bytes, then all high ones: a sixth less when packed
+        wide = name == "near" and data["spec"]["count"] > 65_535
+        if name in ("places", "near") and not wide:  # all low bytes, then all high ones: a sixth less
             value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
-        return base64.b64encode(zlib.compress(value, 9)).decode()
+        return _letters(value)
 
     return {name: letters(name, value) if isinstance(value, bytes) else value for name, value in data.items()}
 
 
-_STYLE = ":root{color-scheme:light dark}body{margin:1rem;font-family:system-ui,sans-serif}"
+def _letters(value: bytes) -> str:
+    return base64.b64encode(zlib.compress(value, 9)).decode()
+
+
+_STYLE = """
+:root { color-scheme: light dark; background: #ffffff; }
+body { margin: 0; padding: 14px 18px; font-family: system-ui, sans-serif; }
+h1 { margin: 0 0 10px; font-size: 18px; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) { :root { background: #101215; color: #e7e9ec; } }
+@media (max-width: 500px) { body { padding: 10px; } }
+"""
 
 # A stand-in for the notebook's model: it holds the same values and has no one to send them to.
 _START = """
@@ -206,12 +266,16 @@ _START = """
     return;
   }
   const values = JSON.parse(document.getElementById("data").textContent);
-  for (const name of ["places", "near", "shares", "shade"]) {
-    const bytes = Uint8Array.from(atob(values[name]), (letter) => letter.charCodeAt(0));
+  const unpack = async (packed) => {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    values[name] = new Uint8Array(await new Response(stream).arrayBuffer());
-  }
-  for (const name of ["places", "near"]) {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  };
+  for (const name of ["places", "near", "shares", "shade"]) values[name] = await unpack(values[name]);
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(await unpack(values.code));
+  document.head.append(script);
+  for (const name of values.spec.count > 65535 ? ["places"] : ["places", "near"]) {
     const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
     values[name] = Uint8Array.from(values[name], pair);
   }

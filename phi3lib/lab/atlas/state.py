@@ -3,9 +3,9 @@
 No widget inside; `atlas.py` puts it on the screen.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -14,33 +14,20 @@ from numpy.typing import NDArray
 
 from phi3lib.embeddings.compare import matched
 from phi3lib.embeddings.confidence import Estimate
-from phi3lib.embeddings.knn import nearest, share_in_common
-from phi3lib.embeddings.labels import labels_of, shown
+from phi3lib.embeddings.knn import Neighbours, nearest, share_in_common
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
+from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_places, label_column
+from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 
 K = 10  # true neighbours that are shown and counted
-MOST_POINTS = 20_000  # that are drawn one by one; beyond, a sample over a shade of all
-SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
-GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
-SMALL_GRID = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0, 1)}
+MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
 WEAK = 2.5  # standard deviations of the best picture over all pictures
-
-NO_LABEL = "none"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What makes a map; PCA has no parameters and ignores them."""
-
-    method: str = "UMAP"
-    n_neighbors: int = 15
-    min_dist: float = 0.1
-    seed: int = 0
+UNNAMED = "map"  # the name of a table that came without one; no sentence holds it
 
 
 @dataclass(frozen=True)
@@ -73,31 +60,54 @@ class AtlasState:
         grid: Mapping[str, Sequence[Any]] | None = None,
         model: Any = None,
         saved: SavedMaps | None = None,
+        layout: Any = None,
+        names: Any = None,
     ) -> None:
-        named = {"map": tables} if isinstance(tables, EmbeddingTable) else dict(tables)
-        self.tables = _same_pictures(named)
+        self.named = not isinstance(tables, EmbeddingTable)
+        given = {UNNAMED: tables} if isinstance(tables, EmbeddingTable) else dict(tables)
+        self.tables = _same_pictures(given)
         self.ids = next(iter(self.tables.values())).ids
         _require_directions(self.tables)
-        self.label_name, self.labels, self.kinds = _labels(self.tables, labels)
+        self.label_name, label = label_column(self.tables, labels)
+        self.columns = all_columns(self.tables, self.label_name, label)
+        self.labels, self.kinds = as_texts(np.array(["picture"] * len(self.ids)) if label is None else label)
+        self.shown_names = (
+            self.ids if names is None else tuple(map(str, self._rows_of(names, given, "names")))
+        )
         self.model = model
         self.saved = saved
-        self.spaces = {
-            name: nearest(table.vectors, min(max(K, 50), len(self.ids) - 1))
-            for name, table in self.tables.items()
-        }
         self.k = min(K, len(self.ids) - 2)
-        self.settings = _usable(grid or (GRID if len(self.ids) <= SMALL else SMALL_GRID), len(self.ids))
-        self.chosen = _most_usual(self.settings)
+        own = {} if layout is None else given_places(layout, given, self.ids)
+        self._given = {name: Layout(places, {"method": GIVEN}) for name, places in own.items()}
+        self.settings = self._offered(grid)
+        self.chosen = self.settings[0] if self._given else most_usual(self.settings)
         self._layouts: dict[tuple[str, Settings], Layout] = {}
         self._known = Known()
         self.selected: list[int] = []
         self.found: Found | None = None
 
-    @property
+    def _rows_of(self, values: Any, given: Mapping[str, EmbeddingTable], what: str) -> list[Any]:
+        """Values for each row of the first table, cut to the pictures that all tables have."""
+        first = next(iter(given.values()))
+        of_id = dict(zip(first.ids, by_row(values, first.ids, what), strict=True))
+        return [of_id[name] for name in self.ids]
+
+    def _offered(self, grid: Mapping[str, Sequence[Any]] | None) -> list[Settings]:
+        """The settings that are made ready; with places of the reader's own, further maps when asked for."""
+        if self._given:
+            return [Settings(GIVEN), *(usable(grid, len(self.ids)) if grid else [])]
+        return usable(grid or usual_grid(len(self.ids)), len(self.ids))
+
+    @cached_property
+    def spaces(self) -> dict[str, Neighbours]:
+        """The true neighbours of each picture in each table, computed when they are first asked for."""
+        most = min(max(K, 50), len(self.ids) - 1)
+        return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
+
+    @cached_property
     def codes(self) -> NDArray[np.intp]:
         """For each picture the place of its label among `kinds`: (N,)."""
-        code_of = {kind: code for code, kind in enumerate(self.kinds)}
-        return np.array([code_of[str(text)] for text in self.labels])
+        return codes_of(self.labels, self.kinds)
 
     @property
     def names(self) -> list[str]:
@@ -115,6 +125,8 @@ class AtlasState:
 
     def _new_layout(self, name: str, settings: Settings) -> Layout:
         table = self.tables[name]
+        if settings.method == GIVEN:
+            return self._given[name]
         if settings.method == "PCA":
             return pca_map(table.vectors)
         layout = umap_map(
@@ -187,7 +199,7 @@ class AtlasState:
     def wobble(self, name: str, settings: Settings | None = None) -> Shares | None:
         """For each picture the share of map neighbours that change with the seed; None for one seed only."""
         settings = settings or self.chosen
-        same = tuple(other for other in self.settings if _but_seed(other) == _but_seed(settings))
+        same = tuple(other for other in self.settings if other.but_seed() == settings.but_seed())
         return self._known.once(
             ("wobble", name, same), lambda: wobble([self.layout(name, one) for one in same], self.k)
         )
@@ -215,6 +227,15 @@ class AtlasState:
         if any(not 0 <= row < len(self.ids) for row in rows):
             raise ValueError(f"rows are 0 to {len(self.ids) - 1}")
         self.selected = list(dict.fromkeys(int(row) for row in rows))
+
+    def selected_table(self) -> EmbeddingTable:
+        """Return the selected rows of the first table, with every column that is known of them."""
+        rows = np.asarray(self.selected, dtype=int)
+        table = next(iter(self.tables.values())).select(rows)
+        added = {name: values[rows] for name, values in self.columns.items()}
+        if self.shown_names is not self.ids:
+            added["name"] = np.array([self.shown_names[row] for row in rows], dtype=object)
+        return table.with_labels(added)
 
     def search_table(self) -> str | None:
         """Return the name of the first table in the model's space of texts; None where there is none."""
@@ -260,19 +281,17 @@ class AtlasState:
         }
 
     def sentence(self) -> str:
-        """The state in words."""
-        chosen = self.chosen
-        how = (
-            "PCA"
-            if chosen.method == "PCA"
-            else f"UMAP, n_neighbors {chosen.n_neighbors}, min_dist {chosen.min_dist:g}, seed {chosen.seed}"
-        )
+        """Return the state in words."""
         worth = "; ".join(
-            f"{name}: {said_trust(self.trust(name), len(self.ids))}, "
+            f"{self.prefix(name)}{said_trust(self.trust(name), len(self.ids))}, "
             f"{self.kept(name).mean():.0%} of {self.k} true neighbours kept"
             for name in self.names
         )
-        return f"{len(self.ids)} pictures. {how}. {worth}. {len(self.selected)} selected."
+        return f"{len(self.ids)} pictures. {self.chosen.sentence()}. {worth}. {len(self.selected)} selected."
+
+    def prefix(self, name: str, between: str = ": ") -> str:
+        """Return a map's name with what follows it; nothing for a table that came without a name."""
+        return f"{name}{between}" if self.named else ""
 
 
 def _same_pictures(tables: dict[str, EmbeddingTable]) -> dict[str, EmbeddingTable]:
@@ -293,68 +312,3 @@ def _require_directions(tables: Mapping[str, EmbeddingTable]) -> None:
         zero = np.flatnonzero(~table.vectors.any(1))
         if len(zero):
             raise ValueError(f"the vector of {table.ids[zero[0]]!r} in {name!r} is zero: it has no direction")
-
-
-def _labels(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, NDArray[np.object_], list[str]]:
-    """(name, one text for each picture, the texts in order); without any label all are the same."""
-    first = next(iter(tables.values()))
-    if isinstance(labels, str):
-        for table in tables.values():
-            if labels in table.labels:
-                return labels, *_as_texts(table.labels[labels])
-        raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
-    if labels is not None:
-        if hasattr(labels, "__len__") and not isinstance(labels, Mapping) and len(labels) != len(first):
-            raise ValueError(
-                f"{len(labels)} labels for {len(first)} pictures: give one for each, in their order"
-            )
-        return "label", *_as_texts(labels_of({"label": labels}, first.ids)["label"])
-    if first.labels:
-        name = next(iter(first.labels))
-        return name, *_as_texts(first.labels[name])
-    return "", *_as_texts(np.array(["picture"] * len(first)))
-
-
-def _as_texts(column: NDArray[Any]) -> tuple[NDArray[np.object_], list[str]]:
-    """Labels as texts, and each text once: numbers by size, all else by name, what is missing last."""
-    texts = [NO_LABEL if text is None else text for text in shown(column)]
-    value_of = dict(zip(texts, column.tolist(), strict=True))
-    missing = [NO_LABEL] if NO_LABEL in texts else []
-    value_of.pop(NO_LABEL, None)
-    is_number = column.dtype.kind in "biuf"
-    kinds = sorted(value_of, key=value_of.__getitem__ if is_number else _natural)
-    return np.array(texts, dtype=object), kinds + missing  # arrays of str lose a NUL at the end
-
-
-def _natural(text: str) -> list[tuple[str, int, str]]:
-    """A key that puts "group 9" before "group 10", with numbers of any length."""
-    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
-    return [(words, len(number), number) for words, number in parts]
-
-
-def _usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
-    """PCA, and UMAP for all combinations that so many pictures allow; none for an empty list."""
-    fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
-    return [Settings("PCA")] + [
-        Settings("UMAP", neighbours, distance, seed)
-        for seed in grid["seed"]
-        for neighbours in fitting
-        for distance in grid["min_dist"]
-    ]
-
-
-def _most_usual(settings: list[Settings]) -> Settings:
-    """What umap-learn does when it is told nothing, or what comes nearest to it."""
-    usual = Settings()
-    return min(
-        [one for one in settings if one.method == "UMAP"] or settings,
-        key=lambda one: (
-            one.seed,
-            abs(one.n_neighbors - usual.n_neighbors),
-            abs(one.min_dist - usual.min_dist),
-        ),
-    )
-
-
-def _but_seed(settings: Settings) -> tuple[str, int, float]:
-    return settings.method, settings.n_neighbors, settings.min_dist

@@ -6,6 +6,7 @@ atlas.selected.to_pandas()  # what was clicked or drawn around
 atlas.to_html("atlas.html")
 """
 
+import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import traitlets
 from matplotlib.patches import Circle
 from PIL.PngImagePlugin import PngInfo
 
 from phi3lib.embeddings.files import replacing
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.cache import SavedMaps
-from phi3lib.lab.atlas.page import page_data, script, whole_page
-from phi3lib.lab.atlas.state import AtlasState, Found, Settings
+from phi3lib.lab.atlas.columns import by_row
+from phi3lib.lab.atlas.page import page_data, script, styles, whole_page
+from phi3lib.lab.atlas.settings import Settings
+from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.vision.inputs import as_list, as_path
+from phi3lib.vision.pictures import read_upright
 
 PNG_DPI = 200
+LARGEST = 640  # pixels of a picture that is opened beside the map
 
 
 class Atlas(Instrument):
@@ -37,14 +43,23 @@ class Atlas(Instrument):
     tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for
     each row of the first table, pictures or files, by position (a pandas Series, too); or a mapping from ids;
     or the folder that the table was made from; None: without thumbnails. labels: the name of a label, or one
-    value for each row, by position or as a mapping from ids; None: the table's first label. grid: the
-    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. model: a CLIP, for
-    queries in words. saved: a folder that keeps the maps: what was computed once is there at once the next
-    time.
+    value for each row, by position or as a mapping from ids; None: the table's first label. Every label of
+    the tables can color the maps. names: one name to show for each row, likewise; None: the ids. grid: the
+    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. layout: places of your
+    own, (N, 2), for the rows of the first table, by position or as a mapping from ids, or such for each table
+    by its name; without `grid`, no other map is made. model: a CLIP, for queries in words. saved: a folder
+    that keeps the maps: what was computed once is there at once the next time.
 
-    By keyboard, on a map: arrows go to the neighbour in that direction, Enter selects, Shift+Enter adds,
-    Escape clears. ValueError for what does not fit together.
+    On a map, the wheel, two fingers, a double click and + and − zoom; 0 shows the whole map; the right mouse
+    button, the space bar or Shift with arrows move it. Arrows go to the neighbor in that direction, N and P
+    to the next and the previous picture in view; Enter selects and opens, Shift+Enter adds or takes away,
+    Control+Z goes back, Escape clears. ValueError for what does not fit together.
+
+    An Atlas is an ipywidget: it goes into boxes and tabs. `rows`, the numbers of the selected rows, can be
+    observed, linked and set.
     """
+
+    rows: Any = traitlets.List()
 
     def __init__(
         self,
@@ -56,12 +71,16 @@ class Atlas(Instrument):
         model: Any = None,
         saved: str | os.PathLike[str] | None = None,
         title: str = "Atlas",
+        layout: Any = None,
+        names: Any = None,
     ) -> None:
         super().__init__()
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
         shown = None if pictures is None else _pictures_of(pictures, first)
         folder = None if saved is None else SavedMaps(saved)
-        self.state = AtlasState(tables, labels=labels, grid=grid, model=model, saved=folder)
+        self.state = AtlasState(
+            tables, labels=labels, grid=grid, model=model, saved=folder, layout=layout, names=names
+        )
         self.title = title
         self.pictures = None
         if shown is not None:
@@ -72,14 +91,27 @@ class Atlas(Instrument):
 
     @property
     def selected(self) -> EmbeddingTable:
-        """The rows of the first table that are selected; `.to_pandas()` gives their names and labels."""
-        return next(iter(self.state.tables.values())).select(np.asarray(self.state.selected, dtype=int))
+        """The selected rows of the first table, with every label, given ones too; see `to_pandas`."""
+        return self.state.selected_table()
 
     def select(self, rows: Sequence[int]) -> None:
         """Select these rows, as a click or a lasso does."""
         self.state.select(rows)
+        self._tell_selection()
+
+    def _tell_selection(self) -> None:
+        self.rows = list(self.state.selected)
         if self._widget is not None:
             self._widget.selected = self.state.selected
+
+    @traitlets.validate("rows")
+    def _valid_rows(self, proposal: Any) -> list[int]:
+        self.state.select(proposal["value"])
+        return list(self.state.selected)
+
+    @traitlets.observe("rows")
+    def _take_rows(self, _: Any) -> None:
+        self._tell_selection()
 
     def on_select(self, observer: Callable[[EmbeddingTable], None]) -> None:
         """Call `observer` with the selected rows, once after each gesture on the page."""
@@ -94,7 +126,7 @@ class Atlas(Instrument):
         fig, axes = plots.figure(1, len(state.names), height=4.0, squeeze=False)
         for spot, name in zip(axes[0], state.names, strict=True):
             places = state.layout(name).places
-            title = f"{name} · {said_trust(state.trust(name), len(state.ids))}"
+            title = f"{state.prefix(name, ' · ')}{said_trust(state.trust(name), len(state.ids))}"
             plots.map_axes(spot, places, state.codes if state.label_name else None, title, size=10)
             if state.selected:
                 chosen = places[state.selected]
@@ -145,9 +177,7 @@ def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
             raise ValueError(f"there is no folder {str(folder)!r} to take the pictures from")
         return [folder / name for name in table.ids]
     if isinstance(pictures, Mapping):
-        if missing := [name for name in table.ids if name not in pictures]:
-            raise ValueError(f"pictures has no entry for {len(missing)} rows, such as {missing[0]!r}")
-        return [pictures[name] for name in table.ids]
+        return by_row(pictures, table.ids, "pictures")
     listed = list(pictures) if isinstance(pictures, list | tuple) else as_list(pictures, "pictures")
     if len(listed) != len(table):
         unread = f"; {len(table.errors)} could not be read and have no row" if table.errors else ""
@@ -170,20 +200,22 @@ def _draw_star(spot: Any, places: Any, found: Found) -> None:
 
 def _standing(state: AtlasState) -> dict[str, Any]:
     """What is chosen, selected and found."""
-    return {"chosen": asdict(state.chosen), "selected": state.selected, "found": _found(state.found)}
+    return {"chosen": asdict(state.chosen), "selected": state.selected, "found": _found(state)}
 
 
-def _found(found: Found | None) -> dict[str, Any]:
-    return {} if found is None else asdict(found) | {"weak": found.weak}
+def _found(state: AtlasState) -> dict[str, Any]:
+    found = state.found
+    if found is None:
+        return {}
+    return asdict(found) | {"weak": found.weak, "ids": [state.shown_names[row] for row in found.rows]}
 
 
 def _make_atlas(atlas: Atlas) -> Any:
-    import traitlets
-
     from phi3lib.lab.widgets.live_view import LiveView
 
     class AtlasWidget(LiveView):
         _esm = script()
+        _css: Any = styles(panel=True)
         spec = traitlets.Dict().tag(sync=True)
         places = traitlets.Bytes().tag(sync=True)
         near = traitlets.Bytes().tag(sync=True)
@@ -202,7 +234,7 @@ def _make_atlas(atlas: Atlas) -> Any:
     def take_selection(change: Any) -> None:
         if change["new"] == state.selected:
             return
-        state.select(change["new"])
+        atlas.select(change["new"])
         for observer in atlas._observers:
             observer(atlas.selected)
 
@@ -231,9 +263,25 @@ def _answer(atlas: Atlas, widget: Any, message: dict[str, Any]) -> None:
         widget.found = {}
         found = state.find(str(message.get("text", "")))
         widget.status = _say_found(found)
-        widget.found = _found(found)
+        widget.found = _found(state)
     elif message.get("do") == "recompute":
         _recompute(state, widget, message)
+    elif message.get("do") == "picture":
+        _send_picture(atlas, widget, message.get("row"))
+
+
+def _send_picture(atlas: Atlas, widget: Any, row: Any) -> None:
+    """Send one picture, at most `LARGEST` pixels wide and high; nothing where there is none.
+
+    ValueError for an unreadable one, which the page says.
+    """
+    if atlas.pictures is None or not isinstance(row, int) or not 0 <= row < len(atlas.pictures):
+        return
+    picture = read_upright(atlas.pictures[row]).copy()  # the reader's own stays as it is
+    picture.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    widget.send({"picture": row}, [buffer.getvalue()])
 
 
 def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:

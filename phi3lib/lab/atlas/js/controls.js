@@ -1,28 +1,26 @@
-// Part 4 of 5: sliders, lists and boxes above the maps. They are made once and follow the model, whoever
-// changed it: another view of the same widget, Python, or they themselves.
+// The controls above the maps, in groups. They are made once and follow the model, whoever changed it: another
+// view of the same widget, Python, or they themselves.
 
 class Controls {
   constructor(app) {
     this.app = app;
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
     this.method = this.choose("Map", [], (method) => app.change(this.remembered(method)));
-    this.colour = this.choose("Colour", [], (name) => { app.view.colour = name; app.repaint(); });
-    this.element = make("div", { style: "display:flex;flex-wrap:wrap;gap:.4em 1.2em;align-items:center;margin:.3em 0" },
-      this.method.label, ...this.sliders.map((one) => one.label), this.colour.label, ...this.views());
-    if (!app.model.alone) this.element.append(...(app.data.spec.finds ? [this.query()] : []), this.recompute());
+    this.color = this.choose("Colour", [], (name) => { app.view.color = name; app.repaint(); });
+    const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup()];
+    if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
+    this.element = make("div", { className: "controls" }, ...groups);
     this.sync();
   }
 
+  group(name, ...parts) { return make("div", { className: "group", role: "group", "aria-label": name }, ...parts); }
+
   // ---------------------------------------------------------------------------------------- pieces
 
-  labelled(words, ...controls) {
-    return make("label", { style: "display:inline-flex;gap:.4em;align-items:center;max-width:100%" }, words, ...controls);
-  }
-
   choose(words, options, changed) {
-    const control = make("select", { style: "max-width:20em;min-width:0", on: { change: () => changed(control.value) } });
+    const control = make("select", { on: { change: () => changed(control.value) } });
     this.offer(control, options);
-    return { control, label: this.labelled(words, control) };
+    return { control, label: labelled(words, control) };
   }
 
   offer(control, options, value) {
@@ -34,38 +32,65 @@ class Controls {
 
   // A slider over the values that were made ready; it moves all maps at once.
   slider(name) {
-    const shown = make("span", { className: "phi3lib-value", style: "min-width:2.2em" });
-    const control = make("input", { type: "range", min: 0, step: 1, style: "width:7em" });
-    const label = this.labelled(name, control, shown);
+    const shown = make("span", { className: "phi3lib-value" });
+    const control = make("input", { type: "range", min: 0, step: 1 });
+    const label = labelled(name, control, shown);
     control.addEventListener("input", () => this.app.change(this.app.data.closest(name, this.app.data.values(name)[control.value])));
     return { name, control, shown, label };
   }
 
-  views() {
-    const { app } = this, { spec } = app.data;
-    const kinds = [["-1", "all"], ...spec.kinds.map((kind, n) => [String(n), kind])];
-    const orders = [["selected", "as selected"], ["name", "by name"], ["kept", "by neighbours kept"]];
-    const lines = make("input", { type: "checkbox", on: { change: () => { app.view.lines = lines.checked; app.drawOvers(); } } });
-    return [
-      ...(spec.label ? [this.choose("Show", kinds, (kind) => { app.view.kind = Number(kind); app.repaint(); })] : []),
-      this.choose("Select by", [["lasso", "lasso"], ["rectangle", "rectangle"]], (tool) => { app.view.tool = tool; }),
-      this.choose("Sort", orders, (order) => { app.view.order = order; app.lists.fillGallery(); app.lists.fillTable(); }),
-    ].map((one) => one.label).concat(this.labelled("", lines, "true neighbours"));
+  mapGroup() {
+    const { app } = this, together = toggle("move together", false, (on) => { app.view.together = on; if (on) app.maps[0].moved(); });
+    return this.group("Map", this.method.label, ...this.sliders.map((one) => one.label),
+      ...(app.data.maps > 1 ? [together] : []), ...(app.model.alone ? [] : [this.recompute()]));
+  }
+
+  lookGroup() {
+    const { app } = this, set = (name, draw) => (on) => { app.view[name] = on; draw(); }, redraw = () => app.redraw();
+    const pictures = toggle("pictures", app.view.pictures, set("pictures", redraw)), names = toggle("names", app.view.names, set("names", redraw));
+    const lines = toggle("true neighbours", false, set("lines", () => app.drawOvers()));
+    return this.group("Look", this.color.label, ...(app.pictures.any ? [pictures] : []), names, lines);
+  }
+
+  filterGroup() {
+    const { app } = this, { spec } = app.data, kinds = [["-1", "all"], ...spec.kinds.map((kind, n) => [String(n), kind])];
+    const places = [["", "anywhere"], ["name", "name"], ...app.data.columns.map(({ name }) => [name, name])];
+    const text = make("input", { type: "search", on: { input: () => app.filter(text.value, where.control.value) } });
+    const where = this.choose("in", places, () => app.filter(text.value, where.control.value));
+    const kind = this.choose("Show", kinds, (value) => app.filterKind(Number(value)));
+    where.control.setAttribute("aria-label", "In which column");
+    return this.group("Which pictures", ...(spec.label && spec.kinds.length <= MOST_KINDS ? [kind.label] : []), labelled("Filter", text), where.label);
+  }
+
+  selectGroup() {
+    const { app } = this;
+    const tools = choice("Drag", [["lasso", "Lasso", "Draw around pictures"], ["rectangle", "Rectangle", "Select a rectangle"], ["move", "Move", "Move the map; also: right button, space bar, two fingers"]], (tool) => app.use(tool));
+    const how = choice("A selection is", [["new", "New", "A selection replaces the one before"], ["add", "Add", "Add to the selection; also: Shift"], ["subtract", "Subtract", "Take away from the selection; also: Alt"]], (value) => { app.view.how = value; });
+    const act = (words, title, click) => button(words, click, { title });
+    this.undo = act("Undo", "Undo the last selection: Control and Z", () => app.undo());
+    this.redo = act("Redo", "Redo: Control, Shift and Z", () => app.redo());
+    this.ofSelection = [
+      act("Clear", "Select nothing: Escape", () => app.select([], { how: "new" })),
+      act("Zoom to it", "Zoom to the selection", () => app.zoomToSelection()),
+      act("Save CSV", "Save the selected rows as a file", () => app.saveTable()),
+      act("Copy names", "Copy the names of the selected pictures", () => app.copyNames()),
+    ];
+    return this.group("Select", tools.element, how.element, act("Invert", "Select all others", () => app.invert()), this.undo, this.redo, ...this.ofSelection);
   }
 
   query() {
     const ask = () => this.app.model.send({ do: "find", text: text.value });
-    const text = make("input", { type: "text", style: "width:12em;min-width:0", on: { keydown: (event) => { if (event.key === "Enter") ask(); } } });
-    return make("span", { style: "display:inline-flex;gap:.4em" }, this.labelled("Text", text), make("button", { type: "button", on: { click: ask } }, "Find"));
+    const text = make("input", { type: "text", placeholder: "a red car", on: { keydown: (event) => { if (event.key === "Enter") ask(); } } });
+    return this.group("Search", labelled("Text", text), button("Find", ask));
   }
 
   recompute() {
-    const number = (name, step) => make("input", { type: "number", step, min: 0, name, style: "width:5em" });
+    const number = (name, step) => make("input", { type: "number", step, min: 0, name });
     this.numbers = [number("n_neighbors", 1), number("min_dist", 0.05), number("seed", 1)];
-    this.button = make("button", { type: "button", on: { click: () => this.ask() } }, "Recompute");
-    this.progress = make("progress", { max: 1, "aria-label": "Maps computed", style: "width:6em;display:none" });
-    return make("details", {}, make("summary", {}, "Other parameters"), make("span", { style: "display:inline-flex;flex-wrap:wrap;gap:.4em 1em;align-items:center" },
-      ...this.numbers.map((control) => this.labelled(control.name, control)), this.button, this.progress));
+    this.button = button("Recompute", () => this.ask());
+    this.progress = make("progress", { max: 1, "aria-label": "Maps computed", style: { display: "none" } });
+    return make("details", { className: "other" }, make("summary", {}, "Other parameters"), make("span", {},
+      ...this.numbers.map((control) => labelled(control.name, control)), this.button, this.progress));
   }
 
   ask() {
@@ -77,17 +102,26 @@ class Controls {
 
   sync() {
     const { data, view } = this.app, now = data.settings(), methods = [...new Set(data.spec.settings.map((one) => one.method))];
-    const colours = [["label", data.spec.label || "one colour"], ...Object.entries(measures(data.spec)).map(([name, one]) => [name, one.words])];
+    const columns = data.columns.filter(({ name }) => name !== data.spec.label).map(({ name }) => [`column:${name}`, name]);
+    const shares = Object.entries(measures(data.spec)).map(([name, one]) => [name, one.words]);
     this.offer(this.method.control, methods.map((name) => [name, name]), now.method);
-    this.offer(this.colour.control, colours, view.colour);
+    this.offer(this.color.control, [["label", data.spec.label || "one colour"], ...columns, ...shares], view.color);
     if (now.method === "UMAP") this.last = now;
     this.sliders.forEach((one) => this.syncSlider(one, now));
     for (const control of this.numbers || []) if (control !== document.activeElement) control.value = (this.last || now)[control.name];
+    this.syncSelection();
+  }
+
+  syncSelection() {
+    const { app } = this;
+    this.undo.disabled = !app.steps.past.length;
+    this.redo.disabled = !app.steps.future.length;
+    for (const one of this.ofSelection) one.disabled = !app.model.get("selected").length;
   }
 
   syncSlider({ name, control, shown, label }, now) {
     const values = this.app.data.values(name);
-    label.style.display = now.method === "UMAP" && values.length > 1 ? "inline-flex" : "none";
+    label.style.display = now.method === "UMAP" && values.length > 1 ? "" : "none";
     control.max = values.length - 1;
     control.value = Math.max(values.indexOf(now[name]), 0);
     shown.textContent = String(now[name]);
@@ -101,7 +135,7 @@ class Controls {
 
   showProgress(share) {
     if (!this.progress) return;
-    this.progress.style.display = share < 1 ? "inline-block" : "none";
+    this.progress.style.display = share < 1 ? "" : "none";
     this.progress.value = share;
     this.button.disabled = share < 1;
   }

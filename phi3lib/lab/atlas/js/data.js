@@ -1,32 +1,35 @@
-// The explorer's page, part 1 of 5: what there is to draw. The parts are joined into one script in this order:
-// data, map, lists, controls, main.
+// @ts-check
+// What there is to draw. The parts of this folder are joined into one script, in the order of `PARTS` in
+// page.py. This part and `plane.js` and `picks.js` touch no document: they are tested without a browser.
 //
 // Python computes maps, neighbours and shares once and sends them as bytes; everything that follows the
 // pointer, the keys and the sliders happens here. An exported file runs the same code with a stand-in for
-// the notebook's model, under a policy that allows no inline style: so styles are set on elements, and all
-// text goes in as text.
+// the notebook's model, under a policy that allows no inline style.
 
-const GRID = 4095, KEYS = ["method", "n_neighbors", "min_dist", "seed"];
+const KEYS = ["method", "n_neighbors", "min_dist", "seed"];
+const MAGNITUDE = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const MISSING = "#9a9a9a", NOT_KNOWN = "none", MOST_STEPPED = 24;
 
-function make(tag, { style = "", on = {}, ...properties } = {}, ...children) {
-  const element = document.createElement(tag);
-  element.style.cssText = style;
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in element) element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
-  element.append(...children);
-  return element;
-}
-
+/** @param {number} count @returns {number[]} */
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 const sameSettings = (one, other) => KEYS.every((key) => one[key] === other[key]);
+/** @param {number} number */
+const grouped = (number) => number.toLocaleString("en-US");
+
+/**
+ * One column of what is known of the pictures: texts by codes, numbers or dates by values (null: missing).
+ * @typedef {{name: string, type: "text" | "number" | "date", kinds?: string[], codes?: number[], values?: (number | null)[]}} Column
+ */
+
+/**
+ * How points are colored: a place in the palette for each point; what the legend shows. `rows` tell which
+ * codes belong to an entry of the legend.
+ * @typedef {{codes: ArrayLike<number>, palette: string[], shaped: boolean, title: string, entries: {words: string, code: number, last: number}[]}} Coloring
+ */
 
 class Data {
   constructor(model) {
     this.model = model;
-    this.sheets = (model.get("sheets") || []).map((uri) => Object.assign(new Image(), { src: uri }));
     this.read();
   }
 
@@ -36,13 +39,17 @@ class Data {
       return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
     };
     this.spec = this.model.get("spec");
+    const { count, rows } = this.spec;
     this.places = new Uint16Array(bytes("places"));
-    this.near = new Uint16Array(bytes("near"));
+    this.near = count > 65535 ? new Uint32Array(bytes("near")) : new Uint16Array(bytes("near"));
     this.shares = new Uint8Array(bytes("shares"));
     this.shade = new Uint8Array(bytes("shade"));
-    this.count = this.spec.count;
+    this.count = count;
     this.maps = this.spec.names.length;
-    this.pointOf = new Map((this.spec.rows || []).map((row, point) => [row, point]));
+    this.pointOf = new Map((rows || []).map((row, point) => [row, point]));
+    this.colorings = new Map();
+    /** @type {Column[]} */
+    this.columns = this.spec.columns || [];
     this.choose();
   }
 
@@ -52,15 +59,18 @@ class Data {
     this.chosen = Math.max(this.spec.settings.findIndex((one) => sameSettings(one, wanted)), 0);
   }
 
+  // A map in a sentence: its name, or what it is where it has none.
+  called(map) { return this.spec.named ? this.spec.names[map] : "the map"; }
   settings() { return this.spec.settings[this.chosen]; }
   row(point) { return this.spec.rows ? this.spec.rows[point] : point; }
   point(row) { return this.spec.rows ? this.pointOf.get(row) : row; }
   points(rows) { return rows.map((row) => this.point(row)).filter((point) => point !== undefined); }
   kind(point) { return this.spec.kinds[this.spec.codes[point]]; }
 
+  // Places of a map for the present settings, as shares of a square: x to the right, y up.
   target(map) {
-    const start = (map * this.spec.settings.length + this.chosen) * this.count * 2;
-    return this.places.subarray(start, start + this.count * 2);
+    const start = (map * this.spec.settings.length + this.chosen) * this.count * 2, square = this.spec.square;
+    return Float32Array.from(this.places.subarray(start, start + this.count * 2), (place) => place / square);
   }
 
   neighbours(map, point) {
@@ -75,13 +85,63 @@ class Data {
     return line === null || line === undefined ? null : this.shares.subarray(line * this.count, (line + 1) * this.count);
   }
 
+  // ---------------------------------------------------------------------------------------- columns
+
+  column(name) { return this.columns.find((one) => one.name === name); }
+
+  // The text of a column for a point; empty where it is missing.
+  text(column, point) {
+    if (column.type === "text") return column.kinds[column.codes[point]];
+    const value = column.values[point];
+    if (value === null) return "";
+    return column.type === "date" ? dateText(value) : String(value);
+  }
+
+  /** @returns {Coloring | null} null where the measure is not known for these settings */
+  coloring(name, map) {
+    const key = `${name} ${this.share(name, map) ? map : ""} ${this.chosen}`;
+    if (!this.colorings.has(key)) this.colorings.set(key, this.newColoring(name, map));
+    return this.colorings.get(key);
+  }
+
+  newColoring(name, map) {
+    const { spec } = this;
+    const own = this.column(spec.label);
+    if (name === "label" && own && own.type !== "text" && spec.kinds.length > MOST_STEPPED) return byValues(own);
+    if (name === "label") return byKinds(spec.label, spec.label ? spec.kinds : [], spec.codes, spec.colours);
+    const column = name.startsWith("column:") && this.column(name.slice(7));
+    if (column) return column.type === "text" ? byKinds(column.name, column.kinds, column.codes, spec.colours) : byValues(column);
+    const values = this.share(name, map);
+    return values && byShares(measures(spec)[name].words, values);
+  }
+
+  // Which points a filter's text leaves: by name, by one column, or by all of both.
+  matching(text, where) {
+    const wanted = text.trim().toLowerCase(), found = new Uint8Array(this.count).fill(1);
+    if (!wanted) return found;
+    const columns = this.columns.filter((column) => !where || column.name === where);
+    const fits = columns.map((column) => column.type === "text" && column.kinds.map((kind) => kind.toLowerCase().includes(wanted)));
+    const inColumn = (column, n, point) => (fits[n] ? fits[n][column.codes[point]] : this.text(column, point).includes(wanted));
+    for (let point = 0; point < this.count; point++) {
+      const named = (!where || where === "name") && this.spec.ids[point].toLowerCase().includes(wanted);
+      found[point] = Number(named || columns.some((column, n) => inColumn(column, n, point)));
+    }
+    return found;
+  }
+
+  // ---------------------------------------------------------------------------------------- in words
+
   // What is said of a point, line by line: its name, its label, its trust.
   lines(point) {
     const { ids, label, names, k } = this.spec, shared = this.share("between", 0);
+    const keeps = (_, map) => {
+      const share = this.share("kept", map);
+      return share ? `${this.called(map)} keeps ${share[point]}% of its ${k} true neighbours` : "";
+    };
     return [
       ids[point],
       label ? this.kind(point) : "",
-      ...names.map((name, map) => `${name} keeps ${this.share("kept", map)[point]}% of its ${k} true neighbours`),
+      ...names.map(keeps),
       shared ? `${names[0]} and ${names[1]} share ${shared[point]}%` : "",
     ].filter(Boolean);
   }
@@ -98,16 +158,53 @@ class Data {
     return [...new Set(this.spec.settings.filter((one) => one.method === "UMAP").map((one) => one[name]))].sort((a, b) => a - b);
   }
 
+  // The settings as a sentence's first part; places of the reader's own have no parameters.
+  how() {
+    const one = this.settings();
+    return one.method === "UMAP" ? `UMAP, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}` : one.method;
+  }
+
   say() {
-    const { names, trust_words } = this.spec, one = this.settings();
-    const how = one.method === "PCA" ? "PCA" : `UMAP, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}`;
-    return `${how}: ${names.map((name, map) => `${name} ${trust_words[map][this.chosen]}`).join(", ")}.`;
+    const { names, named, trust_words } = this.spec;
+    return `${this.how()}: ${names.map((name, map) => `${named ? `${name} ` : ""}${trust_words[map][this.chosen]}`).join(", ")}.`;
   }
 
   sample() {
     const { all } = this.spec;
-    return this.count < all ? [`${this.count} of ${all} pictures, drawn by chance, stand here as points; the shade shows all.`] : [];
+    return this.count < all ? [`${grouped(this.count)} of ${grouped(all)} pictures, drawn by chance, stand here as points; the shade shows all.`] : [];
   }
+}
+
+function dateText(milliseconds) {
+  const text = new Date(milliseconds).toISOString();
+  return text.endsWith("T00:00:00.000Z") ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
+}
+
+// ------------------------------------------------------------------------------------------ colorings
+
+/** @returns {Coloring} */
+function byKinds(title, kinds, codes, colors) {
+  const palette = kinds.length ? kinds.map((kind, n) => (kind === NOT_KNOWN ? MISSING : colors[n % colors.length])) : [colors[0]];
+  return { title, codes, palette, shaped: true, entries: kinds.map((words, code) => ({ words, code, last: code })) };
+}
+
+/** @returns {Coloring} */
+function byShares(title, values) {
+  const entries = range(10).filter((n) => n % 3 === 0).map((n) => ({ words: n === 9 ? "90% and more" : `${10 * n} to ${10 * n + 29}%`, code: n, last: n === 9 ? 9 : n + 2 }));
+  return { title, codes: Uint8Array.from(values, (value) => Math.min(Math.floor(value / 10), 9)), palette: MAGNITUDE, shaped: false, entries };
+}
+
+// Numbers and dates on a scale of ten steps from the least to the greatest; what is missing is grey.
+/** @param {Column} column @returns {Coloring} */
+function byValues(column) {
+  const known = column.values.filter((value) => value !== null);
+  const low = known.reduce((a, b) => Math.min(a, b), Infinity), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
+  const step = (high - low) / 10 || 1, shown = column.type === "date" ? dateText : (value) => String(Number(value.toPrecision(3)));
+  const codes = Uint8Array.from(column.values, (value) => (value === null ? 10 : Math.min(Math.floor((value - low) / step), 9)));
+  const used = new Set(codes);
+  const entries = range(10).filter((n) => used.has(n)).map((n) => ({ words: `${shown(low + n * step)} to ${shown(n === 9 ? high : low + (n + 1) * step)}`, code: n, last: n }));
+  if (used.has(10)) entries.push({ words: NOT_KNOWN, code: 10, last: 10 });
+  return { title: column.name, codes, palette: [...MAGNITUDE, MISSING], shaped: false, entries };
 }
 
 // What colours and the list of ten can be about, and which end of it is the bad one.
@@ -120,32 +217,4 @@ function measures(spec) {
     all.moved = { words: `moved between ${first} and ${second}`, worst: "highest", once: true };
   }
   return all;
-}
-
-// The first places turned, mirrored, scaled and shifted onto the second (Procrustes). In the plane a turn is
-// a product of complex numbers, and a mirrored turn one with the conjugate: the better of the two is taken.
-function laidOnto(moving, fixed) {
-  const count = moving.length / 2, a = centred(moving), b = centred(fixed);
-  let size = 0, turn = [0, 0], mirror = [0, 0];
-  for (let n = 0; n < 2 * count; n += 2) {
-    const [ax, ay, bx, by] = [a.places[n], a.places[n + 1], b.places[n], b.places[n + 1]];
-    size += ax * ax + ay * ay;
-    turn = [turn[0] + ax * bx + ay * by, turn[1] + ax * by - ay * bx];
-    mirror = [mirror[0] + ax * bx - ay * by, mirror[1] + ax * by + ay * bx];
-  }
-  const flip = Math.hypot(...mirror) > Math.hypot(...turn) ? -1 : 1;
-  const [real, imaginary] = (flip < 0 ? mirror : turn).map((part) => part / (size || 1));
-  const laid = new Float32Array(2 * count);
-  for (let n = 0; n < 2 * count; n += 2) {
-    const ax = a.places[n], ay = flip * a.places[n + 1];
-    laid[n] = real * ax - imaginary * ay + b.middle[0];
-    laid[n + 1] = real * ay + imaginary * ax + b.middle[1];
-  }
-  return laid;
-}
-
-function centred(places) {
-  const count = places.length / 2, middle = [0, 0];
-  places.forEach((value, n) => { middle[n % 2] += value / count; });
-  return { middle, places: Float64Array.from(places, (value, n) => value - middle[n % 2]) };
 }

@@ -1,37 +1,47 @@
-// Part 5 of 5: the view as a whole: what is looked at, what is selected, and the way to and from the model.
-
-const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+// The view as a whole: what is looked at, what is selected, and the way to and from the model.
 
 class App {
   constructor(model, el) {
     this.model = model;
-    this.heading = model.alone ? "h2" : "h3";
+    [this.heading, this.smaller] = model.alone ? ["h2", "h3"] : ["h3", "h4"];
     this.data = new Data(model);
-    this.view = { colour: "label", tool: "lasso", lines: false, kind: -1, order: "selected", focus: -1, drag: null };
+    this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: null };
+    this.passing = null; // which points a filter leaves; null: all
     this.ratio = this.sharpness();
+    this.order = shuffled(this.data.count);
+    this.steps = new Steps(model.get("selected"));
+    this.pictures = new Pictures(this);
     this.marks = new Marks(this);
+    this.takeSelection();
     this.maps = this.data.spec.names.map((_, map) => new MapView(this, map));
+    this.legend = new Legend(this);
+    this.detail = new Detail(this);
     this.lists = new Lists(this);
     this.controls = new Controls(this);
-    this.status = make("div", { role: "status", "aria-live": "polite", style: "min-height:1.5em;margin:.3em 0" });
+    this.status = make("div", { className: "status", role: "status", "aria-live": "polite" });
     this.assemble(el);
     this.maps.forEach((one) => listen(this, one));
     this.paint();
+    this.legend.fill();
     this.lists.fill();
     this.say(this.data.say());
   }
 
   assemble(el) {
-    const stage = make("div", { style: "display:flex;flex-wrap:wrap;gap:12px" }, ...this.maps.map((one) => one.box));
+    const orders = [["selected", "selected first"], ["name", "by name"], ["kept", "by neighbours kept"]];
+    const sort = this.controls.choose("Sort", orders, (order) => { this.view.order = order; this.lists.fillGallery(); this.lists.fillTable(); });
+    const side = make("aside", { className: "side", "aria-label": "Legend and picture" }, this.legend.element, this.detail.element);
+    const stage = make("div", { className: "stage" }, make("div", { className: "maps" }, ...this.maps.map((one) => one.box)), side);
+    stage.dataset.maps = String(Math.min(this.maps.length, 2));
     // Keys stay here: Jupyter would take them for its own.
-    this.root = make("div", { "data-lm-suppress-shortcuts": "true", style: "max-width:100%;line-height:1.4;overflow-wrap:break-word", on: { keydown: (event) => event.stopPropagation() } },
-      this.controls.element, stage, this.lists.legend, this.status, ...this.lists.elements);
+    this.root = make("div", { className: "phi3lib-atlas", "data-lm-suppress-shortcuts": "true", on: { keydown: (event) => event.stopPropagation() } },
+      this.controls.element, stage, make("div", { className: "below" }, this.status, sort.label), this.lists.element);
     this.leave = attend({ model: this.model, el }, this.root);
   }
 
   // ---------------------------------------------------------------------------------------- surroundings
 
-  sharpness() { return Math.min(window.devicePixelRatio || 1, 3); }
+  sharpness() { return Math.min(window.devicePixelRatio || 1, 2); }
 
   dark() {
     const theme = document.body.dataset.jpThemeLight;
@@ -41,80 +51,112 @@ class App {
     return 0.299 * red + 0.587 * green + 0.114 * blue > 128;
   }
 
-  ink() { return this.dark() ? { paper: "#1c1c1c", line: "#e8e8e8", edge: "#e8e8e8" } : { paper: "#ffffff", line: "#1a1a1a", edge: "#333333" }; }
+  ink() { return this.dark() ? { paper: "#16181c", line: "#e8e8e8", edge: "#e8e8e8" } : { paper: "#ffffff", line: "#1a1a1a", edge: "#333333" }; }
   calm() { return window.matchMedia("(prefers-reduced-motion: reduce)").matches; }
   say(text) { this.status.textContent = text; }
 
-  zoomed() {
-    if (this.sharpness() === this.ratio) return;
+  resized() {
     this.ratio = this.sharpness();
-    this.maps.forEach((one) => one.fit());
-    this.paint();
-    this.lists.fillLegend();
+    const changed = this.maps.filter((one) => one.fit());
+    changed.forEach((one) => one.drawPoints());
   }
 
   // ---------------------------------------------------------------------------------------- drawing
 
-  hidden(point) { return this.view.kind >= 0 && this.data.spec.codes[point] !== this.view.kind; }
+  hidden(point) { return this.passing !== null && !this.passing[point]; }
+
+  // For each point how it is drawn: 0 plain, 1 selected, 2 hidden by a filter.
+  states() {
+    if (this.known) return this.known;
+    this.known = new Uint8Array(this.data.count);
+    if (this.passing) for (let point = 0; point < this.data.count; point++) this.known[point] = this.passing[point] ? 0 : 2;
+    for (const point of this.picked) if (this.known[point] === 0) this.known[point] = 1;
+    return this.known;
+  }
+
+  // Draw with the next frame, once, however often it is asked for.
+  later(what, map) {
+    this.due = this.due || new Set();
+    for (const one of map ? [map] : this.maps) this.due.add(one);
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      const due = [...this.due];
+      [this.waiting, this.due] = [0, null];
+      due.forEach((one) => one.drawPoints());
+    });
+  }
 
   paint() {
     this.theme = this.dark();
-    this.root.style.colorScheme = this.theme ? "dark" : "light";
-    this.marks.prepare();
-    this.maps.forEach((one) => one.draw());
+    this.root.dataset.theme = this.theme ? "dark" : "light";
+    this.maps.forEach((one) => one.retitle());
+    this.redraw();
   }
 
+  redraw() { this.maps.forEach((one) => one.drawPoints()); }
   drawOvers() { this.maps.forEach((one) => one.drawOver()); }
 
   repaint() {
     this.paint();
-    this.lists.fillLegend();
+    this.legend.fill();
     this.lists.fillWorst();
     this.lists.fillTable();
   }
 
   glide() {
     const start = performance.now(), from = this.maps.map((one) => one.now), mine = (this.gliding = (this.gliding || 0) + 1);
-    const targets = this.maps.map((one) => Float32Array.from(this.data.target(one.map)));
+    const targets = this.maps.map((one) => this.data.target(one.map));
     const step = (time) => {
       if (mine !== this.gliding) return;
       const share = this.calm() ? 1 : Math.min(Math.max(time - start, 0) / GLIDE, 1), ease = share * share * (3 - 2 * share);
       this.maps.forEach((one, n) => {
-        one.now = share === 1 ? targets[n] : from[n].map((value, i) => value + ease * (targets[n][i] - value));
+        one.moveTo(share === 1 ? targets[n] : from[n].map((value, i) => value + ease * (targets[n][i] - value)));
         one.drawPoints();
       });
       if (share < 1) requestAnimationFrame(step);
+      else this.detail.fill();
     };
     step(start);
   }
 
-  // A thumbnail cut from its sheet, or null where there are no pictures.
-  thumb(point, scale) {
-    const { thumb: side, sheet, ids } = this.data.spec;
-    if (!this.data.sheets.length) return null;
-    const image = this.data.sheets[Math.floor(point / (sheet * sheet))], within = point % (sheet * sheet);
-    const canvas = make("canvas", { width: side, height: side, role: "img", "aria-label": ids[point], style: `width:${side * scale}px;height:${side * scale}px` });
-    const draw = () => canvas.getContext("2d").drawImage(image, (within % sheet) * side, Math.floor(within / sheet) * side, side, side, 0, 0, side, side);
-    if (image.complete) draw();
-    else image.addEventListener("load", draw, { once: true });
-    return canvas;
-  }
-
   // ---------------------------------------------------------------------------------------- looking
 
-  look(one, point, { aloud = true } = {}) {
+  look(one, point, { aloud = true, tip = true } = {}) {
     this.view.focus = point;
     this.maps.forEach((other) => other.hideTip());
     if (point >= 0) {
-      one.showTip(point);
+      if (aloud && one.camera.reveal(one.now[2 * point], one.now[2 * point + 1])) one.drawPoints();
+      if (tip) one.showTip(point);
       if (aloud) this.say(this.data.lines(point).join("; "));
     }
     this.drawOvers();
   }
 
+  // The picture beside the map.
+  open(point) {
+    this.view.opened = point;
+    this.detail.fill();
+    this.drawOvers();
+  }
+
+  central(one) {
+    const [x, y] = one.camera.place([one.camera.width / 2, one.camera.height / 2]);
+    return one.grid().nearest(x, y, Infinity, (point) => !this.hidden(point));
+  }
+
   show(point) {
     this.select([point]);
+    for (const one of this.maps) if (one.camera.reveal(one.now[2 * point], one.now[2 * point + 1])) one.drawPoints();
     this.look(this.maps[0], point);
+    this.open(point);
+  }
+
+  // A picture's true neighbours and those on a map; torn: true ones that the map has put further away than
+  // its k nearest; strangers: near on the map alone.
+  neighbourhood(one, point) {
+    const truth = this.data.neighbours(one.map, point), shown = one.grid().neighbours(point, truth.length);
+    const [near, far] = [new Set(shown), new Set(truth)];
+    return { truth, shown, torn: new Set(truth.filter((other) => !near.has(other))), strangers: new Set(shown.filter((other) => !far.has(other))) };
   }
 
   // The points with the lowest or highest values of a measure.
@@ -129,23 +171,88 @@ class App {
     return picked.length ? picked.slice(0, MOST_THUMBS) : this.extreme("moved", 0, MOST_MOVES);
   }
 
+  // ---------------------------------------------------------------------------------------- filters
+
+  filter(text, where) {
+    this.view.text = text.trim() ? this.data.matching(text, where) : null;
+    this.refilter();
+  }
+
+  filterKind(kind) {
+    this.view.kind = kind;
+    this.refilter();
+  }
+
+  refilter() {
+    const { kind, text } = this.view, { codes } = this.data.spec, all = range(this.data.count);
+    this.passing = kind < 0 && !text ? null : Uint8Array.from(all, (point) => Number((kind < 0 || codes[point] === kind) && (!text || text[point] === 1)));
+    this.known = null;
+    this.repaint();
+    const left = this.passing ? this.passing.reduce((a, b) => a + b, 0) : this.data.count;
+    this.say(this.passing ? `${grouped(left)} of ${grouped(this.data.count)} pictures shown` : `All ${grouped(this.data.count)} pictures shown`);
+  }
+
   // ---------------------------------------------------------------------------------------- selecting
 
   selection() { return this.data.points(this.model.get("selected")); }
   found() { return this.model.get("found") || {}; }
 
-  select(points, { adding = false } = {}) {
-    const rows = points.map((point) => this.data.row(point));
-    const all = adding ? [...new Set([...this.model.get("selected"), ...rows])] : rows;
-    this.model.set("selected", all);
-    this.model.save_changes(); // once for each gesture
-    this.say(`${all.length} selected`);
+  takeSelection() {
+    this.picked = new Set(this.selection());
+    this.known = null;
   }
 
-  toggle(point) {
-    const picked = this.selection();
-    if (picked.includes(point)) this.select(picked.filter((other) => other !== point));
-    else this.select([point], { adding: true });
+  // What a gesture does to the selection: by its keys, else by the buttons.
+  how(event) { return event.shiftKey ? "add" : event.altKey ? "subtract" : this.view.how; }
+
+  select(points, { how = "new" } = {}) { this.put(combined(this.model.get("selected"), points.map((point) => this.data.row(point)), how)); }
+
+  put(rows) {
+    this.model.set("selected", rows);
+    this.model.save_changes(); // once for each gesture
+    this.say(`${grouped(rows.length)} selected`);
+  }
+
+  toggle(point) { this.select([point], { how: this.picked.has(point) ? "subtract" : "add" }); }
+  invert() { this.put(inverted(this.model.get("selected"), this.data.spec.all)); }
+
+  undo() { this.back(this.steps.undo()); }
+  redo() { this.back(this.steps.redo()); }
+  back(rows) { if (rows) this.put(rows); else this.say("There is no other selection to go to"); }
+
+  // What was selected before a click, which a double click leaves alone.
+  remember() {
+    const now = performance.now();
+    if (!this.clicked || now - this.clicked.time > 500) this.clicked = { time: now, rows: this.model.get("selected") };
+  }
+
+  restore() { if (this.clicked && this.clicked.rows !== this.model.get("selected")) this.put(this.clicked.rows); }
+
+  zoomToSelection() {
+    for (const one of this.maps) {
+      one.camera.show([...this.picked].flatMap((point) => [one.now[2 * point], one.now[2 * point + 1]]));
+      one.later();
+    }
+  }
+
+  saveTable() { save("selected.csv", commaSeparated(tableOf(this.data, this.model.get("selected")))); }
+
+  copyNames() {
+    const names = this.selection().map((point) => this.data.spec.ids[point]);
+    const area = make("textarea", { value: names.join("\n"), style: { position: "fixed", opacity: "0" } });
+    this.root.append(area);
+    area.select();
+    document.execCommand("copy"); // works where the clipboard's own interface is not allowed: files, frames
+    area.remove();
+    this.say(`${grouped(names.length)} names copied`);
+  }
+
+  // A finger draws once a tool is chosen; before, it scrolls the page.
+  use(tool) {
+    this.view.tool = tool;
+    this.view.drawing = tool !== "move";
+    this.root.classList.toggle("drawing", this.view.drawing);
+    this.root.classList.toggle("moving", tool === "move");
   }
 
   change(settings) {
@@ -158,13 +265,23 @@ class App {
 
   followers() {
     return {
-      "change:selected": () => { this.maps.forEach((one) => one.drawPicked()); this.lists.showSelection(); },
+      "change:selected": () => this.followSelection(),
       "change:found": () => { this.paint(); this.lists.fillStrip(); },
       "change:status": () => { if (this.model.get("status")) this.say(this.model.get("status")); },
       "change:progress": () => this.controls.showProgress(this.model.get("progress")),
       "change:spec": () => { this.data.read(); this.follow(); },
       "change:chosen": () => { this.data.read(); this.follow(); this.say(this.data.say()); },
+      "msg:custom": (message, buffers) => this.pictures.receive(message, buffers || []),
     };
+  }
+
+  followSelection() {
+    this.steps.note(this.model.get("selected"));
+    this.takeSelection();
+    this.redraw();
+    this.legend.count();
+    this.controls.syncSelection();
+    this.lists.showSelection();
   }
 
   // Other maps: new colours and titles at once, places in a glide.
@@ -173,94 +290,29 @@ class App {
     this.controls.sync();
     this.paint();
     this.glide();
+    this.legend.fill();
     this.lists.fill();
   }
-}
-
-// ------------------------------------------------------------------------------------------ pointer and keys
-
-function listen(app, one) {
-  const { canvas } = one, { view } = app, byKeys = () => canvas.matches(":focus-visible");
-  const on = (name, listener) => canvas.addEventListener(name, listener);
-  on("pointermove", (event) => {
-    if (view.drag) {
-      view.drag.path.push(one.place(event));
-      one.drawOver();
-      return;
-    }
-    const point = one.nearest(one.place(event));
-    if (point !== view.focus && (point >= 0 || !byKeys())) app.look(one, point, { aloud: false });
-  });
-  on("pointerleave", () => { if (!view.drag && !byKeys()) app.look(one, -1); });
-  on("pointerdown", (event) => {
-    if (event.button) return;
-    canvas.setPointerCapture(event.pointerId);
-    one.hideTip();
-    view.drag = { one, from: one.place(event), path: [one.place(event)] };
-  });
-  on("pointerup", (event) => { if (view.drag) dropped(app, one, one.place(event), event.shiftKey); });
-  on("pointercancel", () => { view.drag = null; one.drawOver(); });
-  on("focus", () => {
-    canvas.style.outline = "3px solid #0072B2";
-    if (byKeys()) app.look(one, view.focus >= 0 ? view.focus : one.nearest([one.side / 2, one.side / 2], 2 * one.side));
-  });
-  on("blur", () => { canvas.style.outline = ""; one.hideTip(); });
-  on("keydown", (event) => key(app, one, event));
-}
-
-function dropped(app, one, end, adding) {
-  const { drag, tool } = app.view;
-  app.view.drag = null;
-  if (Math.hypot(end[0] - drag.from[0], end[1] - drag.from[1]) < 4 && drag.path.length < 6) {
-    const point = one.nearest(end);
-    if (point >= 0) app.look(one, point, { aloud: false });
-    if (point < 0) app.select([]);
-    else if (adding) app.toggle(point);
-    else app.select([point]);
-  } else {
-    const between = (value, from, to) => (value - from) * (value - to) <= 0;
-    const inside = tool === "rectangle"
-      ? (across, down) => between(across, drag.from[0], end[0]) && between(down, drag.from[1], end[1])
-      : (across, down) => inPolygon(drag.path, across, down);
-    app.select(one.within(inside), { adding });
-  }
-  one.drawOver(); // nothing may have changed but the lasso itself
-}
-
-function inPolygon(path, across, down) {
-  let odd = false;
-  for (let i = 0, j = path.length - 1; i < path.length; j = i++) {
-    const [ax, ay] = path[i], [bx, by] = path[j];
-    if (ay > down !== by > down && across < ((bx - ax) * (down - ay)) / (by - ay) + ax) odd = !odd;
-  }
-  return odd;
-}
-
-function key(app, one, event) {
-  const arrow = ARROWS[event.key], { focus } = app.view;
-  if (!arrow && event.key !== "Enter" && event.key !== "Escape") return;
-  event.preventDefault();
-  if (event.key === "Escape") {
-    app.look(one, -1);
-    app.select([]);
-  } else if (focus < 0) app.look(one, one.nearest([one.side / 2, one.side / 2], 2 * one.side));
-  else if (arrow) app.look(one, one.towards(focus, arrow));
-  else app.select([focus], { adding: event.shiftKey });
 }
 
 function render({ model, el }) {
   const app = new App(model, el), followers = app.followers();
   for (const [name, follower] of Object.entries(followers)) model.on(name, follower);
-  const repaint = () => { if (app.dark() !== app.theme) app.repaint(); }, zoomed = () => app.zoomed();
-  const themes = new MutationObserver(repaint), scheme = window.matchMedia("(prefers-color-scheme: dark)");
+  const repaint = () => { if (app.dark() !== app.theme) app.repaint(); }, resized = () => app.resized();
+  const themes = new MutationObserver(repaint), scheme = window.matchMedia("(prefers-color-scheme: dark)"), sizes = new ResizeObserver(resized);
+  const unwatch = watchWheel(app);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
   scheme.addEventListener("change", repaint);
-  window.addEventListener("resize", zoomed);
+  window.addEventListener("resize", resized);
+  app.maps.forEach((one) => sizes.observe(one.frame));
   return () => {
     app.leave();
+    app.pictures.forget();
+    unwatch();
     themes.disconnect();
+    sizes.disconnect();
     scheme.removeEventListener("change", repaint);
-    window.removeEventListener("resize", zoomed);
+    window.removeEventListener("resize", resized);
     for (const [name, follower] of Object.entries(followers)) model.off(name, follower);
   };
 }

@@ -1,241 +1,235 @@
-// Part 2 of 5: one map on its canvas. Three layers: the points, the points with the selection's rings, and
-// on top what follows the pointer; the first two are kept, so that hovering draws few things only. Points are
-// stamped pixel by pixel: for 20,000 of them a tenth of the time that the canvas takes without a graphics card.
+// One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
+// the pointer; so hovering draws few things only.
 
-const MARGIN = 16, REACH = 14, GLIDE = 350, MOST_MOVES = 10, TIP = 170, LONGEST = 90, HERE = "#D55E00", STAR = "#F0E442";
-const MAGNITUDE = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-const CORNERS = { 1: [4, Math.PI / 4], 2: [3, -Math.PI / 2], 3: [4, 0], 4: [3, Math.PI / 2] };
-
-// Eight shapes beside eight colours, as everywhere in the course: never colour alone.
-function outline(pen, shape, radius) {
-  const spokes = (count, turn, inner) => {
-    for (let n = 0; n < count; n++) {
-      const angle = turn + (n * 2 * Math.PI) / count, length = n % 2 ? inner : radius;
-      pen.lineTo(length * Math.cos(angle), length * Math.sin(angle));
-    }
-  };
-  pen.beginPath();
-  if (shape === 0) pen.arc(0, 0, radius * 0.85, 0, 7);
-  else if (CORNERS[shape]) spokes(...CORNERS[shape], radius);
-  else if (shape === 7) spokes(10, -Math.PI / 2, radius * 0.45);
-  else cross(pen, radius, shape === 6 ? Math.PI / 4 : 0);
-  pen.closePath();
-}
-
-function cross(pen, radius, turn) {
-  const thick = 0.35 * radius, arm = [[radius, -thick], [radius, thick], [thick, thick]];
-  for (let quarter = 0; quarter < 4; quarter++) {
-    const cosine = Math.cos(turn + (quarter * Math.PI) / 2), sine = Math.sin(turn + (quarter * Math.PI) / 2);
-    for (const [across, down] of arm) pen.lineTo(across * cosine - down * sine, across * sine + down * cosine);
-  }
-}
-
-// What paints points: small canvases made once for each label or share, anew for another theme or zoom.
-class Marks {
-  constructor(app) {
-    this.app = app;
-    this.radius = app.data.count <= 500 ? 5 : app.data.count <= 3000 ? 3.5 : 2.2;
-  }
-
-  prepare() {
-    const { data, view } = this.app, { colours, kinds } = data.spec;
-    const seen = colours.map((colour) => (colour === "#000000" && this.app.dark() ? "#ffffff" : colour));
-    this.images = view.colour === "label"
-      ? kinds.map((_, n) => this.stamp((pen) => this.mark(pen, seen[n % 8], (n + Math.floor(n / 8)) % 8)))
-      : MAGNITUDE.map((colour) => this.stamp((pen) => this.mark(pen, colour, 0)));
-    this.ring = this.stamp((pen) => ringAt(pen, 0, 0, this.radius + 3, HERE, 2), 5);
-  }
-
-  stamp(draw, room = 1.5) {
-    const { ratio } = this.app, side = Math.ceil((this.radius + room) * 2 * ratio), canvas = make("canvas", { width: side, height: side });
-    const pen = canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, side / 2, side / 2);
-    draw(pen);
-    canvas.pixels = pen.getImageData(0, 0, side, side).data;
-    return canvas;
-  }
-
-  mark(pen, colour, shape) {
-    outline(pen, shape, this.radius);
-    pen.fillStyle = colour;
-    pen.fill();
-    pen.lineWidth = this.radius > 3 ? 0.8 : 0.5;
-    pen.strokeStyle = this.app.ink().edge;
-    pen.stroke();
-  }
-
-  // For each point of a map its image.
-  of(map) {
-    const { data, view } = this.app;
-    if (view.colour === "label") return (point) => this.images[data.spec.codes[point]];
-    const values = data.share(view.colour, map);
-    return (point) => this.images[values ? Math.min(Math.floor(values[point] / 10), 9) : 0];
-  }
-}
-
-// Put an image's pixels around a place; all places keep so far from the edges that none falls outside.
-function stampOn({ data, width }, { pixels, width: side }, across, down, alpha) {
-  const left = Math.round(across - side / 2), top = Math.round(down - side / 2);
-  for (let line = 0; line < side; line++) {
-    let to = 4 * ((top + line) * width + left);
-    for (let from = 4 * line * side, end = from + 4 * side; from < end; from += 4, to += 4) {
-      const share = (pixels[from + 3] * alpha) / 255;
-      if (!share) continue;
-      data[to] += (pixels[from] - data[to]) * share;
-      data[to + 1] += (pixels[from + 1] - data[to + 1]) * share;
-      data[to + 2] += (pixels[from + 2] - data[to + 2]) * share;
-    }
-  }
-}
-
-function ringAt(pen, across, down, radius, colour, width) {
-  pen.beginPath();
-  pen.arc(across, down, radius, 0, 7);
-  pen.lineWidth = width;
-  pen.strokeStyle = colour;
-  pen.stroke();
-}
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240;
+const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
+  "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
 class MapView {
   constructor(app, map) {
-    Object.assign(this, { app, map, name: app.data.spec.names[map], side: app.data.maps === 1 ? 560 : 400 });
-    this.now = Float32Array.from(app.data.target(map));
-    this.title = make(app.heading, { style: "font-size:1em;margin:.3em 0" });
-    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": `Map ${this.name} of ${app.data.count} pictures. ` +
-      "Arrows: to the neighbour in that direction. Enter: select. Shift and Enter: add. Escape: clear.",
-      style: `width:${this.side}px;max-width:100%;touch-action:pinch-zoom;cursor:crosshair;border:1px solid #767676;border-radius:4px;display:block;box-sizing:border-box` });
-    this.tip = make("div", { className: "phi3lib-tip", style: "position:absolute;display:none;pointer-events:none;z-index:5;padding:6px;overflow:hidden;" +
-      "box-sizing:border-box;border:1px solid #767676;border-radius:4px;font-size:.8em;line-height:1.3;overflow-wrap:anywhere" });
-    this.box = make("div", { style: `position:relative;width:${this.side}px;max-width:100%` }, this.title, this.canvas, this.tip);
+    Object.assign(this, { app, map, name: app.data.spec.names[map], camera: new Camera() });
+    this.moveTo(app.data.target(map));
+    this.title = make(app.heading, { className: "title" });
+    const named = app.data.spec.named ? `Map ${this.name}` : "Map";
+    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": `${named} of ${app.data.count} pictures. ${KEYS_SAID}` });
+    this.tip = make("div", { className: "phi3lib-tip tip", style: { display: "none" } });
+    this.frame = make("div", { className: "frame" }, this.canvas, this.zoomButtons(named), this.tip);
+    this.box = make("section", { className: "map", "aria-label": named }, this.title, this.frame);
     this.base = make("canvas");
-    this.picked = make("canvas");
-    this.fit();
   }
 
-  // Canvases of as many pixels as the screen shows: anew when the page is zoomed.
+  zoomButtons(named) {
+    const act = (words, title, click) => button(words, () => { click(); this.moved(); }, { title, "aria-label": `${title}: ${named}` });
+    return make("div", { className: "zoom" },
+      act("+", "Zoom in", () => this.camera.zoomBy(1.6)), act("−", "Zoom out", () => this.camera.zoomBy(1 / 1.6)),
+      act("⌂", "Whole map", () => this.camera.home()));
+  }
+
+  // Canvases of as many pixels as the screen shows: anew when the page is zoomed or the map resized.
   fit() {
-    for (const layer of [this.canvas, this.base, this.picked]) layer.width = layer.height = Math.round(this.side * this.app.ratio);
+    const { ratio } = this.app, width = Math.max(this.canvas.clientWidth, 50), height = Math.max(this.canvas.clientHeight, 50);
+    const sizes = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (sizes[0] === this.canvas.width && sizes[1] === this.canvas.height && this.raster) return false;
+    for (const layer of [this.canvas, this.base]) [layer.width, layer.height] = sizes;
+    Object.assign(this.camera, { width, height });
+    this.raster = new Raster(...sizes);
+    return true;
   }
 
   // ---------------------------------------------------------------------------------------- places
 
-  x(point, places = this.now) { return MARGIN + (places[2 * point] / GRID) * (this.side - 2 * MARGIN); }
-  y(point, places = this.now) { return this.side - MARGIN - (places[2 * point + 1] / GRID) * (this.side - 2 * MARGIN); }
+  moveTo(places) {
+    this.now = places;
+    this.index = null;
+    this.camera.frame(places);
+  }
+
+  grid() { return (this.index = this.index || new PointGrid(this.now)); }
+  x(point, places = this.now) { return this.camera.across(places[2 * point]); }
+  y(point, places = this.now) { return this.camera.down(places[2 * point + 1]); }
 
   place(event) {
     const rect = this.canvas.getBoundingClientRect();
-    return [((event.clientX - rect.left) / rect.width) * this.side, ((event.clientY - rect.top) / rect.height) * this.side];
+    return [event.clientX - rect.left, event.clientY - rect.top];
   }
 
-  nearest([across, down], reach = REACH) {
-    let best = -1, least = reach * reach;
-    for (let point = 0; point < this.app.data.count; point++) {
-      const distance = (this.x(point) - across) ** 2 + (this.y(point) - down) ** 2;
-      if (distance < least && !this.app.hidden(point)) [best, least] = [point, distance];
-    }
-    return best;
+  nearest(at, reach = REACH) {
+    const [x, y] = this.camera.place(at);
+    return this.grid().nearest(x, y, reach / this.camera.scale(), (point) => !this.app.hidden(point));
   }
 
-  // The nearest point in the quarter of the plane that an arrow points to; the same one where there is none.
-  towards(from, [dx, dy]) {
-    let best = from, least = Infinity;
-    for (let point = 0; point < this.app.data.count; point++) {
-      if (point === from || this.app.hidden(point)) continue;
-      const across = this.x(point) - this.x(from), down = this.y(point) - this.y(from);
-      const along = across * dx + down * dy, aside = Math.abs(across * dy + down * dx), far = Math.hypot(across, down);
-      if (along > 0.01 && aside <= along && far < least) [best, least] = [point, far];
-    }
-    return best;
-  }
-
-  // How many others stand where this one does: equal pictures do.
+  // All that stand where this one does, in their order: equal pictures do.
   together(point) {
-    const [across, down] = [this.now[2 * point], this.now[2 * point + 1]];
-    let same = -1;
-    for (let n = 0; n < this.now.length; n += 2) if (this.now[n] === across && this.now[n + 1] === down) same += 1;
-    return same;
+    const here = [this.now[2 * point], this.now[2 * point + 1]];
+    return this.grid().closest(here[0], here[1], 1000, 0, (other) => !this.app.hidden(other)).sort((a, b) => a - b);
   }
 
   within(inside) {
     return range(this.app.data.count).filter((point) => !this.app.hidden(point) && inside(this.x(point), this.y(point)));
   }
 
-  // ---------------------------------------------------------------------------------------- layers
+  inView(point) {
+    const across = this.x(point), down = this.y(point);
+    return across >= 0 && down >= 0 && across <= this.camera.width && down <= this.camera.height;
+  }
 
-  draw() {
-    const { data, view } = this.app, trust = data.spec.trust_words[this.map][data.chosen];
-    const through = this.app.found().rows && this.name !== this.app.found().through ? ` · text placed through ${this.app.found().through}` : "";
-    this.title.textContent = `${this.name} · ${trust}${through}`;
-    this.laid = view.colour === "moved" && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
-    this.drawPoints();
+  // The next picture in view, line by line from the top: so the keys reach each, however close they stand.
+  beside(point, step) {
+    const seen = this.within((across, down) => across >= 0 && down >= 0 && across <= this.camera.width && down <= this.camera.height);
+    const order = seen.sort((a, b) => this.now[2 * b + 1] - this.now[2 * a + 1] || this.now[2 * a] - this.now[2 * b] || a - b);
+    const at = order.indexOf(point);
+    return order.length ? order[(at + step + order.length) % order.length] : point;
+  }
+
+  // The camera has moved: here, and in the other maps where they move together.
+  moved() {
+    this.hideTip();
+    if (this.app.view.together) for (const one of this.app.maps) if (one !== this) { one.camera.copy(this.camera); one.later(); }
+    this.later();
+  }
+
+  later() { this.app.later("points", this); }
+
+  // ---------------------------------------------------------------------------------------- the kept layer
+
+  retitle() {
+    const { data, view } = this.app, trust = data.spec.trust_words[this.map][data.chosen], found = this.app.found();
+    const through = found.rows && this.name !== found.through ? ` · text placed through ${found.through}` : "";
+    const name = data.spec.named ? this.name : data.how();
+    this.title.textContent = `${name} · ${trust}${through}`;
+    this.laid = view.color === "moved" && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
   }
 
   drawPoints() {
-    const { data, marks } = this.app, pen = this.base.getContext("2d", { willReadFrequently: true });
-    pen.fillStyle = this.app.ink().paper;
-    pen.fillRect(0, 0, this.base.width, this.base.height);
-    this.drawShade(pen);
-    this.stampAll(pen, pen, range(data.count), marks.of(this.map));
-    this.drawPicked();
-  }
-
-  // What one layer shows, and these points on it, on another layer or the same.
-  stampAll(from, to, points, image) {
-    const { ratio } = this.app, pixels = from.getImageData(0, 0, this.base.width, this.base.height);
-    for (const point of points) stampOn(pixels, image(point), this.x(point) * ratio, this.y(point) * ratio, this.app.hidden(point) ? 0.1 : 1);
-    to.putImageData(pixels, 0, 0);
-  }
-
-  // How many of all pictures stand where, behind a sample of them.
-  drawShade(pen) {
-    const { data, ratio } = this.app;
-    if (!data.shade.length) return;
-    const maps = data.maps * data.spec.settings.length, cells = Math.round(Math.sqrt(data.shade.length / maps));
-    const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells;
-    const step = ((this.side - 2 * MARGIN) / cells) * ratio;
-    pen.fillStyle = this.app.dark() ? "#6a6a6a" : "#b8b8b8";
-    for (let cell = 0; cell < cells * cells; cell++) {
-      pen.globalAlpha = data.shade[start + cell] / 255;
-      if (!pen.globalAlpha) continue;
-      const line = Math.floor(cell / cells) + 1;
-      pen.fillRect(MARGIN * ratio + (cell % cells) * step, (this.side - MARGIN) * ratio - line * step, step + 1, step + 1);
-    }
-    pen.globalAlpha = 1;
-  }
-
-  drawPicked() {
-    const { marks } = this.app;
-    this.stampAll(this.base.getContext("2d"), this.picked.getContext("2d"), this.app.selection(), () => marks.ring);
-    this.moves = this.laid ? this.app.movers() : [];
+    this.fit();
+    const { app, raster, camera } = this, { data, marks, ratio } = app, pen = this.base.getContext("2d");
+    const coloring = data.coloring(app.view.color, this.map) || data.coloring("label", this.map);
+    const radius = marks.radius(camera.zoom), many = marks.alpha(camera, radius);
+    const common = { order: app.order, places: this.now, camera, ratio, codes: coloring.codes, chosen: app.states() };
+    const styles = marks.styles(coloring, radius, ratio), picking = app.picked.size > 0;
+    raster.clear(app.ink().paper);
+    this.drawShade();
+    raster.paint({ ...common, styles, alpha: AWAY, wanted: 2 });
+    raster.paint({ ...common, styles, alpha: picking ? FAINT : many, wanted: 0 });
+    raster.paint({ ...common, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: picking ? Math.max(many, 0.9) : many, wanted: 1 });
+    raster.show(pen);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.drawRings(pen, radius);
+    this.decorate(pen, coloring);
+    this.moves = this.laid ? app.movers() : [];
+    // What is in view, for what looks at the page from outside.
+    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length });
     this.drawOver();
   }
 
-  drawOver() {
-    const { view, marks, ratio } = this.app, pen = this.canvas.getContext("2d"), { line } = this.app.ink();
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.drawImage(this.picked, 0, 0);
-    pen.scale(ratio, ratio);
-    if (view.lines) this.drawLines(pen, line);
-    this.drawMoves(pen, line);
-    if (view.focus >= 0) ringAt(pen, this.x(view.focus), this.y(view.focus), marks.radius + 6, line, 2);
-    if (this.app.found().rows) this.drawStar(pen, line);
-    if (view.drag && view.drag.one === this) this.drawDrag(pen);
+  // A few selected points have rings, too; of many, all others stand back.
+  drawRings(pen, radius) {
+    if (this.app.picked.size > MOST_RINGED) return;
+    for (const point of this.app.picked) ringAt(pen, this.x(point), this.y(point), radius + 3, HERE, 2);
   }
 
-  // From the picture that is looked at, or the only one selected, to its true neighbours.
-  drawLines(pen, line) {
-    const picked = this.app.selection(), { focus } = this.app.view;
-    const from = focus >= 0 ? focus : picked.length === 1 ? picked[0] : -1;
-    if (from < 0) return;
-    for (const other of this.app.data.neighbours(this.map, from)) {
-      this.stroke(pen, line, [this.x(from), this.y(from)], [this.x(other), this.y(other)]);
-      ringAt(pen, this.x(other), this.y(other), this.app.marks.radius + 2, line, 1);
+  // How many of all pictures stand where, behind a sample of them.
+  drawShade() {
+    const { data, ratio } = this.app, { raster, camera } = this;
+    if (!data.shade.length) return;
+    const maps = data.maps * data.spec.settings.length, cells = Math.round(Math.sqrt(data.shade.length / maps));
+    const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells, paint = this.app.dark() ? 106 : 184, pixels = raster.image.data;
+    for (let down = 0; down < raster.height; down++) {
+      for (let across = 0; across < raster.width; across++) {
+        const [x, y] = camera.place([across / ratio, down / ratio]);
+        if (x < 0 || y < 0 || x >= 1 || y >= 1) continue;
+        const share = data.shade[start + Math.floor(y * cells) * cells + Math.floor(x * cells)] / 255, at = 4 * ((down + raster.room) * raster.stride + across + raster.room);
+        for (let part = 0; share && part < 3; part++) pixels[at + part] += (paint - pixels[at + part]) * share;
+      }
     }
+  }
+
+  // Pictures and names over the points.
+  decorate(pen, coloring) {
+    const { view, pictures } = this.app;
+    this.shown = []; // [middle across, middle down, side] of each picture
+    if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
+    if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
+  }
+
+  // The first of each cell, whole when few are in view, else only where no cell around has more.
+  drawPictures(pen, coloring) {
+    const { app, camera } = this, hidden = (point) => app.hidden(point) || (app.picked.size > 0 && !app.picked.has(point));
+    const found = crowds(camera, this.now, app.order, PICTURE, hidden), inView = found.reduce((sum, { count }) => sum + count, 0);
+    const all = inView <= MOST_PICTURES || camera.zoom >= 6, side = all ? PICTURE : PICTURE * 0.8, taken = [];
+    for (const { point, count, top } of found) {
+      if (!all && (!top || count < 3)) continue;
+      const across = this.x(point), down = this.y(point), room = all ? side + 2 : 2.2 * side;
+      if (taken.some(([x, y]) => Math.abs(x - across) < room && Math.abs(y - down) < room)) continue;
+      taken.push([across, down]);
+      if (taken.length > MOST_PICTURES) break;
+      this.drawPicture(pen, point, across, down, side, app.marks.color(coloring.palette[Math.min(coloring.codes[point], coloring.palette.length - 1)]));
+    }
+  }
+
+  drawPicture(pen, point, across, down, side, color) {
+    const [width, height] = this.app.pictures.size(point, side);
+    if (!this.app.pictures.draw(pen, point, across, down, side)) return;
+    this.shown.push([across, down, side]);
+    pen.lineWidth = 2;
+    pen.strokeStyle = this.app.picked.has(point) ? HERE : color;
+    pen.strokeRect(across - width / 2 - 1, down - height / 2 - 1, width + 2, height + 2);
+  }
+
+  // Names of the kinds where most of a cell is of one; none over another.
+  drawNames(pen, coloring) {
+    const { app, camera } = this, { paper, line } = app.ink(), boxes = [];
+    pen.font = "600 12px system-ui, sans-serif";
+    [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
+    for (const { kind, x, y } of spots(camera, this.now, coloring.codes, 110, (point) => app.hidden(point))) {
+      const whole = coloring.entries[kind] ? coloring.entries[kind].words : "", words = whole.length > 28 ? `${whole.slice(0, 27)}…` : whole;
+      const wide = pen.measureText(words).width / 2 + 6, across = Math.min(Math.max(camera.across(x), wide), camera.width - wide), down = this.below(across, Math.min(Math.max(camera.down(y), 12), camera.height - 12), wide);
+      if (!words || boxes.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) continue;
+      if (boxes.some((box) => box.kind === kind && Math.hypot(box.across - across, box.down - down) < 170)) continue;
+      boxes.push({ across, down, wide, kind });
+      [pen.lineWidth, pen.strokeStyle, pen.fillStyle] = [4, paper, line];
+      pen.strokeText(words, across, down);
+      pen.fillText(words, across, down);
+      if (boxes.length >= 40) break;
+    }
+  }
+
+  // Where a name stands that would cover a picture: below it.
+  below(across, down, wide) {
+    const under = this.shown.filter(([x, y, side]) => Math.abs(x - across) < side / 2 + wide - 6 && Math.abs(y - down) < side / 2 + 8);
+    return under.reduce((low, [, y, side]) => Math.max(low, y + side / 2 + 11), down);
+  }
+
+  // ---------------------------------------------------------------------------------------- what follows the pointer
+
+  drawOver() {
+    const { view, ratio } = this.app, pen = this.canvas.getContext("2d"), { line } = this.app.ink();
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.drawImage(this.base, 0, 0);
+    pen.scale(ratio, ratio);
+    const open = view.focus >= 0 ? view.focus : view.opened;
+    if (open >= 0 && (view.lines || view.opened >= 0)) this.drawLines(pen, line, open);
+    this.drawMoves(pen, line);
+    if (open >= 0) ringAt(pen, this.x(open), this.y(open), this.app.marks.radius(this.camera.zoom) + 6, line, 2);
+    if (this.app.found().rows) this.drawStar(pen, line);
+    if (view.drag && view.drag.one === this && view.drag.path) this.drawDrag(pen);
+  }
+
+  // From a picture to its true neighbours; torn ones, which the map has put elsewhere, dashed.
+  drawLines(pen, line, from) {
+    if (!this.app.view.lines) return;
+    const { torn } = this.app.neighbourhood(this, from);
+    for (const other of this.app.data.neighbours(this.map, from)) {
+      pen.setLineDash(torn.has(other) ? [4, 3] : []);
+      this.stroke(pen, line, [this.x(from), this.y(from)], [this.x(other), this.y(other)]);
+      ringAt(pen, this.x(other), this.y(other), this.app.marks.radius(this.camera.zoom) + 2, line, 1);
+    }
+    pen.setLineDash([]);
   }
 
   // From where a picture stands to where the second map has it, laid onto this one.
   drawMoves(pen, line) {
-    for (const point of this.moves) {
+    for (const point of this.moves || []) {
       const there = [this.x(point, this.laid), this.y(point, this.laid)];
       this.stroke(pen, line, [this.x(point), this.y(point)], there);
       pen.fillStyle = line;
@@ -243,11 +237,11 @@ class MapView {
     }
   }
 
-  stroke(pen, colour, from, to) {
+  stroke(pen, color, from, to) {
     pen.beginPath();
     pen.moveTo(...from);
     pen.lineTo(...to);
-    pen.strokeStyle = colour;
+    pen.strokeStyle = color;
     pen.lineWidth = 1.2;
     pen.stroke();
   }
@@ -265,24 +259,20 @@ class MapView {
     pen.save();
     pen.translate(across, down);
     outline(pen, 7, 11);
-    pen.fillStyle = STAR;
+    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [STAR, "#000000", 1.5];
     pen.fill();
-    pen.lineWidth = 1.5;
-    pen.strokeStyle = "#000000";
     pen.stroke();
     pen.restore();
   }
 
   drawDrag(pen) {
-    const { path, from } = this.app.view.drag, [endX, endY] = path[path.length - 1];
+    const { path, from, tool } = this.app.view.drag, [endX, endY] = path[path.length - 1];
     pen.beginPath();
-    if (this.app.view.tool === "rectangle") pen.rect(from[0], from[1], endX - from[0], endY - from[1]);
+    if (tool === "rectangle") pen.rect(from[0], from[1], endX - from[0], endY - from[1]);
     else path.forEach(([across, down]) => pen.lineTo(across, down));
     pen.closePath();
-    pen.fillStyle = "rgba(213,94,0,.15)";
+    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = ["rgba(213,94,0,.15)", HERE, 1.5];
     pen.fill();
-    pen.strokeStyle = HERE;
-    pen.lineWidth = 1.5;
     pen.stroke();
   }
 
@@ -291,22 +281,19 @@ class MapView {
   hideTip() { this.tip.style.display = "none"; }
 
   showTip(point) {
-    const { paper, line } = this.app.ink(), { tip, canvas } = this;
-    const [name, ...rest] = this.app.data.lines(point), picture = this.app.thumb(point, 1.5);
-    const same = this.together(point), crowd = same ? [`${same} more stand${same > 1 ? "" : "s"} at this very place; a lasso takes all`] : [];
+    const { tip, canvas } = this, [name, ...rest] = this.app.data.lines(point), picture = this.app.pictures.thumb(point, 96);
+    const same = this.together(point).length - 1, crowd = same > 0 ? [`${same} more stand${same > 1 ? "" : "s"} at this very place; a lasso takes all, N goes from one to the next`] : [];
     const short = name.length > LONGEST ? `${name.slice(0, LONGEST / 2)}…${name.slice(-LONGEST / 2)}` : name;
-    Object.assign(tip.style, { background: paper, color: line, display: "block",
-      width: `${Math.min(TIP, canvas.clientWidth)}px`, maxHeight: `${canvas.offsetHeight}px` });
-    tip.replaceChildren(...(picture ? [picture] : []), make("strong", { style: "display:block" }, short), ...[...rest, ...crowd].map((words) => make("div", {}, words)));
-    const scale = canvas.clientWidth / this.side;
-    tip.style.left = `${beside(this.x(point) * scale, tip.offsetWidth, canvas.clientWidth)}px`;
-    tip.style.top = `${canvas.offsetTop + beside(this.y(point) * scale, tip.offsetHeight, canvas.clientHeight)}px`;
+    Object.assign(tip.style, { display: "block", width: `${Math.min(TIP, canvas.clientWidth)}px`, maxHeight: `${canvas.offsetHeight}px` });
+    tip.replaceChildren(...(picture ? [picture] : []), make("strong", {}, short), ...[...rest, ...crowd].map((words) => make("div", {}, words)));
+    tip.style.left = `${beside(this.x(point), tip.offsetWidth, canvas.clientWidth)}px`;
+    tip.style.top = `${beside(this.y(point), tip.offsetHeight, canvas.clientHeight)}px`;
   }
 }
 
 // Where a tip begins along one side: behind the point, or before it where there is more room; never outside.
 function beside(at, length, room) {
   const behind = at + 14, before = at - 14 - length;
-  if (behind + length <= room) return behind;
-  return before >= 0 ? before : Math.max(room - length, 0);
+  if (behind + length <= room) return Math.max(behind, 0);
+  return before >= 0 ? Math.min(before, room - length) : Math.max(room - length, 0);
 }

@@ -1,0 +1,149 @@
+"""What is known of the pictures beside their vectors: labels and other columns, given places, names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.embeddings.labels import RESERVED, Column, labels_of, shown
+from phi3lib.embeddings.maps import Layout, Places
+from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.vision.inputs import as_list
+
+NO_LABEL = "none"
+
+
+def label_column(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, Column | None]:
+    """Return the name and the values of the label that colors the maps; ("", None) without any.
+
+    labels: a label's name, one value for each row of the first table, by position or as a mapping from ids,
+    or None for the first label there is. ValueError for a name that no table has and for another number.
+    """
+    first = next(iter(tables.values()))
+    if isinstance(labels, str):
+        for table in tables.values():
+            if labels in table.labels:
+                return labels, table.labels[labels]
+        raise ValueError(f"no table has the label {labels!r}; there are: {', '.join(first.labels) or 'none'}")
+    if labels is not None:
+        if hasattr(labels, "__len__") and not isinstance(labels, Mapping) and len(labels) != len(first):
+            raise ValueError(
+                f"{len(labels)} labels for {len(first)} pictures: give one for each, in their order"
+            )
+        name = _series_name(labels)
+        return name, labels_of({name: labels}, first.ids)[name]
+    if first.labels:
+        name = next(iter(first.labels))
+        return name, first.labels[name]
+    return "", None
+
+
+def _series_name(labels: Any) -> str:
+    """The name of a pandas or polars Series; "label" for all else."""
+    name = getattr(labels, "name", None)
+    return name if isinstance(name, str) and name and name not in RESERVED else "label"
+
+
+def all_columns(tables: Mapping[str, EmbeddingTable], name: str, label: Column | None) -> dict[str, Column]:
+    """Return every column by name, the label first; of equal names that of the first table."""
+    columns: dict[str, Column] = {} if label is None else {name: label}
+    for table in tables.values():
+        for other, values in table.labels.items():
+            columns.setdefault(other, values)
+    return columns
+
+
+def as_texts(column: Column) -> tuple[NDArray[np.object_], list[str]]:
+    """Return values as texts, and each text once: numbers by size, all else by name, missing ones last."""
+    texts = [NO_LABEL if text is None else text for text in shown(column)]
+    value_of = dict(zip(texts, column.tolist(), strict=True))
+    missing = [NO_LABEL] if NO_LABEL in texts else []
+    value_of.pop(NO_LABEL, None)
+    is_number = column.dtype.kind in "biuf"
+    kinds = sorted(value_of, key=value_of.__getitem__ if is_number else _natural)
+    return np.array(texts, dtype=object), kinds + missing  # arrays of str lose a NUL at the end
+
+
+def codes_of(texts: Sequence[Any] | NDArray[np.object_], kinds: Sequence[str]) -> NDArray[np.intp]:
+    """Return for each text its place among the kinds: (N,)."""
+    code_of = {kind: code for code, kind in enumerate(kinds)}
+    return np.array([code_of[str(text)] for text in texts], dtype=np.intp)
+
+
+def _natural(text: str) -> list[tuple[str, int, str]]:
+    """A key that puts "group 9" before "group 10", with numbers of any length."""
+    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
+    return [(words, len(number), number) for words, number in parts]
+
+
+def for_page(name: str, column: Column, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """Return a column of these rows as the page takes it: texts by codes, numbers and dates by values."""
+    if column.dtype.kind in "iuf":
+        numbers = column[rows].astype(np.float64)
+        finite = [float(f"{one:.7g}") if np.isfinite(one) else None for one in numbers]
+        whole = column.dtype.kind in "iu" or all(one is None or one.is_integer() for one in finite)
+        values = [None if one is None else int(one) if whole else one for one in finite]
+        return {"name": name, "type": "number", "values": values}
+    if column.dtype.kind == "M":
+        dates = column[rows]
+        since = dates.astype("datetime64[ms]").astype(np.int64).tolist()
+        values = [None if gone else one for one, gone in zip(since, np.isnat(dates), strict=True)]
+        return {"name": name, "type": "date", "values": values}
+    texts, kinds = as_texts(column[rows])
+    return {"name": name, "type": "text", "kinds": kinds, "codes": codes_of(texts, kinds).tolist()}
+
+
+# ------------------------------------------------------------------------------- names and places
+
+
+def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
+    """Return one value for each row, from values by position or a mapping from ids.
+
+    ValueError for another number of them and for ids without one.
+    """
+    if isinstance(given, Mapping):
+        if missing := [name for name in ids if name not in given]:
+            raise ValueError(f"{what} has no entry for {len(missing)} rows, such as {missing[0]!r}")
+        return [given[name] for name in ids]
+    listed = list(given) if isinstance(given, list | tuple) else as_list(given, what)
+    if len(listed) != len(ids):
+        raise ValueError(f"{what} has {len(listed)} entries for {len(ids)} rows; give one for each row")
+    return listed
+
+
+def given_places(layout: Any, tables: Mapping[str, EmbeddingTable], ids: Sequence[str]) -> dict[str, Places]:
+    """Return the reader's own places in the plane for each table, in the order of `ids`: each (N, 2) float32.
+
+    layout: places for each row of the first table, (N, 2), by position or as a mapping from ids; the same
+    for all tables, or a mapping from the tables' names. ValueError where they do not fit or are not finite.
+    """
+    by_name = isinstance(layout, Mapping) and set(layout) == set(tables)
+    first = next(iter(tables.values()))
+    found = {}
+    for name, table in tables.items():
+        rows = table.ids if by_name else first.ids
+        places, row_of = (
+            _places(layout[name] if by_name else layout, rows),
+            {one: n for n, one in enumerate(rows)},
+        )
+        found[name] = places[[row_of[one] for one in ids]]
+    return found
+
+
+def _places(layout: Any, ids: Sequence[str]) -> Places:
+    values = layout.places if isinstance(layout, Layout) else layout
+    if isinstance(values, Mapping):
+        values = by_row(values, ids, "layout")
+    elif hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    places = np.asarray(values, dtype=np.float32)
+    if places.shape != (len(ids), 2):
+        raise ValueError(
+            f"layout has the shape {places.shape}; expected ({len(ids)}, 2), one place for each row"
+        )
+    if not np.isfinite(places).all():
+        row = int(np.flatnonzero(~np.isfinite(places).all(1))[0])
+        raise ValueError(f"the place of {ids[row]!r} in layout holds NaN or infinity")
+    return places

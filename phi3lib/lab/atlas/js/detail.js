@@ -1,0 +1,61 @@
+// One picture, large, beside the map: what is known of it, its true neighbours and those of each map as
+// pictures, torn ones marked.
+
+const SIDE = 200, NEAR = 46;
+
+class Detail {
+  constructor(app) {
+    this.app = app;
+    this.element = make("div", { className: "detail", role: "region", "aria-label": "The picture that was opened" });
+    this.fill();
+  }
+
+  fill() {
+    const { app } = this, point = app.view.opened;
+    if (point < 0) {
+      const words = "Click a picture, or press Enter on it: it opens here, with its true neighbours and those on the map.";
+      this.element.replaceChildren(make("p", { className: "quiet" }, words));
+      return;
+    }
+    const picture = app.pictures.whole(point, SIDE);
+    this.element.replaceChildren(...this.head(point), ...(picture ? [picture] : []),
+      ...app.maps.map((one) => this.neighbours(one, point)), this.facts(point));
+  }
+
+  head(point) {
+    const name = this.app.data.spec.ids[point];
+    const close = button("×", () => this.app.open(-1), { title: "Close", "aria-label": "Close the picture", className: "close" });
+    return [make("div", { className: "detail-head" }, make(this.app.smaller, { className: "name" }, name), close)];
+  }
+
+  facts(point) {
+    const { data } = this.app, { label } = data.spec;
+    const rows = [
+      ...(label ? [[label, data.kind(point)]] : []),
+      ...data.columns.filter((column) => column.name !== label).map((column) => [column.name, data.text(column, point)]),
+      ["row", grouped(data.row(point))],
+    ];
+    return make("dl", {}, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  }
+
+  neighbours(one, point) {
+    const { app } = this, { truth, shown, torn, strangers } = app.neighbourhood(one, point), alone = app.maps.length === 1;
+    const kept = truth.length - torn.size, on = alone ? "" : ` · ${one.name}`;
+    const row = (words, points, marked, said) => [
+      make("div", { className: "row-title" }, words),
+      make("div", { className: "thumbs" }, ...points.map((other) => this.neighbour(one, other, marked.has(other), said))),
+    ];
+    return make("section", {},
+      ...row(`True neighbours${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
+      ...row(`Neighbours on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbour"));
+  }
+
+  neighbour(one, other, marked, said) {
+    const { app } = this, name = app.data.spec.ids[other], picture = app.pictures.thumb(other, NEAR);
+    const title = marked ? `${name}, ${said}` : name;
+    const press = () => { app.open(other); if (one.camera.reveal(one.now[2 * other], one.now[2 * other + 1])) one.moved(); };
+    const hover = { pointerenter: () => app.look(one, other, { aloud: false, tip: false }), pointerleave: () => app.look(one, -1) };
+    return make("button", { type: "button", className: marked ? "near marked" : "near", title, "aria-label": title, on: { click: press, ...hover } },
+      picture || make("span", { className: "short" }, name));
+  }
+}

@@ -1,0 +1,111 @@
+// Elements of the page. All text goes in as text; what needs no rule of its own in atlas.css has no style.
+
+function make(tag, { on = {}, style = {}, ...properties } = {}, ...children) {
+  const element = document.createElement(tag);
+  Object.assign(element.style, style);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
+  element.append(...children);
+  return element;
+}
+
+const button = (words, click, properties = {}) => make("button", { type: "button", on: { click }, ...properties }, words);
+
+// A set of buttons of which one is pressed; `set` shows another one as pressed.
+function choice(name, options, changed) {
+  const buttons = options.map(([value, words, title]) => button(words, () => { set(value); changed(value); }, { title: title || words, value }));
+  const set = (value) => buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.value === value)));
+  set(options[0][0]);
+  return { element: make("span", { className: "choice", role: "group", "aria-label": name }, ...buttons), set };
+}
+
+function labelled(words, ...controls) { return make("label", {}, words, ...controls); }
+
+function toggle(words, checked, changed) {
+  const box = make("input", { type: "checkbox", checked, on: { change: () => changed(box.checked) } });
+  return make("label", { className: "toggle" }, box, words);
+}
+
+function save(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+// The thumbnails: sheets are decoded when the first picture of them is wanted. In a notebook, Python makes a
+// large picture when it is asked for.
+class Pictures {
+  constructor(app) {
+    this.app = app;
+    this.sheets = new Map();
+    this.large = new Map();
+    this.waiting = new Map();
+  }
+
+  get any() { return this.uris().length > 0; }
+  uris() { return this.app.model.get("sheets") || []; }
+
+  sheet(number) {
+    if (!this.sheets.has(number)) {
+      const image = new Image();
+      image.addEventListener("load", () => this.app.later("decorate"), { once: true });
+      image.src = this.uris()[number] || "";
+      this.sheets.set(number, image);
+    }
+    return this.sheets.get(number);
+  }
+
+  // Width and height of a picture within a square of this side; its thumbnail's margins are left out.
+  size(point, side) {
+    const shape = (this.app.data.spec.shapes[point] || 100) / 100;
+    return shape > 1 ? [side, Math.max(side / shape, 2)] : [Math.max(side * shape, 2), side];
+  }
+
+  // Draw a point's thumbnail around a place; false while its sheet is not there yet.
+  draw(pen, point, across, down, side) {
+    const { thumb, sheet } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet))), within = point % (sheet * sheet);
+    if (!image.complete || !image.naturalWidth) return false;
+    const [width, height] = this.size(point, side), [wide, high] = this.size(point, thumb);
+    const left = (within % sheet) * thumb + (thumb - wide) / 2, top = Math.floor(within / sheet) * thumb + (thumb - high) / 2;
+    pen.drawImage(image, left, top, wide, high, across - width / 2, down - height / 2, width, height);
+    return true;
+  }
+
+  // A thumbnail as an element, or null where there are no pictures.
+  thumb(point, side) {
+    if (!this.any) return null;
+    const { thumb, sheet, ids } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet)));
+    const [width, height] = this.size(point, thumb), sides = this.size(point, side);
+    const canvas = make("canvas", { width: Math.round(width), height: Math.round(height), role: "img", "aria-label": ids[point], style: { width: `${sides[0]}px`, height: `${sides[1]}px` } });
+    const draw = () => this.draw(canvas.getContext("2d"), point, canvas.width / 2, canvas.height / 2, thumb);
+    if (!draw()) image.addEventListener("load", draw, { once: true });
+    return canvas;
+  }
+
+  // A picture as large as there is one: the thumbnail at once, in a notebook the picture itself when it comes.
+  whole(point, side) {
+    const small = this.thumb(point, side);
+    if (this.app.model.alone || !this.app.data.spec.large) return small;
+    const place = make("div", { className: "whole" }, ...(small ? [small] : [])), row = this.app.data.row(point);
+    const show = (address) => place.replaceChildren(make("img", { src: address, alt: this.app.data.spec.ids[point] }));
+    if (this.large.has(row)) show(this.large.get(row));
+    else {
+      this.waiting.set(row, show);
+      this.app.model.send({ do: "picture", row });
+    }
+    return place;
+  }
+
+  receive({ picture }, buffers) {
+    if (picture === undefined || !buffers.length) return;
+    this.large.set(picture, URL.createObjectURL(new Blob([buffers[0]], { type: "image/jpeg" })));
+    const show = this.waiting.get(picture);
+    this.waiting.delete(picture);
+    if (show) show(this.large.get(picture));
+  }
+
+  forget() { for (const address of this.large.values()) URL.revokeObjectURL(address); }
+}

@@ -1,0 +1,64 @@
+// @ts-check
+// The selection's arithmetic: what gestures make of it, the way back and forth, and its file. Rows are those
+// of the table, drawn or not.
+
+const MOST_STEPS = 100;
+const HOW = ["new", "add", "subtract"];
+
+/** What a gesture about these rows makes of the selection. */
+function combined(before, rows, how) {
+  if (how === "add") return [...new Set([...before, ...rows])];
+  if (how === "subtract") {
+    const away = new Set(rows);
+    return before.filter((row) => !away.has(row));
+  }
+  return [...new Set(rows)];
+}
+
+/** All rows of a table of `count` that are not selected. */
+function inverted(before, count) {
+  const picked = new Set(before);
+  return range(count).filter((row) => !picked.has(row));
+}
+
+// Selections that were there, for undo and redo; what comes from elsewhere (Python, another view) counts, too.
+class Steps {
+  constructor(now) {
+    this.past = [];
+    this.future = [];
+    this.now = now;
+  }
+
+  note(rows) {
+    if (rows.length === this.now.length && rows.every((row, n) => row === this.now[n])) return;
+    this.past = [...this.past.slice(1 - MOST_STEPS), this.now];
+    this.future = [];
+    this.now = rows;
+  }
+
+  undo() { return this.step(this.past, this.future); }
+  redo() { return this.step(this.future, this.past); }
+
+  step(from, to) {
+    if (!from.length) return null;
+    to.push(this.now);
+    this.now = from.pop();
+    return this.now;
+  }
+}
+
+/** A table as comma-separated values (RFC 4180). */
+function commaSeparated(lines) {
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  return lines.map((line) => line.map((value) => cell(String(value))).join(",")).join("\r\n") + "\r\n";
+}
+
+/** The selected rows with their names, columns and trust, as lines of a table with a head. */
+function tableOf(data, rows) {
+  const { ids, label, names, named, rows: drawn } = data.spec, others = data.columns.filter((column) => column.name !== label);
+  const shares = names.map((_, map) => data.share("kept", map));
+  const head = ["id", ...(label ? [label] : []), ...others.map((column) => column.name), ...names.map((name) => (named ? `${name}: neighbours kept` : "neighbours kept"))];
+  const line = (point) => [ids[point], ...(label ? [data.kind(point)] : []), ...others.map((column) => data.text(column, point)), ...shares.map((share) => (share ? `${share[point]}%` : ""))];
+  const undrawn = drawn ? rows.filter((row) => data.point(row) === undefined).map((row) => [`row ${row}`]) : [];
+  return [head, ...data.points(rows).map(line), ...undrawn];
+}

@@ -1,0 +1,61 @@
+"""What makes a map: a method with its parameters, and the grids of them that an explorer offers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
+LARGE = 5_000  # pictures from which one map is made; others, and the wobble, when they are asked for
+GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
+SMALL_GRID = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0, 1)}
+ONE_MAP = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0,)}
+GIVEN = "given places"  # the method of places that the reader brings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a map; PCA and given places have no parameters and ignore them."""
+
+    method: str = "UMAP"
+    n_neighbors: int = 15
+    min_dist: float = 0.1
+    seed: int = 0
+
+    def sentence(self) -> str:
+        """Return method and parameters in words."""
+        if self.method != "UMAP":
+            return self.method
+        return f"UMAP, n_neighbors {self.n_neighbors}, min_dist {self.min_dist:g}, seed {self.seed}"
+
+    def but_seed(self) -> tuple[str, int, float]:
+        """Return what maps have in common that differ in their seed alone."""
+        return self.method, self.n_neighbors, self.min_dist
+
+
+def usual_grid(count: int) -> Mapping[str, Sequence[Any]]:
+    """Return the grid for so many pictures: the more there are, the fewer maps."""
+    return GRID if count <= SMALL else SMALL_GRID if count < LARGE else ONE_MAP
+
+
+def usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
+    """Return PCA, and UMAP for all combinations that so many pictures allow; none for an empty list."""
+    fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
+    return [Settings("PCA")] + [
+        Settings("UMAP", neighbours, distance, seed)
+        for seed in grid["seed"]
+        for neighbours in fitting
+        for distance in grid["min_dist"]
+    ]
+
+
+def most_usual(settings: list[Settings]) -> Settings:
+    """Return what umap-learn does with its defaults, or what comes nearest to it."""
+    usual = Settings()
+    return min(
+        [one for one in settings if one.method == "UMAP"] or settings,
+        key=lambda one: (
+            one.seed,
+            abs(one.n_neighbors - usual.n_neighbors),
+            abs(one.min_dist - usual.min_dist),
+        ),
+    )

@@ -1,0 +1,285 @@
+"""Zooming, moving, selecting and opening pictures in the explorer's exported page, as people do."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+
+from phi3lib import Atlas, EmbeddingTable
+from tests.jupyterlab import serious_faults
+
+KINDS = ("cat", "dog", "ship")
+
+
+def ninety():
+    """Three crowds of thirty at known places, two maps of them, with columns of every type."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(90) % 3
+    places = np.array([[0, 0], [10, 0], [5, 8]])[groups] + rng.normal(size=(90, 2)) * 0.7
+    vectors = np.hstack([places, rng.normal(size=(90, 3)) * 0.1])
+    labels = {
+        "kind": np.array(KINDS)[groups],
+        "width": np.arange(90) * 1.5,
+        "taken": np.datetime64("2024-01-01") + np.arange(90),
+        "indoors": np.arange(90) % 2 == 0,
+    }
+    table = EmbeddingTable(
+        vectors.astype(np.float32), tuple(f"{KINDS[g]}_{n}" for n, g in enumerate(groups)), labels
+    )
+    pictures = [Image.new("RGB", (60, 40), (80 * int(g), 120, 30)) for g in groups]
+    for n, picture in enumerate(pictures):
+        ImageDraw.Draw(picture).ellipse((5 + n % 20, 5, 25 + n % 20, 25), fill=(250, 250, 250))
+    return Atlas(
+        {"one": table, "two": table},
+        pictures=pictures,
+        layout=places.astype(np.float32),
+        title="Ninety pictures",
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return ninety().to_html(tmp_path_factory.mktemp("gestures") / "atlas.html")
+
+
+@pytest.fixture
+def page(chromium, exported):
+    """The exported file; at the end nothing went wrong and nothing was asked for."""
+    context = chromium.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda r: None if re.match("file:|data:|blob:", r.url) else errors.append(r.url))
+    page.goto(exported.as_uri())
+    page.locator("canvas[role=application]").first.wait_for()
+    yield page
+    context.close()
+    assert not errors
+
+
+def first_map(page):
+    return page.locator("canvas[role=application]").first
+
+
+def entry(page, kind):
+    """A kind in the legend."""
+    return page.get_by_role("group", name="Legend").get_by_role("button", name=re.compile(f"^{kind}"))
+
+
+def zoom(canvas):
+    return float(canvas.get_attribute("data-zoom"))
+
+
+def middle(canvas):
+    return tuple(map(float, canvas.get_attribute("data-middle").split()))
+
+
+def frame(page):
+    """Wait until what a gesture asked for is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def at(canvas, across=0.5, down=0.5):
+    box = canvas.bounding_box()
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+
+def test_the_wheel_zooms_where_it_points_and_lets_the_page_scroll_at_the_whole_map(page):
+    canvas = first_map(page)
+    page.mouse.move(*at(canvas, 0.3, 0.5))
+    page.mouse.wheel(0, 200)  # the whole map is in view: the page may scroll
+    frame(page)
+    assert zoom(canvas) == 1
+    page.evaluate("scrollTo(0, 0)")
+    page.mouse.move(*at(canvas, 0.31, 0.5))
+    home = middle(canvas)
+    page.mouse.wheel(0, -400)
+    frame(page)
+    assert zoom(canvas) > 1.4 and middle(canvas)[0] < home[0]  # towards the pointer, left of the middle
+    second = page.locator("canvas[role=application]").nth(1)
+    assert zoom(second) == 1
+    page.get_by_label("move together").check()
+    frame(page)
+    assert zoom(second) == zoom(canvas) and middle(second) == middle(canvas)
+    page.get_by_role("button", name="Whole map").first.click()
+    frame(page)
+    assert zoom(canvas) == zoom(second) == 1 and middle(canvas) == home
+
+
+def test_a_double_click_zooms_and_leaves_the_selection(page):
+    canvas = first_map(page)
+    entry(page, "cat").click()
+    expect(page.get_by_role("status")).to_have_text("30 selected")
+    page.mouse.dblclick(*at(canvas, 0.5, 0.9))
+    frame(page)
+    assert zoom(canvas) == 2
+    expect(page.get_by_role("status")).to_have_text("30 selected")
+
+
+def test_dragging_with_the_right_button_or_the_move_tool_moves_the_map(page):
+    canvas = first_map(page)
+    page.get_by_role("button", name="Zoom in").first.click()
+    frame(page)
+    for button, tool in (("right", "Lasso"), ("left", "Move")):
+        page.get_by_role("button", name=tool, exact=True).click()
+        before = middle(canvas)
+        page.mouse.move(*at(canvas))
+        page.mouse.down(button=button)
+        page.mouse.move(*at(canvas, 0.6, 0.5), steps=3)
+        page.mouse.up(button=button)
+        frame(page)
+        assert middle(canvas)[0] < before[0] - 0.01
+    expect(page.get_by_role("heading", name="Selected")).to_have_count(0)
+
+
+def test_keys_zoom_move_and_reach_every_picture(page):
+    canvas = first_map(page)
+    canvas.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    frame(page)
+    assert zoom(canvas) == pytest.approx(1.6**2, abs=0.01)
+    before = middle(canvas)
+    page.keyboard.press("Shift+ArrowRight")
+    frame(page)
+    assert middle(canvas)[0] > before[0]
+    page.keyboard.press("-")
+    page.keyboard.press("0")
+    frame(page)
+    assert zoom(canvas) == 1
+    seen = set()
+    for _ in range(90):
+        page.keyboard.press("n")
+        seen.add(page.get_by_role("status").inner_text().split(";")[0])
+    assert len(seen) == 90
+
+
+def test_two_fingers_move_the_map_and_one_scrolls_the_page(page):
+    canvas = first_map(page)
+    (x, y), session = at(canvas), page.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        points = [{"x": across, "y": down, "id": n} for n, (across, down) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (x - 20, y), (x + 20, y))
+    touch("touchMove", (x - 60, y), (x + 60, y))
+    touch("touchEnd")
+    frame(page)
+    assert zoom(canvas) == pytest.approx(3, abs=0.3)
+    assert canvas.evaluate("c => getComputedStyle(c).touchAction") == "pan-x pan-y"
+    page.get_by_role("button", name="Lasso").click()  # a finger draws once a tool is chosen
+    assert canvas.evaluate("c => getComputedStyle(c).touchAction") == "none"
+
+
+def test_pictures_stand_on_the_map_few_at_first_more_when_zoomed_in(page):
+    canvas = first_map(page)
+    page.wait_for_function("document.querySelector('canvas[role]').dataset.pictures > 0")
+    few = int(canvas.get_attribute("data-pictures"))
+    page.get_by_label("pictures", exact=True).uncheck()
+    assert canvas.get_attribute("data-pictures") == "0"
+    page.get_by_label("pictures", exact=True).check()
+    entry(page, "cat").click()
+    page.get_by_role("button", name="Zoom to it").click()
+    frame(page)
+    assert zoom(canvas) > 2 and int(canvas.get_attribute("data-pictures")) > few
+
+
+def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbours(page):
+    canvas = first_map(page)
+    canvas.focus()
+    page.keyboard.press("n")
+    page.keyboard.press("Enter")
+    detail = page.get_by_role("region", name="The picture that was opened")
+    expect(detail.get_by_role("heading")).to_contain_text(re.compile("^(cat|dog|ship)_"))
+    for column in ("kind", "width", "taken", "indoors"):
+        expect(detail.get_by_text(column, exact=True)).to_be_visible()
+    expect(detail.get_by_text(re.compile("True neighbours · one: .* of 10 near on the map"))).to_be_visible()
+    expect(detail.get_by_text(re.compile("Neighbours on the map · two: "))).to_be_visible()
+    torn = detail.get_by_role("button", name=re.compile("torn: far away on the map"))
+    strangers = detail.get_by_role("button", name=re.compile("not a true neighbour"))
+    assert torn.count() == strangers.count()  # one true neighbour lost for each stranger
+    name = detail.get_by_role("heading").inner_text()
+    detail.locator(".near").first.click()
+    expect(detail.get_by_role("heading")).not_to_have_text(name)
+    detail.get_by_role("button", name="Close the picture").click()
+    expect(detail).to_contain_text("Click a picture")
+
+
+def test_selections_add_up_and_go_back(page):
+    status = page.get_by_role("status")
+
+    entry(page, "cat").click()
+    expect(status).to_have_text("30 selected")
+    expect(entry(page, "cat")).to_contain_text("30 of 30")
+    expect(entry(page, "dog")).to_contain_text("0 of 30")
+    entry(page, "dog").click(modifiers=["Shift"])
+    expect(status).to_have_text("60 selected")
+    entry(page, "cat").click(modifiers=["Alt"])
+    expect(status).to_have_text("30 selected")
+    page.get_by_role("button", name="Add", exact=True).click()
+    entry(page, "ship").click()
+    expect(status).to_have_text("60 selected")
+    page.get_by_role("button", name="Invert").click()
+    expect(status).to_have_text("30 selected")
+    expect(entry(page, "cat")).to_contain_text("30 of 30")
+    page.get_by_role("button", name="Undo").click()
+    expect(status).to_have_text("60 selected")
+    first_map(page).focus()
+    page.keyboard.press("Control+z")
+    expect(status).to_have_text("30 selected")
+    page.get_by_role("button", name="Redo").click()
+    expect(status).to_have_text("60 selected")
+
+
+def test_the_selection_is_saved_as_a_file_with_every_column(page):
+    entry(page, "ship").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "id,kind,width,taken,indoors,one: neighbours kept,two: neighbours kept"
+    assert len(lines) == 31 and lines[1].startswith("ship_2,ship,3,2024-01-03,True,")
+    page.get_by_role("button", name="Copy names").click()
+    expect(page.get_by_role("status")).to_have_text("30 names copied")
+
+
+def test_a_filter_hides_what_does_not_fit(page):
+    status = page.get_by_role("status")
+    page.get_by_label("Filter").fill("DOG")
+    expect(status).to_have_text("30 of 90 pictures shown")
+    page.get_by_label("In which column").select_option("indoors")
+    expect(status).to_have_text("0 of 90 pictures shown")
+    page.get_by_label("Filter").fill("true")
+    expect(status).to_have_text("45 of 90 pictures shown")
+    entry(page, "cat").click()
+    expect(status).to_have_text("15 selected")  # what is hidden is not selected
+    page.get_by_label("Filter").fill("")
+    expect(status).to_have_text("All 90 pictures shown")
+
+
+def test_numbers_dates_and_truth_values_color_the_map(page):
+    legend = page.get_by_role("group", name="Legend")
+    for column, words in (
+        ("width", "0 to 13.3"),
+        ("taken", "2024-01-01 to 2024-01-09"),
+        ("indoors", "False"),
+    ):
+        page.get_by_label("Colour").select_option(f"column:{column}")
+        expect(legend).to_contain_text(words)
+    entry(page, "True").click()
+    expect(page.get_by_role("status")).to_have_text("45 selected")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_with_a_picture_open_and_on_a_phone(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    first_map(page).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert serious_faults(page, "#atlas") == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.get_by_label("Colour").select_option("column:width")
+    assert serious_faults(page, "#atlas") == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")

@@ -1,0 +1,179 @@
+// The parts of the explorer's script that touch no document: run by `node --test`, see test_scripts.py.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
+const code = ["data", "plane", "picks"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent";
+const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent } =
+  new Function(`${code}; return { ${names} };`)();
+
+// Numbers between 0 and 1, always the same.
+function numbers(count, seed = 1) {
+  let state = seed;
+  return Float32Array.from({ length: count }, () => (state = (state * 16807) % 2147483647) / 2147483647);
+}
+
+function model(changes = {}) {
+  const bytes = (array) => new Uint8Array(array.buffer);
+  const values = {
+    spec: {
+      names: ["map"], named: false, count: 4, all: 4, rows: null, ids: ["a", "b,c", 'd"e', "f"], label: "kind", kinds: ["cat", "dog"], codes: [0, 1, 0, 1],
+      k: 2, square: 4095, settings: [{ method: "PCA", n_neighbors: 15, min_dist: 0.1, seed: 0 }], trust_words: [["trustworthiness 0.90"]],
+      lines: { kept: [[0]] }, colours: ["#000000", "#111111"],
+      columns: [
+        { name: "kind", type: "text", kinds: ["cat", "dog"], codes: [0, 1, 0, 1] },
+        { name: "size", type: "number", values: [1, null, 3, 11] },
+        { name: "taken", type: "date", values: [0, 86400000, null, 3600000] },
+      ],
+    },
+    places: bytes(Uint16Array.from([0, 0, 4095, 0, 0, 4095, 4095, 4095])), near: bytes(Uint16Array.from([1, 2, 0, 3, 0, 3, 1, 2])),
+    shares: bytes(Uint8Array.from([50, 100, 0, 50])), shade: new Uint8Array(0),
+    chosen: { method: "PCA", n_neighbors: 15, min_dist: 0.1, seed: 0 }, selected: [], ...changes,
+  };
+  return { get: (name) => values[name] };
+}
+
+test("places are shares of a square and neighbours leave out the point itself", () => {
+  const data = new Data(model({ near: new Uint8Array(Uint16Array.from([0, 2, 0, 3, 0, 3, 1, 2]).buffer) }));
+  assert.deepEqual([...data.target(0)], [0, 0, 1, 0, 0, 1, 1, 1]);
+  assert.deepEqual(data.neighbours(0, 0), [2]);
+});
+
+test("a map without a name is the map in every sentence", () => {
+  const data = new Data(model());
+  assert.equal(data.say(), "PCA: trustworthiness 0.90.");
+  assert.deepEqual(data.lines(1), ["b,c", "dog", "the map keeps 100% of its 2 true neighbours"]);
+});
+
+test("numbers and dates are colored on a scale, missing ones grey", () => {
+  const data = new Data(model()), size = data.coloring("column:size", 0);
+  assert.deepEqual([...size.codes], [0, 10, 2, 9]);
+  assert.equal(size.entries.at(-1).words, "none");
+  assert.equal(size.entries[0].words, "1 to 2");
+  assert.equal(data.coloring("column:taken", 0).entries[0].words, "1970-01-01 to 1970-01-01 02:24");
+  assert.equal(data.coloring("wobble", 0), null);
+  const equal = byValues({ name: "one", type: "number", values: [5, 5] });
+  assert.deepEqual([...equal.codes], [0, 0]);
+});
+
+test("labels that are numbers of many values stand on a scale", () => {
+  const { spec } = { spec: model().get("spec") };
+  const many = { ...spec, label: "size", kinds: Array.from({ length: 30 }, (_, n) => String(n)) };
+  assert.equal(new Data(model({ spec: many })).coloring("label", 0).shaped, false);
+});
+
+test("a filter looks at the name, at one column or at all", () => {
+  const data = new Data(model());
+  assert.deepEqual([...data.matching("DOG", "")], [0, 1, 0, 1]);
+  assert.deepEqual([...data.matching("a", "name")], [1, 0, 0, 0]);
+  assert.deepEqual([...data.matching("11", "size")], [0, 0, 0, 1]);
+  assert.deepEqual([...data.matching(" ", "")], [1, 1, 1, 1]);
+});
+
+test("the nearest by the grid are the nearest of all", () => {
+  const places = numbers(4000), grid = new PointGrid(places);
+  const byHand = (x, y, k, accept) => Array.from({ length: 2000 }, (_, n) => n).filter(accept)
+    .sort((a, b) => Math.hypot(places[2 * a] - x, places[2 * a + 1] - y) - Math.hypot(places[2 * b] - x, places[2 * b + 1] - y) || a - b).slice(0, k);
+  for (const [x, y] of [[0, 0], [0.5, 0.5], [1, 0.2], [-3, 7], [0.99, 0.01]]) {
+    assert.deepEqual(grid.closest(x, y, 7), byHand(x, y, 7, () => true));
+    assert.deepEqual(grid.closest(x, y, 3, Infinity, (n) => n % 5 === 0), byHand(x, y, 3, (n) => n % 5 === 0));
+  }
+  assert.equal(grid.nearest(-3, 7, 0.1), -1);
+  assert.ok(!grid.neighbours(17, 5).includes(17));
+});
+
+test("equal places and a single point have neighbours", () => {
+  assert.deepEqual(new PointGrid(new Float32Array(8)).neighbours(1, 2), [0, 2]);
+  assert.deepEqual(new PointGrid(Float32Array.from([0.5, 0.5])).neighbours(0, 3), []);
+});
+
+test("arrows go to the nearest in their quarter that is not hidden", () => {
+  const places = Float32Array.from([0, 0, 1, 3, 4, 1, -2, 0, 0, -5]), shown = () => false;
+  assert.deepEqual([[1, 0], [-1, 0], [0, 1], [0, -1]].map((arrow) => towards(places, 0, arrow, shown)), [2, 3, 1, 4]);
+  assert.equal(towards(places, 0, [1, 0], (point) => point === 2), 0);
+});
+
+test("zooming keeps what is under the pointer, and zoom 1 is the whole map", () => {
+  const camera = new Camera();
+  Object.assign(camera, { width: 800, height: 400 });
+  camera.frame(Float32Array.from([0, 0.25, 1, 0.75]));
+  const at = [200, 120], before = camera.place(at);
+  camera.zoomBy(8, at);
+  assert.ok(Math.hypot(camera.place(at)[0] - before[0], camera.place(at)[1] - before[1]) < 1e-9);
+  camera.zoomBy(1e-6, [0, 0]);
+  assert.ok(camera.atHome());
+  for (const corner of [[0, 0.25], [1, 0.75]]) {
+    assert.ok(camera.across(corner[0]) >= 0 && camera.across(corner[0]) <= 800 && camera.down(corner[1]) >= 0 && camera.down(corner[1]) <= 400);
+  }
+  camera.zoomBy(4);
+  camera.pan(1e6, 0);
+  assert.equal(camera.x, 0);
+});
+
+test("a selection is shown whole, one place too", () => {
+  const camera = new Camera();
+  Object.assign(camera, { width: 500, height: 500 });
+  camera.show([0.2, 0.2, 0.3, 0.25]);
+  for (const [x, y] of [[0.2, 0.2], [0.3, 0.25]]) assert.ok(camera.across(x) > 0 && camera.across(x) < 500 && camera.down(y) > 0 && camera.down(y) < 500);
+  camera.show([0.5, 0.5]);
+  assert.ok(camera.zoom <= 64 && Math.abs(camera.across(0.5) - 250) < 1);
+});
+
+test("of a crowd the same picture stands for it at every zoom, and every place is counted once", () => {
+  const places = numbers(2000, 7), order = shuffled(1000), camera = new Camera(), shown = () => false;
+  Object.assign(camera, { width: 400, height: 400 });
+  camera.frame(places);
+  const whole = crowds(camera, places, order, 60, shown);
+  assert.equal(whole.reduce((sum, { count }) => sum + count, 0), 1000);
+  assert.ok(whole.some(({ top }) => top) && whole[0].top);
+  const [x, y] = [places[2 * whole[0].point], places[2 * whole[0].point + 1]];
+  camera.zoom = 4;
+  Object.assign(camera, { x, y });
+  assert.ok(crowds(camera, places, order, 60, shown).some(({ point }) => point === whole[0].point));
+  assert.deepEqual(crowds(camera, places, order, 60, () => true), []);
+  assert.deepEqual([...order].sort((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n));
+});
+
+test("names stand where most are of one kind", () => {
+  const camera = new Camera(), places = Float32Array.from([...Array(5).fill([0.1, 0.1]), ...Array(4).fill([0.9, 0.9]), [0.1, 0.1]].flat());
+  Object.assign(camera, { width: 300, height: 300 });
+  camera.frame(places);
+  const found = spots(camera, places, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 50, () => false);
+  assert.deepEqual(found.map(({ kind, count }) => [kind, count]), [[0, 5], [1, 4]]);
+  assert.ok(Math.abs(found[0].x - 0.1) < 1e-6 && Math.abs(found[1].y - 0.9) < 1e-6);
+});
+
+test("selections are added, taken away and inverted, without twins", () => {
+  assert.deepEqual(combined([1, 2], [2, 5, 5], "new"), [2, 5]);
+  assert.deepEqual(combined([1, 2], [2, 5], "add"), [1, 2, 5]);
+  assert.deepEqual(combined([1, 2, 5], [2, 9], "subtract"), [1, 5]);
+  assert.deepEqual(inverted([1, 3], 5), [0, 2, 4]);
+});
+
+test("undo and redo go back and forth; a new selection ends what could be redone", () => {
+  const steps = new Steps([]);
+  for (const rows of [[1], [1], [1, 2]]) steps.note(rows);
+  assert.deepEqual(steps.undo(), [1]);
+  steps.note([1]); // the model says what was set
+  assert.deepEqual(steps.undo(), []);
+  assert.equal(steps.undo(), null);
+  assert.deepEqual([steps.redo(), steps.redo(), steps.redo()], [[1], [1, 2], null]);
+  steps.undo();
+  steps.note([7]);
+  assert.equal(steps.redo(), null);
+});
+
+test("a file of the selection quotes what needs it", () => {
+  const lines = tableOf(new Data(model()), [2, 1]);
+  assert.deepEqual(lines[0], ["id", "kind", "size", "taken", "neighbours kept"]);
+  assert.equal(commaSeparated(lines.slice(1)), '"d""e",cat,3,,0%\r\n"b,c",dog,,1970-01-02,100%\r\n');
+});
+
+test("a lasso and an extent", () => {
+  const square = [[0, 0], [10, 0], [10, 10], [0, 10]];
+  assert.ok(inPolygon(square, 5, 5) && !inPolygon(square, 15, 5));
+  assert.deepEqual(extent([1, 2, -1, 5]), [-1, 2, 1, 5]);
+});
