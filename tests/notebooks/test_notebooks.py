@@ -66,6 +66,16 @@ def test_headings_do_not_skip_a_level_and_folds_are_closed(path):
 
 
 @each
+def test_it_ends_with_questions_to_recall_whose_answers_are_folded(path):
+    recall = words_of(path).partition("## Recall")[2].partition("## Key points")[0]
+    assert len(re.findall(r"^\*\*\d\.\*\* ", recall, re.MULTILINE)) == recall.count(
+        "<summary>Answer</summary>"
+    )
+    assert recall.count("<summary>Answer</summary>") >= 3
+    assert path.stem.startswith("00") or "*From notebook" in recall
+
+
+@each
 def test_links_lead_somewhere(path):
     glossary = (FOLDER / "glossary.md").read_text()
     for target in re.findall(r"\]\(([^)]+)\)", words_of(path)):
