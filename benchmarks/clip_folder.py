@@ -38,7 +38,6 @@ def make_folder(folder: Path, pictures: int) -> None:
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     from phi3lib.loading.progress import without_progress_bars
-    from training.tokenizer import make_tokenizer
 
     rng = np.random.default_rng(0)
     (folder / "pictures").mkdir()
@@ -47,10 +46,17 @@ def make_folder(folder: Path, pictures: int) -> None:
         picture = Image.fromarray(small).resize(SIZE, Image.Resampling.BICUBIC)
         picture.save(folder / "pictures" / f"{number:05}.jpg", quality=90)
     torch.manual_seed(0)
-    make_tokenizer(600).save_pretrained(folder / "clip")
+    make_tokenizer_files(folder / "clip")
     with without_progress_bars():
         CLIPModel(CLIPConfig()).save_pretrained(folder / "clip")  # the default is ViT-B/32
     CLIPImageProcessorPil().save_pretrained(folder / "clip")
+
+
+def make_tokenizer_files(folder: Path) -> None:
+    """A small tokenizer of CLIP's kind, made without a download: ids cost the same whatever they are."""
+    from training.tokenizer import make_tokenizer
+
+    make_tokenizer(600).save_pretrained(folder)
 
 
 def loop(checkpoint: Path) -> Embed:

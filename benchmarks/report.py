@@ -37,10 +37,11 @@ def machine() -> str:
 
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     threads = f"{torch.get_num_threads()} of {os.cpu_count()} threads"
-    return f"Python {platform.python_version()}, {versions}, {_processor()}, {threads}."
+    return f"Python {platform.python_version()}, {versions}, {processor()}, {threads}."
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name as the system has it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
