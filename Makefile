@@ -23,7 +23,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser test-processors test-pythons check run evaluate \
+.PHONY: help set-up lab test test-browser test-processors test-pythons check run real evaluate \
 	test-transformers-5.17 test-transformers-suite lock clean
 
 help: ## show this list
@@ -58,6 +58,9 @@ check: set-up ## only the fast checks of `make test`: lint, types, import direct
 
 run: set-up ## execute every notebook, write build/html, measure the run times
 	$(RUN) notebooks/run.py --html build/html --times $(RUN_ARGS)
+
+real: set-up ## run the course with the published checkpoints (HF_TOKEN, HF_ENDPOINT), report in build/real
+	$(RUN) notebooks/real.py --published $(RUN_ARGS)
 
 evaluate: set-up ## measure the bundled models and compare with their cards
 	$(RUN) -m training.evaluate $(RUN_ARGS)

@@ -133,8 +133,7 @@ OWN = {
     "picturebook",
     "training",
     "tests",
-    "report",
-}  # of this repository; the last is of benchmarks/
+}  # of this repository
 # Of an extra: imported by functions that report what to install, or that work without it.
 OPTIONAL = {"datasets", "peft", "psutil"}
 # Distributions whose module has another name: an environment without torch lacks them and cannot tell.
@@ -149,7 +148,9 @@ def imported_packages(files):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module]
-            found.update({name.split(".")[0]: str(path.relative_to(ROOT)) for name in names})
+            # A program may import another one that lies beside it.
+            foreign = [name for name in names if not path.with_name(f"{name}.py").exists()]
+            found.update({name.split(".")[0]: str(path.relative_to(ROOT)) for name in foreign})
     return {name: where for name, where in found.items() if name not in {*sys.stdlib_module_names, *OWN}}
 
 
