@@ -2,9 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -438,58 +435,3 @@ def test_the_hubs_own_conversion_stands_in_for_pickles(
     assert load_clip(CLIP).revision == converted.commit
     go_offline()
     assert load_clip(CLIP).revision == converted.commit
-
-
-# ------------------------------------------------------------------------------- the original page
-
-THIRD_SAMPLE = """
-from PIL import Image
-import torch
-from transformers import CLIPModel, CLIPProcessor
-from phi3lib import load_phi3_model, process_for_phi3_model
-
-images = [Image.new("RGB", (64, 48), (200, 30, 40)), Image.new("RGB", (40, 90), (20, 30, 240))]
-
-clip_model = CLIPModel.from_pretrained("openai/clip-vit-base-patch32")
-clip_processor = CLIPProcessor.from_pretrained("openai/clip-vit-base-patch32")
-
-phi3_model = load_phi3_model(fine_tuned=True)
-
-inputs = clip_processor(images=images, return_tensors="pt")
-with torch.no_grad():
-    clip_embeddings = clip_model.get_image_features(**inputs)
-
-phi3_inputs = process_for_phi3_model(images)
-with torch.no_grad():
-    phi3_embeddings = phi3_model.get_image_features(phi3_inputs)
-"""
-
-
-@pytest.mark.slow
-def test_the_third_sample_of_the_original_page_runs_as_written(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    make_phi3_checkpoint(tmp_path / "home" / "fine-tuned", seed=3)
-    code = THIRD_SAMPLE + textwrap.dedent("""
-        print(tuple(clip_embeddings.pooler_output.shape), tuple(phi3_embeddings.pooler_output.shape))
-        print(phi3_model.checkpoint.fine_tuned, *(len(tokens) for tokens in phi3_embeddings.tokens))
-    """)
-    with HubStandIn() as stand_in:
-        stand_in.add(CLIP, folders["clip"])
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": stand_in.url,
-            "HF_HOME": str(tmp_path / "hf"),
-            "PHI3LIB_HOME": str(tmp_path / "home"),
-            "PHI3LIB_MODELS": str(folders["phi3"]),  # what was fine-tuned: its processor is the default one
-        }
-        for unset in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
-            environment.pop(unset, None)
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-        )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        "(2, 8) (2, 32)",
-        f"{tmp_path / 'home' / 'fine-tuned'} 757 469",
-    ]
