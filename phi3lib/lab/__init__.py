@@ -41,6 +41,8 @@ _HOMES = {
     "places_plot": "phi3lib.lab.figures.places_plot",
     "plots": "phi3lib.lab.figures.plots",
     "same_weights": "phi3lib.lab.lessons.a1.same_weights",
+    "published": "phi3lib.lab.published:published",
+    "real": "phi3lib.lab.lessons.a2",
     "show_recipe_card": "phi3lib.lab.widgets.recipes:show_recipe_card",
     "show_trained": "phi3lib.lab.lessons.trained:show_trained",
     "small_print": "phi3lib.lab.lessons.small_print",

@@ -4,6 +4,7 @@ It is "Run all cells" in JupyterLab where there is a Chromium, as a reader does 
 `make run`.
 """
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,16 @@ class Executed:
     page: Path
     left_behind: list[str]
     live: OpenNotebook | None = None
+
+
+@pytest.fixture(scope="session")
+def real() -> ModuleType:
+    """`notebooks/real.py` as a module."""
+    spec = importlib.util.spec_from_file_location("real_course_for_tests", FOLDER / "real.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(

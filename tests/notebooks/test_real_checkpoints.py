@@ -1,24 +1,29 @@
-"""The notebooks with models="real": published layouts with small random weights, served by a hub stand-in."""
+"""The notebooks with models="real": published layouts with small random weights, served by a hub stand-in.
+
+Each execution is also what `make real` would report of it.
+"""
 
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from phi3lib.lab.lessons import a2_report
 from tests.hub_stand_in import HubStandIn
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_CLIP = {
     "01_clip_concepts", "02_vision_tower", "05_umap_maps", "06_clip_vs_phi3", "07_search_and_classify",
+    "A2_real_checkpoints",
 }  # fmt: skip
-WITH_PHI3 = {"04_image_embeddings", "06_clip_vs_phi3"}
+WITH_PHI3 = {"04_image_embeddings", "06_clip_vs_phi3", "A2_real_checkpoints"}
 
 
 @pytest.mark.notebooks
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(WITH_CLIP | WITH_PHI3))
-def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
+def test_a_notebook_runs_on_real_checkpoints(name, run, real, tmp_path, monkeypatch):
     make_clip_checkpoint(tmp_path / "clip")
     make_phi3_checkpoint(tmp_path / "phi3", tokenizer=True)
     with HubStandIn() as hub:
@@ -28,11 +33,10 @@ def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(tmp_path / "home"),
             "HF_HUB_OFFLINE": "0",
-            "PHI3LIB_MODELS": "real",
         }
-        monkeypatch.setattr(run, "KERNEL_ENVIRONMENT", {**run.KERNEL_ENVIRONMENT, **changes})
+        monkeypatch.setattr(run, "KERNEL_ENVIRONMENT", {**real.kernel_environment("real"), **changes})
         path = ROOT / "notebooks" / f"{name}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
+        notebook, committed = (nbformat.read(path, as_version=4) for _ in range(2))
         measured = run.execute(notebook, path)
         assert measured.error == ""
         assert measured.broken_claims() == []  # claims about the bundled models are not made here
@@ -41,3 +45,15 @@ def test_a_notebook_runs_on_real_checkpoints(name, run, tmp_path, monkeypatch):
         assert fetched == {owner for owner, is_wanted in wanted.items() if is_wanted}
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "Checkpoints: real" in said
+    assert_reported(real.run_of(measured, committed), run.claims(committed), tmp_path)
+
+
+def assert_reported(one, bundled, folder) -> None:
+    """Every claim of the notebook is in the report, on both sides, with its outcome."""
+    report = a2_report.make_report([one], models="real")
+    data, text = a2_report.save_report(report, folder / "report")
+    claims = a2_report.read_report(data)["notebooks"][0]["claims"]
+    assert [claim["name"] for claim in claims] == [claim["name"] for claim in bundled]
+    assert all(claim["bundled_holds"] and claim["holds"] is not None for claim in claims)
+    assert report["summary"]["failed"] == [] and report["summary"]["not_reached"] == 0
+    assert all(f"(`{claim['name']}`)" in text.read_text(encoding="utf-8") for claim in claims)

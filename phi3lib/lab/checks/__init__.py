@@ -7,6 +7,7 @@ knows the mistake, it names it. An exercise that is not answered yet never stops
 """
 
 from phi3lib.lab.checks.a1 import call_in_place, tile_count, write_tokens
+from phi3lib.lab.checks.a2 import cache_bytes, what_fits
 from phi3lib.lab.checks.base import Verdict
 from phi3lib.lab.checks.nb00 import read_the_report
 from phi3lib.lab.checks.nb01 import cosine, smallest_scale, symmetric_loss, zero_shot
@@ -20,6 +21,7 @@ from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
 __all__ = [
     "Verdict",
     "best_layer",
+    "cache_bytes",
     "cache_key",
     "call_in_place",
     "close_gap",
@@ -44,6 +46,7 @@ __all__ = [
     "tile_count",
     "token_count",
     "token_to_box",
+    "what_fits",
     "write_tokens",
     "zero_shot",
 ]

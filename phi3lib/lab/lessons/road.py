@@ -87,6 +87,14 @@ ROAD = (
         ("03",),
         row=-0.1,
     ),
+    Lesson(
+        "A2_real_checkpoints",
+        "Real checkpoints",
+        "what do the published models cost, and where do they fit?",
+        20,
+        ("03",),
+        row=-1.1,
+    ),
 )
 
 # Minutes for each notebook on a path; fewer than its own minutes: its core, without the part under the line.

@@ -1,0 +1,42 @@
+"""What notebook A2 calls, from its modules: sizes, costs, commands, the report and the published vectors."""
+
+from phi3lib.lab.lessons.a2_board import MemoryBoard
+from phi3lib.lab.lessons.a2_costs import fresh_pictures, measured_costs, seconds_here, seconds_of, show_costs
+from phi3lib.lab.lessons.a2_offline import IN_THE_ROOM, WITH_NETWORK, show_commands, show_variables
+from phi3lib.lab.lessons.a2_report import read_report
+from phi3lib.lab.lessons.a2_sizes import (
+    DEVICES,
+    GB,
+    PUBLISHED_BYTES,
+    cache_bytes,
+    published,
+    show_sizes,
+    show_where_it_fits,
+    uses,
+    vision_part,
+    whole_phi3,
+)  # fmt: skip
+
+__all__ = [
+    "DEVICES",
+    "GB",
+    "IN_THE_ROOM",
+    "PUBLISHED_BYTES",
+    "WITH_NETWORK",
+    "MemoryBoard",
+    "cache_bytes",
+    "fresh_pictures",
+    "measured_costs",
+    "published",
+    "read_report",
+    "seconds_here",
+    "seconds_of",
+    "show_commands",
+    "show_costs",
+    "show_sizes",
+    "show_variables",
+    "show_where_it_fits",
+    "uses",
+    "vision_part",
+    "whole_phi3",
+]

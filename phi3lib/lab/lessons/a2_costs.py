@@ -1,0 +1,72 @@
+"""Notebook A2: what the published checkpoints cost, as `benchmarks/real_checkpoints.py` measured it.
+
+The program ran with random weights of the published shapes. Its table holds costs and no results, and names
+the processor. `seconds_here` measures the models that the notebook uses, on the machine where it runs.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[3]
+TABLE = ROOT / "benchmarks" / "real_checkpoints.json"
+COMMAND = "python benchmarks/real_checkpoints.py"
+
+
+def measured_costs(path: Path = TABLE) -> dict[str, Any]:
+    """Return the committed table: `processor`, `machine`, `picture`, and `rows`, one for each precision.
+
+    A row has `model`, `part`, `precision`, `seconds` (of each piece of work, on one thread), and where the
+    model was loaded at this precision `load_seconds`, `bytes` and `peak_bytes`. Raises FileNotFoundError
+    outside a checkout of the project.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing: use a checkout of the project, or run `{COMMAND}`")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def seconds_of(costs: dict[str, Any], part: str, precision: str, work: str, *, model: str = "Phi-3") -> float:
+    """Return the seconds of the piece of work whose name starts with `work`; ValueError if there is none."""
+    for row in costs["rows"]:
+        if model in row["model"] and row["part"] == part and row["precision"] == precision:
+            for name, seconds in row["seconds"].items():
+                if name.startswith(work):
+                    return float(seconds)
+    raise ValueError(f"no seconds of {work!r} for {model}, {part}, {precision} in the table")
+
+
+def show_costs(costs: dict[str, Any]) -> None:
+    """Print the table: what was measured, on which processor, then loading and work."""
+    width, height = costs["picture"]
+    print(f"{costs['processor']}, one thread; weights: {costs['weights']}")
+    print(f"the picture has {width} × {height} pixels\n")
+    print(f"{'model':36}{'part':13}{'precision':>9}  {'what':46}{'seconds':>8}")
+    for row in costs["rows"]:
+        head = f"{row['model']:36}{row['part']:13}{row['precision']:>9}  "
+        if "load_seconds" in row:
+            what = f"loading, {row['peak_bytes'] / 1e9:.1f} GB at the peak"
+            print(f"{head}{what:46}{row['load_seconds']:8.2f}")
+        for what, seconds in row["seconds"].items():
+            print(f"{head}{what:46}{seconds:8.3f}")
+
+
+def seconds_here(work: Callable[[], Any], *, times: int = 3) -> float:
+    """Return the least processor seconds of several runs of `work`, after one that is not counted."""
+    work()
+    taken = []
+    for _ in range(times):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def fresh_pictures(count: int) -> list[Image.Image]:
+    """Generated pictures that no model was trained on."""
+    from picturebook.pictures import draw_picture
+
+    return [draw_picture(number, split="test").image for number in range(count)]
