@@ -23,7 +23,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser test-processors test-pythons check run real evaluate \
+.PHONY: help set-up lab test test-browser test-processors test-pythons check run real evaluate site \
 	test-transformers-5.17 test-transformers-suite lock clean
 
 help: ## show this list
@@ -64,6 +64,9 @@ real: set-up ## run the course with the published checkpoints (HF_TOKEN, HF_ENDP
 
 evaluate: set-up ## measure the bundled models and compare with their cards
 	$(RUN) -m training.evaluate $(RUN_ARGS)
+
+site: set-up ## build the course, the guides and the API reference as a static site in build/site
+	$(RUN) -m tools.build_site $(RUN_ARGS)
 
 test-processors: set-up ## the numerical tests under other processor settings (RUN_ARGS=--list)
 	$(RUN) tools/processors.py $(RUN_ARGS) -- $(TEST_ARGS)

@@ -133,6 +133,7 @@ OWN = {
     "picturebook",
     "training",
     "tests",
+    "tools",
 }  # of this repository
 # Of an extra: imported by functions that report what to install, or that work without it.
 OPTIONAL = {"datasets", "peft", "psutil"}
