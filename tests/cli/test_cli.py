@@ -56,7 +56,7 @@ def test_search_by_image(shell):
     hits = json.loads(out)["hits"]
     assert code == 0 and len(hits) == 2
     assert hits[0]["id"] == "cats/1.png" and hits[0]["cosine"] == pytest.approx(1)
-    assert "weak" not in err
+    assert "even if none fits" in err
 
 
 def test_estimate_computes_nothing_but_a_sample(shell, tmp_path):
@@ -83,7 +83,7 @@ def test_strict_reports_unreadable_files_by_its_exit_code(shell, photos):
 
 MISTAKES = {
     "no folder": (["embed", "nowhere"], "no folder 'nowhere'"),
-    "no images": (["embed", "empty"], "no pictures came"),
+    "no images": (["embed", "empty"], "no images found"),
     "a file": (["embed", "photos/notes.txt"], "no folder"),
     "no query": (["search", "photos"], "nothing to search for"),
     "an empty query": (["search", "photos", " "], "the text is empty"),

@@ -26,7 +26,6 @@ from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 
 K = 10  # true neighbours that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
-WEAK = 2.5  # standard deviations of the best picture over all pictures
 UNNAMED = "map"  # the name of a table that came without one; no sentence holds it
 
 
@@ -37,13 +36,8 @@ class Found:
     text: str
     rows: list[int]
     cosines: list[float]
-    standing: float  # standard deviations of the best above the mean of all
+    standing: float  # standard deviations of the best above the mean of all; no sign that anything fits
     through: str
-
-    @property
-    def weak(self) -> bool:
-        """Whether the best picture hardly stands out."""
-        return self.standing < WEAK
 
 
 class AtlasState:

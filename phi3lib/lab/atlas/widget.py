@@ -207,7 +207,7 @@ def _found(state: AtlasState) -> dict[str, Any]:
     found = state.found
     if found is None:
         return {}
-    return asdict(found) | {"weak": found.weak, "ids": [state.shown_names[row] for row in found.rows]}
+    return asdict(found) | {"ids": [state.shown_names[row] for row in found.rows]}
 
 
 def _make_atlas(atlas: Atlas) -> Any:
@@ -308,10 +308,8 @@ def _number(message: dict[str, Any], name: str) -> float:
 
 
 def _say_found(found: Found) -> str:
-    said = (
+    return (
         f"“{found.text}”: the best picture has a cosine of {found.cosines[0]:.2f}, "
-        f"{found.standing:.1f} standard deviations above the mean of all."
+        f"{found.standing:.1f} standard deviations above the mean of all. A search returns pictures even if "
+        f"none fits."
     )
-    if found.weak:
-        said += " That is weak: perhaps no picture shows this."
-    return said

@@ -7,7 +7,7 @@ import torch
 from phi3lib import EmbeddingTable
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.maps import Layout
-from phi3lib.lab.atlas.state import WEAK, AtlasState, Found
+from phi3lib.lab.atlas.state import AtlasState
 from phi3lib.lab.atlas.trust import moved, said_trust, wobble
 
 
@@ -18,9 +18,7 @@ def test_trust_in_words_tells_of_a_sample():
     assert said == "trustworthiness 0.988 (0.980 to 0.990; a sample of 2,000 of 20,000 pictures)"
 
 
-def test_a_text_is_weak_where_no_picture_stands_out():
-    assert WEAK == 2.5
-    assert Found("a", [0], [0.5], 2.4, "map").weak and not Found("a", [0], [0.5], 2.6, "map").weak
+def test_a_found_text_says_how_far_its_best_picture_stands_out():
     vectors = np.eye(30, 32, dtype=np.float32)
     table = EmbeddingTable(vectors, tuple(map(str, range(30))), recipe={"pooling": "projected"})
 
@@ -34,10 +32,10 @@ def test_a_text_is_weak_where_no_picture_stands_out():
     state = AtlasState(table, model=model, grid={"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)})
     found = state.find("one of them", k=2)
     cosines = np.eye(30)[7]
-    assert found.rows[0] == 7 and found.cosines[0] == 1.0 and not found.weak
+    assert found.rows[0] == 7 and found.cosines[0] == 1.0
     assert found.standing == pytest.approx((1 - cosines.mean()) / cosines.std())
     model.answer = torch.eye(32)[[31]]  # nothing is like it: all cosines are 0
-    assert state.find("none of them").weak and state.found.standing == 0
+    assert state.find("none of them").standing == 0
 
 
 def test_shifts_and_changed_neighbours_by_hand():

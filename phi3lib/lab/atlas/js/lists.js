@@ -70,11 +70,10 @@ class Lists {
     cosine.delete(undefined);
     const undrawn = found.rows.map((row, n) => (data.point(row) === undefined ? `${(found.ids || [])[n] || `row ${row}`} (${found.cosines[n].toFixed(2)})` : "")).filter(Boolean);
     const shown = this.buttons([...cosine.keys()], (point) => cosine.get(point).toFixed(2), (point) => this.app.show(point));
-    const weak = found.weak ? "; weak: perhaps no picture shows this" : "";
     const elsewhere = data.spec.names.filter((name) => name !== found.through);
     const placed = elsewhere.length ? ` ${elsewhere.join(", ")} knows no texts: the star is placed there through ${found.through}.` : "";
     const by = elsewhere.length ? ` by ${found.through}` : "";
-    this.strip.replaceChildren(...this.headed(`“${found.text}”${by}: the nearest pictures, with cosines${weak}.${placed}`, shown),
+    this.strip.replaceChildren(...this.headed(`“${found.text}”${by}: the nearest pictures, with cosines. A search returns pictures even if none fits.${placed}`, shown),
       ...(undrawn.length ? [make("p", { className: "quiet" }, `Not drawn: ${undrawn.join(", ")}`)] : []));
   }
 
