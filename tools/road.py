@@ -4,7 +4,7 @@
     python tools/road.py --check    # exit with 1 if something would change
 
 In each notebook: the minutes in the first cell, and the section "Where next" in the last one. In the README:
-the paths of a class, and their picture data/pictures/road.png.
+the paths of a class, and their picture data/pictures/road.png. In the instructor's guide: the schedules.
 """
 
 import argparse
@@ -14,13 +14,15 @@ from pathlib import Path
 
 import nbformat
 
-from phi3lib.lab.lessons.road import PATHS, ROAD, Lesson, reading_map, where_next
+from phi3lib.lab.lessons.road import PATHS, ROAD, Lesson, lesson, reading_map, where_next
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "data" / "pictures" / "road.png"
 NEXT = re.compile(r"(^## Where next\n)(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 MINUTES = re.compile(r"(\*\*Time\*\*: )\d+( minutes)")
-TABLE = re.compile(r"(<!--paths-->\n)(.*?)(<!--/paths-->)", re.DOTALL)
+TABLES = re.compile(r"(<!--(paths|schedules)-->\n)(.*?)(<!--/\2-->)", re.DOTALL)
+PAGES = ("README.md", "notebooks/instructor/README.md")
+BREAK_AFTER, BREAK = 80, 15  # minutes
 
 
 def link(one: Lesson) -> str:
@@ -68,14 +70,37 @@ def write_notebook(one: Lesson, *, check: bool) -> bool:
     return changed
 
 
-def write_readme(*, check: bool) -> bool:
-    """Update the table of paths and its picture; return whether the table changed, or would change."""
-    path = ROOT / "README.md"
+def schedules() -> str:
+    """Return the instructor's tables: for each path the notebooks by the clock, with breaks."""
+    tables = []
+    for name, path in PATHS.items():
+        rows = [f"**{name[0].upper()}{name[1:]}**", "", "| from | to | what |", "|---|---|---|"]
+        now = since = 0
+        for number, minutes in path.items():
+            if since and since + minutes > BREAK_AFTER + BREAK:
+                rows.append(f"| {clock(now)} | {clock(now + BREAK)} | break |")
+                now, since = now + BREAK, 0
+            of = lesson(number)
+            part = "all" if minutes == of.minutes else f"the core: {minutes} of {of.minutes} minutes"
+            rows.append(f"| {clock(now)} | {clock(now + minutes)} | {number} · {of.title}, {part} |")
+            now, since = now + minutes, since + minutes
+        tables.append("\n".join(rows) + "\n")
+    return "\n".join(tables)
+
+
+def clock(minutes: int) -> str:
+    """Return minutes as hours and minutes, such as "1:05"."""
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def write_page(name: str, *, check: bool) -> bool:
+    """Update the tables of a page; return whether they changed, or would change."""
+    path = ROOT / name
     before = path.read_text(encoding="utf-8")
-    after = TABLE.sub(lambda found: found[1] + paths_table() + found[3], before)
+    tables = {"paths": paths_table, "schedules": schedules}
+    after = TABLES.sub(lambda found: found[1] + tables[found[2]]() + found[4], before)
     if not check:
         path.write_text(after, encoding="utf-8")
-        PICTURE.write_bytes(reading_map().png)
     return after != before
 
 
@@ -87,7 +112,9 @@ def main() -> int:
     )
     check = parser.parse_args().check
     changed = [one.name for one in ROAD if write_notebook(one, check=check)]
-    changed += ["README.md"] if write_readme(check=check) else []
+    changed += [page for page in PAGES if write_page(page, check=check)]
+    if not check:
+        PICTURE.write_bytes(reading_map().png)
     for name in changed:
         print(f"{'differs from the road' if check else 'updated'}: {name}")
     return int(check and bool(changed))

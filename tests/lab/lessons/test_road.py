@@ -72,3 +72,15 @@ def test_the_map_says_in_words_what_it_draws():
 def test_an_unknown_number_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="no notebook '99'; there are: 00, 01"):
         lesson("99")
+
+
+def test_the_instructors_guide_speaks_of_sections_that_predict_something():
+    guide = (ROOT / "notebooks" / "instructor" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| (\w\w) §(\d)", guide, re.MULTILINE)
+    for number, section in named:
+        notebook = nbformat.read(ROOT / "notebooks" / f"{lesson(number).name}.ipynb", as_version=4)
+        text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        parts = re.split(r"^## ", text, flags=re.MULTILINE)
+        part = next((part for part in parts if part.startswith(f"{section} ·")), "")
+        assert "**Predict**" in part, f"{number} §{section}"
+    assert {number for number, _ in named} >= {"00", "01", "02", "03", "04", "05", "06", "07", "A1"}
