@@ -33,6 +33,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 
 Places = NDArray[np.float32]
 EPOCHS, EPOCHS_WARM = 300, 80
+MANY, EPOCHS_OF_MANY = 10_000, 200  # above so many items fewer rounds are enough, as in umap-learn
 MOST_ASKED = 2_000  # items whose ranks among all give the trustworthiness of a large map: a second or two
 
 
@@ -201,7 +202,7 @@ def umap_map(
         b=b,
         gamma=1.0,
         negative_sample_rate=5,
-        n_epochs=EPOCHS_WARM if warm else EPOCHS,
+        n_epochs=EPOCHS_WARM if warm else EPOCHS if count <= MANY else EPOCHS_OF_MANY,
         init=_start(vectors, start, seed),
         random_state=np.random.RandomState(seed),  # what umap-learn takes
         metric="cosine",

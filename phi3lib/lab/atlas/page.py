@@ -211,7 +211,7 @@ def whole_page(data: dict[str, Any], title: str) -> str:
     The explorer's script is packed like its data, a third of its size, and put on the page by a short one.
     """
     title = readable(title)
-    code = script().replace("export default", "const atlas =")
+    code = _without_comments(script()).replace("export default", "const atlas =")
     # In a script element nothing ends the data but "</script": no "<" is left to begin it.
     body = json.dumps(
         readable(_packed(data) | {"code": _letters(code.encode())}), ensure_ascii=False, separators=(",", ":")
@@ -243,6 +243,12 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
         return _letters(value)
 
     return {name: letters(name, value) if isinstance(value, bytes) else value for name, value in data.items()}
+
+
+def _without_comments(code: str) -> str:
+    """JavaScript without lines of comment and without indentation; no text in it has several lines."""
+    lines = (line.strip() for line in code.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def _letters(value: bytes) -> str:

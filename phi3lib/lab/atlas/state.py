@@ -5,7 +5,7 @@ No widget inside; `atlas.py` puts it on the screen.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -143,6 +143,18 @@ class AtlasState:
             if of == name and settings.method == "UMAP" and settings.seed == seed
         )
         return next(kin, None)
+
+    def steps(self, settings: Sequence[Settings]) -> list[tuple[str, Callable[[], Any]]]:
+        """Return what is still to be computed for these maps, as (words, function); each result is kept."""
+        found: list[tuple[str, Callable[[], Any]]] = []
+        if "spaces" not in self.__dict__:
+            found.append(("true neighbors", lambda: self.spaces))
+        for one in settings:
+            for name in self.names:
+                if (name, one) not in self._layouts:
+                    found.append((f"map: {one.sentence()}", partial(self.layout, name, one)))
+                    found.append(("trust in it", partial(self.trust, name, one)))
+        return found
 
     def recompute(
         self, n_neighbors: int, min_dist: float, seed: int, tell: Callable[[float], None] | None = None

@@ -24,7 +24,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import by_row
 from phi3lib.lab.atlas.page import page_data, script, styles, whole_page
-from phi3lib.lab.atlas.settings import Settings
+from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.figures import plots
@@ -117,8 +117,21 @@ class Atlas(Instrument):
         """Call `observer` with the selected rows, once after each gesture on the page."""
         self._observers.append(observer)
 
+    def _prepare(self, settings: Sequence[Settings]) -> None:
+        """Compute what these maps need; of many pictures with a bar that shows how far it is."""
+        steps = self.state.steps(settings)
+        if len(self.state.ids) < LARGE or not steps:
+            return
+        from tqdm.auto import tqdm
+
+        with tqdm(steps, unit="step", leave=False) as bar:
+            for words, compute in bar:
+                bar.set_description(f"{len(self.state.ids):,} pictures · {words}")
+                compute()
+
     def still(self) -> plots.Still:
-        """The maps as they stand, as a picture."""
+        """Return the maps as they stand, as a picture."""
+        self._prepare([self.state.chosen])
         return plots.still(self._figure(), alt=f"{self.title}. {self.state.sentence()}")
 
     def _figure(self) -> Any:
@@ -142,6 +155,7 @@ class Atlas(Instrument):
     def live(self) -> Any:
         """Return the widget; it is made once, so that all its views show the same selection."""
         if self._widget is None:
+            self._prepare(self.state.settings)
             self._widget = _make_atlas(self)
         return self._widget
 
@@ -150,6 +164,7 @@ class Atlas(Instrument):
 
         The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
         """
+        self._prepare(self.state.settings)
         page = whole_page(page_data(self.state, self.pictures) | _standing(self.state), self.title)
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")

@@ -160,3 +160,14 @@ def test_pictures_need_no_thumbnails_to_be_opened(monkeypatch):
     monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_THUMBS", 5)
     data = page_data(AtlasState(table_of(), grid=PCA), [Image.new("RGB", (4, 4))] * COUNT)
     assert data["sheets"] == [] and data["spec"]["large"] is True
+
+
+def test_many_pictures_show_how_far_they_are_and_nothing_is_computed_twice(monkeypatch, capsys):
+    monkeypatch.setattr("phi3lib.lab.atlas.widget.LARGE", 5)
+    atlas = Atlas(table_of(), grid=PCA)
+    words = [said for said, _ in atlas.state.steps(atlas.state.settings)]
+    assert words == ["true neighbors", "map: PCA", "trust in it"]
+    atlas.live()
+    assert "12 pictures" in capsys.readouterr().err and not atlas.state.steps(atlas.state.settings)
+    atlas.still()
+    assert "pictures" not in capsys.readouterr().err

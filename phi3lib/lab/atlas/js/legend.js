@@ -17,7 +17,7 @@ class Legend {
     this.coloring = coloring;
     this.title.textContent = coloring && entries.length ? coloring.title : "";
     this.buttons = shown.map((entry) => this.entry(entry));
-    this.list.classList.toggle("wide", Boolean(coloring) && !coloring.shaped);
+    this.list.classList.toggle("wide", this.app.data.count >= 1000 || (Boolean(coloring) && !coloring.shaped));
     const more = entries.length > shown.length ? [`and ${entries.length - shown.length} more`] : [];
     this.list.replaceChildren(...this.buttons.map(({ element }) => element), ...more);
     this.notes.replaceChildren(...[...this.said(view.color, coloring), ...data.sample()].map((words) => make("p", {}, words)));

@@ -1,7 +1,7 @@
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
-const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240;
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MANY = 30_000, REST = 150;
 const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
@@ -53,7 +53,10 @@ class MapView {
     return [event.clientX - rect.left, event.clientY - rect.top];
   }
 
+  // The point at a place: of a picture that is shown there, else the nearest.
   nearest(at, reach = REACH) {
+    const over = (this.shown || []).find(([across, down, side]) => Math.abs(across - at[0]) <= side / 2 && Math.abs(down - at[1]) <= side / 2);
+    if (over && !this.app.hidden(over[3])) return over[3];
     const [x, y] = this.camera.place(at);
     return this.grid().nearest(x, y, reach / this.camera.scale(), (point) => !this.app.hidden(point));
   }
@@ -84,11 +87,25 @@ class MapView {
   // The camera has moved: here, and in the other maps where they move together.
   moved() {
     this.hideTip();
+    this.rest();
     if (this.app.view.together) for (const one of this.app.maps) if (one !== this) { one.camera.copy(this.camera); one.later(); }
     this.later();
   }
 
   later() { this.app.later("points", this); }
+
+  // Of very many points, what stands for crowds of them is counted anew when the map rests, not in each frame.
+  rest() {
+    if (this.app.data.count <= MANY) return;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => { this.resting = 0; this.later(); }, REST);
+  }
+
+  counted(name, count) {
+    this.counts = this.counts || {};
+    if (!this.resting || !this.counts[name]) this.counts[name] = count();
+    return this.counts[name];
+  }
 
   // ---------------------------------------------------------------------------------------- the kept layer
 
@@ -109,9 +126,9 @@ class MapView {
     const styles = marks.styles(coloring, radius, ratio), picking = app.picked.size > 0;
     raster.clear(app.ink().paper);
     this.drawShade();
-    raster.paint({ ...common, styles, alpha: AWAY, wanted: 2 });
+    if (app.passing) raster.paint({ ...common, styles, alpha: AWAY, wanted: 2 });
     raster.paint({ ...common, styles, alpha: picking ? FAINT : many, wanted: 0 });
-    raster.paint({ ...common, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: picking ? Math.max(many, 0.9) : many, wanted: 1 });
+    if (picking) raster.paint({ ...common, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: picking ? Math.max(many, 0.9) : many, wanted: 1 });
     raster.show(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.drawRings(pen, radius);
@@ -147,7 +164,7 @@ class MapView {
   // Pictures and names over the points.
   decorate(pen, coloring) {
     const { view, pictures } = this.app;
-    this.shown = []; // [middle across, middle down, side] of each picture
+    this.shown = []; // [middle across, middle down, side, point] of each picture
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
     if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
   }
@@ -155,7 +172,7 @@ class MapView {
   // The first of each cell, whole when few are in view, else only where no cell around has more.
   drawPictures(pen, coloring) {
     const { app, camera } = this, hidden = (point) => app.hidden(point) || (app.picked.size > 0 && !app.picked.has(point));
-    const found = crowds(camera, this.now, app.order, PICTURE, hidden), inView = found.reduce((sum, { count }) => sum + count, 0);
+    const found = this.counted("pictures", () => crowds(camera, this.now, app.order, PICTURE, hidden)), inView = found.reduce((sum, { count }) => sum + count, 0);
     const all = inView <= MOST_PICTURES || camera.zoom >= 6, side = all ? PICTURE : PICTURE * 0.8, taken = [];
     for (const { point, count, top } of found) {
       if (!all && (!top || count < 3)) continue;
@@ -170,7 +187,7 @@ class MapView {
   drawPicture(pen, point, across, down, side, color) {
     const [width, height] = this.app.pictures.size(point, side);
     if (!this.app.pictures.draw(pen, point, across, down, side)) return;
-    this.shown.push([across, down, side]);
+    this.shown.push([across, down, side, point]);
     pen.lineWidth = 2;
     pen.strokeStyle = this.app.picked.has(point) ? HERE : color;
     pen.strokeRect(across - width / 2 - 1, down - height / 2 - 1, width + 2, height + 2);
@@ -181,11 +198,11 @@ class MapView {
     const { app, camera } = this, { paper, line } = app.ink(), boxes = [];
     pen.font = "600 12px system-ui, sans-serif";
     [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
-    for (const { kind, x, y } of spots(camera, this.now, coloring.codes, 110, (point) => app.hidden(point))) {
+    for (const { kind, x, y } of this.counted("names", () => spots(camera, this.now, coloring.codes, 110, (point) => app.hidden(point)))) {
       const whole = coloring.entries[kind] ? coloring.entries[kind].words : "", words = whole.length > 28 ? `${whole.slice(0, 27)}…` : whole;
       const wide = pen.measureText(words).width / 2 + 6, across = Math.min(Math.max(camera.across(x), wide), camera.width - wide), down = this.below(across, Math.min(Math.max(camera.down(y), 12), camera.height - 12), wide);
       if (!words || boxes.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) continue;
-      if (boxes.some((box) => box.kind === kind && Math.hypot(box.across - across, box.down - down) < 170)) continue;
+      if (boxes.some((box) => box.kind === kind && Math.hypot(box.across - across, box.down - down) < 300)) continue;
       boxes.push({ across, down, wide, kind });
       [pen.lineWidth, pen.strokeStyle, pen.fillStyle] = [4, paper, line];
       pen.strokeText(words, across, down);
