@@ -74,7 +74,7 @@ def swap_vision_tower(
     swapped = _with_embedding(phi3, old, new, share=not copy_weights)
     swapped.processor = _adapted(phi3.processor, new, parts)
     if hasattr(phi3, "checkpoint"):
-        name = f"{phi3.checkpoint.name} with the vision tower of {encoder.name}"
+        name = f"{phi3.checkpoint.name} with the vision tower of {called(encoder)}"
         swapped.checkpoint = replace(phi3.checkpoint, name=name)
     return swapped.eval()
 
@@ -92,6 +92,12 @@ def vision_part(phi3: Any) -> Phi3ImageEmbedding:
     return part
 
 
+def called(encoder: Any) -> str:
+    """Return an encoder's name on the hub, or the last part of the path of its folder."""
+    name = str(encoder.name)
+    return Path(name).name if Path(name).expanduser().is_dir() else name
+
+
 # ------------------------------------------------------------------------------- configuration
 
 
@@ -104,17 +110,19 @@ def _img_processor(
     size = parts.size if tile_size is None else tile_size
     _require_even_patches(encoder, size, config.patch_size)
     if getattr(config, "num_channels", 3) != 3:
-        raise ValueError(f"the tower of {encoder.name} takes {config.num_channels} channels; images have 3")
+        raise ValueError(
+            f"the tower of {called(encoder)} takes {config.num_channels} channels; images have 3"
+        )
     if old.type_feature == "cls_patch" and not family.class_token:
         raise ValueError(
-            f"type_feature of this Phi-3-vision is 'cls_patch', but the tower of {encoder.name} has no "
+            f"type_feature of this Phi-3-vision is 'cls_patch', but the tower of {called(encoder)} has no "
             f"class token: use a CLIP or a DINOv2, or a Phi-3-vision with type_feature 'patch'"
         )
     side = size // config.patch_size
     return {
         **old.config.img_processor,
         "name": config.model_type,
-        "model_name": str(encoder.name),
+        "model_name": called(encoder),
         "image_dim_out": config.hidden_size,
         "num_img_tokens": (side // 2) ** 2,
         "layer_idx": old.layer_idx if layer is None else layer,
@@ -127,15 +135,30 @@ def _changed(config: Any) -> dict[str, Any]:
     return {"vision_use_head": False} if hasattr(config, "vision_use_head") else {}
 
 
-def _require_even_patches(encoder: Any, size: int, patch: int) -> None:
+def even_tile_size(encoder: Any) -> int:
+    """Return the tile size for `swap_vision_tower`: the encoder's own input size where that works.
+
+    Otherwise the nearest size with an even number of patches a side. Raises ValueError for encoders without
+    such a network.
+    """
+    parts = as_encoder(encoder).tower()
+    network: Any = parts.network
+    return _nearest_even(parts.size, network.config.patch_size)
+
+
+def _nearest_even(size: int, patch: int) -> int:
     step = 2 * patch
-    if size > 0 and size % step == 0:
+    return max(step, round(size / step) * step)
+
+
+def _require_even_patches(encoder: Any, size: int, patch: int) -> None:
+    if size > 0 and size % (2 * patch) == 0:
         return
-    nearest = max(step, round(size / step) * step)
     raise ValueError(
-        f"the tower of {encoder.name} has tiles of {size} pixels and patches of {patch}: {size / patch:.3g} "
-        f"patches a side; the HD transform merges 2×2 patches, so it must be an even whole number: pass "
-        f"tile_size={nearest}, for which its position embeddings are interpolated"
+        f"the tower of {called(encoder)} has tiles of {size} pixels and patches of {patch}: "
+        f"{size / patch:.3g} patches a side; the HD transform merges 2×2 patches, so it must be an even "
+        f"whole number: pass "
+        f"tile_size={_nearest_even(size, patch)}, for which its position embeddings are interpolated"
     )
 
 
@@ -203,7 +226,7 @@ def resized_positions(
 def _keep_projector(new: Phi3ImageEmbedding, old: Phi3ImageEmbedding, encoder: Any, *, share: bool) -> None:
     if new.image_dim_out != old.image_dim_out:
         raise ValueError(
-            f"the tower of {encoder.name} is {new.image_dim_out} wide and the projector was made for "
+            f"the tower of {called(encoder)} is {new.image_dim_out} wide and the projector was made for "
             f"{old.image_dim_out}: pass projector='new' and train it"
         )
     new.img_projection = old.img_projection if share else copy.deepcopy(old.img_projection)
