@@ -25,6 +25,8 @@ _HOMES = {
     "RecipeSwitches": "phi3lib.lab.widgets.recipes:RecipeSwitches",
     "SearchBox": "phi3lib.lab.widgets.search_box:SearchBox",
     "TemperatureBoard": "phi3lib.lab.widgets.temperature:TemperatureBoard",
+    "TowerSwitch": "phi3lib.lab.lessons.nb10_switch:TowerSwitch",
+    "alignment": "phi3lib.lab.lessons.nb10_alignment",
     "checks": "phi3lib.lab.checks",
     "claim": "phi3lib.lab.claims:claim",
     "credit": "phi3lib.lab.photographs:credit",
@@ -48,6 +50,8 @@ _HOMES = {
     "small_print": "phi3lib.lab.lessons.small_print",
     "spaces": "phi3lib.lab.lessons.spaces",
     "take_home": "phi3lib.lab.lessons.take_home",
+    "tower_results": "phi3lib.lab.lessons.nb10_results",
+    "towers": "phi3lib.lab.lessons.nb10_towers",
     "widgets": "phi3lib.lab.widgets",
 }
 

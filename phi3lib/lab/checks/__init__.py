@@ -17,6 +17,7 @@ from phi3lib.lab.checks.nb04 import cache_key, in_batches, masked_mean
 from phi3lib.lab.checks.nb05 import close_gap, modality_gap, settings, statements
 from phi3lib.lab.checks.nb06 import linear_cka, merged_and_separated, mutual_knn
 from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
+from phi3lib.lab.checks.nb10 import first_back, new_shapes, not_shown
 
 __all__ = [
     "Verdict",
@@ -27,6 +28,7 @@ __all__ = [
     "close_gap",
     "cosine",
     "duplicates",
+    "first_back",
     "in_batches",
     "linear_cka",
     "masked_mean",
@@ -35,6 +37,8 @@ __all__ = [
     "modality_gap",
     "mutual_knn",
     "n_patches",
+    "new_shapes",
+    "not_shown",
     "paired_difference",
     "read_the_report",
     "rebuild",

@@ -80,6 +80,14 @@ ROAD = (
         row=2.0,
     ),
     Lesson(
+        "10_another_encoder",
+        "Another encoder inside Phi-3",
+        "can another vision tower see for Phi-3?",
+        60,
+        ("04",),
+        row=0.7,
+    ),
+    Lesson(
         "A1_the_original_class",
         "The original class",
         "why does the class of the cookbook page not run, and is ours equal?",

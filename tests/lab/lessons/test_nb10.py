@@ -1,0 +1,169 @@
+"""Notebook 10: packed questions are scored as greedy answers are, stages train what they say, towers fit."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from phi3lib import swap_vision_tower
+from phi3lib.lab.lessons import nb10_alignment as alignment
+from phi3lib.lab.lessons import nb10_results as results
+from phi3lib.lab.lessons import nb10_towers as towers
+from phi3lib.lab.lessons.nb10_switch import TowerSwitch
+from phi3lib.vision.answers import answer
+
+PUBLISHED_PARAMETERS = 4_146_621_440  # total_size of the published index, at two bytes each
+
+
+@pytest.fixture(scope="module")
+def phi3():
+    return towers.small_phi3()
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return alignment.asked_scenes(4, split="test", first=30_000)
+
+
+@pytest.fixture(scope="module")
+def clip_tower(phi3):
+    return towers.with_tower(phi3, "clip")
+
+
+def test_packed_questions_are_scored_as_greedy_answers_are(phi3, clip_tower, scenes):
+    scenes = scenes[:2]
+    for model in (phi3, clip_tower):
+        right = alignment.answered(model, alignment.rows_of(model, scenes))
+        want = {topic: [] for topic in alignment.TOPICS}
+        for scene in scenes:
+            asked = [question.text for question in scene.questions]
+            said = answer(model, [scene.image] * len(asked), asked, max_new_tokens=16)
+            for question, text in zip(scene.questions, said, strict=True):
+                want[question.topic].append(text == question.answer)
+        assert right == want
+
+
+def test_a_question_does_not_see_the_others(clip_tower, scenes):
+    rows = alignment.rows_of(clip_tower, scenes[:1])
+    alone = alignment.AskedScene(scenes[0].image, scenes[0].questions[-1:])
+    topic = alone.questions[0].topic
+    together = alignment.answered(clip_tower, rows)[topic][-1]
+    assert alignment.answered(clip_tower, alignment.rows_of(clip_tower, [alone]))[topic] == [together]
+
+
+@pytest.mark.parametrize("stage", alignment.STAGES)
+def test_a_stage_trains_what_it_says_and_its_adapter_brings_it_back(stage, phi3, scenes):
+    model = towers.with_tower(phi3, "untrained")
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    rows = alignment.rows_of(model, scenes)
+    losses = []
+    trained = alignment.train(model, rows, stage, steps=3, each=lambda step, loss: losses.append(loss))
+    assert len(losses) == 3 and all(np.isfinite(losses))
+    parts = {"lora" if "lora_" in name else name.split(".")[2] for name in trained}
+    projector = {"img_projection", "glb_GN", "sub_GN"}
+    assert parts == {"projector": projector, "lora": {"lora"}, "both": projector | {"lora"}}[stage]
+    for name, weight in model.named_parameters():
+        plain = name.replace(".base_layer", "")
+        if name not in trained:
+            assert torch.equal(weight, before[plain]), name
+    adapter = alignment.adapter_of(trained)
+    again = towers.with_tower(phi3, "untrained")
+    alignment.apply_adapter(again, adapter)
+    again_rows = alignment.rows_of(again, scenes)
+    with torch.no_grad():
+        first = alignment.answer_loss(model, rows, range(4))
+        second = alignment.answer_loss(again, again_rows, range(4))
+    torch.testing.assert_close(first, second, rtol=2e-2, atol=2e-2)  # stored in half precision
+
+
+def test_training_the_projector_lowers_the_loss_of_what_it_sees(phi3, scenes):
+    model = towers.with_tower(phi3, "pixels")
+    rows = alignment.rows_of(model, scenes)
+    before = float(alignment.answer_loss(model, rows, range(4)).detach())
+    alignment.train(model, rows, "projector", steps=8)
+    assert float(alignment.answer_loss(model, rows, range(4)).detach()) < before
+
+
+def test_an_adapter_of_another_tower_is_refused(phi3, clip_tower):
+    weight = clip_tower.model.vision_embed_tokens.img_projection[0].weight
+    name = "model.vision_embed_tokens.img_projection.0.weight"
+    with pytest.raises(ValueError, match="no place in this model"):
+        alignment.apply_adapter(towers.with_tower(phi3, "pixels"), {name: weight})
+    with pytest.raises(ValueError, match="no stage 'tower'"):
+        alignment.prepare(clip_tower, "tower")
+    with pytest.raises(ValueError, match="no tower 'dino'"):
+        towers.bundled_tower("dino")
+
+
+def test_raw_pixels_are_pixels(phi3):
+    model = swap_vision_tower(phi3, towers.bundled_tower("pixels"), projector="new", layer=0)
+    tiles = torch.randn(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    features = model.model.vision_embed_tokens.get_img_features(tiles)  # (1, 64, 147)
+    small = torch.nn.functional.avg_pool2d(tiles, 2)  # (1, 3, 56, 56)
+    patch = small[0, :, 7:14, 14:21].flatten()  # second row, third column
+    torch.testing.assert_close(features[0, 8 + 2], patch, rtol=1e-4, atol=1e-5)
+
+
+def test_untrained_weights_follow_from_the_seed():
+    first, again, other = (towers.untrained_network(seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(
+        first["embeddings.patch_embedding.weight"], other["embeddings.patch_embedding.weight"]
+    )
+
+
+# ------------------------------------------------------------------------------- what is bundled
+
+
+def test_bundled_towers_and_adapters_fit_and_are_small(phi3):
+    files = sorted(towers.FOLDER.glob("*.safetensors"))
+    assert sum(file.stat().st_size for file in files) <= 5_000_000
+    for name in towers.TOWERS:
+        for adapters in towers.stages_of(name).values():
+            model = towers.with_tower(phi3, name, adapters)
+            assert all(torch.isfinite(weight).all() for weight in model.parameters())
+    for file in files:
+        with safe_open(file, "pt") as tensors:
+            assert all(tensors.get_tensor(key).dtype == torch.float16 for key in tensors.keys())  # noqa: SIM118
+
+
+def test_adapters_belong_to_the_bundled_phi3(phi3):
+    """Where the small Phi-3-vision was trained anew, `python -m training.align_towers` must be run anew."""
+    facts = json.loads((towers.FOLDER / "curves.json").read_text(encoding="utf-8"))
+    assert facts["base"]["weights"] == towers.weights_of(phi3)
+
+
+def test_measured_values_are_complete():
+    facts = json.loads((towers.FOLDER / "curves.json").read_text(encoding="utf-8"))
+    for tower in ("clip", "labels", "masked", "untrained", "pixels"):
+        part = facts[f"{tower}-projector"]
+        assert part["curve"][0]["step"] == 0 and part["curve"][-1]["step"] == part["steps"]
+        assert set(part["final"]) == {"sharp", "blurred"}
+    table = results.final_table({"original": "original", **results.tower_names(("clip",), "projector")})
+    assert len(table.splitlines()) == 4
+
+
+def test_the_costs_are_those_of_the_published_model():
+    cost = results.published_costs("CLIP ViT-L/14, 336 (as published)")
+    assert cost["all"] == PUBLISHED_PARAMETERS
+    hidden, wide = 3072, 4096
+    assert cost["projector"] == wide * hidden + hidden + hidden * hidden + hidden + 2 * wide
+    layer = (3 * hidden + hidden) + 2 * hidden + (2 * 8192 + hidden) + (8192 + hidden)
+    assert cost["lora"] == 16 * 32 * layer
+    assert cost["projector GB"] == pytest.approx(
+        (2 * (PUBLISHED_PARAMETERS - cost["projector"]) + 16 * cost["projector"]) / 1e9
+    )
+
+
+def test_the_switch_says_what_it_shows_and_refuses_stages_that_there_are_not(phi3, scenes):
+    switch = TowerSwitch(phi3, scenes, tower="untrained", stage="nothing")
+    assert "With the tower 'untrained' after nothing" in switch.still().alt
+    switch.choose(tower="original")
+    assert switch.state.tower == "original"
+    answers = switch.state.answers()
+    assert len(answers) == len({question.topic for question in scenes[0].questions})
+    assert all(len(one) == 3 for one in answers)
+    with pytest.raises(ValueError, match="has no stage 'dream'"):
+        switch.state.set("clip", "dream")
