@@ -475,6 +475,7 @@ def turns_dark(notebook, canvas):
     notebook.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     notebook.page.wait_for_timeout(500)
     assert canvas.evaluate(LOOK) != before
+    assert canvas.evaluate("c => c.width") > 200  # a cell that was out of view keeps its sharpness
     canvas.scroll_into_view_if_needed()
     notebook.screenshot("atlas_jupyterlab_dark")
 

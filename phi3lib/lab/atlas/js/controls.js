@@ -75,7 +75,7 @@ class Controls {
       act("Save CSV", "Save the selected rows as a file", () => app.saveTable()),
       act("Copy names", "Copy the names of the selected pictures", () => app.copyNames()),
     ];
-    return this.group("Select", tools.element, how.element, act("Invert", "Select all others", () => app.invert()), this.undo, this.redo, ...this.ofSelection);
+    return this.group("Select", tools.element, how.element, act("Invert", "Select all others", () => app.invert()), this.undo, this.redo);
   }
 
   query() {

@@ -27,7 +27,9 @@ class MapView {
 
   // Canvases of as many pixels as the screen shows: anew when the page is zoomed or the map resized.
   fit() {
-    const { ratio } = this.app, width = Math.max(this.canvas.clientWidth, 50), height = Math.max(this.canvas.clientHeight, 50);
+    const { ratio } = this.app, { clientWidth, clientHeight } = this.canvas, seen = clientWidth > 0 && clientHeight > 0;
+    if (!seen && this.raster) return false; // off the page for a while, as JupyterLab does with cells out of view
+    const [width, height] = seen ? [clientWidth, clientHeight] : [600, 400];
     const sizes = [Math.round(width * ratio), Math.round(height * ratio)];
     if (sizes[0] === this.canvas.width && sizes[1] === this.canvas.height && this.raster) return false;
     for (const layer of [this.canvas, this.base]) [layer.width, layer.height] = sizes;
@@ -169,11 +171,12 @@ class MapView {
     if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
   }
 
-  // The first of each cell, whole when few are in view, else only where no cell around has more.
+  // The first of each cell where most have room or the map is zoomed in, else only where no cell around has more.
   drawPictures(pen, coloring) {
     const { app, camera } = this, hidden = (point) => app.hidden(point) || (app.picked.size > 0 && !app.picked.has(point));
     const found = this.counted("pictures", () => crowds(camera, this.now, app.order, PICTURE, hidden)), inView = found.reduce((sum, { count }) => sum + count, 0);
-    const all = inView <= MOST_PICTURES || camera.zoom >= 6, side = all ? PICTURE : PICTURE * 0.8, taken = [];
+    const apart = inView <= MOST_PICTURES && 2 * found.length >= inView; // there is room for most of them
+    const all = apart || camera.zoom >= 6, side = all ? PICTURE : PICTURE * 0.7, taken = [];
     for (const { point, count, top } of found) {
       if (!all && (!top || count < 3)) continue;
       const across = this.x(point), down = this.y(point), room = all ? side + 2 : 2.2 * side;

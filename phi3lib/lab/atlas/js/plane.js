@@ -28,6 +28,7 @@ class Camera {
   scale() { return this.fit() * this.zoom; }
   across(x) { return (x - this.x) * this.scale() + this.width / 2; }
   down(y) { return this.height / 2 - (y - this.y) * this.scale(); }
+  /** @param {number[]} at pixels */
   place([across, down]) { return [this.x + (across - this.width / 2) / this.scale(), this.y - (down - this.height / 2) / this.scale()]; }
 
   // What is under `at` (pixels) stays there.
@@ -86,6 +87,7 @@ function extent(places) {
   return bounds;
 }
 
+/** @param {{width: number, height: number}} camera @param {number[]} bounds */
 function fitting({ width, height }, [left, bottom, right, top], margin = MARGIN) {
   const room = (size) => Math.max(size - 2 * margin, 10);
   return Math.min(room(width) / Math.max(right - left, 1e-5), room(height) / Math.max(top - bottom, 1e-5));
