@@ -8,6 +8,7 @@ computed once.
 import copy
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -272,17 +273,23 @@ def _add_adapters(towers: Towers, trained: Trained) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise ImportError("lora= needs peft: pip install peft") from error
+    parts = {"text", "image"} & set(trained.parts)
     names = [
         name
         for name, module in towers.network.named_modules()
-        # Not within MultiheadAttention, which reads the weights of its layers without calling them.
-        if type(module) is nn.Linear and towers.part_of(f"{name}.") in {"text", "image"} & set(trained.parts)
+        # Not within MultiheadAttention, which reads the weights of its layers without calling them. The
+        # table of word pieces is adapted too: new words are made of pieces that meant little until now.
+        if (type(module) is nn.Linear or name.endswith("token_embedding"))
+        and towers.part_of(f"{name}.") in parts
     ]
     config = LoraConfig(
         r=trained.lora, lora_alpha=2 * (trained.lora or 1), lora_dropout=0.0, bias="none",
         target_modules="|".join(re.escape(name) for name in names),
     )  # fmt: skip
-    return get_peft_model(towers.network, config)
+    with warnings.catch_warnings():
+        # peft asks models for a property that transformers 5.23 has given another name.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return get_peft_model(towers.network, config)
 
 
 def trained_weights(towers: Towers) -> int:

@@ -94,6 +94,7 @@ def test_adapters_are_few_numbers_and_are_merged(models, family):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {part_of(name) for name in changed} == {"text", "image"}
     assert all(before[name].ndim == 2 for name in changed)
+    assert "text_model.embeddings.token_embedding.weight" in changed  # new words need their pieces
     assert tuned.trained < sum(before[name].numel() for name in changed)
     assert all(weight.requires_grad for weight in as_encoder(tuned.model).network.parameters())
 
