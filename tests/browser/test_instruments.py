@@ -67,6 +67,12 @@ PANELS = {
         "ArrowRight",
     ),
     "strips": ("lab.RankedStrips(tables, pictures, query=5)", "Query", "ArrowUp"),
+    "scrubber": (
+        "lab.Scrubber((0, 10, 20), [table.vectors[row : row + 4] for row in range(3)], table.vectors[4:8], "
+        "list('abcd'), {'loss': (3.0, 2.0, 1.0)}, chosen=10)",
+        "Step",
+        "ArrowRight",
+    ),
     "search": (
         "lab.SearchBox(table, pictures, clip, text='a tent on a blue background', picture=3)",
         "Weight of the text, if both",

@@ -17,6 +17,7 @@ from phi3lib.lab.checks.nb04 import cache_key, in_batches, masked_mean
 from phi3lib.lab.checks.nb05 import close_gap, modality_gap, settings, statements
 from phi3lib.lab.checks.nb06 import linear_cka, merged_and_separated, mutual_knn
 from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
+from phi3lib.lab.checks.nb08 import freeze, learn_and_keep, pair_loss
 from phi3lib.lab.checks.nb10 import first_back, new_shapes, not_shown
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "cosine",
     "duplicates",
     "first_back",
+    "freeze",
     "in_batches",
+    "learn_and_keep",
     "linear_cka",
     "masked_mean",
     "merge_2x2",
@@ -39,6 +42,7 @@ __all__ = [
     "n_patches",
     "new_shapes",
     "not_shown",
+    "pair_loss",
     "paired_difference",
     "read_the_report",
     "rebuild",

@@ -80,6 +80,14 @@ ROAD = (
         row=2.0,
     ),
     Lesson(
+        "08_fine_tuning",
+        "Fine-tuning",
+        "can a CLIP learn your words, and what does it forget?",
+        60,
+        ("07",),
+        row=3.0,
+    ),
+    Lesson(
         "10_another_encoder",
         "Another encoder inside Phi-3",
         "can another vision tower see for Phi-3?",
@@ -109,7 +117,18 @@ ROAD = (
 PATHS = {
     "90 minutes": {"00": 15, "01": 25, "03": 30, "05": 20},
     "half a day": {"00": 15, "01": 45, "03": 70, "04": 35, "05": 45},
-    "a day": {"00": 15, "01": 40, "02": 35, "03": 55, "04": 40, "07": 50, "05": 50, "06": 50, "A1": 30},
+    "a day": {
+        "00": 15,
+        "01": 40,
+        "02": 35,
+        "03": 55,
+        "04": 40,
+        "07": 50,
+        "05": 50,
+        "06": 50,
+        "08": 45,
+        "A1": 30,
+    },
 }
 SHADES = ("#0B4F8A", "#5B93C7", "#BBD3EA", "#FFFFFF")  # of the shortest path with a notebook; none
 
