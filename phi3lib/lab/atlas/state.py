@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phi3lib.embeddings.compare import matched
 from phi3lib.embeddings.confidence import Estimate
-from phi3lib.embeddings.knn import Neighbours, nearest, share_in_common
+from phi3lib.embeddings.knn import Neighbours, cosine_matrix, nearest, share_in_common
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
@@ -23,9 +23,11 @@ from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_places, label_column
 from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
+from phi3lib.vision.inputs import as_texts as text_list
 
 K = 10  # true neighbours that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
+NEAREST_WORD = "nearest word"  # the column of zero-shot words
 UNNAMED = "map"  # the name of a table that came without one; no sentence holds it
 
 
@@ -56,19 +58,18 @@ class AtlasState:
         saved: SavedMaps | None = None,
         layout: Any = None,
         names: Any = None,
+        words: Sequence[str] = (),
     ) -> None:
         self.named = not isinstance(tables, EmbeddingTable)
         given = {UNNAMED: tables} if isinstance(tables, EmbeddingTable) else dict(tables)
         self.tables = _same_pictures(given)
         self.ids = next(iter(self.tables.values())).ids
         _require_directions(self.tables)
-        self.label_name, label = label_column(self.tables, labels)
-        self.columns = all_columns(self.tables, self.label_name, label)
-        self.labels, self.kinds = as_texts(np.array(["picture"] * len(self.ids)) if label is None else label)
+        self.model = model
+        self._take_labels(labels, words)
         self.shown_names = (
             self.ids if names is None else tuple(map(str, self._rows_of(names, given, "names")))
         )
-        self.model = model
         self.saved = saved
         self.k = min(K, len(self.ids) - 2)
         own = {} if layout is None else given_places(layout, given, self.ids)
@@ -79,6 +80,26 @@ class AtlasState:
         self._known = Known()
         self.selected: list[int] = []
         self.found: Found | None = None
+
+    def _take_labels(self, labels: Any, words: Sequence[str]) -> None:
+        """Set columns and label: given ones, else a table's first, else the nearest of the words."""
+        self.label_name, label = label_column(self.tables, labels)
+        self.columns = all_columns(self.tables, self.label_name, label)
+        if words:
+            self.columns[NEAREST_WORD] = self._nearest_words(words)
+            if label is None:
+                self.label_name, label = NEAREST_WORD, self.columns[NEAREST_WORD]
+        self.labels, self.kinds = as_texts(np.array(["picture"] * len(self.ids)) if label is None else label)
+
+    def _nearest_words(self, words: Sequence[str]) -> NDArray[Any]:
+        """For each picture the word whose vector is nearest to its own: zero-shot, (N,)."""
+        through = self.search_table()
+        if through is None:
+            raise ValueError('words need model=load_clip() and a table of its "projected" vectors')
+        asked = text_list(words, "words")
+        vectors = np.concatenate([as_encoder(self.model).encode_texts(word).numpy() for word in asked])
+        found = cosine_matrix(self.tables[through].vectors, vectors).argmax(1)
+        return np.array(asked)[found]
 
     def _rows_of(self, values: Any, given: Mapping[str, EmbeddingTable], what: str) -> list[Any]:
         """Values for each row of the first table, cut to the pictures that all tables have."""

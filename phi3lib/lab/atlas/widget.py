@@ -47,7 +47,9 @@ class Atlas(Instrument):
     the tables can color the maps. names: one name to show for each row, likewise; None: the ids. grid: the
     parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. layout: places of your
     own, (N, 2), for the rows of the first table, by position or as a mapping from ids, or such for each table
-    by its name; without `grid`, no other map is made. model: a CLIP, for queries in words. saved: a folder
+    by its name; without `grid`, no other map is made. model: a CLIP, for queries in words, and for `words`:
+    each picture is given the nearest of them, zero-shot, as a column, which colors and names the map where
+    there is no label. saved: a folder
     that keeps the maps: what was computed once is there at once the next time.
 
     On a map, the wheel, two fingers, a double click and + and − zoom; 0 shows the whole map; the right mouse
@@ -73,13 +75,21 @@ class Atlas(Instrument):
         title: str = "Atlas",
         layout: Any = None,
         names: Any = None,
+        words: Sequence[str] = (),
     ) -> None:
         super().__init__()
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
         shown = None if pictures is None else _pictures_of(pictures, first)
         folder = None if saved is None else SavedMaps(saved)
         self.state = AtlasState(
-            tables, labels=labels, grid=grid, model=model, saved=folder, layout=layout, names=names
+            tables,
+            labels=labels,
+            grid=grid,
+            model=model,
+            saved=folder,
+            layout=layout,
+            names=names,
+            words=words,
         )
         self.title = title
         self.pictures = None

@@ -6,6 +6,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
@@ -171,3 +172,24 @@ def test_many_pictures_show_how_far_they_are_and_nothing_is_computed_twice(monke
     assert "12 pictures" in capsys.readouterr().err and not atlas.state.steps(atlas.state.settings)
     atlas.still()
     assert "pictures" not in capsys.readouterr().err
+
+
+def test_without_labels_the_nearest_of_given_words_names_each_picture():
+    table = EmbeddingTable(
+        np.eye(COUNT, dtype=np.float32)[np.arange(COUNT) % 2] + 0.01,
+        tuple(f"p{n}" for n in range(COUNT)),
+        recipe={"pooling": "projected"},
+    )
+
+    class Words:
+        def text_features(self, texts):
+            (text,) = [texts] if isinstance(texts, str) else texts
+            return torch.eye(COUNT)[[["a cat", "a dog"].index(text)]]
+
+    state = AtlasState(table, model=Words(), words=["a cat", "a dog"], grid=PCA)
+    assert state.label_name == "nearest word" and state.kinds == ["a cat", "a dog"]
+    assert list(state.labels[:3]) == ["a cat", "a dog", "a cat"]
+    both = AtlasState(table, model=Words(), words=["a cat", "a dog"], labels=["x"] * COUNT, grid=PCA)
+    assert both.label_name == "label" and list(both.columns) == ["label", "nearest word"]
+    with pytest.raises(ValueError, match="words need model="):
+        AtlasState(table, words=["a cat"], grid=PCA)
