@@ -148,6 +148,7 @@ class Program:
             "masked": partial(self.pretrain, "masked"),
             "masked-projector": partial(self.align, "masked", "projector"),
             "pixels-projector": partial(self.align, "pixels", "projector"),
+            "clip-new-projector": partial(self.align, "clip-new", "projector"),
         }
         for stage in ("lora", "both"):  # of one tower: it compares stages, not towers
             parts[f"clip-{stage}"] = partial(self.align, "clip", stage)

@@ -131,8 +131,8 @@ STATEMENTS = {
     "f": "Without training the projector, a tower of the same width can be used as it is.",
 }
 _NOT_SHOWN = {
-    "b": "the CLIP tower is larger, was trained for hours, and the original tower began from it: more "
-    "than the labels differs",
+    "b": "the CLIP tower is larger, was trained for hours, its projector was kept, and the original tower "
+    "began from it: more than the labels differs",
     "d": "no published model was run; small models support conclusions about the method",
     "f": "the opposite was measured: with the projector kept, most answers were lost",
 }

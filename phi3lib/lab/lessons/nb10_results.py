@@ -14,6 +14,7 @@ from phi3lib.lab.lessons.nb10_towers import TOWERS, measured
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
 LOOKS = {
     "clip": (plots.BLUE, "-", "o"),
+    "clip-new": (plots.SKY, "-", "v"),
     "labels": (plots.GREEN, "-", "s"),
     "masked": (plots.PURPLE, "-", "D"),
     "pixels": (plots.ORANGE, "-", "^"),

@@ -34,6 +34,7 @@ SMALL: dict[str, Any] = {
 TOWERS = {
     "original": "the tower that was trained inside this Phi-3-vision",
     "clip": "the small CLIP's: trained with captions, for hours",
+    "clip-new": "the small CLIP's with a new projector: begins like the small towers",
     "labels": "small, trained with a label for every patch, for minutes",
     "masked": "small, trained without labels: masked patches are rebuilt",
     "untrained": "small, random weights",
@@ -119,7 +120,7 @@ def bundled_tower(name: str) -> Any:
         raise ValueError(f"no tower {name!r}; there are: {', '.join(TOWERS)}")
     if name == "original":
         return load_phi3_model(BUNDLED_FOLDER / "phi3-vision-small")
-    if name == "clip":
+    if name in ("clip", "clip-new"):
         return load_clip(BUNDLED_FOLDER / "clip-small")
     if name == "pixels":
         return TowerOnly(name, pixel_network())
