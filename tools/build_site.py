@@ -32,6 +32,7 @@ PROJECT_PAGES = (
     "data/pictures/README.md",
     "data/models/clip-small/README.md",
     "data/models/phi3-vision-small/README.md",
+    "data/models/towers/README.md",
 )
 GUIDES = (
     "architecture.md",
