@@ -57,9 +57,10 @@ def photographed(page: Path) -> Image.Image:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 1100, "height": 900})
+        view = browser.new_page(viewport={"width": 1280, "height": 820})
         view.goto(page.as_uri())
         view.wait_for_timeout(1500)
+        view.evaluate("scrollTo(0, 0)")
         picture = view.screenshot()
         browser.close()
     return Image.open(io.BytesIO(picture)).convert("RGB")
