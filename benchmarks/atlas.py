@@ -90,6 +90,8 @@ def measure(page: Page, count: int, folder: Path) -> list[str]:
 def select_all(page: Page) -> None:
     """A lasso along the edges of the map."""
     box = page.locator("canvas[role=application]").bounding_box()
+    if box is None:
+        raise RuntimeError("the map is not visible")
     right, bottom = box["x"] + box["width"] - 3, box["y"] + box["height"] - 3
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     page.mouse.down()

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ GOALS = {"fp32": 1.9, "bf16": 3.3, "int8": 3.7}
 GEMM_GOAL, MEMORY_GOAL = 0.85, 1.0  # of the machine's rate; GB beside the weights
 
 
-def make_embedding(way: str, layers: int):
+def make_embedding(way: str, layers: int) -> Any:
     """Our class with random weights, the same on every call, in a precision or as the official code runs."""
     from phi3lib import Phi3ImageEmbedding
     from phi3lib.vision.precision import in_precision
@@ -42,16 +43,20 @@ def make_embedding(way: str, layers: int):
         "num_img_tokens": 144,
         "vision_config": {**tower, "patch_size": 14, "num_hidden_layers": layers},
     }
-    options = {"use_hd_transform": True, "with_learnable_separator": True, "projection_cls": "mlp"}
+    options: dict[str, Any] = {
+        "use_hd_transform": True,
+        "with_learnable_separator": True,
+        "projection_cls": "mlp",
+    }
     config = SimpleNamespace(hidden_size=HIDDEN, vocab_size=32_064, img_processor=img_processor)
-    embedding = Phi3ImageEmbedding(config, **options).eval()
+    embedding: Any = Phi3ImageEmbedding(config, **options).eval()
     if way == "official":
         for layer in embedding.img_processor.vision_model.encoder.layers:
             layer.self_attn.config._attn_implementation = "eager"
     return in_precision(embedding, way) if way in ("bf16", "int8") else embedding
 
 
-def inputs_of(way: str):
+def inputs_of(way: str) -> tuple[torch.Tensor, torch.Tensor]:
     """What the processor makes of one picture; padded to 17 tiles where that is the official way."""
     from PIL import Image
 
@@ -67,7 +72,7 @@ def inputs_of(way: str):
     return pixels.to(torch.bfloat16) if way == "bf16" else pixels, sizes
 
 
-def official(embedding, pixels, sizes):
+def official(embedding: Any, pixels: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
     """The published steps: all tiles, all layers, all hidden states; the same merge and projector."""
     tower = embedding.img_processor.vision_model
     states = tower(pixels.flatten(0, 1), output_hidden_states=True).hidden_states
@@ -75,7 +80,7 @@ def official(embedding, pixels, sizes):
     return embedding.image_tokens(features.unflatten(0, pixels.shape[:2]), sizes)[0]
 
 
-def ours(embedding, pixels, sizes):
+def ours(embedding: Any, pixels: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
     """What `Phi3ImageEmbedding` does."""
     return embedding.image_tokens(pixels, sizes)[0]
 

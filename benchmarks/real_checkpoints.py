@@ -17,6 +17,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def load(name: str, part: str, folder: Path) -> tuple[Any, dict[str, float]]:
     before, start = memory_now(), time.process_time()
     forget_peak()
     if name != PHI3:
-        loaded = load_clip(folder)
+        loaded: Any = load_clip(folder)
         network = loaded.model
     elif part == VISION_PART:
         loaded = network = load_phi3_model(folder)
@@ -158,7 +159,7 @@ def vision_work(embedding: Any) -> dict[str, float]:
         pixels, sizes = batch["pixel_values"].to(dtype), batch["image_sizes"]
         tokens = int(batch["num_img_tokens"].sum())
         what = f"a picture at {crops} crops ({tokens} tokens)"
-        found[what] = seconds_of(lambda p=pixels, s=sizes: embedding.image_tokens(p, s), times)
+        found[what] = seconds_of(partial(embedding.image_tokens, pixels, sizes), times)
     return found
 
 
@@ -203,7 +204,7 @@ def run_way(name: str, part: str, folder: Path, precisions: list[str]) -> list[d
         before = memory_now()
         forget_peak()
         seconds = work(chosen)
-        row = {"model": name, "part": part, "precision": precision, "seconds": seconds}
+        row: dict[str, Any] = {"model": name, "part": part, "precision": precision, "seconds": seconds}
         if precision == stored:  # later ones reuse memory that the process has freed but not returned
             row |= loading | {"work_bytes": peak_memory() - before}
         rows.append(row)

@@ -3,6 +3,8 @@
 python benchmarks/small_models.py       print the table and write it into benchmarks/README.md
 """
 
+from functools import partial
+
 import torch
 from report import machine, seconds, table, write_section
 
@@ -44,7 +46,7 @@ def answer_seconds() -> tuple[float, int]:
         scene = draw_scene(number, split="test", style="things", tile=112)
         words = len(answer(phi3, [scene.image])[0].split())
         if words >= LONG:
-            return seconds(lambda image=scene.image: answer(phi3, [image])), words
+            return seconds(partial(answer, phi3, [scene.image])), words
     raise SystemExit(f"no caption of {LONG} words among 100")
 
 

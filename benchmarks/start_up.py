@@ -6,6 +6,7 @@ python benchmarks/start_up.py --quick    once each, to try it
 
 import subprocess
 import sys
+from functools import partial
 
 from report import parser_of, publish, seconds, table
 
@@ -28,7 +29,7 @@ def main() -> None:
     bare = seconds(lambda: run("pass"), times=times)
     rows = [["python with nothing", f"{bare:.2f}", ""]]
     for name, (program, goal) in PROGRAMS.items():
-        took = seconds(lambda program=program: run(program), times=times) - bare
+        took = seconds(partial(run, program), times=times) - bare
         rows.append([name, f"{took:.2f}", "" if goal is None else f"≤ {goal:g}"])
     text = (
         f"`python benchmarks/start_up.py`: the least of {TIMES} runs, each in a process of its own, after "

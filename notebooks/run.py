@@ -21,6 +21,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -181,9 +182,11 @@ def _own_peak(process: psutil.Process) -> int:
     status = Path(f"/proc/{process.pid}/status")
     try:
         if status.exists():
-            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
-    except (OSError, TypeError):
-        pass  # the process ended between two lines
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+            if peak is not None:  # else the process ended between two lines
+                return int(peak[1]) * 1024
+    except OSError:
+        pass  # as above
     memory = process.memory_info()
     return getattr(memory, "peak_wset", memory.rss)
 
@@ -191,13 +194,14 @@ def _own_peak(process: psutil.Process) -> int:
 class _Client(NotebookClient):
     """Tells the watcher which process the kernel is."""
 
-    def __init__(self, *arguments, watcher: Watcher, **options) -> None:
+    def __init__(self, *arguments: Any, watcher: Watcher, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._watcher = watcher
 
-    async def async_start_new_kernel(self, **options) -> None:
+    async def async_start_new_kernel(self, **options: Any) -> None:
         await super().async_start_new_kernel(**options)
-        self._watcher.pid = self.km.provisioner.pid
+        kernel: Any = self.km
+        self._watcher.pid = kernel.provisioner.pid
 
 
 def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = False) -> Measurement:

@@ -30,6 +30,7 @@ def run() -> ModuleType:
     """`notebooks/run.py` as a module."""
     path = Path(__file__).resolve().parents[1] / "notebooks" / "run.py"
     spec = importlib.util.spec_from_file_location("run_notebooks_for_tests", path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)

@@ -73,11 +73,14 @@ def make_siglip_checkpoint(folder: Path, *, version: int = 1, naflex: bool = Fal
     folder.mkdir(parents=True, exist_ok=True)
     kind = "siglip2" if naflex else "siglip"
     tokenizer = _gemma_tokenizer() if version == 2 else _siglip_tokenizer()
-    text = {**_SMALL, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 64}
+    text: dict[str, Any] = {**_SMALL, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 64}
     text |= {"projection_size": _WIDTH, "model_type": f"{kind}_text_model"}
-    vision = {**_SMALL, "patch_size": 16, "model_type": f"{kind}_vision_model"}
+    vision: dict[str, Any] = {**_SMALL, "patch_size": 16, "model_type": f"{kind}_vision_model"}
     vision |= {"num_patches": 64} if naflex else {"image_size": 224}
-    config = {"architectures": ["Siglip2Model" if naflex else "SiglipModel"], "model_type": kind}
+    config: dict[str, Any] = {
+        "architectures": ["Siglip2Model" if naflex else "SiglipModel"],
+        "model_type": kind,
+    }
     config |= {"initializer_factor": 1.0, "text_config": text, "vision_config": vision}
     config |= {"torch_dtype": "float32", "transformers_version": "4.37.0.dev0"}
     tensors = random_tensors(_siglip_shapes(text, naflex=naflex), dtype=torch.float32)

@@ -168,7 +168,7 @@ def headless_chromium() -> Iterator[Any]:
 
 def serious_faults(page: Any, selector: str) -> list[str]:
     """What axe-core finds serious or critical within the first element that fits."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     found = Axe().run(page, context=selector).response["violations"]
     return [

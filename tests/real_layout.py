@@ -173,7 +173,7 @@ def write_json(path: Path, content: object) -> None:
 
 def write_shards(folder: Path, tensors: Mapping[str, torch.Tensor], shards: list[list[str]]) -> None:
     """Shards and their index, named as transformers names them; `shards` lists the names in each."""
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         save_file({name: tensors[name] for name in names}, folder / file, metadata={"format": "pt"})

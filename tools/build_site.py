@@ -25,15 +25,8 @@ from tools.site_links import problems
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
 # The last section of the navigation.
-PROJECT_PAGES = (
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "data/README.md",
-    "data/pictures/README.md",
-    "data/models/clip-small/README.md",
-    "data/models/phi3-vision-small/README.md",
-    "data/models/towers/README.md",
-)
+CARDS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "data").rglob("*.md"))
+PROJECT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", *CARDS)
 GUIDES = (
     "architecture.md",
     "add_a_recipe.md",

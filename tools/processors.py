@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__  # type: ignore[import-not-found]
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("vectors", "vision", "lab", "picturebook", "training", "notebooks")

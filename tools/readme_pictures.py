@@ -28,7 +28,7 @@ def main() -> None:
 def ribbon() -> Image.Image:
     """Return the still picture of the token microscope."""
     photo = lab.photograph("china")
-    grid = hd_grid(*photo.size, num_crops=16)
+    grid = hd_grid(photo.width, photo.height, num_crops=16)
     microscope = lab.widgets.TokenMicroscope(photo, index=700)
     state = microscope.state
     still = lab.hd_plots.microscope_still(photo, grid, state.index, state.sentence(), state.order)

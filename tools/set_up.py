@@ -179,7 +179,7 @@ def pip_install(python, arguments, total=0):
         universal_newlines=True,
         env=environment,
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             lines.append(line)
             if line.startswith(("Collecting ", "Processing ")):
                 done += 1

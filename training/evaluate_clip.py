@@ -46,7 +46,7 @@ def evaluate_clip(folder: Path, sample: int | None = None) -> dict[str, Estimate
     }
 
 
-def _some(numbers: Sequence[int], sample: int | None) -> list[int]:
+def _some(numbers: Sequence[int] | NDArray[np.integer], sample: int | None) -> list[int]:
     """Return `sample` of the numbers, in their order and the same in every run, or all of them."""
     if sample is None or sample >= len(numbers):
         return list(numbers)

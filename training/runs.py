@@ -72,7 +72,7 @@ def moved(batch: Any, device: torch.device) -> Any:
         return batch.to(device)
     if isinstance(batch, dict):
         return {name: moved(value, device) for name, value in batch.items()}
-    if not is_dataclass(batch):
+    if not is_dataclass(batch) or isinstance(batch, type):
         return batch
     return replace(batch, **{f.name: moved(getattr(batch, f.name), device) for f in fields(batch)})
 
@@ -122,7 +122,8 @@ class MixedMuon:
         matrices = {id(weight) for weight in layer_matrices(model)}
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.masters = [weight.detach().float().clone() for weight in self.weights]
-        turned, rest = [], []
+        turned: list[Tensor] = []
+        rest: list[Tensor] = []
         for weight, master in zip(self.weights, self.masters, strict=True):
             (turned if id(weight) in matrices else rest).append(master)
         groups = [
@@ -177,8 +178,8 @@ class MixedMuon:
         for name, value in tensors.items():
             what, _, place = name.rpartition(".")
             kept.setdefault(place, {})[what] = value
-        for place, master in enumerate(self.masters):
-            own = kept[str(place)]
+        for number, master in enumerate(self.masters):
+            own = kept[str(number)]
             master.copy_(own.pop("master"))
             if own:
                 # AdamW counts its steps on the CPU; everything else lies where the weight does.
@@ -197,7 +198,7 @@ class MixedMuon:
 HEADS = ("lm_head", "heads", "dense", "places")  # classifiers: each of their rows is an answer of its own
 
 
-def layer_matrices(model: nn.Module) -> list[nn.Parameter]:
+def layer_matrices(model: nn.Module) -> list[Tensor]:
     """The matrices that turn one layer's features into the next one's, as far as they learn."""
     linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     return [

@@ -236,7 +236,7 @@ def _fits(version: str, range_: str) -> bool:
 def free_memory_gb() -> float | None:
     """Memory that programs can still take, in GB; None where the system does not say."""
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         return None
     return psutil.virtual_memory().available / 1e9

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from phi3lib.loading import cache, hub
 from phi3lib.loading import phi3 as phi3_weights
@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # both take seconds to import; the functions below do so when
     from transformers import BatchFeature
 
     from phi3lib.vision.clip import Clip
+    from phi3lib.vision.image_embedding import Phi3ImageEmbedding
+    from phi3lib.vision.modeling import Phi3VForCausalLM
     from phi3lib.vision.pictures import Pictures
 
 __all__ = [
@@ -95,6 +97,42 @@ def load_clip(
 
 
 # ------------------------------------------------------------------------------- Phi-3-vision
+
+
+@overload
+def load_phi3_model(
+    name: str | Path | None = None,
+    *,
+    fine_tuned: str | Path | bool | None = None,
+    language_model: Literal[False] = False,
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> "Phi3ImageEmbedding": ...
+
+
+@overload
+def load_phi3_model(
+    name: str | Path | None = None,
+    *,
+    fine_tuned: str | Path | bool | None = None,
+    language_model: Literal[True],
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> "Phi3VForCausalLM": ...
+
+
+@overload
+def load_phi3_model(
+    name: str | Path | None = None,
+    *,
+    fine_tuned: str | Path | bool | None = None,
+    language_model: bool,
+    revision: str | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> "Phi3ImageEmbedding | Phi3VForCausalLM": ...
 
 
 def load_phi3_model(

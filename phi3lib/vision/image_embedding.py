@@ -69,6 +69,10 @@ class Phi3ImageEmbedding(nn.Module):
     Raises ValueError for configurations that could not run.
     """
 
+    # Of the models that `load_phi3_model` returns: their image processor, and where they came from.
+    processor: Any
+    checkpoint: Any
+
     def __init__(
         self,
         config: Any,

@@ -106,7 +106,7 @@ def machine() -> dict[str, Any]:
 def _memory_gb() -> float | None:
     """Memory of the machine; None without psutil, which belongs to the course's packages."""
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         return None
     return round(psutil.virtual_memory().total / 1e9, 1)
