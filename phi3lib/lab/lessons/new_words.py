@@ -307,8 +307,10 @@ def show_before_after(
         left.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#777777", "lw": 0.8})
     across, down = np.stack([ends, stars]).transpose(2, 0, 1)  # each (2 ends, words)
     left.plot(across, down, color=plots.ORANGE, ls=":", lw=0.9, zorder=0)
-    for name, star in zip(names, stars, strict=True):
-        left.annotate(name, star, xytext=(4, 5), textcoords="offset points", fontsize=7.5)
+    near = 0.15 * float(np.ptp(stars, axis=0).max())  # two names at the same height would overlap here
+    for row, (name, star) in enumerate(zip(names, stars, strict=True)):
+        crowded = (np.linalg.norm(stars[:row] - star, axis=1) < near).any()
+        left.annotate(name, star, xytext=(4, -12 if crowded else 5), textcoords="offset points", fontsize=7.5)
     left.set_xticks([])
     left.set_yticks([])
     left.margins(0.12)

@@ -85,7 +85,7 @@ ROAD = (
         "can a CLIP learn your words, and what does it forget?",
         60,
         ("07",),
-        row=3.0,
+        row=3.45,
     ),
     Lesson(
         "10_another_encoder",
