@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = self.headers.get("Range", "bytes=0-0").removeprefix("bytes=")
             self.send_header("Content-Range", f"bytes {asked}/{10**10}")
             if kind == "endless_redirect":
-                self.send_header("Location", self.path + "?again")
+                self.send_header("Location", f"{self.path.partition('?')[0]}?again")
             self.end_headers()
         while not self.stand_in.stopped:
             if kind == "silent" and not self.connection.recv(1, socket.MSG_PEEK):
@@ -303,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None:
             return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": repository.commit})
         size = file.stat().st_size
-        etag = f'"{"../" * 8 if self.failure == "path" else ""}{_hash_of(file)}"'
+        etag = f'"{"../" * 5 if self.failure == "path" else ""}{_hash_of(file)}"'
         headers = {"X-Repo-Commit": repository.commit, "ETag": etag}
         if _is_large(file):
             location = f"http://localhost:{self.stand_in.port}/content{file}"

@@ -12,7 +12,6 @@ The vision part of a Phi-3-vision checkpoint, 0.65 of its 8.3 GB, is a file of i
 import fnmatch
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -21,14 +20,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from phi3lib.loading.errors import HubUnreachableError, plain_errors
+from phi3lib.loading.errors import plain_errors
 from phi3lib.loading.log import tell
 from phi3lib.loading.safetensors_io import (
     INDEX_FILE,
     PART_FILE,
     SINGLE_FILE,
     CheckpointError,
+    NotDamagedError,
     TensorPlace,
+    any_json,
     files_of_index,
     merge_ranges,
     read_json,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 # All that a model without code of its own needs; never .bin (pickle) and never .py.
 SNAPSHOT_FILES = ["*.json", "*.txt", "*.jinja", "*.model", "model*.safetensors"]
-LONGEST_PARSED = 4_000_000  # bytes of JSON that are parsed before they are kept; tokenizers are longer
 BLOCK = 1 << 20
 Loaded = TypeVar("Loaded")
 
@@ -192,8 +192,8 @@ def _fetch(model: "HubModel", file: str, blob: Path) -> None:
                 f"{file} of {model.name} arrived with another sha256 than the hub names: nothing was kept; "
                 f"try again, or take another hub"
             )
-        if file.endswith(".json") and model.sizes[file] <= LONGEST_PARSED:
-            _require_json(incomplete.read_bytes(), f"{file} of {model.name}")
+        if file.endswith(".json") and file != "tokenizer.json":  # which may be large
+            any_json(incomplete.read_bytes(), f"{file} of {model.name}")
         incomplete.replace(blob)
     except CheckpointError:
         incomplete.unlink(missing_ok=True)
@@ -311,7 +311,7 @@ def repairing(load: Callable[[], Loaded], name: str | None, revision: str | None
 
     try:
         return load()
-    except HubUnreachableError:
+    except NotDamagedError:
         raise
     except CheckpointError as error:
         commit = remembered_commit(name, revision) if name else None
@@ -343,15 +343,15 @@ def _is_damaged(path: Path) -> bool:
         return True
     blob = path.resolve()
     if is_commit(blob.name):
-        begun = hashlib.sha1(b"blob %d\0" % blob.stat().st_size)
-        return _digest(blob, begun) != blob.name
+        git = hashlib.sha1(b"blob %d\0" % blob.stat().st_size)  # some mirrors name the contents' own sha1
+        return blob.name not in (_digest(blob, git), _digest(blob, hashlib.sha1()))
     if re.fullmatch("[0-9a-f]{64}", blob.name):
         return _digest(blob, hashlib.sha256()) != blob.name
     try:  # its hash is not known: at least it can be read
         if path.suffix == ".safetensors":
             tensors_of_file(path)
         elif path.suffix == ".json":
-            _require_json(path.read_bytes(), str(path))
+            any_json(path.read_bytes(), str(path))
     except CheckpointError:
         return True
     return False
@@ -389,18 +389,3 @@ def require_room(folder: Path, needed: int, name: str) -> None:
 def gigabytes(size: int) -> str:
     """Return bytes as decimal GB with two digits, as disks are sold; MB below 0.1 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 10**8 else f"{size / 1e6:.2f} MB"
-
-
-def parsed(content: bytes, what: str) -> dict:
-    """Return a JSON object from bytes; raises CheckpointError that names `what`."""
-    found = _require_json(content, what)
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{what} is damaged: try again")
-    return found
-
-
-def _require_json(content: bytes, what: str) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{what} is damaged: try again") from error

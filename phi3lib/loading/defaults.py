@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from phi3lib.loading.safetensors_io import CheckpointError, read_json
+from phi3lib.loading.safetensors_io import CheckpointError, NotDamagedError, read_json
 
 ENVIRONMENT_VARIABLE = "PHI3LIB_MODELS"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -130,7 +130,7 @@ def require_model_type(config: dict, wanted: str, *, where: str) -> None:
         return
     kind = "Phi-3-vision (phi3_v)" if wanted == PHI3_TYPE else "CLIP (clip)"
     other = {PHI3_TYPE: "; use load_phi3_model", CLIP_TYPE: "; use load_clip"}.get(str(found), "")
-    raise CheckpointError(f"{where} is a checkpoint of type {found!r}, not of {kind}{other}")
+    raise NotDamagedError(f"{where} is a checkpoint of type {found!r}, not of {kind}{other}")
 
 
 def _from_environment() -> str:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from phi3lib.loading.safetensors_io import CheckpointError, first_line
+from phi3lib.loading.safetensors_io import CheckpointError, NotDamagedError, first_line
 
 
-class HubUnreachableError(CheckpointError):
+class HubUnreachableError(NotDamagedError):
     """The hub did not answer, or may not be asked."""
 
 
@@ -95,7 +95,7 @@ def explained(name: str, error: Exception) -> CheckpointError:
         sentence = f"{error.filename} cannot be written: set HF_HOME to a folder of your own"
     else:
         return _without_hub(name, error, status)
-    return CheckpointError(sentence)
+    return NotDamagedError(sentence)
 
 
 def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointError:

@@ -2,8 +2,14 @@
 
 Requests go through huggingface_hub's session, so HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, certificates and
 proxies mean what they always mean, and what arrives is kept in its cache (`phi3lib.loading.cache`). The
-bytes themselves are received here, because no answer of a hub is trusted to be short, quick or honest. What
-huggingface_hub's own calls do with such answers is measured by `benchmarks/hostile_hub.py --library`.
+bytes themselves are received here, because no answer of a hub is trusted to be short, quick or honest.
+
+Measured with huggingface_hub 2.4 (benchmarks/hostile_hub.py --library): of its own calls, 12 of 45 do not end
+within a minute (a silent or dripping hub, a long Retry-After), 5 fill 4 GB of memory, a range that is not the
+one asked for is accepted, and a hash with slashes is written outside the cache. Measured with
+benchmarks/hub_transfers.py: a range of 168 MB takes 347 MB of memory with `HfFileSystem.cat_file`, which does
+not resume, and 27 requests with `HfFileSystem.open`; here 1 MB and one request. What is lost: chunks that
+several models share, and several connections for one file (hf_xet).
 """
 
 import os
@@ -18,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from phi3lib.loading.cache import gigabytes, is_commit, parsed, remembered_commit
+from phi3lib.loading.cache import gigabytes, is_commit, remembered_commit
 from phi3lib.loading.errors import (
     HubUnreachableError,
     explained,
@@ -40,6 +46,7 @@ from phi3lib.loading.safetensors_io import (
     header_length,
     only_pickles,
     parse_header,
+    parsed,
 )
 
 __all__ = ["HubModel", "find_model", "gigabytes", "parsed", "phi3lib_home", "plain_errors"]
@@ -50,8 +57,8 @@ FIRST_PAUSE_S = 0.5  # then 1, 2, 4
 TIMEOUT_S = 10.0  # without a byte; then another attempt
 # A transfer that brings fewer bytes than these in this time is given up, whatever the attempts.
 PATIENCE_S, LEAST_BYTES = 20.0, 50_000
-SMALL_FILE = 100_000_000  # bytes of a configuration, an index or a tokenizer at most
-# Bytes of an answer of the API at most: 20,000 files. As JSON it may take 40 times as much memory.
+SMALL_FILE = 50_000_000  # bytes of a file other than weights at most; Gemma's tokenizer has 33 MB
+# Bytes at most of what is parsed as JSON (20,000 files or tensors), which may then take 40 times as many.
 LONGEST_ANSWER = 4_000_000
 MOST_REDIRECTS = 10
 
@@ -159,7 +166,8 @@ class HubModel:
     def require_small(self, file: str) -> None:
         """Raise CheckpointError if a file that is read as a whole is missing or very large."""
         self._require(file)
-        if not 0 <= self.sizes[file] <= SMALL_FILE:
+        most = LONGEST_ANSWER if file.endswith(".json") and file != "tokenizer.json" else SMALL_FILE
+        if not 0 <= self.sizes[file] <= most:
             raise CheckpointError(
                 f"the hub says that {file} of {self.name} has {self.sizes[file]:,} bytes, which cannot be "
                 f"right: try again later, or take another hub"
@@ -187,7 +195,8 @@ class HubModel:
         places = []
         for file in files:
             self._require(file)
-            length = header_length(self.get_range(file, 0, 8), file=f"{file} of {self.name}")
+            begin, named = self.get_range(file, 0, 8), f"{file} of {self.name}"
+            length = header_length(begin, file=named, longest=LONGEST_ANSWER)
             header = self.get_range(file, 8, 8 + length)
             in_file = parse_header(header, file=file, file_size=self.sizes[file])
             places += [place for name, place in in_file.items() if name.startswith(wanted)]

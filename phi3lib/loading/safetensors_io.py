@@ -42,6 +42,10 @@ class CheckpointError(OSError):
     """A checkpoint that cannot be found, read or used; the message is one sentence that says what to do."""
 
 
+class NotDamagedError(CheckpointError):
+    """A checkpoint that cannot be used, whatever its files hold: fetching them again would not help."""
+
+
 def first_line(text: object, *, longest: int = 160) -> str:
     """What an error of another library says, as a part of one sentence."""
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]
@@ -65,10 +69,10 @@ class TensorPlace:
         return self.stop - self.start
 
 
-def header_length(first_bytes: bytes, *, file: str) -> int:
+def header_length(first_bytes: bytes, *, file: str, longest: int = LONGEST_HEADER) -> int:
     """Bytes of the JSON header, from the file's first 8 bytes; raises CheckpointError if it has none."""
     length = struct.unpack("<Q", first_bytes)[0] if len(first_bytes) == 8 else 0
-    if not 2 <= length <= LONGEST_HEADER:
+    if not 2 <= length <= longest:
         raise CheckpointError(f"{file} is no safetensors file, or is damaged: fetch it again")
     return length
 
@@ -204,14 +208,25 @@ def read_json(path: Path) -> dict:
     """A JSON object from a file; raises CheckpointError where it is missing or no object."""
     _require_regular(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return parsed(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
+
+
+def parsed(content: bytes, what: str) -> dict:
+    """Return a JSON object from bytes; raises CheckpointError that names `what`."""
+    found = any_json(content, what)
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{what} is no JSON object: fetch it again")
+    return found
+
+
+def any_json(content: bytes, what: str) -> object:
+    """Return what JSON says, of any type; raises CheckpointError that names `what`."""
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no JSON, or damaged: fetch it again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is no JSON object: fetch it again")
-    return content
+        raise CheckpointError(f"{what} is no JSON, or damaged: fetch it again") from error
 
 
 def read_tensors(

@@ -128,6 +128,25 @@ def test_a_small_file_that_claims_to_be_large_is_not_fetched(served, cache):
     assert served.bytes_served() == 0
 
 
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors.index.json", "generation_config.json"])
+def test_no_long_json_is_fetched(served, cache, tmp_path, file):
+    make_phi3_checkpoint(tmp_path / "long", tokenizer=True)
+    (tmp_path / "long" / file).write_text("[" + "[]," * 2_000_000 + "[]]")
+    served.add(PHI3, tmp_path / "long")
+    with pytest.raises(CheckpointError, match=f"{file} of .* has .* bytes, which cannot be right"):
+        load_phi3_model(PHI3, language_model=file.startswith("generation"))
+    assert served.bytes_served(file) == 0
+
+
+def test_no_long_header_of_a_remote_file_is_fetched(served, cache, tmp_path):
+    make_phi3_checkpoint(tmp_path / "long")
+    for shard in (tmp_path / "long").glob("*.safetensors"):
+        shard.write_bytes(struct.pack("<Q", 5_000_000) + b"{" + b" " * 6_000_000)
+    served.add(PHI3, tmp_path / "long")
+    assert_fails(cache, "no safetensors file, or is damaged")
+    assert served.bytes_served("model-0") == 8
+
+
 # ------------------------------------------------------------------------------- damaged files
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from phi3lib import load_encoder
+from phi3lib.loading import cache as hub_cache
 from phi3lib.loading import hub
 from phi3lib.loading.cache import PART_FILE
 from phi3lib.loading.checkpoints import CheckpointError, download, load_clip, load_phi3_model
@@ -247,6 +248,16 @@ def test_a_checkpoint_that_is_damaged_on_the_hub_is_fetched_once(served, folders
         load_clip("a/bad")
     assert served.bytes_served(SINGLE_FILE) == (tmp_path / "bad" / SINGLE_FILE).stat().st_size
     assert "was damaged in the cache" not in capsys.readouterr().out
+
+
+def test_files_are_not_hashed_for_another_kind_of_mistake(served, cache, monkeypatch):
+    load_clip(CLIP)
+    monkeypatch.setattr(hub_cache, "_damaged_files", None)
+    with pytest.raises(CheckpointError, match="not of Phi-3-vision"):
+        load_phi3_model(CLIP)
+    served.fail("/api/models", "gated")
+    with pytest.raises(CheckpointError, match="gated"):
+        load_clip(CLIP)
 
 
 def test_offline_the_sentence_says_how_to_repair(served, cache, go_offline, monkeypatch):
