@@ -17,6 +17,7 @@ from phi3lib.lab.start import how_many, start  # at once: else the module `start
 from phi3lib.lazy import lazy_names
 
 _HOMES = {
+    "AskAndMask": "phi3lib.lab.widgets.ask_and_mask:AskAndMask",
     "Atlas": "phi3lib.lab.atlas:Atlas",
     "DrawingPad": "phi3lib.lab.widgets.drawing_pad:DrawingPad",
     "MapReader": "phi3lib.lab.widgets.map_reader:MapReader",
@@ -28,6 +29,8 @@ _HOMES = {
     "TemperatureBoard": "phi3lib.lab.widgets.temperature:TemperatureBoard",
     "TowerSwitch": "phi3lib.lab.lessons.nb10_switch:TowerSwitch",
     "alignment": "phi3lib.lab.lessons.nb10_alignment",
+    "asking": "phi3lib.lab.lessons.nb09_asking",
+    "attention_plots": "phi3lib.lab.figures.attention_plots",
     "checks": "phi3lib.lab.checks",
     "claim": "phi3lib.lab.claims:claim",
     "credit": "phi3lib.lab.photographs:credit",
@@ -36,6 +39,7 @@ _HOMES = {
     "gallery": "phi3lib.lab.photographs:gallery",
     "hd_plots": "phi3lib.lab.figures.hd_plots",
     "layers": "phi3lib.lab.lessons.layers",
+    "looking": "phi3lib.lab.lessons.nb09_looking",
     "map_grid": "phi3lib.lab.widgets.map_reader:map_grid",
     "new_words": "phi3lib.lab.lessons.new_words",
     "original_class": "phi3lib.lab.lessons.a1.original_class",

@@ -55,7 +55,8 @@ class AskedQuestion:
 class AnswerTrace:
     """An answer, and what each of its tokens was predicted from.
 
-    token_ids and words have one entry for each token of the answer, without the end token. attention
+    token_ids and words have one entry for each token of the answer, without the end token, which is kept only
+    where the answer is empty. attention
     (layers, heads, tokens, length) float32 holds the weights over the prompt at the place that predicts the
     token. A head's weights over prompt and answer so far sum to 1. log_probabilities: (tokens,) float32.
     """
@@ -111,11 +112,7 @@ def trace_answer(
     """
     seen = _seen(asked, [hidden])
     token_ids = _generate(model, asked, seen, max_new_tokens)[0]
-    length, count = len(asked.input_ids), len(token_ids)
-    if not count:
-        config = model.config
-        empty = torch.zeros(config.num_hidden_layers, config.num_attention_heads, 0, length)
-        return AnswerTrace("", (), (), empty, torch.zeros(0))
+    length = len(asked.input_ids)
     logits, attentions = _predict(model, asked, seen, token_ids)
     tokenizer = model.processor.tokenizer
     return AnswerTrace(
@@ -216,7 +213,7 @@ def _positions(seen: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def _generate(model: Any, asked: AskedQuestion, seen: torch.Tensor, max_new_tokens: int) -> list[list[int]]:
-    """The ids of the likeliest answer for each row of `seen`, without the end token."""
+    """The ids of the likeliest answer for each row of `seen`; the end token only where it is all."""
     if not len(seen):
         return []
     generated = model.generate(
@@ -231,7 +228,7 @@ def _generate(model: Any, asked: AskedQuestion, seen: torch.Tensor, max_new_toke
     rows = []
     for row in generated.tolist():
         stop = next((place for place, one in enumerate(row) if one in ends), len(row))
-        rows.append(row[:stop])
+        rows.append(row[: max(stop, 1)])
     return rows
 
 

@@ -78,6 +78,13 @@ PANELS = {
         "Weight of the text, if both",
         "End",
     ),
+    "ask": (
+        "from phi3lib import load_phi3_model\n"
+        "phi3 = load_phi3_model(language_model=True)\n"
+        "lab.AskAndMask(phi3, pictures[0], 'What is it?', hidden='all visual tokens')",
+        "Head",
+        "ArrowRight",
+    ),
 }
 
 

@@ -15,9 +15,11 @@ from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 ROOT = Path(__file__).resolve().parents[2]
 WITH_CLIP = {
     "01_clip_concepts", "02_vision_tower", "05_umap_maps", "06_clip_vs_phi3", "07_search_and_classify",
-    "08_fine_tuning", "10_another_encoder", "A2_real_checkpoints",
+    "08_fine_tuning", "09_phi3_answers", "10_another_encoder", "A2_real_checkpoints",
 }  # fmt: skip
-WITH_PHI3 = {"04_image_embeddings", "06_clip_vs_phi3", "10_another_encoder", "A2_real_checkpoints"}
+WITH_PHI3 = {
+    "04_image_embeddings", "06_clip_vs_phi3", "09_phi3_answers", "10_another_encoder", "A2_real_checkpoints",
+}  # fmt: skip
 
 
 @pytest.mark.notebooks

@@ -18,6 +18,7 @@ from phi3lib.lab.checks.nb05 import close_gap, modality_gap, settings, statement
 from phi3lib.lab.checks.nb06 import linear_cka, merged_and_separated, mutual_knn
 from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
 from phi3lib.lab.checks.nb08 import freeze, learn_and_keep, pair_loss
+from phi3lib.lab.checks.nb09 import looking_head, proof_by_masking, two_image_prompt, which_needs_crops
 from phi3lib.lab.checks.nb10 import first_back, new_shapes, not_shown
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "in_batches",
     "learn_and_keep",
     "linear_cka",
+    "looking_head",
     "masked_mean",
     "merge_2x2",
     "merged_and_separated",
@@ -44,6 +46,7 @@ __all__ = [
     "not_shown",
     "pair_loss",
     "paired_difference",
+    "proof_by_masking",
     "read_the_report",
     "rebuild",
     "recall_at_k",
@@ -54,7 +57,9 @@ __all__ = [
     "tile_count",
     "token_count",
     "token_to_box",
+    "two_image_prompt",
     "what_fits",
+    "which_needs_crops",
     "write_tokens",
     "zero_shot",
 ]

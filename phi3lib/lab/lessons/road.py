@@ -60,7 +60,7 @@ ROAD = (
         "how do visual tokens become one vector?",
         50,
         ("02", "03"),
-        row=0.7,
+        row=0.55,
     ),
     Lesson(
         "07_search_and_classify",
@@ -85,7 +85,15 @@ ROAD = (
         "can a CLIP learn your words, and what does it forget?",
         60,
         ("07",),
-        row=3.45,
+        row=3.4,
+    ),
+    Lesson(
+        "09_phi3_answers",
+        "Phi-3 answers",
+        "how does a picture become a sentence?",
+        50,
+        ("03", "07"),
+        row=-0.2,
     ),
     Lesson(
         "10_another_encoder",
@@ -93,7 +101,7 @@ ROAD = (
         "can another vision tower see for Phi-3?",
         60,
         ("04",),
-        row=0.7,
+        row=0.55,
     ),
     Lesson(
         "A1_the_original_class",
@@ -101,7 +109,7 @@ ROAD = (
         "why does the class of the cookbook page not run, and is ours equal?",
         30,
         ("03",),
-        row=-0.1,
+        row=-0.9,
     ),
     Lesson(
         "A2_real_checkpoints",
@@ -109,7 +117,7 @@ ROAD = (
         "what do the published models cost, and where do they fit?",
         20,
         ("03",),
-        row=-1.1,
+        row=-1.65,
     ),
 )
 

@@ -40,6 +40,10 @@ CHECKS = {
     "07.1": checks.recall_at_k,
     "07.2": checks.paired_difference,
     "07.3": checks.duplicates,
+    "09.1": checks.two_image_prompt,
+    "09.2": checks.looking_head,
+    "09.3": checks.proof_by_masking,
+    "09.4": checks.which_needs_crops,
     "A1.1": checks.write_tokens,
     "A1.2": checks.tile_count,
 }

@@ -1,0 +1,195 @@
+"""Notebook 09, questions: scenes and pages with their answers, several images in a prompt, crops by topic."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from phi3lib.embeddings.confidence import Estimate, of_mean
+from phi3lib.lab.figures import plots
+from phi3lib.vision.answers import CROPS, answer
+from picturebook.colours import COLOURS
+from picturebook.pages.ink import draw_text, readable_ink
+from picturebook.questions import Question, questions_of
+from picturebook.scenes import Scene, draw_scene
+
+FIRST = 30_000  # other scenes than those of the bundled model's card and of notebook 03
+SMALL, LARGE = (2, 2), (3, 3)  # grids of crops: for things, and for print and pages
+MOST_TRIED = 2000
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image with a question about it and its right answer."""
+
+    image: Image.Image
+    question: Question
+    grid: tuple[int, int]
+    scene: Scene
+
+    @property
+    def num_crops(self) -> int:
+        """Return how many crops the image was drawn for."""
+        return self.grid[0] * self.grid[1]
+
+
+def tile_of(phi3: Any) -> int:
+    """Return the side of a crop in pixels."""
+    return int(phi3.processor.image_processor.tile.tile_size)
+
+
+def items_about(
+    topic: str, count: int, tile: int, *, style: str = "things", split: str = "test", least_things: int = 0
+) -> list[Item]:
+    """Return one question of a topic from each of `count` scenes that have one, always the same scenes.
+
+    style: "things", "print" or "page". In the split "held-out" print holds words that were never trained.
+    least_things: leave out scenes with fewer things, and questions that are not about one of them. Raises
+    ValueError where such scenes have no question of this topic.
+    """
+    found = (
+        one
+        for one in _items(topic, tile, style, split)
+        if least_things == 0 or (len(one.scene.things) >= least_things and one.question.box is not None)
+    )
+    items = list(islice(found, count))
+    if len(items) < count:
+        raise ValueError(
+            f"{len(items)} of {MOST_TRIED} scenes of style {style!r} have a question of {topic!r}"
+        )
+    return items
+
+
+def _items(topic: str, tile: int, style: str, split: str) -> Iterator[Item]:
+    grid = SMALL if style == "things" else LARGE
+    kind = "word" if split == "held-out" else None
+    for number in range(FIRST, FIRST + MOST_TRIED):
+        scene = draw_scene(number, split=split, style=style, tile=tile, grid=grid, print_kind=kind)
+        asked = questions_of(scene, np.random.default_rng(number))
+        question = next((one for one in asked if one.topic == topic), None)
+        if question is not None:
+            yield Item(scene.image, question, grid, scene)
+
+
+def asked(phi3: Any, items: Sequence[Item], crops: str = "sharp") -> list[str]:
+    """Return the model's answers; all items are drawn for the same number of crops."""
+    return answer(
+        phi3,
+        [one.image for one in items],
+        [one.question.text for one in items],
+        num_crops=items[0].num_crops,
+        crops=crops,
+    )
+
+
+def right(items: Sequence[Item], said: Sequence[str]) -> NDArray[np.bool_]:
+    """Return for each item whether the answer is right word for word."""
+    return np.array([one.question.answer == text for one, text in zip(items, said, strict=True)])
+
+
+def by_crops(phi3: Any, items: Sequence[Item]) -> dict[str, NDArray[np.bool_]]:
+    """Return which items are answered right with sharp crops, with blurred ones, and with none."""
+    return {crops: right(items, asked(phi3, items, crops)) for crops in CROPS}
+
+
+# ------------------------------------------------------------------------------- several images
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scenes without a common kind, and a question about the color of a thing in one of them.
+
+    about: 0 or 1, the scene that holds the thing.
+    """
+
+    images: tuple[Image.Image, Image.Image]
+    question: str
+    answer: str
+    about: int
+
+
+def pairs(count: int, tile: int) -> list[Pair]:
+    """Return so many pairs; the questions are about the first and the second scene in turn."""
+    items = (one for one in _items("colour", tile, "things", "test") if one.question.box is not None)
+    return [_pair(next(items), next(items), number % 2, items) for number in range(count)]
+
+
+def _pair(first: Item, second: Item, about: int, more: Iterator[Item]) -> Pair:
+    while _kinds(first) & _kinds(second):
+        second = next(more)
+    chosen = (first, second)[about].question
+    return Pair((first.image, second.image), chosen.text, chosen.answer, about)
+
+
+def _kinds(item: Item) -> set[str]:
+    return {thing.kind.name for thing in item.scene.things}
+
+
+def pair_scores(phi3: Any, asked_pairs: Sequence[Pair]) -> dict[str, Estimate]:
+    """Return the shares right with both images, with the one that holds the thing, and with the other one."""
+    texts, wanted = [one.question for one in asked_pairs], [one.answer for one in asked_pairs]
+    shown: dict[str, Callable[[Pair], list[Image.Image]]] = {
+        "both images": lambda one: list(one.images),
+        "its own image": lambda one: [one.images[one.about]],
+        "the other image": lambda one: [one.images[1 - one.about]],
+    }
+    scores = {}
+    for name, images_of in shown.items():
+        said = answer(phi3, [images_of(one) for one in asked_pairs], texts)
+        hits = [text == answer_ for text, answer_ in zip(said, wanted, strict=True)]
+        scores[name] = of_mean(hits, 1 / len(COLOURS))
+    return scores
+
+
+# ---------------------------------------------------------------------------- pages and limits
+
+
+def commonest(said: Sequence[str]) -> tuple[str, Estimate]:
+    """Return the answer that is given most often, and the share of the questions that get it."""
+    text, _ = Counter(said).most_common(1)[0]
+    return text, of_mean([one == text for one in said])
+
+
+def share_of_letters(wanted: str, said: str) -> float:
+    """Return the share of the letters of `wanted` that `said` has in the same place."""
+    return sum(one == other for one, other in zip(wanted, said, strict=False)) / max(len(wanted), 1)
+
+
+def typed(text: str, tile: int, *, cap_height: int = 11, background: str = "blue") -> Image.Image:
+    """Return an image of 3 × 3 crops with your text as small print in the top left quarter.
+
+    Raises ValueError for an empty text and for one that is too long.
+    """
+    board = COLOURS[background].rgb
+    if not text.strip():
+        raise ValueError("the text is empty: type at least one letter")
+    ink = draw_text(text.strip(), cap_height, "sans bold", readable_ink(board))
+    side = LARGE[0] * tile
+    if ink.width > side // 2:
+        raise ValueError(
+            f"{text!r} is {ink.width} pixels wide, and there is room for {side // 2}: shorten it"
+        )
+    image = Image.new("RGB", (side, side), board)
+    image.paste(ink, (side // 8, side // 8), ink)
+    return image
+
+
+def show_scores(scores: dict[str, Estimate], *, alt: str, xlabel: str = "share right") -> None:
+    """Show shares as bars with their intervals; a mark stands at the level of chance where there is one."""
+    fig, axes = plots.figure(height=0.7 + 0.34 * len(scores))
+    for place, score in enumerate(scores.values()):
+        axes.barh(place, score.value, color=plots.SKY, height=0.65)
+        axes.plot([score.low, score.high], [place, place], color=plots.BLACK, lw=1.6)
+        if score.chance is not None:
+            axes.plot(score.chance, place, marker="D", color=plots.VERMILION, ms=5, ls="none")
+    axes.set_yticks(range(len(scores)), labels=[f"{name} ({one.count})" for name, one in scores.items()])
+    axes.invert_yaxis()
+    has_chance = any(score.chance is not None for score in scores.values())
+    legend = "; line: 95 % interval" + ("; diamond: chance" if has_chance else "")
+    axes.set(xlim=(0, 1.01), xlabel=xlabel + legend, ylabel=" ")
+    plots.show(fig, alt=alt)

@@ -1,0 +1,103 @@
+"""Notebook 09's lessons: questions with their places, pairs, what is hidden, what the lens reads."""
+
+import numpy as np
+import pytest
+
+from phi3lib import load_phi3_model
+from phi3lib.lab.figures.attention_plots import view_of_weights
+from phi3lib.lab.lessons import nb09_asking as asking
+from phi3lib.lab.lessons import nb09_looking as looking
+from phi3lib.vision.token_map import TokenKind
+
+TILE = 112
+
+
+@pytest.fixture(scope="module")
+def phi3():
+    return load_phi3_model(language_model=True)
+
+
+@pytest.fixture(scope="module")
+def looked(phi3):
+    return [looking.look(phi3, item) for item in asking.items_about("colour", 3, TILE, least_things=3)]
+
+
+def test_items_are_about_their_topic_and_come_again(monkeypatch):
+    for topic, style in (("colour", "things"), ("print", "print"), ("total", "page")):
+        first, second = (asking.items_about(topic, 3, TILE, style=style) for _ in range(2))
+        assert [one.question for one in first] == [one.question for one in second]
+        assert {one.question.topic for one in first} == {topic}
+        assert all(one.image.width == one.grid[1] * TILE for one in first)
+    some = asking.items_about("colour", 5, TILE, least_things=3)
+    assert all(len(one.scene.things) >= 3 and one.question.box for one in some)
+    monkeypatch.setattr(asking, "MOST_TRIED", 5)
+    with pytest.raises(ValueError, match="have a question of 'highest'"):
+        asking.items_about("highest", 1, 28, style="things")
+
+
+def test_the_thing_of_a_pair_is_in_one_picture_only():
+    for number, pair in enumerate(asking.pairs(6, TILE)):
+        assert pair.about == number % 2
+        assert pair.images[0] is not pair.images[1]
+
+
+def test_pairs_are_scored_beside_their_control(phi3):
+    scores = asking.pair_scores(phi3, asking.pairs(4, TILE))
+    assert list(scores) == ["both images", "its own image", "the other image"]
+    assert scores["its own image"].value > scores["the other image"].value
+
+
+def test_typed_text_is_drawn_or_refused(phi3):
+    assert asking.typed("MUSEUM", TILE).size == (3 * TILE, 3 * TILE)
+    assert np.asarray(asking.typed("A", TILE)).std() > 0
+    for wrong, named in ((" ", "is empty"), ("W" * 60, "shorten it")):
+        with pytest.raises(ValueError, match=named):
+            asking.typed(wrong, TILE)
+
+
+def test_shares_and_commonest():
+    assert asking.share_of_letters("MOTEL", "MUSIC") == 0.2
+    text, share = asking.commonest(["a", "b", "a", "c"])
+    assert (text, share.value) == ("a", 0.5)
+
+
+def test_columns_of_the_thing_are_visual_and_see_it(looked):
+    for one in looked:
+        assert set(one.inside) < set(one.visual)
+        crops = looking.columns_of_the_thing(one.asked, one.item, crops_only=True)
+        assert set(crops) < set(one.inside)
+        heat = np.zeros(len(one.asked.input_ids))
+        heat[list(crops)] = 1
+        left, top, right, bottom = one.item.question.box
+        seen = view_of_weights(one.asked.pictures[0], heat, TokenKind.CROP)
+        assert seen[(top + bottom) // 2 // 28, (left + right) // 2 // 28] == 1
+        assert view_of_weights(one.asked.pictures[0], heat, TokenKind.GLOBAL).sum() == 0
+
+
+def test_the_most_read_tokens_have_the_largest_weights(looked):
+    one = looked[0]
+    chosen = looking.most_read(one, 2, 0, 5)
+    weights = one.attention[2, 0]
+    assert min(weights[chosen]) >= max(weights[[c for c in one.visual if c not in chosen]])
+    assert len(set(looking.random_tokens(one, 7, 0))) == 7
+
+
+def test_hiding_is_counted_beside_random_tokens(phi3, looked):
+    changed = looking.changed_answers(phi3, looked, 2, 0, draws=2)
+    assert len(changed) == 4 and all(one.count == 3 for one in changed.values())
+    read, few, thing, many = (one.value for one in changed.values())
+    assert thing > many and read >= few
+    heads, drops = looking.drops_by_head(phi3, looked, most=3)
+    assert len(heads) == 3 and drops.shape == (3, 3) and (2, 0) in heads
+
+
+def test_the_lens_and_the_vectors_have_one_value_for_each_question(phi3, looked):
+    layers = 1 + phi3.config.num_hidden_layers
+    assert len(looking.lens_at_the_answer(phi3, looked)) == layers
+    assert looking.lens_at_the_answer(phi3, looked)[-1].value == 1.0
+    assert len(looking.lens_on_the_thing(phi3, looked)) == layers
+    vectors = looking.thing_vectors(phi3, [one.item for one in looked])
+    assert vectors.shape == (3, phi3.config.hidden_size)
+    words = looking.words_of_lens(phi3, looked[0], layer=0)
+    assert len(words) == len(words[0]) == 8
+    assert len(looking.blind_answers(phi3, [looked[0].item])) == 1
