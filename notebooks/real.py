@@ -26,6 +26,9 @@ import run  # noqa: E402
 
 from phi3lib.lab.lessons import a2_report  # noqa: E402
 
+# A cell with the published Phi-3-vision may take an hour on a laptop; this only ends one that hangs.
+CELL_SECONDS = 24 * 3600
+
 
 def kernel_environment(models: str) -> dict[str, str]:
     """The environment of the kernels: these models, and the hub as whoever calls this has set it."""
@@ -50,6 +53,7 @@ def run_of(measured: run.Measurement, committed: nbformat.NotebookNode) -> a2_re
 def execute_all(paths: Iterable[Path], models: str, html: Path) -> list[a2_report.Run]:
     """Execute each notebook with these models; its page goes into `html`, its file stays as it is."""
     run.KERNEL_ENVIRONMENT = kernel_environment(models)
+    run.CELL_SECONDS = CELL_SECONDS
     runs = []
     for path in paths:
         print(f"{path.stem} …", flush=True)
@@ -77,6 +81,17 @@ def checkpoints_used(models: str) -> list[dict[str, str | None]]:
     return found
 
 
+def published_vectors() -> str:
+    """Write data/published with the models of `checkpoints_used`; say where it is, or why it is not."""
+    from phi3lib.lab.lessons.a2_published import write_published
+    from phi3lib.loading.safetensors_io import CheckpointError
+
+    try:
+        return str(write_published())
+    except (CheckpointError, ValueError) as reason:  # also: not the published weights
+        return f"data/published was not written: {reason}"
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -96,9 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in a2_report.save_report(report, options.out):
         print(path)
     if options.published:
-        from phi3lib.lab.lessons.a2_published import write_published
-
-        print(write_published())
+        print(published_vectors())
     return 1 if report["summary"]["failed"] else 0
 
 

@@ -9,6 +9,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from phi3lib.lab.lessons import a2_published
+from tests.hub_stand_in import HubStandIn, pointed_at
+from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -83,6 +87,30 @@ def test_the_hub_is_asked_as_the_user_has_set_it(real):
     environment = real.kernel_environment("real")
     assert environment["PHI3LIB_MODELS"] == "real"
     assert "HF_HUB_OFFLINE" not in environment  # `make run` forbids the hub; here the user decides
+
+
+def test_checkpoints_are_named_with_their_commits(real, monkeypatch, tmp_path):
+    make_clip_checkpoint(tmp_path / "clip")
+    make_phi3_checkpoint(tmp_path / "phi3")
+    with HubStandIn() as hub, pointed_at(hub, tmp_path / "cache", monkeypatch.setattr):
+        added = [
+            hub.add("openai/clip-vit-base-patch32", tmp_path / "clip"),
+            hub.add("microsoft/Phi-3.5-vision-instruct", tmp_path / "phi3"),
+        ]
+        used = real.checkpoints_used("real")
+    assert used == [{"name": one.name, "revision": one.commit} for one in added]
+
+
+def test_other_weights_leave_no_published_vectors_and_the_report_stays(real, tmp_path, monkeypatch, capsys):
+    write(tmp_path, "00_one", claim("a", True, 0.9))
+    executed(real, monkeypatch, [claim("a", True, 0.8)])
+    folder = tmp_path / "published"
+    monkeypatch.setattr(a2_published.write_published, "__defaults__", (folder,))
+    models = str(ROOT / "data" / "models")
+    assert real.main(["--models", models, "--out", str(tmp_path / "out"), "--published"]) == 0
+    said = capsys.readouterr().out
+    assert "data/published was not written:" in said and "not the name of a published checkpoint" in said
+    assert (tmp_path / "out" / "report.json").is_file() and not folder.exists()
 
 
 def test_make_knows_the_program():

@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL import Image
 
+from phi3lib.lab.lessons.a2_sizes import GB, PRECISIONS
+
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "benchmarks" / "real_checkpoints.json"
 COMMAND = "python benchmarks/real_checkpoints.py"
@@ -40,18 +42,23 @@ def seconds_of(costs: dict[str, Any], part: str, precision: str, work: str, *, m
 
 
 def show_costs(costs: dict[str, Any]) -> None:
-    """Print the table: what was measured, on which processor, then loading and work."""
+    """Print the processor, then a line for each piece of work with the seconds of each precision."""
     width, height = costs["picture"]
-    print(f"{costs['processor']}, one thread; weights: {costs['weights']}")
-    print(f"the picture has {width} × {height} pixels\n")
-    print(f"{'model':36}{'part':13}{'precision':>9}  {'what':46}{'seconds':>8}")
+    print(f"{costs['processor']}, one thread, random weights; the picture has {width} × {height} pixels")
+    print("seconds" + "".join(f"{precision:>9}" for precision in PRECISIONS).rjust(88))
+    works: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for row in costs["rows"]:
-        head = f"{row['model']:36}{row['part']:13}{row['precision']:>9}  "
+        work = works.setdefault((row["model"], row["part"]), {})
         if "load_seconds" in row:
-            what = f"loading, {row['peak_bytes'] / 1e9:.1f} GB at the peak"
-            print(f"{head}{what:46}{row['load_seconds']:8.2f}")
+            what = f"loading, {row['peak_bytes'] / GB:.1f} GB at the peak"
+            work.setdefault(what, {})[row["precision"]] = row["load_seconds"]
         for what, seconds in row["seconds"].items():
-            print(f"{head}{what:46}{seconds:8.3f}")
+            work.setdefault(what, {})[row["precision"]] = seconds
+    for (model, part), work in works.items():
+        print(f"\n{model}, {part}")
+        for what, seconds_at in work.items():
+            columns = (f"{seconds_at[p]:9.3f}" if p in seconds_at else f"{'–':>9}" for p in PRECISIONS)
+            print(f"  {what:66}{''.join(columns)}")
 
 
 def seconds_here(work: Callable[[], Any], *, times: int = 3) -> float:

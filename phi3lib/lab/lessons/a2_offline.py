@@ -4,7 +4,7 @@ The notebook shows these texts, and a test runs them with bash against a hub on 
 """
 
 CLIP, PHI3 = "openai/clip-vit-base-patch32", "microsoft/Phi-3.5-vision-instruct"
-PYTHON_FETCH = f"from phi3lib.loading.checkpoints import download; download('{CLIP}'); download('{PHI3}')"
+PYTHON_FETCH = "from phi3lib.loading.checkpoints import download; download"
 PYTHON_CHECK = (
     "from phi3lib import load_clip, load_phi3_model; load_clip(); load_phi3_model(); print('both load')"
 )
@@ -13,7 +13,8 @@ PYTHON_CHECK = (
 # which a copy to a memory stick would lose.
 WITH_NETWORK = f"""\
 export HF_HOME="$PWD/carry"
-python -c "{PYTHON_FETCH}"
+python -c "{PYTHON_FETCH}('{CLIP}')"
+python -c "{PYTHON_FETCH}('{PHI3}')"
 tar -cf carry.tar carry
 sha256sum carry.tar > carry.tar.sha256
 """

@@ -94,7 +94,7 @@ def published() -> tuple[Counted, ...]:
     with torch.device("meta"):
         base_clip, large_clip = CLIPModel(CLIPConfig()), CLIPModel(large)  # the default is ViT-B/32
         phi3 = Phi3VForCausalLM(Phi3VConfig(**PHI3_SETTINGS))
-    openai, microsoft = "MIT (code and weights of github.com/openai/CLIP)", "MIT"
+    openai, microsoft = "MIT, as github.com/openai/CLIP states", "MIT, as the page on the hub states"
     name = "microsoft/Phi-3.5-vision-instruct"
     vision = phi3.model.vision_embed_tokens
     found = (
