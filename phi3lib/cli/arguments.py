@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
         ("embed", "compute the vectors of a folder into a Parquet file", _add_embed),
         ("search", "find the images that are nearest to a text or to an image", _add_search),
         ("duplicates", "list near duplicates in groups", _add_duplicates),
+        ("report", "list duplicates, outliers, empty and blurred images, clusters", _add_report),
         ("doctor", "check this machine: versions, memory, disk, models", _add_doctor),
     ):
         command = commands.add_parser(
@@ -99,6 +100,17 @@ def _add_duplicates(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--least", type=_cosine, default=0.98, help="smallest cosine of a pair; default: %(default)s"
     )
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    _add_source(command, several=True)
+    command.add_argument(
+        "--least", type=_cosine, default=0.98, help="smallest cosine of duplicates; default: %(default)s"
+    )
+    command.add_argument(
+        "--words", metavar="WORDS", help='words that may fit a cluster: "cat,dog", or a file with one a line'
+    )
+    command.add_argument("--pairs", type=_whole(1), default=10, help="of two models; default: %(default)s")
 
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:

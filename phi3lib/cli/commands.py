@@ -87,6 +87,61 @@ def duplicates(asked: Any, terminal: Terminal) -> int:
     return _code(asked, found)
 
 
+def report(asked: Any, terminal: Terminal) -> int:
+    """List what is in a folder, and where two models disagree."""
+    from phi3lib.embeddings.report import report_of
+
+    found = _embedded(asked, terminal)
+    if not found:
+        return DONE
+    first = found[0]
+    words = _words(asked.words)
+    terminal.say(f"looking at {len(first.table):,} images")
+    made = report_of(
+        first.table,
+        pictures=first.folder,
+        model=first.with_encoder() if words else None,
+        words=words,
+        least=asked.least,
+    )
+    lines, data = str(made).splitlines(), made.as_dict()
+    if len(found) > 1:
+        pairs = _disagreements(found, asked.pairs)
+        lines += [
+            f"disagreement: {one} and {other} are near for {near}, far for {far}"
+            for one, other, near, far in pairs
+        ]
+        names = ("first", "second", "near_for", "far_for")
+        data["disagreements"] = [dict(zip(names, pair, strict=True)) for pair in pairs]
+    terminal.result(lines, data)
+    return _code(asked, found)
+
+
+def _words(choice: str | None) -> list[str] | None:
+    """Words of --words: of a file, or separated by commas. ValueError for none."""
+    if choice is None:
+        return None
+    from phi3lib.vision.inputs import as_path
+
+    file = as_path(choice)
+    parts = file.read_text(encoding="utf-8").splitlines() if file.is_file() else choice.split(",")
+    words = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    if not words:
+        raise ValueError(f"--words {choice!r} has no words; give some, separated by commas")
+    return words
+
+
+def _disagreements(found: Any, most: int) -> list[tuple[str, str, str, str]]:
+    """(image, image, model for which they are near, model for which they are far) of the first two models."""
+    from phi3lib.embeddings.disagreement import disagreements
+
+    one, other = found[:2]
+    k = max(min(10, len(one.table) - 2), 1)
+    pairs = disagreements(one.table, other.table, k=k, most=most)[:most]
+    names = (one.name, other.name)
+    return [(pair.first, pair.second, names[pair.nearer_in], names[1 - pair.nearer_in]) for pair in pairs]
+
+
 def doctor(asked: Any, terminal: Terminal) -> int:
     """Check this machine."""
     from phi3lib.lab.check_up import ATTENTION
@@ -108,6 +163,7 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": doctor,
     "duplicates": duplicates,
     "embed": embed,
+    "report": report,
     "search": search,
 }
 
@@ -124,7 +180,7 @@ def sentence(error: BaseException) -> str:
 def _embedded(asked: Any, terminal: Terminal) -> Any:
     from phi3lib.cli.vectors import embedded  # imports torch, which takes seconds
 
-    if asked.command != "atlas" and len(asked.model or []) > 1:
+    if asked.command not in ("atlas", "report") and len(asked.model or []) > 1:
         raise ValueError(f"{asked.command} takes one --model, got {len(asked.model)}")
     return embedded(asked, terminal)
 

@@ -25,6 +25,13 @@ def squares(features):
     return torch.from_numpy(np.stack(features))
 
 
+class Middle(Colors):
+    """The same, turned and with other weights."""
+
+    def features(self, images):
+        return [one[::-1] ** 2 * np.linspace(0, 1, 9, dtype=np.float32) for one in super().features(images)]
+
+
 def save(path, seed):
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from PIL import Image
 
 from phi3lib import EmbeddingTable
 from phi3lib.cli import main
 from phi3lib.cli.terminal import shown
 from phi3lib.cli.vectors import folder_labels
-from tests.cli.conftest import save
+from tests.cli.conftest import Colors, Middle, save
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,25 @@ def test_estimate_of_a_folder_of_which_only_broken_images_are_left(shell):
     assert code == 0 and "none of those sampled could be read" in out
 
 
+def test_report_lists_what_is_in_the_folder(shell, photos):
+    Image.new("RGB", (24, 24), "white").save(photos / "blank.png")
+    code, out, _ = shell("report", "photos", "--json", "--least", "1")
+    found = {one["kind"]: one["ids"] for one in json.loads(out)["findings"]}
+    assert code == 0 and found["duplicates"] == ["copy of 0.png", "dogs/0.png"]
+    assert found["empty"] == ["blank.png"] and "cluster" in found
+
+
+def test_report_of_two_models_lists_where_they_disagree(shell, monkeypatch):
+    vectors = {
+        "one": Colors("one", network=torch.nn.Identity()),
+        "two": Middle("two", network=torch.nn.Identity()),
+    }
+    monkeypatch.setattr("phi3lib.cli.vectors.load", lambda name, revision=None: vectors[name])
+    code, out, _ = shell("report", "photos", "--model", "one", "--model", "two", "--json")
+    pairs = json.loads(out)["disagreements"]
+    assert code == 0 and {pair["near_for"] for pair in pairs} <= {"one", "two"}
+
+
 # --------------------------------------------------------------------------- exit codes
 
 
@@ -95,6 +116,8 @@ MISTAKES = {
     "an unknown recipe": (["embed", "photos", "--pooling", "gem"], "gem"),
     "no table": (["duplicates", "fake.parquet"], "no Parquet file"),
     "missing table": (["duplicates", "missing.parquet"], "no table"),
+    "words of a model without texts": (["report", "photos", "--words", "cat"], "texts"),
+    "no words": (["report", "photos", "--words", ","], "no words"),
     "two models": (["embed", "photos", "--model", "a", "--model", "b"], "one --model"),
     "one model twice": (["atlas", "photos", "--model", "a", "--model", "a"], "twice"),
     "page into a folder": (["atlas", "photos", "--out", "photos"], "photos"),

@@ -20,6 +20,7 @@ from phi3lib.lab.checks.nb07 import duplicates, paired_difference, recall_at_k
 from phi3lib.lab.checks.nb08 import freeze, learn_and_keep, pair_loss
 from phi3lib.lab.checks.nb09 import looking_head, proof_by_masking, two_image_prompt, which_needs_crops
 from phi3lib.lab.checks.nb10 import first_back, new_shapes, not_shown
+from phi3lib.lab.checks.nb11 import rank, run_duration, to_delete
 
 __all__ = [
     "Verdict",
@@ -47,14 +48,17 @@ __all__ = [
     "pair_loss",
     "paired_difference",
     "proof_by_masking",
+    "rank",
     "read_the_report",
     "rebuild",
     "recall_at_k",
+    "run_duration",
     "settings",
     "smallest_scale",
     "statements",
     "symmetric_loss",
     "tile_count",
+    "to_delete",
     "token_count",
     "token_to_box",
     "two_image_prompt",

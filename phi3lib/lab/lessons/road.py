@@ -104,6 +104,14 @@ ROAD = (
         row=0.55,
     ),
     Lesson(
+        "11_your_own_images",
+        "Your own images",
+        "what is in your folder?",
+        45,
+        ("05", "07"),
+        row=4.3,
+    ),
+    Lesson(
         "A1_the_original_class",
         "The original class",
         "why does the class of the cookbook page not run, and is ours equal?",

@@ -1,0 +1,101 @@
+"""Where two spaces disagree most, without labels: pairs of images that one holds for near, the other for far.
+
+for pair in disagreements(clip_table, phi3_table)[:5]:
+    print(pair.first, pair.second, pair.nearer_in)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phi3lib.embeddings.compare import matched
+from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, nearest
+from phi3lib.embeddings.table import EmbeddingTable
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A pair of images that one space holds for near and the other for far.
+
+    first, second: ids. nearer_in: 0 or 1, the space that holds them for near. ranks: for each space, among
+    how many others the second image is the nearest to the first, 1 for the nearest of all; of the two
+    directions the one that disagrees less. gap: difference of the ranks as a share of all others, 0 to 1.
+    """
+
+    first: str
+    second: str
+    nearer_in: int
+    ranks: tuple[int, int]
+    gap: float
+
+
+def disagreements(
+    one: EmbeddingTable, other: EmbeddingTable, *, k: int = 10, most: int = 20
+) -> list[Disagreement]:
+    """Return pairs that two spaces see most differently: for each space at most `most`, largest gap first.
+
+    Ranks are compared, since cosines of different spaces are not comparable. A pair counts if it is among
+    the k nearest in one space, in both directions, and far down in the other space, in both directions too:
+    an image that is near to all others in one space does not fill the list. Each
+    image is listed at most once for each space. Only images of both tables take part; ValueError for fewer
+    than k + 2 of them.
+    """
+    first, second = matched(one, other)
+    if len(first) < k + 2:
+        raise ValueError(f"the tables have {len(first)} images in common; at least {k + 2} are needed")
+    spaces = [exact_unit_rows(table.vectors).astype(np.float32) for table in (first, second)]
+    found = []
+    for near in (0, 1):
+        pairs = _mutual_pairs(nearest(spaces[near], k).indices)
+        ranks = [_ranks(space, pairs) for space in spaces]
+        found += _widest(first.ids, pairs, near, ranks[near], ranks[1 - near], most)
+    return sorted(found, key=lambda pair: (-pair.gap, pair.nearer_in, pair.first))
+
+
+def _mutual_pairs(indices: Rows) -> Rows:
+    """The pairs (P, 2), first < second, that are among each other's nearest."""
+    count, k = indices.shape
+    rows = np.stack([np.repeat(np.arange(count), k), indices.ravel()], axis=1)
+    pairs, times = np.unique(np.sort(rows, axis=1), axis=0, return_counts=True)
+    return pairs[times == 2]
+
+
+def _ranks(unit: NDArray[np.float32], pairs: Rows) -> Rows:
+    """For each pair its ranks in both directions, from 1: (P, 2)."""
+    ranks = np.empty(pairs.shape, dtype=np.intp)
+    for direction in (0, 1):
+        asked, found = pairs[:, direction], pairs[:, 1 - direction]
+        for part in _blocks(len(pairs)):
+            cosines = unit[asked[part]] @ unit.T
+            own = cosines[np.arange(len(cosines)), found[part]]
+            # The image itself is among those that are at least as near, and is not counted.
+            ranks[part, direction] = np.maximum((cosines > own[:, None]).sum(1), 1)
+    return ranks
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
+
+
+def _widest(
+    ids: tuple[str, ...], pairs: Rows, near: int, near_ranks: Rows, far_ranks: Rows, most: int
+) -> list[Disagreement]:
+    close, far = near_ranks.max(1), far_ranks.min(1)
+    gaps = (far - close) / (len(ids) - 1)
+    used: set[int] = set()
+    found: list[Disagreement] = []
+    for place in np.argsort(-gaps, kind="stable"):
+        a, b = map(int, pairs[place])
+        if len(found) == most or gaps[place] <= 0:
+            break
+        if a in used or b in used:
+            continue
+        used |= {a, b}
+        both = (int(close[place]), int(far[place]))
+        ranks = both if near == 0 else both[::-1]
+        found.append(Disagreement(ids[a], ids[b], near, (ranks[0], ranks[1]), float(gaps[place])))
+    return found

@@ -1,0 +1,170 @@
+"""What is in a folder: planted duplicates, outliers, empty and blurred images, clusters, disagreements."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+from phi3lib.embeddings.costs import estimate_cost
+from phi3lib.embeddings.disagreement import disagreements
+from phi3lib.embeddings.quality import qualities, quality_of
+from phi3lib.embeddings.report import report_of
+from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.encoders import Encoder, recipe
+
+
+def clustered(seed=0, groups=3, each=12, width=16):
+    """Vectors around a few directions, one after the other."""
+    rng = np.random.default_rng(seed)
+    centers = np.eye(groups, width) * 5
+    vectors = np.concatenate([center + rng.normal(size=(each, width)) * 0.3 for center in centers])
+    return vectors.astype(np.float32)
+
+
+def table_of(vectors, name="{:03}"):
+    return EmbeddingTable(vectors, tuple(name.format(row) for row in range(len(vectors))))
+
+
+def test_planted_duplicates_and_outliers_are_found():
+    vectors = clustered()
+    vectors[5] = 2 * vectors[4]
+    strange = np.zeros((1, 16), np.float32)
+    strange[0, 15] = 1
+    report = report_of(table_of(np.concatenate([vectors, strange])), least=0.999)
+    assert [one.ids for one in report.of("duplicates")] == [("004", "005")]
+    assert report.of("outliers")[0].rows == (36,)
+
+
+def test_copies_do_not_hide_an_outlier():
+    vectors = np.concatenate([clustered(), [[0] * 15 + [1], [0] * 15 + [2]]]).astype(np.float32)
+    assert report_of(table_of(vectors), least=0.999).of("outliers")[0].ids == ("036",)
+
+
+def test_clusters_are_the_groups_with_typical_and_atypical_images():
+    vectors = clustered()
+    vectors[3] = (5 * np.eye(16)[0] + 2 * np.eye(16)[9]).astype(np.float32)
+    found = report_of(table_of(vectors)).of("cluster")
+    assert sorted(sorted(one.rows) for one in found) == [list(range(s, s + 12)) for s in (0, 12, 24)]
+    with_strange = next(one for one in found if 3 in one.rows)
+    assert with_strange.atypical[0] == "003" and "003" not in with_strange.typical
+
+
+def test_words_are_those_that_fit_a_cluster_better_than_all(monkeypatch):
+    # "image" is nearest to every image, and fits no cluster in particular.
+    directions = np.array([np.eye(16)[0], np.eye(16)[1], np.eye(16)[:3].mean(0) * 3], np.float32)
+    monkeypatch.setattr("phi3lib.embeddings.report.class_vectors", lambda model, words: directions)
+    found = report_of(table_of(clustered()), model=object(), words=["cat", "dog", "image"]).of("cluster")
+    words = {one.rows[0] // 12: one.words for one in found}
+    assert words[0] == ("cat",) and words[1] == ("dog",) and words[2] == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"words": ["cat"]}, "words need model="),
+        ({"clusters": 99}, "clusters=99"),
+        ({"pictures": ["a.png"]}, "1 pictures for a table of 36 rows"),
+    ],
+)
+def test_mistakes_are_told(change, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        report_of(table_of(clustered()), **change)
+
+
+def test_few_or_equal_images_make_a_report():
+    equal = report_of(table_of(np.ones((6, 4), np.float32)))
+    assert len(equal.of("duplicates")[0].ids) == 6 and not equal.of("outliers")
+    assert report_of(table_of(clustered(each=2, groups=2))).of("cluster")[0].rows
+    with pytest.raises(ValueError, match="at least four"):
+        report_of(table_of(clustered(each=1)))
+
+
+# --------------------------------------------------------------------------- pixels
+
+
+def sharp(size=(640, 480)):
+    rng = np.random.default_rng(1)
+    return Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(
+        size, Image.Resampling.NEAREST
+    )
+
+
+def test_sharp_blurred_and_empty():
+    assert not quality_of(sharp()).is_blurred
+    assert quality_of(sharp().filter(ImageFilter.GaussianBlur(6))).is_blurred
+    blank = quality_of(Image.new("RGB", (64, 64), "teal"))
+    assert blank.is_empty and not blank.is_blurred and blank.blur == 1
+
+
+def test_color_alone_is_no_emptiness():
+    halves = np.zeros((40, 40, 3), np.uint8)
+    halves[:, :20], halves[:, 20:] = (118, 0, 0), (0, 60, 0)  # the same gray
+    assert not quality_of(Image.fromarray(halves)).is_empty
+
+
+def test_files_are_measured_in_their_order_and_a_large_jpeg_like_a_small_one(tmp_path):
+    sharp((3200, 2400)).save(tmp_path / "large.jpg", quality=95)
+    sharp().save(tmp_path / "small.png")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    large, small, dot = qualities([tmp_path / name for name in ("large.jpg", "small.png", "dot.png")])
+    assert abs(large.blur - small.blur) < 0.1 and dot.is_empty
+
+
+# --------------------------------------------------------------------------- disagreements
+
+
+def test_a_planted_disagreement_is_first():
+    vectors = clustered(groups=4, width=24)
+    moved = vectors.copy()
+    # Near each other in the first space only.
+    vectors[0] = vectors[40] = np.eye(24)[20]
+    best = disagreements(table_of(vectors), table_of(moved), k=3)[0]
+    assert (best.first, best.second, best.nearer_in) == ("000", "040", 0)
+    assert best.ranks[0] == 1 and best.ranks[1] > 10
+    turned = disagreements(table_of(moved), table_of(vectors), k=3)[0]
+    assert (turned.first, turned.second, turned.nearer_in, turned.gap) == ("000", "040", 1, best.gap)
+
+
+def test_equal_spaces_do_not_disagree_whatever_their_scale_and_order():
+    vectors = clustered()
+    order = np.random.default_rng(0).permutation(len(vectors))
+    assert not disagreements(table_of(vectors), table_of(vectors * 3).select(order), k=5)
+
+
+def test_an_image_is_listed_once_for_each_space():
+    rng = np.random.default_rng(3)
+    one, other = (table_of(rng.normal(size=(60, 8)).astype(np.float32)) for _ in range(2))
+    found = disagreements(one, other, k=5)
+    for near in (0, 1):
+        names = [name for pair in found if pair.nearer_in == near for name in (pair.first, pair.second)]
+        assert names and len(names) == len(set(names))
+    assert [pair.gap for pair in found] == sorted((pair.gap for pair in found), reverse=True)
+
+
+# --------------------------------------------------------------------------- cost
+
+
+class Counting(Encoder):
+    family = "report-counting"
+
+    def features(self, images):
+        return torch.tensor([[one.width, one.height] for one in images], dtype=torch.float32)
+
+    def tiles(self, width, height):
+        return 2
+
+
+@recipe("size", family="report-counting", says="width and height", size=lambda encoder: 2)
+def size(features):
+    return features
+
+
+def test_the_cost_of_more_images_than_there_are():
+    encoder = Counting("counting", network=torch.nn.Identity())
+    images = [Image.new("RGB", (8 + n, 8)) for n in range(20)]
+    cost = estimate_cost(images, model=encoder, count=5_000, sample=4)
+    assert (cost.images, cost.pending, cost.measured, cost.tiles) == (5_000, 5_000, 4, 2)
+    assert 0 < cost.low <= cost.seconds <= cost.high and cost.megabytes == 5_000 * 2 * 4 / 1e6
+    assert "5,000 images of 2.0 tiles each, measured on 4" in str(cost)
+    with pytest.raises(ValueError, match="at least 1"):
+        estimate_cost(images, model=encoder, count=0)
