@@ -36,7 +36,7 @@ SENTENCES_ABOUT_MANY = ("{}", "{}", "a picture of {}", "a drawing of {}", "there
 
 
 def with_article(phrase: str) -> str:
-    """The phrase with "a" or "an".
+    """Return the phrase with "a" or "an".
 
     >>> with_article("orange cup"), with_article("umbrella"), with_article("yellow umbrella")
     ('an orange cup', 'an umbrella', 'a yellow umbrella')
@@ -51,7 +51,7 @@ def pick(options: Sequence[str], rng: Generator) -> str:
 
 
 def noun(kind: Kind, facts: Mapping[str, Fact], rng: Generator, *, synonyms: float = 0.25) -> str:
-    """The kind's name with what its facts say; with this share one of its synonyms instead."""
+    """Return the kind's name with its facts; with this probability one of its synonyms instead."""
     if kind.synonyms and rng.random() < synonyms:
         return pick(kind.synonyms, rng)
     return kind.describe(facts) if kind.describe else kind.name
@@ -69,12 +69,12 @@ def adjectives(kind: Kind, look: Look, rng: Generator) -> list[str]:
 
 
 def class_phrase(kind: Kind, colour: str = "") -> str:
-    """What a zero-shot classifier asks for: the kind, or the kind in a colour, with its article."""
+    """Return the phrase of a zero-shot class: the kind, or the kind in a color, with its article."""
     return with_article(f"{colour} {kind.name}".strip())
 
 
 def french_phrase(kind: Kind, colour: str = "") -> str:
-    """The same in French. No French is trained: it shows what a model does with a language it never saw."""
+    """Return the French phrase of a class; the bundled CLIP was not trained on French."""
     from picturebook.colours import COLOURS
 
     article = "une" if kind.feminine else "un"

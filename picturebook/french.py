@@ -40,7 +40,7 @@ def colour_word(kind: Kind, colour: Colour | None) -> str:
 
 
 def _parted(noun: str) -> tuple[str, str]:
-    """The noun up to what turns it, and the rest."""
+    """Return the noun up to its complement, and the rest."""
     places = [place for turn in _TURNS if (place := noun.find(turn)) > 0]
     return (noun[: min(places)], noun[min(places) + 1 :]) if places else (noun, "")
 

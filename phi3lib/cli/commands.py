@@ -190,7 +190,7 @@ def _code(asked: Any, found: Any) -> int:
 
 
 def _told(one: Any) -> dict[str, Any]:
-    """A table for programs: what is in it, and what was left out and why."""
+    """Return a table for programs: its rows, and what was left out and why."""
     table = one.table
     return {
         "model": one.name,

@@ -148,7 +148,7 @@ def _from_file(file: Path, asked: Any) -> Embedded:
 
 
 def _labels(choice: str, folder: Path) -> Any:
-    """What `embed_images(labels=…)` takes: names of subfolders, a file's columns, or None."""
+    """Return `labels=` of `embed_images`: names of subfolders, a file's columns, or None."""
     if choice == "none":
         return None
     if choice != "folders":
@@ -170,7 +170,7 @@ def folder_labels(ids: list[str]) -> dict[str, list[str | None]] | None:
 
 
 def _labels_file(file: Path) -> Any:
-    """The columns of a CSV or TSV file as a frame with a column of file names."""
+    """Return the columns of a CSV or TSV file as a frame with a column of file names."""
     import pandas
 
     if not file.is_file():

@@ -129,7 +129,7 @@ def _spread(items: Sequence[Item], count: int) -> list[Item]:
 
 
 def _read(items: Sequence[Item]) -> tuple[list[Image.Image], np.ndarray]:
-    """The pictures of the items that can be read, and the seconds that reading each took (n,)."""
+    """Return the readable pictures, and the seconds that each took to read: (n,)."""
     pictures, seconds = [], []
     for item in items:
         start = time.perf_counter()
@@ -171,7 +171,7 @@ def _cores() -> int:
 
 
 def _spoken(seconds: float) -> str:
-    """A duration as people say it."""
+    """Return a duration in words."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:

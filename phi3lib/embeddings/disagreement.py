@@ -57,7 +57,7 @@ def disagreements(
 
 
 def _mutual_pairs(indices: Rows) -> Rows:
-    """The pairs (P, 2), first < second, that are among each other's nearest."""
+    """Return the pairs (P, 2), first < second, that are among each other's nearest."""
     count, k = indices.shape
     rows = np.stack([np.repeat(np.arange(count), k), indices.ravel()], axis=1)
     pairs, times = np.unique(np.sort(rows, axis=1), axis=0, return_counts=True)

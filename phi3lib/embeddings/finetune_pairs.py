@@ -159,7 +159,7 @@ def _field(row: Mapping[str, Any], columns: Sequence[str], name: str, place: int
 
 
 def _within(folder: Path, name: str, source: str) -> Path:
-    """The file of this name, which must lie in the folder: captions files come from elsewhere."""
+    """Return the file of this name. ValueError if it is outside the folder."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{source} names {name!r}, which is not in the folder {str(folder)!r}")

@@ -20,7 +20,7 @@ RUN_FILE = "run.json"
 
 @contextmanager
 def checkpoint_folder(out: str | Path | None) -> Iterator[Path]:
-    """The folder of checkpoints; a temporary one where none is wanted."""
+    """Return the folder of checkpoints; a temporary one by default."""
     if out is not None:
         yield as_path(out)
         return
@@ -56,7 +56,7 @@ def _read_note(note: Path) -> dict[str, Any]:
 
 
 def _last_complete(folder: Path) -> Path | None:
-    """The checkpoint with the most steps whose state can be read: the Trainer writes that file last."""
+    """Return the last checkpoint with a readable state, which the Trainer writes last."""
     found = []
     for path in folder.glob("checkpoint-*"):
         try:

@@ -60,7 +60,7 @@ def quality_of(image: Any) -> Quality:
 
 
 def _small(image: Any) -> Image.Image:
-    """An RGB image whose longer side is at most SIDE."""
+    """Return an RGB image whose longer side is at most SIDE."""
     if isinstance(image, str | os.PathLike):
         with open_regular(image) as file, open_image(file) as opened:
             opened.draft("RGB", (SIDE, SIDE))  # of a JPEG only as much is decoded as is needed

@@ -238,7 +238,7 @@ def _grouped(unit: Unit, count: int | None, seed: int) -> tuple[NDArray[np.intp]
 
 
 def _best_count(unit: Unit, most: int, seed: int) -> int:
-    """The number of clusters with the largest silhouette, on a sample; 1 for few images."""
+    """Return the number of clusters with the largest silhouette, on a sample; 1 for few images."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 

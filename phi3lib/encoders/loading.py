@@ -49,7 +49,7 @@ def checkpoint_folder(name: str | Path, revision: str | None) -> tuple[Path, str
     else:
         found = hub.find_model(where, revision, allow_conversion=True)
         folder, commit = cache.whole_folder(found), found.commit
-    tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
+    tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
     return folder, str(where), commit
 
 

@@ -104,7 +104,7 @@ def called(encoder: Any) -> str:
 def _img_processor(
     old: Phi3ImageEmbedding, parts: TowerParts, encoder: Any, layer: int | None, tile_size: int | None
 ) -> dict[str, Any]:
-    """The entry `img_processor` of the configuration; ValueError where the tower cannot work."""
+    """Return the entry `img_processor` of the configuration; ValueError if the tower does not fit."""
     config: Any = parts.network.config
     family = family_of(config)  # raises ValueError for other networks
     size = parts.size if tile_size is None else tile_size
@@ -168,7 +168,7 @@ def _require_even_patches(encoder: Any, size: int, patch: int) -> None:
 def _new_embedding(
     old: Phi3ImageEmbedding, parts: TowerParts, img_processor: dict[str, Any], projector: str, seed: int
 ) -> Phi3ImageEmbedding:
-    """A vision part with the new tower, on the device and in the dtype of the old one."""
+    """Return a vision part with the new tower, on the device and in the dtype of the old one."""
     config = copy.deepcopy(old.config)
     config.img_processor = img_processor
     config.__dict__.pop("_vision_config", None)  # follows from `img_processor`
@@ -237,7 +237,7 @@ def _keep_projector(new: Phi3ImageEmbedding, old: Phi3ImageEmbedding, encoder: A
 
 
 def _with_embedding(phi3: Any, old: Phi3ImageEmbedding, new: Phi3ImageEmbedding, *, share: bool) -> Any:
-    """A copy of the model around the new vision part; with `share`, its tensors are those of `phi3`."""
+    """Return a copy of the model with the new vision part; with `share`, it uses the tensors of `phi3`."""
     if phi3 is old:
         new.wte = old.wte if share else copy.deepcopy(old.wte)
         return new
@@ -253,7 +253,7 @@ def _with_embedding(phi3: Any, old: Phi3ImageEmbedding, new: Phi3ImageEmbedding,
 
 
 def _adapted(processor: Any, new: Phi3ImageEmbedding, parts: TowerParts) -> Any:
-    """The model's processor for the new tower's tiles and pixels."""
+    """Return the model's processor for the new tower's tiles and pixels."""
     images = getattr(processor, "image_processor", processor)
     own = {name: getattr(images, name) for name in OPTIONS}
     tile = new.tile

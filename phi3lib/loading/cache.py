@@ -189,7 +189,7 @@ def _fetch(model: "HubModel", file: str, blob: Path) -> None:
     try:
         if checked and found != blob.name:
             raise CheckpointError(
-                f"{file} of {model.name} arrived with another sha256 than the hub names: nothing was kept; "
+                f"{file} of {model.name} arrived with another sha256 than the hub names: nothing was saved; "
                 f"try again, or take another hub"
             )
         if file.endswith(".json") and file != "tokenizer.json":  # which may be large

@@ -70,7 +70,7 @@ def load_clip(
     device: "torch.device | str | None" = None,
     dtype: "torch.dtype | None" = None,
 ) -> "Clip":
-    """A CLIP model for features of pictures and texts.
+    """Load a CLIP model for features of pictures and texts.
 
     name: a folder or a name on the hub, e.g. "openai/clip-vit-base-patch32"; None: the default.
     revision: branch, tag or commit on the hub. device: default the CPU. dtype: default float32.
@@ -89,7 +89,7 @@ def load_clip(
             _require_type_on_hub(found, CLIP_TYPE)
             folder, commit = cache.whole_folder(found), found.commit
         require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
-        tensors_of_folder(folder)  # a file that is damaged or cut short is noticed here, in one sentence
+        tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
         with damage_in(where):
             return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
 
@@ -335,7 +335,7 @@ def _load_adapted(
     device: "torch.device | str | None",
     dtype: "torch.dtype | None",
 ) -> Any:
-    """The whole model with an adapter merged in, or the vision part of that."""
+    """Load the whole model with an adapter merged in, or its vision part."""
     adapter_base(tuned)  # refuses an adapter without weights before gigabytes of its base are read
     whole = _load_whole(name, None, revision, None, dtype if language_model else None)
     processor, checkpoint = whole.processor, replace(whole.checkpoint, fine_tuned=str(tuned))
@@ -356,7 +356,7 @@ def _load_adapted(
 def _local_folder(
     name: str | Path | None, revision: str | None, *, whole: bool
 ) -> tuple[Path, hub.HubModel | None]:
-    """A folder on this machine with the checkpoint or its vision part, fetched if need be."""
+    """Return a local folder with the checkpoint or its vision part, fetched if necessary."""
     where = locate(name, PHI3_TYPE)
     if isinstance(where, Path):
         return where, None
@@ -368,7 +368,7 @@ def _local_folder(
 
 
 def _base_if_here(name: str | Path | None) -> Path | None:
-    """The base model's folder, if it is on this machine: only for files that a fine-tuned folder lacks."""
+    """Return the local folder of the base model, for files that a fine-tuned folder lacks, or None."""
     try:
         where = locate(name, PHI3_TYPE)
     except CheckpointError:

@@ -68,7 +68,7 @@ def set_default_models(models: str | Path | None) -> DefaultModels:
 
 
 def default_models() -> DefaultModels:
-    """The models that are loaded where none is named; see the module's text."""
+    """Return the models that are loaded by default; see the module's docstring."""
     return _resolve(_chosen or _from_environment())
 
 

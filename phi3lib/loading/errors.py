@@ -26,7 +26,7 @@ def plain_errors(name: str) -> Iterator[None]:
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """What the HTTP library raises when a connection breaks: httpx in huggingface_hub 1, httpx2 in 2."""
+    """Return the errors of a broken connection: httpx in huggingface_hub 1, httpx2 in 2."""
     return (_http_library().TransportError,)
 
 
@@ -37,7 +37,7 @@ def _http_library() -> Any:
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status of an error of huggingface_hub, if it has one."""
+    """Return the HTTP status of an error of huggingface_hub, if it has one."""
     return getattr(_response_of(error), "status_code", None)
 
 
@@ -74,7 +74,7 @@ def _hub_errors() -> tuple[type[Exception], ...]:
 
 
 def explained(name: str, error: Exception) -> CheckpointError:
-    """The sentence for an error that came up while `name` was asked for or fetched."""
+    """Return the CheckpointError for an error of a request for `name`."""
     from huggingface_hub import errors
 
     status = status_of(error)

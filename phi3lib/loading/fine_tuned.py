@@ -16,7 +16,7 @@ def default_folder() -> Path:
 
 
 def fine_tuned_folder(fine_tuned: str | Path | bool | None) -> Path | None:
-    """The folder that `fine_tuned=` means; None where it is None or False. Raises CheckpointError."""
+    """Return the folder of `fine_tuned=`; None for None or False. Raises CheckpointError."""
     if fine_tuned is None or fine_tuned is False:
         return None
     folder = default_folder() if fine_tuned is True else Path(fine_tuned).expanduser()
@@ -31,7 +31,7 @@ def fine_tuned_folder(fine_tuned: str | Path | bool | None) -> Path | None:
 
 
 def adapter_base(folder: Path) -> str | None:
-    """The base model that a peft adapter folder names; None where it names none.
+    """Return the base model that a peft adapter folder names, or None.
 
     Raises CheckpointError where the adapter's weights are missing or pickled.
     """

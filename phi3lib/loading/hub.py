@@ -141,8 +141,8 @@ class HubModel:
         if reason is not None and status_of(reason) is not None:
             return explained(self.name, reason)
         return CheckpointError(
-            f"{file} of {self.name} came cut short, {got:,} of {wanted:,} bytes: try again, "
-            f"{'the download resumes' if kept else 'nothing was kept'}"
+            f"{file} of {self.name} is incomplete, {got:,} of {wanted:,} bytes arrived: try again, "
+            f"{'the download resumes' if kept else 'nothing was saved'}"
         )
 
     def _request(self, file: str, start: int, stop: int) -> Iterator[bytes]:
@@ -225,7 +225,7 @@ class _Patience:
 
 @contextmanager
 def _answer(url: str, **headers: str) -> Iterator[Any]:
-    """The open answer to a GET, redirects followed, its body unread; raises for an error status."""
+    """Return the open response of a GET, after redirects, its body unread; raises for an error status."""
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
     session = get_session()
@@ -258,7 +258,7 @@ def _without_redirects(session: Any, request: Any) -> Any:
 
 
 def _within(seconds: float, url: str, action: Callable[[], Any]) -> Any:
-    """What `action` returns or raises; CheckpointError if it takes longer.
+    """Return or raise what `action` does; CheckpointError if it takes longer.
 
     In a thread, since a timeout of the HTTP library begins anew with every byte of an answer's headers.
     """
@@ -289,7 +289,7 @@ def _told_to_wait(reason: Exception | None) -> float:
 
 
 def _ask(name: str, rest: str) -> dict:
-    """The API's answer about a model, a JSON object; CheckpointError if it is too long, too slow or none."""
+    """Return the API's JSON object about a model; CheckpointError if it is too long, too slow or invalid."""
     from huggingface_hub import constants
 
     content, patience = b"", _Patience()
@@ -354,7 +354,7 @@ def _hash_of(entry: Mapping) -> str:
 
 
 def _file_name(name: str) -> str:
-    """The name, which must be one within a model's folder: it becomes a path on this machine."""
+    """Return the name. CheckpointError unless it is inside a model's folder, as it becomes a path."""
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\:\x00-\x1f]", name):
         raise CheckpointError(f"the hub names a file {name[:80]!r}, which lies outside the model's folder")
@@ -366,7 +366,7 @@ def _holds_pickles_only(model: HubModel) -> bool:
 
 
 def _conversion_of(name: str) -> str:
-    """The revision of the bot's pull request; a stranger's must not become anyone's weights."""
+    """Return the revision of the bot's pull request; those of other authors are ignored."""
     wanted = {"title": "Adding `safetensors` variant of this model", "author": "SFconvertbot"}
     answer = _ask(name, f"/discussions?type=pull_request&status=open&author={wanted['author']}")
     try:

@@ -52,7 +52,7 @@ class Checkpoint:
 def record(
     base: Path | None, found: HubModel | None, tuned: Path | None, places: Sequence[TensorPlace]
 ) -> Checkpoint:
-    """The `Checkpoint` of a model read from these places; `base` is None where `tuned` needed none."""
+    """Return the `Checkpoint` of a model read from these places; `base` is None if `tuned` is whole."""
     headers = header_bytes({place.file for place in places})
     return Checkpoint(
         name=found.name if found else str(base or tuned),
@@ -88,7 +88,7 @@ def vision_places(folder: Path) -> dict[str, TensorPlace]:
 
 
 def empty_vision_part(folder: Path) -> "Phi3ImageEmbedding":
-    """The vision part that a folder's config.json describes, its parameters on the meta device.
+    """Return the vision part that a folder's config.json describes, on the meta device.
 
     Names and shapes without memory; the few buffers are real. Raises CheckpointError.
     """
@@ -159,7 +159,7 @@ def _require_fitting(
 
 
 def vision_dtype(device: "torch.device | str | None") -> "torch.dtype | None":
-    """The vision part's dtype where none is asked for: float32 on the CPU, elsewhere as stored (None)."""
+    """Return the default dtype of the vision part: float32 on the CPU, elsewhere as stored (None)."""
     import torch
 
     return torch.float32 if device is None or torch.device(device).type == "cpu" else None
@@ -169,7 +169,7 @@ def vision_dtype(device: "torch.device | str | None") -> "torch.dtype | None":
 
 
 def is_whole(folder: Path, places: Mapping[str, TensorPlace]) -> bool:
-    """Does a folder of fine-tuned weights hold a language model too, so that it needs no base?"""
+    """Return whether a folder of fine-tuned weights has a language model, so that it needs no base."""
     return (folder / "config.json").is_file() and "model.norm.weight" in places
 
 

@@ -47,7 +47,7 @@ class NotDamagedError(CheckpointError):
 
 
 def first_line(text: object, *, longest: int = 160) -> str:
-    """What an error of another library says, as a part of one sentence."""
+    """Return the text of another library's error, as a part of one sentence."""
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]
     return lines[0][:longest] if lines else type(text).__name__
 
@@ -80,7 +80,7 @@ def header_length(first_bytes: bytes, *, file: str, longest: int = LONGEST_HEADE
 def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, TensorPlace]:
     """Places of all tensors of a safetensors file, by name.
 
-    header: the JSON part. file_size: bytes of the whole file, to notice one that was cut short.
+    header: the JSON part. file_size: bytes of the whole file, to notice a truncated one.
     Raises CheckpointError for a damaged header, places outside the file or sizes that do not add up.
     """
     begin = 8 + len(header)
@@ -159,7 +159,7 @@ def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
             length = header_length(stream.read(8), file=str(path))
             header = stream.read(length)
             if len(header) < length:
-                raise CheckpointError(f"{path} is cut short within its header: fetch it again")
+                raise CheckpointError(f"{path} is truncated within its header: fetch it again")
             return parse_header(header, file=str(path), file_size=os.fstat(stream.fileno()).st_size)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: copy or fetch the whole checkpoint again") from error
@@ -197,7 +197,7 @@ def _weight_files(folder: Path, wanted: str) -> list[Path]:
 
 
 def only_pickles(where: str) -> str:
-    """The sentence that refuses a checkpoint without safetensors."""
+    """Return the message for a checkpoint without safetensors."""
     return (
         f"{where} holds its weights as pickle files only, which can run code when they are read: "
         f"convert it to safetensors, or take another revision or copy"
@@ -205,7 +205,7 @@ def only_pickles(where: str) -> str:
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object from a file; raises CheckpointError where it is missing or no object."""
+    """Return a JSON object from a file; CheckpointError if it is missing or no object."""
     _require_regular(path)
     try:
         return parsed(path.read_bytes(), str(path))
@@ -235,7 +235,7 @@ def read_tensors(
     dtype: "torch.dtype | None" = None,
     device: "torch.device | str | None" = None,
 ) -> dict[str, "torch.Tensor"]:
-    """The tensors at these places of local files, by name, converted one by one.
+    """Return the tensors at these places of local files, by name, converted one by one.
 
     dtype: of the floating-point tensors; None keeps each as stored. Whatever else the files hold is never
     touched, and no file is read into memory as a whole. Raises CheckpointError.
@@ -287,7 +287,7 @@ def _not_finite(tensor: "torch.Tensor") -> int:
 def _own(
     mapped: "torch.Tensor", dtype: "torch.dtype | None", device: "torch.device | str | None"
 ) -> "torch.Tensor":
-    """A tensor with memory of its own: what `safe_open` gives lies in the mapped file."""
+    """Return a copy of a tensor, because `safe_open` returns one in the mapped file."""
     if not mapped.is_floating_point():
         dtype = None
     return mapped.to(device=device or "cpu", dtype=dtype or mapped.dtype, copy=True)

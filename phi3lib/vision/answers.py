@@ -83,7 +83,7 @@ def question_inputs(
 
 @torch.inference_mode()
 def generate_answers(model: Any, inputs: Any, *, max_new_tokens: int = 60) -> list[str]:
-    """The answers to inputs that are ready, such as those whose crops were blurred on purpose."""
+    """Return the answers to prepared inputs, such as inputs with blurred crops."""
     inputs = inputs.to(next(model.parameters()).device)
     length = inputs["input_ids"].shape[1]
     generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)

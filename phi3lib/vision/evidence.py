@@ -193,7 +193,7 @@ def logit_lens(
 
 
 def _seen(asked: AskedQuestion, hidden: Sequence[Iterable[int]]) -> torch.Tensor:
-    """(sets, length) int64: 0 where a column is hidden. ValueError for columns without a visual token."""
+    """Return masks (sets, length) int64, 0 for hidden columns. ValueError if one has no visual token."""
     visual = {column for picture in asked.pictures for column in picture.columns}
     seen = torch.ones(len(hidden), len(asked.input_ids), dtype=torch.int64, device=asked.input_ids.device)
     for row, columns in zip(seen, hidden, strict=True):
@@ -213,7 +213,7 @@ def _positions(seen: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def _generate(model: Any, asked: AskedQuestion, seen: torch.Tensor, max_new_tokens: int) -> list[list[int]]:
-    """The ids of the likeliest answer for each row of `seen`; the end token only where it is all."""
+    """Return the ids of the likeliest answer for each row of `seen`; the end token only where it is all."""
     if not len(seen):
         return []
     generated = model.generate(
@@ -263,7 +263,7 @@ def _predict(
 
 
 def _log_probabilities_of(logits: torch.Tensor, token_ids: Sequence[int]) -> torch.Tensor:
-    """(sets, tokens) float32: the log-probability of each token of the answer."""
+    """Return the log-probability of each token of the answer: (sets, tokens) float32."""
     wanted = torch.tensor(token_ids, device=logits.device)
     chosen = wanted.expand(len(logits), -1)[..., None]
     return logits.float().log_softmax(-1).gather(-1, chosen)[..., 0]

@@ -27,8 +27,8 @@ def hurry(patch, kind):
 @pytest.mark.parametrize(
     ("part", "kind", "message"),
     [
-        (WEIGHTS, "silent", "came cut short|cannot be reached"),
-        (WEIGHTS, "drip", "came cut short"),
+        (WEIGHTS, "silent", "is incomplete|cannot be reached"),
+        (WEIGHTS, "drip", "is incomplete"),
         (WEIGHTS, "endless", "more than the .* bytes that were asked for"),
         (WEIGHTS, "other_range", "sent bytes .* in place of bytes"),
         ("preprocessor_config.json", "endless", "more than the .* bytes"),
@@ -43,9 +43,9 @@ def hurry(patch, kind):
         (WEIGHTS, "loop", "redirects without end"),
         ("/api/models/", 500, "answered 500"),
         ("/api/models/", 429, "too many requests .429."),
-        (WEIGHTS, 204, "does not serve parts|came cut short"),
+        (WEIGHTS, 204, "does not serve parts|is incomplete"),
         (WEIGHTS, "drip_headers", "did not answer within"),
-        (WEIGHTS, "drip_and_break", "came cut short"),
+        (WEIGHTS, "drip_and_break", "is incomplete"),
         (WEIGHTS, "endless_error", "answered 500"),
         (WEIGHTS, "endless_redirect", "redirects without end"),
         (WEIGHTS, "bomb", "in place of bytes|compressed"),

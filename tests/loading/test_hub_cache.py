@@ -134,7 +134,7 @@ def test_an_interrupted_whole_file_resumes_where_it_stopped(served, folders, cac
     with monkeypatch.context() as patch:
         patch.setattr(hub, "ATTEMPTS", 1)
         served.fail(SINGLE_FILE, "cut", times=2)  # the redirect, then the content
-        with pytest.raises(CheckpointError, match="came cut short, .* the download resumes"):
+        with pytest.raises(CheckpointError, match="is incomplete, .* the download resumes"):
             load_clip(CLIP)
     served.repair()
     served.forget()

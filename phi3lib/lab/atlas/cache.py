@@ -22,7 +22,7 @@ class SavedMaps:
         self.folder = as_path(folder)
 
     def load(self, table: EmbeddingTable, settings: Any) -> Layout | None:
-        """The map of this table, or None where there is none that can be read."""
+        """Return the map of this table, or None if there is no readable one."""
         try:
             layout, ids = Layout.load(self._path(table, settings))
         except (FileNotFoundError, ValueError):

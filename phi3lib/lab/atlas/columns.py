@@ -41,7 +41,7 @@ def label_column(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str
 
 
 def _series_name(labels: Any) -> str:
-    """The name of a pandas or polars Series; "label" for all else."""
+    """Return the name of a pandas or polars Series; "label" for anything else."""
     name = getattr(labels, "name", None)
     return name if isinstance(name, str) and name and name not in RESERVED else "label"
 
@@ -73,7 +73,7 @@ def codes_of(texts: Sequence[Any] | NDArray[np.object_], kinds: Sequence[str]) -
 
 
 def _natural(text: str) -> list[tuple[str, int, str]]:
-    """A key that puts "group 9" before "group 10", with numbers of any length."""
+    """Return a sort key that puts "group 9" before "group 10"."""
     parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
     return [(words, len(number), number) for words, number in parts]
 

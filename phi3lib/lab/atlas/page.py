@@ -125,7 +125,7 @@ def _shades(state: AtlasState) -> bytes:
 
 
 def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    """True neighbours of each drawn point, as places among the drawn ones: (maps, n, k).
+    """Return the true neighbors of each drawn point, as indices of drawn points: (maps, n, k).
 
     Where a sample is drawn, neighbours outside it are left out; a point's own place stands for "none".
     """
@@ -234,7 +234,7 @@ def whole_page(data: dict[str, Any], title: str) -> str:
 
 
 def _packed(data: dict[str, Any]) -> dict[str, Any]:
-    """The same without bytes: those are packed and written as letters."""
+    """Return the data for JSON, with bytes packed as text."""
 
     def letters(name: str, value: bytes) -> str:
         wide = name == "near" and data["spec"]["count"] > 65_535

@@ -108,7 +108,7 @@ class AtlasState:
         return [of_id[name] for name in self.ids]
 
     def _offered(self, grid: Mapping[str, Sequence[Any]] | None) -> list[Settings]:
-        """The settings that are made ready; with places of the reader's own, further maps when asked for."""
+        """Return the settings that are computed first; with custom places, further maps on request."""
         if self._given:
             return [Settings(GIVEN), *(usable(grid, len(self.ids)) if grid else [])]
         return usable(grid or usual_grid(len(self.ids)), len(self.ids))
@@ -130,7 +130,7 @@ class AtlasState:
         return list(self.tables)
 
     def layout(self, name: str, settings: Settings | None = None) -> Layout:
-        """A map, made when it is first asked for; maps of one seed start from each other."""
+        """Return a map, computed on first use; maps of one seed start from each other."""
         settings = settings or self.chosen
         key = (name, settings)
         if key not in self._layouts:
@@ -157,7 +157,7 @@ class AtlasState:
         return layout
 
     def _kin(self, name: str, seed: int) -> Layout | None:
-        """A map that is there already, of the same space and seed: a start that saves most of the work."""
+        """Return a computed map of the same space and seed, a start that saves most of the work."""
         kin = (
             layout
             for (of, settings), layout in self._layouts.items()
@@ -180,7 +180,7 @@ class AtlasState:
     def recompute(
         self, n_neighbors: int, min_dist: float, seed: int, tell: Callable[[float], None] | None = None
     ) -> Settings:
-        """Maps for parameters that are not in the grid; they become the chosen ones. ValueError if unfit.
+        """Compute maps for parameters outside the grid, and choose them. ValueError if they are invalid.
 
         tell: is called with the share that is done, after each map.
         """

@@ -21,7 +21,7 @@ class Known:
         self._results: dict[Any, Any] = {}
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
-        """The result under this key."""
+        """Return the result under this key."""
         if key not in self._results:
             self._results[key] = make()
         made: Made = self._results[key]

@@ -214,7 +214,7 @@ def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
 
 
 def _draw_star(spot: Any, places: Any, found: Found) -> None:
-    """A text's place: the mean of its nearest pictures' places by their cosines; the ring is their spread."""
+    """Draw a star at the mean place of a text's nearest pictures, and a ring for their spread."""
     weights = np.maximum(found.cosines, 0.001)
     there = places[found.rows]
     middle = np.average(there, axis=0, weights=weights)
@@ -224,7 +224,7 @@ def _draw_star(spot: Any, places: Any, found: Found) -> None:
 
 
 def _standing(state: AtlasState) -> dict[str, Any]:
-    """What is chosen, selected and found."""
+    """Return what is chosen, selected and found."""
     return {"chosen": asdict(state.chosen), "selected": state.selected, "found": _found(state)}
 
 
@@ -325,7 +325,7 @@ def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
 
 
 def _number(message: dict[str, Any], name: str) -> float:
-    """A number that was typed in. ValueError in words, for an empty box too."""
+    """Return a number that was typed in. ValueError for anything else, and for an empty box."""
     try:
         return float(message[name])
     except (KeyError, TypeError, ValueError):

@@ -83,7 +83,7 @@ def _fit_slip(names: list[str], right: list[str]) -> str:
 
 
 def _names(answer: Any) -> list[str]:
-    """The names of an answer: a sequence or a set of texts. Raises Refused for other answers."""
+    """Return the names of an answer: a sequence or a set of texts. Raises Refused for other answers."""
     if isinstance(answer, str | bytes) or not hasattr(answer, "__iter__"):
         raise Refused(f"The answer is a list of names, and yours is {told(answer)}.")
     names = [str(name) for name in answer]

@@ -32,7 +32,7 @@ def _equal(captions: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _one_way(logits: Matrix, left_out: NDArray[np.bool_], value: float = -np.inf) -> NDArray[np.floating]:
-    """The cross-entropy of each row, whose diagonal is right, without the entries that are left out."""
+    """Return the cross-entropy of each row, whose diagonal is right, without the excluded entries."""
     masked = np.where(left_out, value, logits)
     return np.log(np.exp(masked).sum(1)) - np.diag(logits)
 
@@ -113,7 +113,7 @@ def _part(name: str) -> str:
 
 
 def _parts_that_change(network: SmallTowers) -> set[str]:
-    """The parts whose weights one step of training changes."""
+    """Return the parts whose weights one step of training changes."""
     generator = torch.Generator().manual_seed(0)
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     logits = network(torch.randn(6, 7, generator=generator), torch.randn(6, 5, generator=generator))

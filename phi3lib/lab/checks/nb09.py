@@ -221,7 +221,7 @@ def _most_read(k: int) -> list[int]:
 
 
 def _slip_of_masks(asked: Sequence[Sequence[int]], k: int) -> str | None:
-    """What is wrong with the sets that were hidden, or None."""
+    """Return what is wrong with the sets that were hidden, or None."""
     masks = [list(columns) for columns in asked if columns]
     if not masks:
         return "nothing was hidden; call `answer(columns)` with the columns to hide"

@@ -11,7 +11,7 @@ from phi3lib.lab.checks.reading import first_wrong_number
 
 
 def _new_numbers(width: float, hidden: float) -> float:
-    """The first layer's weights and two separators: what has another shape when the width changes."""
+    """Return the first layer's weights and two separators: what has another shape when the width changes."""
     return 4 * width * hidden + 2 * 4 * width
 
 
@@ -55,7 +55,7 @@ Curves = Mapping[str, list[tuple[int, float]]]
 
 
 def _half_way(curve: list[tuple[int, float]], before: float) -> int | None:
-    """The number of scenes after which half of what was lost is back; None where it never is."""
+    """Return the number of scenes after which half of what was lost is back; None where it never is."""
     start = curve[0][1]
     wanted = start + (before - start) / 2
     return next((scenes for scenes, share in curve if share >= wanted), None)

@@ -83,7 +83,7 @@ class MemoryBoard(PanelInstrument):
         self.state = MemoryState(self._checkpoints[model], **chosen)
 
     def still(self) -> plots.Still:
-        """The board as it stands, as a picture."""
+        """Return a still picture of the board in its current state."""
         return still_of_uses([self.state.use()], alt=self.state.sentence())
 
     def controls(self) -> list[Control]:

@@ -73,7 +73,7 @@ def seconds_here(work: Callable[[], Any], *, times: int = 3) -> float:
 
 
 def fresh_pictures(count: int) -> list[Image.Image]:
-    """Generated pictures that no model was trained on."""
+    """Return generated pictures that no model was trained on."""
     from picturebook.pictures import draw_picture
 
     return [draw_picture(number, split="test").image for number in range(count)]

@@ -67,7 +67,7 @@ def free_photographs() -> dict[str, tuple[Image.Image, Credit]]:
 
 
 def _skimage_folder() -> Path | None:
-    """The data folder of scikit-image, without importing it."""
+    """Return the data folder of scikit-image, without importing it."""
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         return None

@@ -121,7 +121,7 @@ def whole_phi3() -> Counted:
 
 
 def vision_part() -> Counted:
-    """The vision part of Phi-3.5-vision."""
+    """Return the vision part of Phi-3.5-vision."""
     return next(one for one in published() if one.part == "vision part")
 
 

@@ -200,7 +200,7 @@ def show_reading(phi3: Any, item: Item, layer: int, head: int, *, alt: str) -> d
 
 
 def _as_seen(item: Item, crops: str, around: int = 20) -> Any:
-    """The print as the crops show it: sharp, or rebuilt from the global view."""
+    """Return the print as the crops show it: sharp, or rebuilt from the global view."""
     image = item.image
     if crops != "sharp":
         rows, cols = item.grid

@@ -281,7 +281,7 @@ def train(
 
 
 def _optimizers(trained: dict[str, nn.Parameter]) -> list[tuple[torch.optim.Optimizer, float]]:
-    """The optimizers of a stage, each with its highest rate."""
+    """Return the optimizers of a stage, each with its highest rate."""
     turned = [w for name, w in trained.items() if w.ndim == 2 and "lora_" not in name]
     rest = [w for name, w in trained.items() if w.ndim != 2 or "lora_" in name]
     made: list[tuple[torch.optim.Optimizer, float]] = [

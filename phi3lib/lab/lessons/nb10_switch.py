@@ -81,7 +81,7 @@ class TowerSwitch(PanelInstrument):
         self.state = SwitchState(phi3, scenes, tower, stage, scene)
 
     def still(self) -> plots.Still:
-        """The scene, and beside it questions with answers; wrong ones are marked with a cross."""
+        """Return the scene, and beside it questions with answers; wrong ones are marked with a cross."""
         state, answers = self.state, self.state.answers()
         fig, axes = plots.figure(1, 2, height=2.4, gridspec_kw={"width_ratios": [1.0, 2.6]})
         title = f"tower: {state.tower}; trained: {state.stage}"

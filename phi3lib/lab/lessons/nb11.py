@@ -52,7 +52,7 @@ def sample_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def _plant(root: Path, first: Image.Image, second: Image.Image) -> None:
-    """The faults that the report is to find."""
+    """Write the faults that the report should find."""
     _save(first, root / "backup" / "copy.png")
     _save(first.resize((160, 160)), root / "backup" / "smaller.jpg")
     _save(second.point(lambda value: min(value + 6, 255)), root / "backup" / "brighter.png")
@@ -95,7 +95,7 @@ def interrupt_and_resume(
 
 
 def _counting(encoder: Any, stop_after: int | None = None) -> tuple[Any, list[int]]:
-    """A copy of an encoder, and a list of the sizes of the batches that it computes.
+    """Return a copy of an encoder, and a list of the sizes of the batches that it computes.
 
     After `stop_after` batches it raises KeyboardInterrupt.
     """

@@ -210,7 +210,7 @@ def _saved_again(image: Image.Image) -> Image.Image:
 
 
 def _digit(row: int) -> tuple[Image.Image, int]:
-    """A handwritten digit, black on white, and its value."""
+    """Return a handwritten digit, black on white, and its value."""
     from sklearn.datasets import load_digits
 
     value = int(load_digits().target[row])
@@ -294,7 +294,7 @@ def show_before_after(
     *,
     alt: str,
 ) -> None:
-    """The picture to take home: where words move among the images, and what the five tasks gain and lose."""
+    """Draw the summary figure: where words move among the images, gains and losses of the five tasks."""
     from phi3lib.lab.widgets.scrubber import plane_of
 
     fig, (left, right) = plots.figure(1, 2, height=4.2, width_ratios=[1.25, 1])

@@ -126,7 +126,7 @@ class AskState:
 
 
 def _quarter(width: int, height: int, number: int) -> Box:
-    """The pixels of a quarter, numbered row by row; never empty."""
+    """Return the pixels of a quarter, numbered row by row; never empty."""
     row, col = divmod(number, 2)
     left, top = min(col * ((width + 1) // 2), width - 1), min(row * ((height + 1) // 2), height - 1)
     return Box(left, top, width if col else max(width // 2, 1), height if row else max(height // 2, 1))

@@ -150,7 +150,7 @@ class Scrubber(PanelInstrument):
         plots.write_title(axes, "words (dots) and pictures (stars)")
 
     def controls(self) -> list[Control]:
-        """The slider over all states."""
+        """Return the slider over all states."""
         state = self.state
         label = state.what.capitalize()
         return [slider("state", label, state.places, state.chosen, lambda place: f"{place:g}")]
