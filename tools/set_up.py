@@ -210,6 +210,14 @@ def quiet_jupyterlab(venv):
     (folder / "overrides.json").write_text(json.dumps(settings, indent=2))
 
 
+def complete_exports(venv):
+    """Let exports to LaTeX and PDF restore the figures that a large notebook keeps in HTML alone."""
+    folder = venv / "etc" / "jupyter"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"LatexExporter": {"preprocessors": ["phi3lib.lab.figures.print_copies.PrintCopies"]}}
+    (folder / "jupyter_config.json").write_text(json.dumps(settings, indent=2))
+
+
 def set_up(root, pip_arguments, folder=".venv"):
     """Update the environment in root/folder; do nothing if it is up to date."""
     venv = root / folder
@@ -230,6 +238,7 @@ def set_up(root, pip_arguments, folder=".venv"):
     # The build backend is one of the pinned packages, so this step needs no network.
     pip_install(python, ["--no-build-isolation", "--no-deps", "--editable", str(root)])
     quiet_jupyterlab(venv)
+    complete_exports(venv)
     stamp.write_text(wanted)
     print("Ready.", flush=True)
 

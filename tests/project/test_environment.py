@@ -136,7 +136,7 @@ OWN = {
     "tools",
 }  # of this repository
 # Of an extra: imported by functions that report what to install, or that work without it.
-OPTIONAL = {"datasets", "peft", "psutil"}
+OPTIONAL = {"datasets", "nbconvert", "peft", "psutil"}
 # Distributions whose module has another name: an environment without torch lacks them and cannot tell.
 NAMED_OTHERWISE = {"umap": "umap-learn", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 

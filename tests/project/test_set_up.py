@@ -1,5 +1,6 @@
 """`tools/set_up.py`: what it says when something is missing, and that it mends what was interrupted."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -107,6 +108,15 @@ def test_the_second_call_does_nothing_and_a_changed_lock_updates(set_up, checkou
     set_up.set_up(checkout, [])
     assert len(installs) == 4
     assert marker.exists()  # brought up to date, not made anew
+
+
+def test_exports_of_the_environment_restore_figures(set_up, checkout, installs, monkeypatch):
+    monkeypatch.setattr(set_up, "check_disk", lambda _: None)
+    set_up.set_up(checkout, [])
+    settings = json.loads((checkout / ".venv" / "etc" / "jupyter" / "jupyter_config.json").read_text())
+    (name,) = settings["LatexExporter"]["preprocessors"]
+    module, _, attribute = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), attribute)
 
 
 def test_another_folder_holds_an_environment_of_its_own(set_up, checkout, installs, monkeypatch):

@@ -69,6 +69,18 @@ def test_the_metadata_of_the_widget_pass_through(monkeypatch):
     assert metadata == colab and {VIEW, "text/html", "image/png"} <= set(bundle)
 
 
+def test_an_export_restores_the_figures_of_a_notebook_that_keeps_them_in_html_alone(photograph):
+    still = GridExplorer().still()
+    shown = [photograph.to_html(), still.to_twin_html(), "<b>no picture</b>"]
+    bundles = [{"text/html": html, "text/plain": "[picture]"} for html in shown]
+    outputs = [nbformat.v4.new_output("display_data", bundle, metadata={}) for bundle in bundles]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("stills", outputs=outputs)])
+    exporter = LatexExporter(preprocessors=["phi3lib.lab.figures.print_copies.PrintCopies"])
+    text, resources = exporter.from_notebook_node(notebook)
+    assert text.count("includegraphics") >= 2 and len(resources["outputs"]) == 2
+    assert still.png in resources["outputs"].values()
+
+
 def test_an_export_to_latex_has_the_figures(photograph):
     stills = [photograph, GridExplorer().still()]
     outputs = [
