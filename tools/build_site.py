@@ -51,6 +51,7 @@ ROOMS = (
     "picturebook",
 )
 OTHER_FILES = ("LICENSE", "CITATION.cff")  # the README links to them
+README_PAGE = re.compile(r"(\]\((?![a-z]+:)[^)#\s]*)\bREADME\.html(?=[)#])")  # mkdocs writes it as index.html
 NOTEBOOK_LINK = re.compile(r"(\]\((?![a-z]+:)[^)#\s]*)\.(?:ipynb|md)(?=[)#])")
 
 
@@ -80,7 +81,8 @@ def linked(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return a notebook whose links to other notebooks and pages lead to their pages in the site."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            cell["source"] = NOTEBOOK_LINK.sub(r"\1.html", "".join(cell["source"]))
+            pages = NOTEBOOK_LINK.sub(r"\1.html", "".join(cell["source"]))
+            cell["source"] = README_PAGE.sub(r"\1index.html", pages)
     return notebook
 
 

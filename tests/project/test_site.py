@@ -38,6 +38,7 @@ def test_settings_ask_for_nothing_from_another_host():
     ("text", "expected"),
     [
         ("[a](glossary.md#patch), [b](03_hd.ipynb)", "[a](glossary.html#patch), [b](03_hd.html)"),
+        ("[a](../data/models/clip/README.md)", "[a](../data/models/clip/index.html)"),
         ("[a](https://host/b.ipynb)", "[a](https://host/b.ipynb)"),
         ("open 03_hd.ipynb (or glossary.md)", "open 03_hd.ipynb (or glossary.md)"),
     ],
