@@ -127,8 +127,9 @@ def outcome(target: str, kind: int | str | bytes, *, library: bool) -> Outcome:
 
 def _peak_of(process: int) -> float:
     with suppress(OSError):
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        return 1024.0 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):  # missing if the process has just ended
+                return 1024.0 * int(line.split()[1])
     return float("nan")
 
 

@@ -4,8 +4,8 @@ Requests go through huggingface_hub's session, so HF_ENDPOINT, HF_TOKEN, HF_HUB_
 proxies mean what they always mean, and what arrives is kept in its cache (`phi3lib.loading.cache`). The
 bytes themselves are received here, because no answer of a hub is trusted to be short, quick or honest.
 
-Measured with huggingface_hub 2.4 (benchmarks/hostile_hub.py --library): of its own calls, 12 of 45 do not end
-within a minute (a silent or dripping hub, a long Retry-After), 5 fill 4 GB of memory, a range that is not the
+Measured with huggingface_hub 2.4 (benchmarks/hostile_hub.py --library): of its own calls, 11 of 44 do not end
+within a minute (a silent or dripping hub, a long Retry-After), 6 fill 4 GB of memory, a range that is not the
 one asked for is accepted, and a hash with slashes is written outside the cache. Measured with
 benchmarks/hub_transfers.py: a range of 168 MB takes 347 MB of memory with `HfFileSystem.cat_file`, which does
 not resume, and 27 requests with `HfFileSystem.open`; here 1 MB and one request. What is lost: chunks that
