@@ -334,13 +334,15 @@ class _Handler(BaseHTTPRequestHandler):
         with file.open("rb") as stream:
             stream.seek(start)
             while start < stop and (piece := stream.read(min(PIECE, stop - start))):
+                # Counted first: the client may look at the number as soon as it has the bytes.
+                self.request_record.body_bytes += len(piece)
                 try:
                     self.wfile.write(piece)
                 except OSError:  # the client has enough
+                    self.request_record.body_bytes -= len(piece)
                     self.close_connection = True
                     return
                 start += len(piece)
-                self.request_record.body_bytes += len(piece)
 
     # ---------------------------------------------------------------- answers
 
@@ -355,8 +357,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(content).encode()
         self._head(200, len(body), {"Content-Type": "application/json"})
         if self.command == "GET":
-            self.wfile.write(body)
             self.request_record.body_bytes += len(body)
+            self.wfile.write(body)
 
     def _refuse(self, status: int, code: str | None = None, headers: dict[str, str] | None = None) -> None:
         told = {"X-Error-Code": code, "X-Error-Message": code} if code else {}
