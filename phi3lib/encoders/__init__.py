@@ -27,9 +27,9 @@ from phi3lib.encoders.encoder import (
     recipe,
     recipes_of,
 )
-from phi3lib.encoders.loading import model_type_of
 from phi3lib.loading.cache import repairing
 from phi3lib.loading.defaults import CLIP_TYPE, on_hub
+from phi3lib.loading.networks import model_type_of
 from phi3lib.loading.safetensors_io import CheckpointError
 
 if TYPE_CHECKING:

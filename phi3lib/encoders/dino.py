@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
-from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
+from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.pictures import read_upright
@@ -88,7 +88,7 @@ class DinoEncoder(Encoder):
         from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
         folder, where, commit = checkpoint_folder(name, revision)
-        with plain_errors(where):
+        with checkpoint_errors(where):
             registers = "register" in AutoConfig.from_pretrained(folder, local_files_only=True).model_type
             processor = BitImageProcessorPil.from_pretrained(folder, local_files_only=True)
         network = load_network(

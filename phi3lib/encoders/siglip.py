@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
-from phi3lib.encoders.loading import checkpoint_folder, load_network, plain_errors
+from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.loading.safetensors_io import CheckpointError
 from phi3lib.vision.float32 import fast_products
 from phi3lib.vision.inputs import as_texts
@@ -116,7 +116,7 @@ class SiglipEncoder(Encoder):
         from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
         folder, where, commit = checkpoint_folder(name, revision)
-        with plain_errors(where):
+        with checkpoint_errors(where):
             flexible = AutoConfig.from_pretrained(folder, local_files_only=True).model_type == "siglip2"
             # The Pillow processors by their names: the general ones prefer torchvision, which is not used.
             processor_class = Siglip2ImageProcessorPil if flexible else SiglipImageProcessorPil

@@ -11,8 +11,6 @@ safetensors only; nothing is unpickled and no code of a checkpoint is run. Where
 wrong, a `CheckpointError` says in one sentence what and what to do.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -25,16 +23,15 @@ from phi3lib.loading.defaults import (
     default_models,
     locate,
     on_hub,
-    require_model_type,
     set_default_models,
 )
+from phi3lib.loading.errors import damage_in
 from phi3lib.loading.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
 from phi3lib.loading.log import tell
+from phi3lib.loading.networks import checkpoint_folder, config_on_hub, require_device, require_type_on_hub
 from phi3lib.loading.phi3 import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
 from phi3lib.loading.safetensors_io import (
     CheckpointError,
-    first_line,
-    read_json,
     require_finite,
     tensors_of_folder,
 )
@@ -79,19 +76,10 @@ def load_clip(
     from phi3lib.loading.clip import clip_from_folder
 
     require_device(device)
-    where = locate(name, CLIP_TYPE)
 
     def load() -> "Clip":
-        if isinstance(where, Path):
-            folder, commit = where, None
-        else:
-            found = hub.find_model(where, revision, allow_conversion=True)
-            _require_type_on_hub(found, CLIP_TYPE)
-            folder, commit = cache.whole_folder(found), found.commit
-        require_model_type(read_json(folder / "config.json"), CLIP_TYPE, where=str(where))
-        tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
-        with damage_in(where):
-            return clip_from_folder(folder, name=str(where), revision=commit, device=device, dtype=dtype)
+        folder, where, commit = checkpoint_folder(name, revision, CLIP_TYPE)
+        return clip_from_folder(folder, name=where, revision=commit, device=device, dtype=dtype)
 
     return cache.repairing(load, on_hub(name, CLIP_TYPE), revision)
 
@@ -178,42 +166,6 @@ def load_phi3_model(
     return cache.repairing(load, on_hub(base, PHI3_TYPE), revision)
 
 
-def require_device(device: "torch.device | str | None") -> None:
-    """Raise torch's own error for a device that this machine does not have, before anything is read."""
-    import torch
-
-    torch.empty(0, device=device)
-
-
-@contextmanager
-def damage_in(where: str | Path | None) -> Iterator[None]:
-    """Turn what other libraries raise over the files of a checkpoint into one CheckpointError.
-
-    A configuration may hold values of any type, and each library notices them in its own way.
-    """
-    from huggingface_hub.errors import StrictDataclassError  # of transformers' configurations
-
-    python = (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        ArithmeticError,
-        AssertionError,
-        RuntimeError,
-    )
-    try:
-        yield
-    except (OSError, *python, StrictDataclassError) as error:
-        # transformers raises a bare OSError for a file that is no JSON; others, with a number, say enough.
-        if isinstance(error, CheckpointError) or getattr(error, "errno", None) is not None:
-            raise
-        raise CheckpointError(
-            f"{where or 'the default model'} cannot be loaded ({type(error).__name__}: {first_line(error)}): "
-            f"its files are damaged or do not fit together; copy or fetch the whole checkpoint again"
-        ) from error
-
-
 def process_for_phi3_model(images: "Pictures", *, model: Any = None) -> "BatchFeature":
     """Return pictures as a Phi-3 model takes them: BatchFeature of pixel_values, image_sizes, num_img_tokens.
 
@@ -260,7 +212,7 @@ def download(name: str | None = None, *, language_model: bool = False, revision:
         return where
     found = hub.find_model(where, revision, allow_conversion=True)
     cache.remove_damaged(found)
-    if not language_model and _config_on_hub(found).get("model_type") == PHI3_TYPE:
+    if not language_model and config_on_hub(found).get("model_type") == PHI3_TYPE:
         return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
     tell(f"{where}: {cache.gigabytes(cache.bytes_to_fetch(found))} to the cache of huggingface_hub (HF_HOME)")
     return cache.whole_folder(found)
@@ -362,7 +314,7 @@ def _local_folder(
         return where, None
     found = hub.find_model(where, revision)
     if whole:
-        _require_type_on_hub(found, PHI3_TYPE)
+        require_type_on_hub(found, PHI3_TYPE)
         return cache.whole_folder(found), found
     return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found), found
 
@@ -379,7 +331,7 @@ def _base_if_here(name: str | Path | None) -> Path | None:
 def _fetch_vision_part(found: hub.HubModel) -> Path:
     if found.unreachable:
         return cache.whole_folder(found)
-    _require_type_on_hub(found, PHI3_TYPE)
+    require_type_on_hub(found, PHI3_TYPE)
     with hub.plain_errors(found.name):
         places = found.places(VISION_PREFIX)
     if not places:
@@ -389,12 +341,3 @@ def _fetch_vision_part(found: hub.HubModel) -> Path:
     tell(f"{found.name}: fetching the vision part, {cache.gigabytes(size)} of {cache.gigabytes(of)}")
     small = [file for file in ("config.json", *PROCESSOR_FILES) if file in found.sizes]
     return cache.fetch_part(found, places, small)
-
-
-def _config_on_hub(found: hub.HubModel) -> dict:
-    return read_json(cache.file_of(found, "config.json"))
-
-
-def _require_type_on_hub(found: hub.HubModel, model_type: str) -> None:
-    """Refuse the wrong kind of checkpoint before anything large is fetched."""
-    require_model_type(_config_on_hub(found), model_type, where=found.name)

@@ -5,9 +5,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.loading.phi3 import require_loaded
-from phi3lib.loading.progress import without_progress_bars
-from phi3lib.loading.safetensors_io import CheckpointError, first_line, require_finite
+from phi3lib.loading.networks import checkpoint_errors, load_network
 from phi3lib.vision.clip import Clip
 
 
@@ -23,24 +21,10 @@ def clip_from_folder(
     # The Pillow processor by its name: the general one prefers torchvision, which is not installed here.
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-    try:
-        with without_progress_bars():
-            model, info = CLIPModel.from_pretrained(
-                folder,
-                dtype=dtype or torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        require_loaded(info, where=name)
-        require_finite(model.state_dict(), where=name)
+    model = load_network(CLIPModel, folder, where=name, device=device, dtype=dtype)
+    with checkpoint_errors(name):
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{name} cannot be read as CLIP: {first_line(error)}") from error
-    model = model.to(device).eval()
     return Clip(name, revision, model, processor, tokenizer, _recipe(model, processor, name, revision))
 
 

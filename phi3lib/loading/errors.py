@@ -1,9 +1,10 @@
-"""One sentence for each way in which a hub, the network or the disk can fail."""
+"""One sentence for each way in which a hub, the network, the disk or a checkpoint's files can fail."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from phi3lib.loading.safetensors_io import CheckpointError, NotDamagedError, first_line
@@ -115,3 +116,32 @@ def _without_hub(name: str, error: Exception, status: int | None) -> CheckpointE
     return CheckpointError(
         f"{name} could not be fetched ({type(error).__name__}: {first_line(error)}): try again"
     )
+
+
+@contextmanager
+def damage_in(where: str | Path | None) -> Iterator[None]:
+    """Turn what other libraries raise over the files of a checkpoint into one CheckpointError.
+
+    A configuration may hold values of any type, and each library notices them in its own way.
+    """
+    from huggingface_hub.errors import StrictDataclassError  # of transformers' configurations
+
+    python = (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        RuntimeError,
+    )
+    try:
+        yield
+    except (OSError, *python, StrictDataclassError) as error:
+        # transformers raises a bare OSError for a file that is no JSON; others, with a number, say enough.
+        if isinstance(error, CheckpointError) or getattr(error, "errno", None) is not None:
+            raise
+        raise CheckpointError(
+            f"{where or 'the default model'} cannot be loaded ({type(error).__name__}: {first_line(error)}): "
+            f"its files are damaged or do not fit together; copy or fetch the whole checkpoint again"
+        ) from error

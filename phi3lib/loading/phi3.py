@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
 from phi3lib.loading.hub import HubModel
+from phi3lib.loading.networks import require_loaded
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     PART_FILE,
@@ -193,21 +194,6 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
         raise CheckpointError(f"{folder} cannot be read as Phi-3-vision: {first_line(error)}") from error
     require_loaded(info, where=str(folder))
     return model
-
-
-def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
-    """Raise CheckpointError where `from_pretrained` filled in, left out or resized tensors.
-
-    info: what it returns with `output_loading_info=True`. Position numbers of old files count as nothing.
-    """
-    for problem, keys in (
-        ("lacks tensors", info["missing_keys"]),
-        ("holds tensors of other shapes", [key[0] for key in info["mismatched_keys"]]),
-        ("holds tensors that its config.json has no place for", info["unexpected_keys"]),
-    ):
-        names = sorted(name for name in keys if not name.endswith("position_ids"))
-        if names:
-            raise CheckpointError(f"{where} {problem}: {len(names)}, such as {names[0]}")
 
 
 def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> None:

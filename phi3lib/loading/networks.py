@@ -1,16 +1,13 @@
 """Checkpoint folders and names on the hub to transformers' models, with every tensor accounted for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from phi3lib.loading import cache, hub
-from phi3lib.loading.checkpoints import damage_in, require_device
-from phi3lib.loading.defaults import CLIP_TYPE, locate
-from phi3lib.loading.phi3 import require_loaded
+from phi3lib.loading.defaults import CLIP_TYPE, locate, require_model_type
+from phi3lib.loading.errors import damage_in
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     CheckpointError,
@@ -19,6 +16,9 @@ from phi3lib.loading.safetensors_io import (
     require_finite,
     tensors_of_folder,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 
 def model_type_of(name: str | Path | None, revision: str | None) -> str:
@@ -31,26 +31,51 @@ def model_type_of(name: str | Path | None, revision: str | None) -> str:
         config = read_json(where / "config.json")
     else:
         found = hub.find_model(where, revision, allow_conversion=True)
-        config = read_json(cache.file_of(found, "config.json"))
+        config = config_on_hub(found)
     found_type = config.get("model_type")
     if not isinstance(found_type, str):
         raise CheckpointError(f"config.json of {where} names no model_type, so its family is unknown")
     return found_type
 
 
-def checkpoint_folder(name: str | Path, revision: str | None) -> tuple[Path, str, str | None]:
+def checkpoint_folder(
+    name: str | Path | None, revision: str | None, model_type: str | None = None
+) -> tuple[Path, str, str | None]:
     """Return (folder, name, commit) of a checkpoint, fetched from the hub if it is not on this machine.
 
-    name: a folder, or a name on the hub. Raises CheckpointError, for damaged files too.
+    name: a folder, or a name on the hub; None: the default CLIP. model_type: the kind that it must be, if
+    only one will do; on the hub another kind is refused before anything large is fetched. Raises
+    CheckpointError, for damaged files too.
     """
     where = locate(name, CLIP_TYPE)
     if isinstance(where, Path):
         folder, commit = where, None
     else:
         found = hub.find_model(where, revision, allow_conversion=True)
+        if model_type is not None:
+            require_type_on_hub(found, model_type)
         folder, commit = cache.whole_folder(found), found.commit
+    if model_type is not None:
+        require_model_type(read_json(folder / "config.json"), model_type, where=str(where))
     tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
     return folder, str(where), commit
+
+
+def require_type_on_hub(found: hub.HubModel, model_type: str) -> None:
+    """Raise CheckpointError for another kind of checkpoint, before anything large is fetched."""
+    require_model_type(config_on_hub(found), model_type, where=found.name)
+
+
+def config_on_hub(found: hub.HubModel) -> dict:
+    """Return config.json of a checkpoint on the hub."""
+    return read_json(cache.file_of(found, "config.json"))
+
+
+def require_device(device: "torch.device | str | None") -> None:
+    """Raise torch's own error for a device that this machine does not have, before anything is read."""
+    import torch
+
+    torch.empty(0, device=device)
 
 
 def load_network(
@@ -58,15 +83,17 @@ def load_network(
     folder: Path,
     *,
     where: str,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
 ) -> Any:
     """Return a model of a class of transformers from a folder, in evaluation mode; float32 if not asked else.
 
     Raises CheckpointError where the folder cannot be read, or lacks tensors, or holds others.
     """
+    import torch
+
     require_device(device)
-    with plain_errors(where):
+    with checkpoint_errors(where):
         with without_progress_bars():
             model, info = model_class.from_pretrained(
                 folder,
@@ -80,8 +107,23 @@ def load_network(
     return model.to(device).eval()
 
 
+def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
+    """Raise CheckpointError where `from_pretrained` filled in, left out or resized tensors.
+
+    info: what it returns with `output_loading_info=True`. Position numbers of old files count as nothing.
+    """
+    for problem, keys in (
+        ("lacks tensors", info["missing_keys"]),
+        ("holds tensors of other shapes", [key[0] for key in info["mismatched_keys"]]),
+        ("holds tensors that its config.json has no place for", info["unexpected_keys"]),
+    ):
+        names = sorted(name for name in keys if not name.endswith("position_ids"))
+        if names:
+            raise CheckpointError(f"{where} {problem}: {len(names)}, such as {names[0]}")
+
+
 @contextmanager
-def plain_errors(where: str) -> Iterator[None]:
+def checkpoint_errors(where: str) -> Iterator[None]:
     """Turn what transformers raises for a checkpoint's files into a CheckpointError of one sentence."""
     with damage_in(where):
         try:
