@@ -2,6 +2,7 @@
 
 import webbrowser
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from phi3lib.cli.arguments import DONE, FAILED, INCOMPLETE
@@ -10,23 +11,40 @@ from phi3lib.cli.terminal import Terminal
 Command = Callable[[Any, Terminal], int]
 
 
-def embed(asked: Any, terminal: Terminal) -> int:
+def _of_vectors(command: Callable[[Any, Terminal, list[Any]], None]) -> Command:
+    """Make a command of one that works on tables of vectors: compute them first, give the exit code last."""
+
+    @wraps(command)
+    def run(asked: Any, terminal: Terminal) -> int:
+        found = _embedded(asked, terminal)
+        if found is None:  # only an estimate was asked for
+            return DONE
+        command(asked, terminal, found)
+        return INCOMPLETE if asked.strict and any(one.table.errors for one in found) else DONE
+
+    return run
+
+
+def _embedded(asked: Any, terminal: Terminal) -> list[Any] | None:
+    from phi3lib.cli.vectors import embedded  # imports torch, which takes seconds
+
+    if asked.command not in ("atlas", "report") and len(asked.model or []) > 1:
+        raise ValueError(f"{asked.command} takes one --model, got {len(asked.model)}")
+    return embedded(asked, terminal)
+
+
+@_of_vectors
+def embed(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     """Compute the vectors of a folder."""
-    found = _embedded(asked, terminal)
-    if not found:
-        return DONE
     one = found[0]
     terminal.result([f"{one.file}: {len(one.table):,} vectors"], _told(one))
-    return _code(asked, found)
 
 
-def atlas(asked: Any, terminal: Terminal) -> int:
+@_of_vectors
+def atlas(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     """Write the maps of a folder as one HTML file."""
     from phi3lib.lab.atlas import Atlas
 
-    found = _embedded(asked, terminal)
-    if not found:
-        return DONE
     terminal.say(f"computing the maps of {len(found[0].table):,} images")
     readers = [one.encoder for one in found if one.encoder is not None and _reads_texts(one.encoder)]
     made = Atlas(
@@ -40,20 +58,21 @@ def atlas(asked: Any, terminal: Terminal) -> int:
     terminal.result([str(page)], {"page": str(page), "tables": [_told(one) for one in found]})
     if asked.open:
         webbrowser.open(page.resolve().as_uri())
-    return _code(asked, found)
 
 
 def search(asked: Any, terminal: Terminal) -> int:
     """Find the images nearest to a text, an image, or both."""
-    from phi3lib.embeddings.search import search as nearest_to
-
     if asked.text is None and asked.image is None:
         raise ValueError('nothing to search for: give a text, such as "a red car", or --image FILE')
     if asked.text is not None and not asked.text.strip():
         raise ValueError("the text is empty")
-    found = _embedded(asked, terminal)
-    if not found:
-        return DONE
+    return _nearest(asked, terminal)
+
+
+@_of_vectors
+def _nearest(asked: Any, terminal: Terminal, found: list[Any]) -> None:
+    from phi3lib.embeddings.search import search as nearest_to
+
     one = found[0]
     hits = nearest_to(one.table, one.with_encoder(), text=asked.text, picture=asked.image, k=len(one.table))
     cosines = [hit.cosine for hit in hits]
@@ -67,16 +86,13 @@ def search(asked: Any, terminal: Terminal) -> int:
             "hits": [{"id": hit.id, "cosine": hit.cosine} for hit in hits[: asked.k]],
         },
     )
-    return _code(asked, found)
 
 
-def duplicates(asked: Any, terminal: Terminal) -> int:
+@_of_vectors
+def duplicates(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     """List near duplicates in groups."""
     from phi3lib.embeddings.duplicates import duplicate_groups
 
-    found = _embedded(asked, terminal)
-    if not found:
-        return DONE
     groups = duplicate_groups(found[0].table, asked.least)
     terminal.say(
         f"groups of near duplicates: {len(groups):,}, with {sum(map(len, groups)):,} of "
@@ -84,16 +100,13 @@ def duplicates(asked: Any, terminal: Terminal) -> int:
     )
     lines = [line for group in groups for line in (*group, "")]
     terminal.result(lines[:-1], {"least": asked.least, "groups": [list(group) for group in groups]})
-    return _code(asked, found)
 
 
-def report(asked: Any, terminal: Terminal) -> int:
+@_of_vectors
+def report(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     """List what is in a folder, and where two models disagree."""
     from phi3lib.embeddings.report import report_of
 
-    found = _embedded(asked, terminal)
-    if not found:
-        return DONE
     first = found[0]
     words = _words(asked.words)
     terminal.say(f"looking at {len(first.table):,} images")
@@ -114,7 +127,6 @@ def report(asked: Any, terminal: Terminal) -> int:
         names = ("first", "second", "near_for", "far_for")
         data["disagreements"] = [dict(zip(names, pair, strict=True)) for pair in pairs]
     terminal.result(lines, data)
-    return _code(asked, found)
 
 
 def _words(choice: str | None) -> list[str] | None:
@@ -175,18 +187,6 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {str(error.filename)!r}" if error.filename else error.strerror
     return str(error) or type(error).__name__
-
-
-def _embedded(asked: Any, terminal: Terminal) -> Any:
-    from phi3lib.cli.vectors import embedded  # imports torch, which takes seconds
-
-    if asked.command not in ("atlas", "report") and len(asked.model or []) > 1:
-        raise ValueError(f"{asked.command} takes one --model, got {len(asked.model)}")
-    return embedded(asked, terminal)
-
-
-def _code(asked: Any, found: Any) -> int:
-    return INCOMPLETE if asked.strict and any(one.table.errors for one in found) else DONE
 
 
 def _told(one: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image
 from phi3lib.embeddings.confidence import of_mean
 from phi3lib.embeddings.embed import TILES_AT_ONCE
 from phi3lib.embeddings.reading import PIXELS_AT_ONCE
+from phi3lib.embeddings.run_time import in_words, usable_cores
 from phi3lib.embeddings.sources import Item, find_items
 from phi3lib.embeddings.store import stored_marks
 from phi3lib.encoders import ImageEncoder, Recipe, as_encoder
@@ -55,9 +56,11 @@ class Cost:
         if not self.measured:
             return f"{self.pending:,} images to compute{of_stored}; none of those sampled could be read"
         tiles = "" if self.tiles == 1 else f" of {self.tiles:.1f} tiles each"
-        interval = "" if self.pending == self.measured else f" ({_spoken(self.low)} to {_spoken(self.high)})"
+        interval = (
+            "" if self.pending == self.measured else f" ({in_words(self.low)} to {in_words(self.high)})"
+        )
         return (
-            f"about {_spoken(self.seconds)}{interval} for {self.pending:,} images{tiles}{of_stored}, "
+            f"about {in_words(self.seconds)}{interval} for {self.pending:,} images{tiles}{of_stored}, "
             f"measured on {self.measured} of them"
         )
 
@@ -94,7 +97,7 @@ def estimate_cost(
         return Cost(wanted, left, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, megabytes)
     tiles = np.array([encoder.tiles(*picture.size) for picture in pictures], dtype=float)
     computing = np.concatenate(list(_computing(encoder, recipe, pictures, tiles)))
-    each = of_mean(np.maximum(reading, computing) if _cores() > 1 else reading + computing)
+    each = of_mean(np.maximum(reading, computing) if usable_cores() > 1 else reading + computing)
     return Cost(
         images=wanted,
         pending=left,
@@ -164,17 +167,3 @@ def _computing(
 def _fits(pictures: Sequence[Image.Image], tiles: np.ndarray) -> bool:
     pixels = sum(picture.width * picture.height for picture in pictures)
     return tiles.sum() <= TILES_AT_ONCE and pixels <= PIXELS_AT_ONCE
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _spoken(seconds: float) -> str:
-    """Return a duration in words."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -24,6 +24,7 @@ from PIL import Image
 from phi3lib.embeddings.labels import Column, labels_of
 from phi3lib.embeddings.memory import Trimmer
 from phi3lib.embeddings.reading import Batch, batches
+from phi3lib.embeddings.run_time import in_words
 from phi3lib.embeddings.sources import Items, Mark, find_items
 from phi3lib.embeddings.store import Kept, Store, Vectors, open_store
 from phi3lib.embeddings.table import EmbeddingTable
@@ -284,11 +285,9 @@ def _few(encoder: ImageEncoder, pictures: Mapping[str, Image.Image]) -> dict[str
 
 def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
     """How long the rest will take, as a sentence."""
-    seconds = tiles * seconds_per_tile
-    hours, minutes = divmod(round(seconds / 60), 60)
-    shown = f"{seconds:.0f} s" if seconds < 90 else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    duration = in_words(tiles * seconds_per_tile)
     of_tiles = "" if tiles == pictures else f" of {tiles:,} tiles"
-    return f"about {shown} for {pictures:,} pictures{of_tiles}, by the first of them"
+    return f"about {duration} for {pictures:,} pictures{of_tiles}, by the first of them"
 
 
 def _timed(

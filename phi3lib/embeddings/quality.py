@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from phi3lib.embeddings.run_time import usable_cores
 from phi3lib.vision.picture_files import open_image, open_regular
 from phi3lib.vision.pictures import read_upright
 
@@ -48,7 +49,7 @@ def qualities(images: Sequence[Any]) -> list[Quality]:
     JPEG files are decoded at a fraction of their size, on all cores. Raises ValueError for an image that
     cannot be read.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(quality_of, images))
 
 

@@ -20,6 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from phi3lib.embeddings.run_time import usable_cores
+
 OK, NOTE, ATTENTION = "ok", "note", "attention"
 ROOT = Path(__file__).resolve().parents[2]
 COURSE_EXTRAS = ("course", "train")  # of pyproject.toml: JupyterLab, fine-tuning
@@ -254,7 +256,7 @@ def _numbers() -> tuple[tuple[str, str], ...]:
     numbers: list[tuple[str, Any]] = [
         ("Python", platform.python_version()),
         ("System", f"{platform.system()} on {platform.machine()}"),
-        ("Cores", os.cpu_count()),
+        ("Cores", usable_cores()),
         ("Threads of torch", torch.get_num_threads()),
         ("Memory free", "unknown" if memory is None else f"{memory:.1f} GB"),
         ("Disk free", f"{free_disk_gb():.1f} GB"),

@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from phi3lib.embeddings.run_time import usable_cores
+
 _THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _ASKED_FOR = os.environ.get("OMP_NUM_THREADS", "")  # by whoever started Python; `start` overwrites it
 
@@ -82,7 +84,7 @@ def _set_threads(kind: str) -> int:
 def _all_threads() -> int:
     if _ASKED_FOR.isdigit() and int(_ASKED_FOR) > 0:
         return int(_ASKED_FOR)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def _set_seed(seed: int) -> None:

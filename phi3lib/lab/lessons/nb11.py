@@ -4,7 +4,6 @@ import contextlib
 import copy
 import html
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +183,3 @@ def card_html(card: Mapping[str, str]) -> str:
         for name, text in card.items()
     )
     return f'<section aria-labelledby="card"><h2 id="card">About these maps</h2><dl>{rows}</dl></section>\n'
-
-
-def remove(folder: Path) -> None:
-    """Remove a sample folder with all that is in it."""
-    shutil.rmtree(folder, ignore_errors=True)

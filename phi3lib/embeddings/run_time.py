@@ -1,0 +1,22 @@
+"""What decides how long a run takes, and how a duration is said."""
+
+import os
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> in_words(7.25), in_words(75), in_words(95), in_words(3 * 3600 + 59)
+    ('7.2 s', '75 s', '2 min', '3 h 1 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
