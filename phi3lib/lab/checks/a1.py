@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, told
+from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import as_array, whole
 
 _SIZES = ([[336, 336]], [[672, 336]], [[336, 336], [672, 1008]])
@@ -26,8 +26,8 @@ def tile_count(function: Callable[[list[list[int]]], int]) -> Verdict:
             said = f"With {sizes} there are {right} tiles, yours gives {answer}"
             for slip, wrong in _TILE_SLIPS.items():
                 if all(a == _tiles(s, wrong) for a, s in zip(answers, _SIZES, strict=True)):
-                    return Verdict(False, f"{said}: {slip}.")
-            return Verdict(False, f"{said}.")
+                    return not_yet(said, slip)
+            return not_yet(said)
     return Verdict(True, "Padding tiles are not counted, global views are.")
 
 
@@ -49,14 +49,15 @@ def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
     answer = ask(function, *given, shown=shown, copied=False)
     for name, now, before in zip(("words", "places", "tokens"), given, (words, places, tokens), strict=True):
         if not torch.equal(now, before):
-            return Verdict(False, f"Your function changed `{name}` itself: write into a copy (`.clone()`).")
+            return not_yet(f"Your function changed `{name}` itself", "write into a copy (`.clone()`)")
     if not isinstance(answer, torch.Tensor) or answer.shape != right.shape:
         return Verdict(
             False, f"The result must be a tensor of shape {tuple(right.shape)}, not {told(answer)}."
         )
     if _equal(answer, right):
         return _gradient_slip(function, words, places, tokens) or Verdict(True, _WRITTEN)
-    return Verdict(False, f"With {shown} {_writing_slip(answer, words, places, tokens)}.")
+    slip = _writing_slip(answer, words, places, tokens)
+    return Verdict(False, f"With {shown} {slip}.", slip)
 
 
 def _equal(answer: Any, right: torch.Tensor) -> bool:
@@ -78,7 +79,7 @@ def _gradient_slip(function: Callable[..., Any], words: Any, places: Any, tokens
     for name, tensor in (("words", words), ("tokens", tokens)):
         if tensor.grad is None or not tensor.grad.any():
             said = f"The tokens are in their places, but no gradient reaches `{name}`"
-            return Verdict(False, f"{said}: did you detach it, or go through NumPy?")
+            return not_yet(said, "it is detached, or goes through NumPy")
     return None
 
 
@@ -120,5 +121,5 @@ def call_in_place(answer: Any) -> Verdict:
     if name == "clamp_min_":
         return Verdict(True, "The underscore at its end means: in place. `view` lets the caller share it.")
     if name in _WRONG_CALLS:
-        return Verdict(False, f"{_WRONG_CALLS[name]}.")
+        return Verdict(False, f"{_WRONG_CALLS[name]}.", _WRONG_CALLS[name])
     return Verdict(False, f"{told(name)} does not change the placeholders: which names end in an underscore?")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import whole
 
 # tokens, layers, heads, head_size, bytes_each
@@ -47,8 +47,8 @@ def cache_bytes(function: Callable[[int, int, int, int, int], int]) -> Verdict:
             )
             for slip, wrong in _CACHE_SLIPS.items():
                 if all(a == wrong(*c) for a, c in zip(answers, _CACHES, strict=True)):
-                    return Verdict(False, f"{said}: {slip}.")
-            return Verdict(False, f"{said}.")
+                    return not_yet(said, slip)
+            return not_yet(said)
     return Verdict(True, "Two per token, layer and head: keys and values.")
 
 
@@ -65,21 +65,21 @@ def what_fits(function: Callable[[Mapping[str, float], float, float], Any]) -> V
     if names == right:
         return Verdict(True, "What is kept free serves the system and the activations of a run.")
     said = f"With {shown} these fit: {right}; yours are {names}"
-    return Verdict(False, f"{said}{_fit_slip(names, right)}.")
+    return not_yet(said, _fit_slip(names, right))
 
 
-def _fit_slip(names: list[str], right: list[str]) -> str:
+def _fit_slip(names: list[str], right: list[str]) -> str | None:
     if sorted(names) == sorted(right):
-        return ": right ones, but not the smallest need first"
+        return "right ones, but not the smallest need first"
     if set(names) == {*right, "answers"}:
-        return ": a fifth of the memory has to stay free"
+        return "a fifth of the memory has to stay free"
     if set(names) == {"tiny", "vectors"}:
-        return ": a need that is exactly what may be used fits"
+        return "a need that is exactly what may be used fits"
     if set(names) == {"answers", "training"}:
-        return ": these are the ones that do not fit"
+        return "these are the ones that do not fit"
     if set(names) == {"tiny"}:
-        return ": `kept_free` is the share that stays free, not the share that may be used"
-    return ""
+        return "`kept_free` is the share that stays free, not the share that may be used"
+    return None
 
 
 def _names(answer: Any) -> list[str]:

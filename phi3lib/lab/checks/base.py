@@ -20,15 +20,22 @@ MOST_ITEMS = 100_000  # of a generator; an answer of any exercise is far shorter
 class Verdict:
     """The answer of a check; as the last line of a cell it shows as one sentence.
 
-    `right` is None while the exercise is not answered.
+    `right` is None while the exercise is not answered. slip: the mistake in words that are the same in every
+    case, where the check knows it; the report for a class counts these.
     """
 
     right: bool | None
     sentence: str
+    slip: str = ""
 
     def __repr__(self) -> str:
         word = {True: "✓ Right.", False: "✗ Not yet.", None: "… Not answered yet."}[self.right]
         return f"{word} {self.sentence}".strip()
+
+
+def not_yet(said: str, slip: str | None = None) -> Verdict:
+    """Return a verdict on a wrong answer: what was found, then the mistake if it is known; no full stops."""
+    return Verdict(False, f"{said}: {slip}.", slip) if slip else Verdict(False, f"{said}.")
 
 
 EMPTY = Verdict(None, "Fill in the cell above, run it, then run this cell again.")
@@ -123,7 +130,7 @@ def exercise(check: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
         if answer is None or answer is ...:
             return EMPTY
         if not callable(answer):
-            return Verdict(False, f"Pass the function itself, not {type(answer).__name__}: no brackets.")
+            return not_yet(f"Pass the function itself, not {type(answer).__name__}", "no brackets")
         return check(answer)
 
     return checked

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.lab.checks.base import Verdict, ask, exercise
+from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet
 from phi3lib.lab.checks.reading import apart, array, as_array, closeness, near, number
 
 Matrix = NDArray[np.floating]
@@ -70,7 +70,7 @@ def cosine(function: Callable[[Matrix, Matrix], Matrix]) -> Verdict:
             continue
         for slip, formula in _COSINE_SLIPS.items():
             if near(answer, formula(a, b)):
-                return Verdict(False, f"With {shown}: {slip}.")
+                return not_yet(f"With {shown}", slip)
         return _first_wrong(answer, wanted, shown)
     return Verdict(True, "One for each pair, between −1 and 1, and the lengths do not matter.")
 
@@ -92,6 +92,8 @@ _ZERO_SHOT_SLIPS: dict[str, Callable[[Matrix, Matrix, float], Matrix]] = {
     "rows are classes; rows are to be pictures": lambda p, c, s: _softmax(s * _unit(p) @ _unit(c).T).T,
 }
 
+_CLASSES = "These are the likeliest classes; the probability of each class is wanted."
+
 
 @exercise
 def zero_shot(function: Callable[[Matrix, Matrix, float], Matrix]) -> Verdict:
@@ -105,10 +107,10 @@ def zero_shot(function: Callable[[Matrix, Matrix, float], Matrix]) -> Verdict:
             continue
         for slip, formula in _ZERO_SHOT_SLIPS.items():
             if near(answer, formula(pictures, classes, scale)):
-                return Verdict(False, f"With {shown}: {slip}.")
+                return not_yet(f"With {shown}", slip)
         given = as_array(answer)
         if given is not None and np.array_equal(given.ravel(), wanted.argmax(1)):
-            return Verdict(False, "These are the likeliest classes; the probability of each class is wanted.")
+            return Verdict(False, _CLASSES, _CLASSES)
         return _first_wrong(answer, wanted, shown)
     return Verdict(True, "Each row adds up to 1, and reordering the classes reorders the answers.")
 
@@ -200,5 +202,5 @@ def symmetric_loss(function: Callable[[Matrix], float]) -> Verdict:
     said = f"With {cases[place][0]} your loss is {yours}, and {right} is right"
     for slip, formula in _LOSS_SLIPS.items():
         if np.allclose(answers, [formula(logits) for _, logits in cases], rtol=close, atol=close):
-            return Verdict(False, f"{said}: {slip}.")
-    return Verdict(False, f"{said}.")
+            return not_yet(said, slip)
+    return not_yet(said)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.lab.checks.base import Unanswered, Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Unanswered, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import array, as_array, number, whole
 
 Pixels = NDArray[Any]
@@ -42,8 +42,8 @@ def n_patches(function: Callable[[int, int], int]) -> Verdict:
         )
         for slip, formula in _COUNT_SLIPS.items():
             if all(answers[case] == formula(*case) for case in _FITTING):
-                return Verdict(False, f"{said}: {slip}.")
-        return Verdict(False, f"{said}.")
+                return not_yet(said, slip)
+        return not_yet(said)
     refusals = (_not_refused(function, *case) for case in _NOT_FITTING)
     return next(filter(None, refusals), Verdict(True, "And a size that does not fit is refused."))
 
@@ -58,12 +58,9 @@ def _not_refused(function: Callable[[int, int], int], size: int, patch: int) -> 
         raise Unanswered from None
     except (Exception, SystemExit) as error:
         kind = type(error).__name__
-        return Verdict(False, f"{size} pixels in patches of {patch}: {kind}; a ValueError is wanted.")
-    return Verdict(
-        False,
-        f"{size} pixels cannot be cut into patches of {patch}, but you answer {told(rounded)}: "
-        f"raise a ValueError.",
-    )
+        return not_yet(f"{size} pixels in patches of {patch} give {kind}", "a ValueError is wanted")
+    said = f"{size} pixels cannot be cut into patches of {patch}, but you answer {told(rounded)}"
+    return not_yet(said, "raise a ValueError")
 
 
 # --------------------------------------------------------------------- 02.2 rebuild a picture
@@ -110,7 +107,7 @@ def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
             continue
         for slip, formula in _REBUILD_SLIPS.items():
             if answer is not None and np.array_equal(answer, formula(patches, rows, cols)):
-                return Verdict(False, f"With {shown}: {slip}.")
+                return not_yet(f"With {shown}", slip)
         row, col = np.argwhere((array(given, picture.shape, shown) != picture).any(-1))[0]
         return Verdict(False, f"With {shown} the first wrong pixel is in row {row}, column {col}.")
     return Verdict(True, "Every pixel is back in its place.")
@@ -147,12 +144,9 @@ def best_layer(
         if gap.mean() <= noise:
             return Verdict(True, f"{said}; no other layer has a lead that is clearly larger.")
         if lead[layer] == min(lead.values()):
-            return Verdict(False, f"{said}: here {second} leads the most. You may have taken the smallest.")
+            return not_yet(said, f"here {second} leads the most. You may have taken the smallest")
         if np.mean(shape[layer]) == max(np.mean(v) for v in shape.values()):
-            return Verdict(
-                False,
-                f"{said}: {first} is read best here, but {second} too; the difference is asked for.",
-            )
+            return not_yet(said, f"{first} is read best here, but {second} too; the difference is asked for")
         return Verdict(
             False, f"{said}; layer {best} leads by {gap.mean():.3f} more, and noise is {noise:.3f}."
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.lab.checks.base import Refused, Unanswered, Verdict, ask, does_nothing, exercise, told
+from phi3lib.lab.checks.base import Refused, Unanswered, Verdict, ask, does_nothing, exercise, not_yet, told
 from phi3lib.lab.checks.reading import as_array, whole
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.hd_transform import merge_2x2 as right_merge
@@ -71,8 +71,8 @@ def token_count(function: Callable[[int, int], int]) -> Verdict:
     said = f"For {wrong[0]}×{wrong[1]} crops you have {answers[wrong]}, and there are {count_by_hand(*wrong)}"
     for slip, formula in _COUNT_SLIPS.items():
         if all(answers[shape] == formula(*shape) for shape in grids):
-            return Verdict(False, f"{said}: {slip}.")
-    return Verdict(False, f"{said}.")
+            return not_yet(said, slip)
+    return not_yet(said)
 
 
 # ------------------------------------------------------------------------------ 03.2 merge 2×2
@@ -142,9 +142,9 @@ def merge_2x2(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
         if not isinstance(answer, torch.Tensor):
             return Verdict(False, f"A tensor is wanted, and yours is of type {type(answer).__name__}.")
         if answer.shape != right_merge(features).shape:
-            return Verdict(False, _about_the_shape(answer, features, shown))
+            return _about_the_shape(answer, features, shown)
         if not _equal(answer, right_merge(features)):
-            return Verdict(False, _about_the_pattern(function, answer, side))
+            return _about_the_pattern(function, answer, side)
     return Verdict(True, f"Every channel of every token is in its place, for {len(sides)} sizes of tile.")
 
 
@@ -154,19 +154,19 @@ def _equal(answer: Any, right: torch.Tensor) -> bool:
     return given is not None and given.shape == right.shape and bool((given == right.numpy()).all())
 
 
-def _about_the_shape(answer: torch.Tensor, features: torch.Tensor, shown: str) -> str:
+def _about_the_shape(answer: torch.Tensor, features: torch.Tensor, shown: str) -> Verdict:
     wanted = right_merge(features)
     said = f"With {shown} the tokens should be {tuple(wanted.shape)}, and yours are {tuple(answer.shape)}"
     if answer.numel() == wanted.numel() and _equal(answer.reshape(wanted.shape), wanted):
-        return f"{said}: the values are right, only the rows and columns are not kept as axes."
+        return not_yet(said, "the values are right, only the rows and columns are not kept as axes")
     if answer.shape == (*wanted.shape[:3], features.shape[2]):
-        return f"{said}: the four patches are averaged or picked, not stacked."
-    return f"{said}."
+        return not_yet(said, "the four patches are averaged or picked, not stacked")
+    return not_yet(said)
 
 
 def _about_the_pattern(
     function: Callable[[torch.Tensor], torch.Tensor], answer: torch.Tensor, side: int
-) -> str:
+) -> Verdict:
     """Return the smallest counter-example, and the name of the order where its pattern is known."""
     features = coded_features(side)
     wanted = right_merge(features)
@@ -178,8 +178,8 @@ def _about_the_pattern(
     pattern = ask(function, clear, shown="8×8 patches")
     for slip, wrong in _MERGE_SLIPS.items():
         if _equal(pattern, wrong(clear)):
-            return f"{said}: {slip}."
-    return f"{said}."
+            return not_yet(said, slip)
+    return not_yet(said)
 
 
 def _patches_in(token: torch.Tensor, channels: int) -> str:
@@ -290,7 +290,7 @@ def token_to_box(function: Callable[[int, int, int], _Box]) -> Verdict:
             if box != right:
                 kind = token_at(grid, index).kind
                 said = f"With {grid.rows}×{grid.cols} crops, token {index} ({kind}) has {right}"
-                return Verdict(False, f"{said}, yours {told(box)}{_name_the_slip(grids, answers, kind)}")
+                return not_yet(f"{said}, yours {told(box)}", _name_the_slip(grids, answers, kind))
     total = sum(grid.num_image_tokens for grid in grids)
     return Verdict(True, f"All {total} tokens of {len(grids)} grids find their pixels; separators have none.")
 
@@ -323,7 +323,7 @@ class _NoBox:
         return told(self.answer)
 
 
-def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKind) -> str:
+def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKind) -> str | None:
     """Return the mistake that explains all answers in the view of the first wrong one; None if none does."""
     for slip, wrong in _BOX_SLIPS:
         agrees = True
@@ -333,5 +333,5 @@ def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKin
             places = range(crops_end + 1, len(boxes)) if kind is TokenKind.GLOBAL else range(crop_tokens)
             agrees = agrees and all(boxes[place] == wrong(grid, place) for place in places)
         if agrees:
-            return f": {slip}."
-    return "."
+            return slip
+    return None

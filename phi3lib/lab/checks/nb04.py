@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.processes import in_other_processes
 from phi3lib.lab.checks.reading import apart, array, near
 
@@ -47,13 +47,17 @@ def masked_mean(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) 
         answer = ask(function, tokens, keep, shown=shown)
         if not near(answer, right):
             given = array(answer, right.shape, f"{shown} a tensor {right.shape} is wanted:")
-            slips = (slip for slip, wrong in _MEAN_SLIPS.items() if near(answer, wrong(tokens, keep)))
-            named = next(slips, "the first number is {}, and {} is right".format(*_first_off(given, right)))
-            return Verdict(False, f"With {shown} your vectors are not the mean: {named}.")
+            said = f"With {shown} your vectors are not the mean"
+            for slip, wrong in _MEAN_SLIPS.items():
+                if near(answer, wrong(tokens, keep)):
+                    return not_yet(said, slip)
+            first = "the first number is {}, and {} is right".format(*_first_off(given, right))
+            return not_yet(f"{said}: {first}")
         for filling in ("nan", "inf"):  # what padding holds must not matter, whatever it is
             filled = tokens.masked_fill(~keep[..., None], float(filling))
             if not near(ask(function, filled, keep, shown=f"{shown} the others {filling}"), right):
-                return Verdict(False, _STILL_COUNTS if filling == "nan" else _INFINITE)
+                said = _STILL_COUNTS if filling == "nan" else _INFINITE
+                return Verdict(False, said, said)
     return Verdict(True, "Padding and separators change nothing, whatever they hold.")
 
 
@@ -203,17 +207,17 @@ def cache_key(function: Callable[[dict[str, Any]], str]) -> Verdict:
     key = _ask_key(function, RECIPE, "the recipe")
     for changed, what in _changes():
         if _ask_key(function, changed, f"another recipe ({what})") == key:
-            return Verdict(False, f"The key stays the same when {what}: two recipes would share a file.")
+            return not_yet(f"The key stays the same when {what}", "two recipes would share a file")
     for same, what in _SAME:
         if _ask_key(function, same, f"the same recipe ({what})") != key:
-            return Verdict(False, f"The key changes when {what}, though the recipe is the same.")
+            return not_yet(f"The key changes when {what}", "the recipe is the same, so the key must be")
     keys: dict[str, dict[str, Any]] = {}
     for recipe in _random_recipes():
         other = keys.setdefault(_ask_key(function, recipe, "a random recipe"), recipe)
         if other is not recipe:
             return Verdict(False, f"Two recipes share one key: {told(other, 200)} and {told(recipe, 200)}.")
     if any(other != key for other in in_other_processes(function, RECIPE)):
-        return Verdict(False, f"The key is another one in another Python process: {_NOT_FOUND}.")
+        return not_yet("The key is another one in another Python process", _NOT_FOUND)
     return Verdict(True, "It changes when the recipe does, and only then.")
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from phi3lib.embeddings.knn import Neighbours
 from phi3lib.embeddings.maps import Layout, plane_neighbours, umap_map
-from phi3lib.lab.checks.base import Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
 
 Matrix = NDArray[np.floating]
@@ -122,11 +122,11 @@ def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Ca
         if said == right:
             return Verdict(True, f"On all {len(layouts)} maps.")
         if wrong := sorted(said - right):
-            return Verdict(
-                False, f"{wrong[0]} does not hold on all {len(layouts)} maps: {STATEMENTS[wrong[0]]}"
-            )
+            found = f"{wrong[0]} does not hold on all {len(layouts)} maps: {STATEMENTS[wrong[0]]}"
+            return Verdict(False, found, f"statement {wrong[0]} does not hold")
         missed = sorted(right - said)[0]
-        return Verdict(False, f"{missed} does hold on all {len(layouts)} maps: {STATEMENTS[missed]}")
+        found = f"{missed} does hold on all {len(layouts)} maps: {STATEMENTS[missed]}"
+        return Verdict(False, found, f"statement {missed} holds and was left out")
 
     return check
 
@@ -182,8 +182,8 @@ def modality_gap(function: Callable[[Matrix, Matrix], float]) -> Verdict:
         said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
         for slip, formula in _GAP_SLIPS.items():
             if near(answer, formula(a, b)):
-                return Verdict(False, f"{said}: {slip}.")
-        return Verdict(False, f"{said}.")
+                return not_yet(said, slip)
+        return not_yet(said)
     return Verdict(True, "The distance of two means of directions, 0 to 2.")
 
 
@@ -235,10 +235,10 @@ def close_gap(function: Callable[[Matrix, Matrix], tuple[Matrix, Matrix]]) -> Ve
         return Verdict(False, f"The shapes are {shapes[0]} and {shapes[1]}; they must stay as they were.")
     if any(all(map(near, given, map(right, sides))) for right in _RIGHT_SIDES):
         return Verdict(True, "The centres fall together, and what tells the items apart is left.")
-    return Verdict(False, _about_the_sides(given, sides))
+    return _about_the_sides(given, sides)
 
 
-def _about_the_sides(given: tuple[Any, ...], sides: tuple[Matrix, Matrix]) -> str:
+def _about_the_sides(given: tuple[Any, ...], sides: tuple[Matrix, Matrix]) -> Verdict:
     """Whether the centres are apart, the first side that is not centred, and the slip if it is known."""
     centres = [as_array(one).mean(0) for one in given]  # type: ignore[union-attr]
     distance = float(np.linalg.norm(centres[0] - centres[1]))
@@ -246,6 +246,6 @@ def _about_the_sides(given: tuple[Any, ...], sides: tuple[Matrix, Matrix]) -> st
     for name, one, own, other in zip(("pictures", "texts"), given, sides, sides[::-1], strict=True):
         if any(near(one, right(own)) for right in _RIGHT_SIDES):
             continue
-        named = next((slip for slip, wrong in _SIDE_SLIPS.items() if near(one, wrong(own, other))), "")
-        return f"{said}The {name} are not their vectors less their mean{': ' + named if named else ''}."
-    return f"{said}One side has vectors of length one, and the other has not: treat both alike."
+        named = next((slip for slip, wrong in _SIDE_SLIPS.items() if near(one, wrong(own, other))), None)
+        return not_yet(f"{said}The {name} are not their vectors less their mean", named)
+    return not_yet(f"{said}One side has vectors of length one, and the other has not", "treat both alike")

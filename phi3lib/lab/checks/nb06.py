@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.compare import linear_cka as reference_cka
 from phi3lib.embeddings.compare import shared_neighbours
 from phi3lib.embeddings.knn import unit_rows
-from phi3lib.lab.checks.base import Verdict, ask, exercise
+from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet
 from phi3lib.lab.checks.reading import apart, first_wrong_number, items, near, number, whole
 
 Matrix = NDArray[np.floating]
@@ -72,7 +72,7 @@ def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
             continue
         said = "With {} you have {}, and {} is right".format(shown, *apart(given, right))
         named = next((slip for slip, wrong in _CKA_SLIPS.items() if near(answer, wrong(a, b))), "")
-        return Verdict(False, f"{said}{': ' + named if named else ''}.")
+        return not_yet(said, named)
     stretched = _cka(first, first * np.geomspace(0.1, 10, 6))
     return Verdict(
         True,
@@ -205,6 +205,6 @@ def merged_and_separated(function: Callable[[Matrix, Matrix], tuple[int, int]]) 
             continue
         for slip, wrong in _PAIR_SLIPS.items():
             if pair == wrong(first, second):
-                return Verdict(False, f"With {shown} you have {pair}, and {right} is right: {slip}.")
-        return Verdict(False, f"With {shown} you have {pair}, and {right} is right.")
+                return not_yet(f"With {shown} you have {pair}, and {right} is right", slip)
+        return not_yet(f"With {shown} you have {pair}, and {right} is right")
     return Verdict(True, "Now look at such a pair in the pictures: what does one space see in it?")

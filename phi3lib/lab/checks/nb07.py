@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.lab.checks.base import Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import apart, as_array, first_wrong_number, items, near, number, whole
 
 Matrix = NDArray[np.floating]
@@ -123,7 +123,8 @@ def _difference_wrong(answer: Any, value: float, right: float, shown: str) -> Ve
     if near(answer, right):
         return None
     if near(-value, right):
-        return Verdict(False, f"With {shown} the sign is turned round: second minus first is {right:.3f}.")
+        said = f"With {shown} the sign is turned round, {right:.3f} is right"
+        return not_yet(said, "take second minus first")
     yours, wanted = apart(value, right)
     return Verdict(False, f"With {shown} the difference is {wanted}, not {yours}.")
 
@@ -132,15 +133,15 @@ def _about_the_width(width: float, ends: str | None) -> Verdict:
     """width: as a multiple of the right one; ends: the first interval that is not in its place."""
     if width > 1.15 and not 1.26 < width < 1.37:
         slip = "draw items, and take both answers of each: what two methods share cancels out"
-        return Verdict(False, f"Your interval is {width:.2f} times too wide: {slip}.")
+        return not_yet(f"Your interval is {width:.2f} times too wide", slip)
     if width > 1.08:
-        return Verdict(False, f"Your interval is {width:.2f} times too wide: is it a 99 % interval?")
+        return not_yet(f"Your interval is {width:.2f} times too wide", "it may be a 99 % interval")
     if width < 0.75:
         slip = "draw as many items as there are, with replacement, and keep the middle 95 %"
-        return Verdict(False, f"Your interval is too narrow, {width:.2f} times the right one: {slip}.")
+        return not_yet(f"Your interval is too narrow, {width:.2f} times the right one", slip)
     if width < 0.92:
         slip = "is it a 90 % interval? Keep the middle 95 %: 2.5 % are cut off at each end"
-        return Verdict(False, f"Your interval is too narrow, {width:.2f} times the right one: {slip}.")
+        return not_yet(f"Your interval is too narrow, {width:.2f} times the right one", slip)
     if ends:
         return Verdict(False, f"Your interval {ends}: cut off 2.5 % at each end.")
     return Verdict(True, "Items in pairs: the interval is as narrow as the data allow.")
@@ -184,7 +185,7 @@ def duplicates(function: Callable[[Matrix, float], Any]) -> Verdict:
         if found is None:
             return Verdict(False, f"With {shown} pairs of row numbers are wanted, such as [(2, 7)].")
         if wrong := _pairs_wrong(found, wanted, least):
-            return Verdict(False, f"With {shown}: {wrong}.")
+            return not_yet(f"With {shown}", wrong)
     return Verdict(True, "All planted pairs, whatever their lengths, and no others.")
 
 

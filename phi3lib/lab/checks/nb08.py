@@ -12,7 +12,7 @@ from torch import nn
 
 from phi3lib.embeddings.confidence import Estimate, difference, of_mean
 from phi3lib.embeddings.knn import unit_rows
-from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, told
+from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number, whole
 from picturebook import french
 from picturebook.captions import class_phrase
@@ -134,7 +134,7 @@ def freeze(function: Callable[[nn.Module], int]) -> Verdict:
     answer = ask(function, network, shown=shown, copied=False)
     changed = _parts_that_change(network)
     if changed != {"text_model"}:
-        return Verdict(False, _wrong_parts(changed))
+        return Verdict(False, slip := _wrong_parts(changed), slip)
     sizes = dict.fromkeys(PARTS, 0)
     for name, weight in network.named_parameters():
         sizes[_part(name)] += weight.numel()
@@ -200,7 +200,7 @@ def learn_and_keep(model: Any, before: Any = None) -> Verdict:
     if model is None or model is ...:
         return EMPTY
     if hasattr(model, "history") and hasattr(model, "model"):
-        return Verdict(False, "This is the result of fine_tune; pass its .model.")
+        return not_yet("This is the result of fine_tune", "pass its .model")
     if not (hasattr(model, "text_features") and hasattr(model, "image_features")):
         return Verdict(False, f"A model such as load_clip() returns is wanted, not {told(model)}.")
     from phi3lib import load_clip
@@ -212,13 +212,13 @@ def learn_and_keep(model: Any, before: Any = None) -> Verdict:
         f"English from {first[1].value:.2f} to {now[1].value:.2f}"
     )
     if gain == change == 0:
-        return Verdict(False, f"{said}: this is the model before training.")
+        return not_yet(said, "this is the model before training")
     if gain < GAIN:
-        return Verdict(False, f"{said}: French is to rise by {GAIN} or more; train longer or faster.")
+        return not_yet(said, f"French is to rise by {GAIN} or more; train longer or faster")
     if change < -LOSS:
-        return Verdict(
-            False,
-            f"{said}: English is to fall by {LOSS} at most; mix in English captions, average the weights, or "
-            f"train at a lower rate.",
+        return not_yet(
+            said,
+            f"English is to fall by {LOSS} at most; mix in English captions, average the weights, or "
+            f"train at a lower rate",
         )
     return Verdict(True, f"{said}.")

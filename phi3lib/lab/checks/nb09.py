@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.confidence import clearly_better, of_mean
-from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import items, number, truth, whole
 
 Numbers = NDArray[np.floating]
@@ -75,8 +75,7 @@ def two_image_prompt(function: Callable[[Texts, list[int], int], list[int]]) -> 
         fitting = (
             slip for slip, wrong in _PROMPT_SLIPS.items() if given == wrong(texts, counts, image_token_id)
         )
-        slip = next(fitting, None)
-        return Verdict(False, f"{said}: {slip}." if slip else f"{said}.")
+        return not_yet(said, next(fitting, None))
     return Verdict(
         True, "Each image has one id for each of its tokens, in the place where the prompt names it."
     )
@@ -165,7 +164,7 @@ def looking_head(function: Callable[[list[Numbers], list[list[int]]], tuple[int,
         slip = next(
             (s for s, wrong in _HEAD_SLIPS.items() if (layer, head) == wrong(attention, inside)), None
         )
-        return Verdict(False, f"{said}: {slip}." if slip else f"{said}.")
+        return not_yet(said, slip)
     return Verdict(True, "This head puts the most weight on the asked thing, over all questions.")
 
 
@@ -195,7 +194,7 @@ def proof_by_masking(function: Callable[..., tuple[bool, float]]) -> Verdict:
         given = ask(function, model, _WEIGHTS.copy(), [*_VISUAL], k, _DRAWS, shown=shown, copied=False)
         changed, share = items(given, 2, "A truth value and a share")
         if (slip := _slip_of_masks(model.hidden, k)) is not None:
-            return Verdict(False, f"With {shown}: {slip}.")
+            return not_yet(f"With {shown}", slip)
         masks = [set(columns) for columns in model.hidden if columns]
         most = set(_most_read(k))
         randoms = list(masks)
@@ -318,5 +317,5 @@ def which_needs_crops(function: Callable[[Numbers, Numbers, Numbers], str]) -> V
     said = f"With {cases[place][0]} you say “{given[place]}”, and “{right[place]}” is right"
     for slip, wrong in _CROP_SLIPS.items():
         if given == [wrong(*values) for _, *values in cases]:
-            return Verdict(False, f"{said}: {slip}.")
-    return Verdict(False, f"{said}.")
+            return not_yet(said, slip)
+    return not_yet(said)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from phi3lib.lab.checks.base import EMPTY, Refused, Verdict, ask, exercise, guarded, told
+from phi3lib.lab.checks.base import EMPTY, Refused, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number
 
 # ------------------------------------------------------------------------- 10.1 what a width changes
@@ -112,11 +112,12 @@ def first_back(function: Callable[[Curves, Mapping[str, float]], str]) -> Verdic
             continue
         if str(answer) not in curves:
             raise Refused(f"With {shown} one of {', '.join(curves)} is wanted, not {told(answer)}.")
-        slips = (slip for slip, wrong in _FIRST_SLIPS.items() if wrong(curves, before) == answer)
-        named = next(
-            slips, f"{right} is half-way back after {_half_way(curves[right], before[right])} scenes"
-        )
-        return Verdict(False, f"With {shown} you have {answer!r}, and {right!r} is right: {named}.")
+        said = f"With {shown} you have {answer!r}, and {right!r} is right"
+        for slip, wrong in _FIRST_SLIPS.items():
+            if wrong(curves, before) == answer:
+                return not_yet(said, slip)
+        scenes = _half_way(curves[right], before[right])
+        return not_yet(f"{said}: {right} is half-way back after {scenes} scenes")
     return Verdict(True, "Half of what was lost: topics with a high level of chance are not favored.")
 
 
@@ -153,7 +154,8 @@ def not_shown(answer: Iterable[str] | Any) -> Verdict:
     if unknown := letters - set(STATEMENTS):
         raise Refused(f"There is no statement {', '.join(sorted(unknown))}; there are: a to f.")
     for letter in sorted(letters & set(_SHOWN)):
-        return Verdict(False, f"Statement {letter} is shown: {_SHOWN[letter]}.")
+        said = f"Statement {letter} is shown"
+        return Verdict(False, f"{said}: {_SHOWN[letter]}.", said)
     missing = sorted(set(_NOT_SHOWN) - letters)
     if missing:
         return Verdict(False, f"{len(missing)} more of the statements not shown: think about what differs.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, told
+from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number
 
 Matrix = NDArray[np.floating]
@@ -96,7 +96,7 @@ def to_delete(function: Callable[[Groups, Pixels], Any]) -> Verdict:
         names = _names(answer, case)
         right = deletable(groups, pixels)
         if names != right:
-            return Verdict(False, _delete_sentence(case, names, right, answers))
+            return _delete_verdict(case, names, right, answers)
     return Verdict(True, "The largest image of each group remains.")
 
 
@@ -111,12 +111,12 @@ def _names(answer: Any, case: str) -> set[str]:
     return set(map(str, names))
 
 
-def _delete_sentence(case: str, names: set[str], right: set[str], answers: list[Any]) -> str:
+def _delete_verdict(case: str, names: set[str], right: set[str], answers: list[Any]) -> Verdict:
     said = f"With {case} you delete {told(sorted(names))}; {told(sorted(right))} is wanted"
     for slip, wrong in _DELETABLE_SLIPS.items():
         if all(_names(answer, of) == wrong(groups, pixels) for of, answer, groups, pixels in answers):
-            return f"{said}: {slip}."
-    return f"{said}."
+            return not_yet(said, slip)
+    return not_yet(said)
 
 
 # ------------------------------------------------------------------------- 11.3 the rank of an image
