@@ -6,6 +6,7 @@
     phi3lib duplicates photos/
     phi3lib embed photos/ --out photos.parquet
     phi3lib doctor
+    phi3lib grade handed_in/ --csv grades.csv    run learners' notebooks, check their exercises
 
 Results go to standard output, everything else to standard error. With `--json` the result is one JSON object,
 an error too. May import everything else; nothing imports it.

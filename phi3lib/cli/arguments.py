@@ -8,7 +8,7 @@ CODES = """exit codes:
   0    done; files that could not be read are reported
   1    not done, for the reason that is given; doctor: something needs attention
   2    wrong arguments
-  3    with --strict: done, but some files could not be read
+  3    with --strict: done, but some files could not be read or graded
   130  interrupted with Ctrl-C; the same command resumes
 """
 
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         ("duplicates", "list near duplicates in groups", _add_duplicates),
         ("report", "list duplicates, outliers, empty and blurred images, clusters", _add_report),
         ("doctor", "check this machine: versions, memory, disk, models", _add_doctor),
+        ("grade", "run the notebooks that learners handed in, and check their exercises", _add_grade),
     ):
         command = commands.add_parser(
             name,
@@ -115,6 +116,37 @@ def _add_report(command: argparse.ArgumentParser) -> None:
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--details", action="store_true", help="add versions, memory, disk and threads")
+
+
+def _add_grade(command: argparse.ArgumentParser) -> None:
+    command.description = f"{command.description}\n\n{_GRADE_WARNING}"
+    command.add_argument("source", metavar="FOLDER", help="folder with a subfolder of notebooks per learner")
+    command.add_argument("--out", metavar="FILE", default="grades.html", help="default: %(default)s")
+    command.add_argument("--csv", metavar="FILE", help="also write one row per learner and exercise")
+    command.add_argument(
+        "--seconds",
+        type=_whole(1),
+        default=900,
+        help="limit of a notebook, by the clock; default: %(default)s",
+    )
+    command.add_argument(
+        "--cell-seconds", type=_whole(1), default=120, help="CPU seconds of a cell; default: %(default)s"
+    )
+    command.add_argument(
+        "--megabytes", type=_whole(256), default=4096, help="memory of a notebook; default: %(default)s"
+    )
+    command.add_argument(
+        "--jobs", type=_whole(1), default=1, help="notebooks at the same time; default: %(default)s"
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="exit code 3 if a notebook could not be graded"
+    )
+
+
+_GRADE_WARNING = """This runs the learners' code on this machine: each notebook in a process of its own, with
+limits of time and memory and without network, as far as this system allows. The
+report says what it does not allow. Run it on an account without secrets, or in a
+container. notebooks/instructor/README.md says what a determined person can still do."""
 
 
 def _whole(least: int) -> Callable[[str], int]:

@@ -170,11 +170,46 @@ def doctor(asked: Any, terminal: Terminal) -> int:
     return FAILED if report.count(ATTENTION) else DONE
 
 
+def grade(asked: Any, terminal: Terminal) -> int:
+    """Run the notebooks that learners handed in, and check their exercises."""
+    from phi3lib.lab.grading import Limits
+    from phi3lib.lab.grading import grade as grade_folder
+
+    limits = Limits(asked.seconds, asked.cell_seconds, asked.megabytes)
+    terminal.say("this runs the learners' code, each notebook in a process of its own")
+    made = grade_folder(
+        asked.source, limits=limits, jobs=asked.jobs, progress=lambda one: terminal.say(_line_of(one))
+    )
+    pages = {"page": str(made.to_html(asked.out))}
+    if asked.csv:
+        pages["csv"] = str(made.to_csv(asked.csv))
+    for words in made.missing_measures:
+        terminal.say(f"note: not on this machine: {words}")
+    lines = [f"{one.exercise.number}  {_counts(one.counts)}" for one in made.totals]
+    lines += [f"{count} × {number}: {mistake}" for number, mistake, count in made.commonest[:10]]
+    terminal.result([*lines, *pages.values()], {**pages, **made.as_dict()})
+    return INCOMPLETE if asked.strict and any(one.problem for one in made.notebooks) else DONE
+
+
+def _line_of(one: Any) -> str:
+    """Return the line of one notebook."""
+    if not one.answers:
+        return f"{one.learner}: {one.file}: not graded: {one.problem}"
+    states = [answer.state for answer in one.answers]
+    early = f"; ended early: {one.problem}" if one.problem else ""
+    return f"{one.learner}: {one.file}: {_counts({state: states.count(state) for state in states})}{early}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
 COMMANDS: Mapping[str, Command] = {
     "atlas": atlas,
     "doctor": doctor,
     "duplicates": duplicates,
     "embed": embed,
+    "grade": grade,
     "report": report,
     "search": search,
 }
