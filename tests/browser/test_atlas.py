@@ -470,11 +470,15 @@ def slides_both_views(page):
 
 def turns_dark(notebook, canvas):
     before = canvas.evaluate(LOOK)
+    still = notebook.page.locator("img.phi3lib-drawing").first
+    filtered = "image => getComputedStyle(image).filter"
+    assert still.evaluate(filtered) == "none"
     command = "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
     notebook.page.evaluate(command)
     notebook.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     notebook.page.wait_for_timeout(500)
     assert canvas.evaluate(LOOK) != before
+    assert still.evaluate(filtered).startswith("invert")  # a drawing follows the theme, as the map does
     assert canvas.evaluate("c => c.width") > 200  # a cell that was out of view keeps its sharpness
     canvas.scroll_into_view_if_needed()
     notebook.screenshot("atlas_jupyterlab_dark")

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage, BboxImage
 from matplotlib.patches import Rectangle
 from PIL import Image
 
@@ -90,7 +91,11 @@ def still(fig: Figure, *, alt: str) -> Still:
     write_png(fig, buffer)
     image = Image.open(buffer).convert("RGB")
     data, mime = encode(image)
-    return Still(data, mime, alt, image.size)
+    return Still(data, mime, alt, image.size, drawing=not fig.findobj(_is_image))
+
+
+def _is_image(artist: Any) -> bool:
+    return isinstance(artist, AxesImage | BboxImage)
 
 
 def write_png(fig: Figure, file: Any, **options: Any) -> None:

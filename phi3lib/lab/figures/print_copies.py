@@ -14,7 +14,9 @@ from PIL import Image
 
 from phi3lib.lab.figures.stills import Still
 
-STILL = re.compile(r'<img class="phi3lib-still" src="data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+)"')
+STILL = re.compile(
+    r'<img class="phi3lib-still[\w -]*" src="data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+)"'
+)
 
 
 class PrintCopies(ExtractOutputPreprocessor):

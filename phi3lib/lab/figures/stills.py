@@ -19,14 +19,26 @@ _TWIN_STYLE = (
 )
 
 
+# Dark pages of JupyterLab and its exports, of VS Code, and of the site. Lightness is inverted, the hue kept:
+# blue stays blue. White becomes JupyterLab's dark page.
+_DARK = ('[data-jp-theme-light="false"]', ".vscode-dark", '[data-md-color-scheme="slate"]')
+DARK_FILTER = "invert(.93) hue-rotate(180deg)"
+_DRAWING_STYLE = f"{','.join(f'{page} .phi3lib-drawing' for page in _DARK)}{{filter:{DARK_FILTER}}}"
+
+
 @dataclass(frozen=True)
 class Still:
-    """A finished picture with its alternative text; the last line of a cell or `display` shows it."""
+    """A finished picture with its alternative text; the last line of a cell or `display` shows it.
+
+    drawing: it holds only lines, marks and letters, so that it can follow a dark theme. Pictures and matrices
+    stay on white paper, because their colors are what they show.
+    """
 
     data: bytes
     mime: str  # image/png or image/jpeg
     alt: str
     size: tuple[int, int]
+    drawing: bool = False
 
     @property
     def data_uri(self) -> str:
@@ -50,9 +62,11 @@ class Still:
         """Return an `<img>` that carries its own data and its alternative text."""
         width, height = self.size
         alt = html.escape(readable(self.alt), quote=True)
+        style = f"<style>{_DRAWING_STYLE}</style>" if self.drawing else ""
+        drawing = " phi3lib-drawing" if self.drawing else ""
         return (
-            f'<img class="phi3lib-still" src="{self.data_uri}" alt="{alt}" width="{width}" height="{height}" '
-            f'style="max-width: 100%; height: auto">'
+            f'{style}<img class="phi3lib-still{drawing}" src="{self.data_uri}" alt="{alt}" '
+            f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
         )
 
     def to_twin_html(self) -> str:

@@ -29,6 +29,7 @@ function render({ model, el }) {
   }
   function show() {
     picture.src = model.get("picture");
+    picture.className = model.get("drawing") ? "phi3lib-drawing" : "";
     words.textContent = model.get("sentence");
   }
   putValues();

@@ -94,6 +94,7 @@ def make_panel(
         values = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
         sentence = traitlets.Unicode().tag(sync=True)
+        drawing = traitlets.Bool().tag(sync=True)
 
     first = still()
     widget = Panel(
@@ -105,6 +106,7 @@ def make_panel(
         values={one.name: one.to_page(one.value) for one in controls},
         picture=first.data_uri,
         sentence=first.alt,
+        drawing=first.drawing,
     )
 
     def follow(_: Any) -> None:
@@ -115,7 +117,7 @@ def make_panel(
             widget.sentence = f"Nothing has changed: {error}."
             return
         with widget.hold_sync():
-            widget.picture, widget.sentence = shown.data_uri, shown.alt
+            widget.picture, widget.sentence, widget.drawing = shown.data_uri, shown.alt, shown.drawing
 
     widget.observe(follow, "values")
     return widget

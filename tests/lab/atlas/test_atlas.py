@@ -339,7 +339,7 @@ def test_the_page_may_ask_for_maps_and_texts(tables):
 def test_a_saved_notebook_holds_the_picture_and_its_words(tables):
     bundle = Atlas(tables, grid=GRID, title="Two maps")._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert re.match(r'<img class="phi3lib-still" src="data:image/', bundle["text/html"])
+    assert '<img class="phi3lib-still phi3lib-drawing" src="data:image/' in bundle["text/html"]
     assert 'alt="Two maps. 40 pictures. UMAP, n_neighbors 10' in bundle["text/html"]
 
 

@@ -18,8 +18,10 @@ from PIL import Image
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
+from phi3lib.lab.figures.stills import DARK_FILTER
 from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
+from phi3lib.lab.widgets.live_view import LiveView
 from phi3lib.vision.inputs import printable
 from tests.hostile_strings import HOSTILE
 
@@ -92,6 +94,22 @@ def test_an_export_to_latex_has_the_figures(photograph):
     assert [name.endswith(".png") for name in resources["outputs"]] == [True, True]
 
 
+def test_a_drawing_follows_a_dark_theme_and_a_picture_keeps_its_colours():
+    fig, axes = plots.figure(height=2)
+    axes.plot([0, 1], [0, 1])
+    axes.set(xlabel="x", ylabel="y")
+    drawing = plots.still(fig, alt="A line.")
+    plots.picture_axes(axes.inset_axes((0, 0, 0.5, 0.5)), np.zeros((4, 4, 3)))
+    pictured = plots.still(fig, alt="A line and a picture.")
+    assert drawing.drawing and not pictured.drawing
+    assert 'class="phi3lib-still phi3lib-drawing"' in drawing.to_html() and DARK_FILTER in drawing.to_html()
+    assert 'class="phi3lib-still"' in pictured.to_html() and "filter" not in pictured.to_html()
+
+
+def test_live_views_follow_the_theme_like_stills():
+    assert f"filter: {DARK_FILTER};" in str(LiveView._css)
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_figures_show_any_text_as_it_is(text):
     fig, axes = plots.figure(height=2)
@@ -102,7 +120,7 @@ def test_figures_show_any_text_as_it_is(text):
     drawn = plots.still(fig, alt=f"The label {text}.")
     assert drawn.size == (800, 200)
     shown = drawn.to_html().encode().decode()
-    assert shown.count("<") == 1 and shown.count(">") == 1
+    assert re.fullmatch(r"<style>[^<>]*</style><img [^<>]*>", shown)
     assert not re.search(r'["\'] on(load|error|mouseover)=', shown)
     if "$" in text:
         assert text in {one.get_text() for one in axes.get_yticklabels()}
