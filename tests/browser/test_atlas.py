@@ -429,11 +429,32 @@ def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
     expect(page.get_by_role("heading", name="Selected: 1")).to_have_count(2)  # in both views
     assert serious_faults(page, ".jp-OutputArea-output") == []
     notebook.screenshot("atlas_jupyterlab")
+    saves_a_selection(page)
+    opens_all_pixels(page)
     finds_a_text(page)
     computes_anew(page)
     slides_both_views(page)
     turns_dark(notebook, first)
     runs_again(notebook, first)
+
+
+def saves_a_selection(page):
+    """Under a name, from one view: the other view and Python have it."""
+    page.get_by_label("Name the selection").first.fill("the one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove “the one”")).to_have_count(2)
+    same = "print(atlas.selections['the one'] == atlas.rows, len(atlas.rows))"
+    assert page.evaluate(ASK, same) == "True 1"
+    page.evaluate(ASK, "del atlas.selections['the one']")
+    expect(page.get_by_role("button", name="Remove “the one”")).to_have_count(0)
+
+
+def opens_all_pixels(page):
+    """In a tab of its own: the picture of 20 × 20 pixels that Python holds."""
+    with page.expect_popup() as popup:
+        page.get_by_role("button", name="Full size").first.click()
+    popup.value.wait_for_function("() => document.images.length && document.images[0].naturalWidth === 20")
+    popup.value.close()
 
 
 def finds_a_text(page):

@@ -2,41 +2,11 @@
 
 import re
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from phi3lib import Atlas, EmbeddingTable
+from tests.browser.atlas_page import at, entry, first_map, frame, middle, ninety, zoom
 from tests.jupyterlab import serious_faults
-
-KINDS = ("cat", "dog", "ship")
-
-
-def ninety():
-    """Three crowds of thirty at known places, two maps of them, with columns of every type."""
-    rng = np.random.default_rng(0)
-    groups = np.arange(90) % 3
-    places = np.array([[0, 0], [10, 0], [5, 8]])[groups] + rng.normal(size=(90, 2)) * 0.7
-    vectors = np.hstack([places, rng.normal(size=(90, 3)) * 0.1])
-    labels = {
-        "kind": np.array(KINDS)[groups],
-        "width": np.arange(90) * 1.5,
-        "taken": np.datetime64("2024-01-01") + np.arange(90),
-        "indoors": np.arange(90) % 2 == 0,
-    }
-    table = EmbeddingTable(
-        vectors.astype(np.float32), tuple(f"{KINDS[g]}_{n}" for n, g in enumerate(groups)), labels
-    )
-    pictures = [Image.new("RGB", (60, 40), (80 * int(g), 120, 30)) for g in groups]
-    for n, picture in enumerate(pictures):
-        ImageDraw.Draw(picture).ellipse((5 + n % 20, 5, 25 + n % 20, 25), fill=(250, 250, 250))
-    return Atlas(
-        {"one": table, "two": table},
-        pictures=pictures,
-        layout=places.astype(np.float32),
-        title="Ninety pictures",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -57,33 +27,6 @@ def page(chromium, exported):
     yield page
     context.close()
     assert not errors
-
-
-def first_map(page):
-    return page.locator("canvas[role=application]").first
-
-
-def entry(page, kind):
-    """A kind in the legend."""
-    return page.get_by_role("group", name="Legend").get_by_role("button", name=re.compile(f"^{kind}"))
-
-
-def zoom(canvas):
-    return float(canvas.get_attribute("data-zoom"))
-
-
-def middle(canvas):
-    return tuple(map(float, canvas.get_attribute("data-middle").split()))
-
-
-def frame(page):
-    """Wait until what a gesture asked for is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def at(canvas, across=0.5, down=0.5):
-    box = canvas.bounding_box()
-    return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
 
 def test_the_wheel_zooms_where_it_points_and_lets_the_page_scroll_at_the_whole_map(page):
@@ -241,8 +184,8 @@ def test_the_selection_is_saved_as_a_file_with_every_column(page):
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "id,kind,width,taken,indoors,one: neighbours kept,two: neighbours kept"
     assert len(lines) == 31 and lines[1].startswith("ship_2,ship,3,2024-01-03,True,")
-    page.get_by_role("button", name="Copy names").click()
-    expect(page.get_by_role("status")).to_have_text("30 names copied")
+    page.get_by_role("button", name="Copy ids").click()
+    expect(page.get_by_role("status")).to_have_text("30 ids copied")
 
 
 def test_a_filter_hides_what_does_not_fit(page):
@@ -270,6 +213,18 @@ def test_numbers_dates_and_truth_values_color_the_map(page):
         expect(legend).to_contain_text(words)
     entry(page, "True").click()
     expect(page.get_by_role("status")).to_have_text("45 selected")
+
+
+def test_a_click_on_a_name_on_the_map_selects_its_kind(page):
+    canvas = first_map(page)
+    expect(page.get_by_role("status")).to_contain_text("given places")
+    for across, down in ((a, d) for d in range(5, 100, 3) for a in range(5, 100, 2)):
+        page.mouse.move(*at(canvas, across / 100, down / 100))
+        if canvas.evaluate("c => c.style.cursor") == "pointer":
+            break
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_role("status")).to_have_text("30 selected")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,11 +9,13 @@ import hashlib
 import html
 import io
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +37,15 @@ PARTS = (
     "data",
     "plane",
     "picks",
+    "link",
     "marks",
     "map",
     "gestures",
     "legend",
     "detail",
     "lists",
+    "named",
+    "address",
     "controls",
     "main",
 )
@@ -48,6 +53,7 @@ GRID, FINE_GRID = 4_095, 65_535  # places on a side of a map: more than a screen
 COARSE = 1_500  # pictures up to which the coarse grid keeps them apart at every zoom
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
 SHEET = 32  # thumbnails on a side of a sprite sheet
+OPENED = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}  # what browsers show
 NO_PICTURE = (200, 200, 200)
 SHADE = 96  # cells of the shade behind a sample, on a side
 
@@ -67,6 +73,7 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "all": len(state.ids),
             "rows": rows.tolist() if len(rows) < len(state.ids) else None,
             "ids": [state.shown_names[row] for row in rows],
+            "keys": None if state.shown_names is state.ids else [state.ids[row] for row in rows],
             "named": state.named,
             "square": square,
             "large": pictures is not None,
@@ -98,6 +105,29 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
         "shares": shares.tobytes(),
         "sheets": sheets,
     }
+
+
+def linked_files(
+    pictures: Sequence[Any] | None, rows: Sequence[int] | None, folder: Path
+) -> list[str | None] | None:
+    """Return for each drawn picture the address of its file, from a page in this folder; None without any.
+
+    Only image files in the folder and below have one: they can be moved together, and it tells nothing about
+    the rest of the disk.
+    """
+    if pictures is None:
+        return None
+    home = os.path.abspath(folder)
+    found = [_address(pictures[row], home) for row in (range(len(pictures)) if rows is None else rows)]
+    return found if any(found) else None
+
+
+def _address(picture: Any, home: str) -> str | None:
+    if not isinstance(picture, str | os.PathLike) or os.path.splitext(picture)[1].lower() not in OPENED:
+        return None
+    file = os.path.abspath(picture)
+    inside = os.path.relpath(file, home) if file.startswith(os.path.join(home, "")) else ""
+    return "./" + quote(inside.replace(os.sep, "/"), errors="surrogateescape") if inside else None
 
 
 def thumbnail_side(count: int) -> int:

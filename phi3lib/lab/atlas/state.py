@@ -3,7 +3,7 @@
 No widget inside; `atlas.py` puts it on the screen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.embeddings.compare import matched
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbours, cosine_matrix, nearest, share_in_common
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
@@ -21,7 +20,9 @@ from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_places, label_column
+from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
+from phi3lib.lab.atlas.tables import require_directions, same_pictures
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vision.inputs import as_texts as text_list
 
@@ -62,9 +63,9 @@ class AtlasState:
     ) -> None:
         self.named = not isinstance(tables, EmbeddingTable)
         given = {UNNAMED: tables} if isinstance(tables, EmbeddingTable) else dict(tables)
-        self.tables = _same_pictures(given)
+        self.tables = same_pictures(given)
         self.ids = next(iter(self.tables.values())).ids
-        _require_directions(self.tables)
+        require_directions(self.tables)
         self.model = model
         self._take_labels(labels, words)
         self.shown_names = (
@@ -79,6 +80,7 @@ class AtlasState:
         self._layouts: dict[tuple[str, Settings], Layout] = {}
         self._known = Known()
         self.selected: list[int] = []
+        self.selections = Selections(len(self.ids))
         self.found: Found | None = None
 
     def _take_labels(self, labels: Any, words: Sequence[str]) -> None:
@@ -249,11 +251,17 @@ class AtlasState:
 
     # ------------------------------------------------------------------------ selecting and finding
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Take these rows as the selection. ValueError for rows that there are not."""
-        if any(not 0 <= row < len(self.ids) for row in rows):
-            raise ValueError(f"rows are 0 to {len(self.ids) - 1}")
-        self.selected = list(dict.fromkeys(int(row) for row in rows))
+    def select(self, rows: Iterable[int] | str) -> None:
+        """Take these rows, or those of a named selection, as the selection.
+
+        ValueError for rows and names that there are not.
+        """
+        if isinstance(rows, str):
+            if rows not in self.selections:
+                known = ", ".join(map(repr, self.selections)) or "none"
+                raise ValueError(f"there is no selection {rows!r}; there are: {known}")
+            rows = self.selections[rows]
+        self.selected = checked_rows(rows, len(self.ids))
 
     def selected_table(self) -> EmbeddingTable:
         """Return the selected rows of the first table, with every column that is known of them."""
@@ -319,23 +327,3 @@ class AtlasState:
     def prefix(self, name: str, between: str = ": ") -> str:
         """Return a map's name with what follows it; nothing for a table that came without a name."""
         return f"{name}{between}" if self.named else ""
-
-
-def _same_pictures(tables: dict[str, EmbeddingTable]) -> dict[str, EmbeddingTable]:
-    if not tables:
-        raise ValueError("there is no table to show")
-    common = next(iter(tables.values()))
-    for table in tables.values():
-        if len(table) < 4:
-            raise ValueError(f"a map needs four pictures at least; there are {len(table)}")
-        common, _ = matched(common, table)
-    if len(common) < 4:
-        raise ValueError(f"a map needs four pictures at least; the tables have {len(common)} in common")
-    return {name: matched(common, table)[1] for name, table in tables.items()}
-
-
-def _require_directions(tables: Mapping[str, EmbeddingTable]) -> None:
-    for name, table in tables.items():
-        zero = np.flatnonzero(~table.vectors.any(1))
-        if len(zero):
-            raise ValueError(f"the vector of {table.ids[zero[0]]!r} in {name!r} is zero: it has no direction")

@@ -6,11 +6,9 @@ atlas.selected.to_pandas()  # what was clicked or drawn around
 atlas.to_html("atlas.html")
 """
 
-import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,9 @@ from phi3lib.embeddings.files import replacing
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import by_row
-from phi3lib.lab.atlas.page import page_data, script, styles, whole_page
+from phi3lib.lab.atlas.live import make_atlas, standing
+from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
+from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
@@ -31,10 +31,8 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.vision.inputs import as_list, as_path
-from phi3lib.vision.pictures import read_upright
 
 PNG_DPI = 200
-LARGEST = 640  # pixels of a picture that is opened beside the map
 
 
 class Atlas(Instrument):
@@ -58,10 +56,15 @@ class Atlas(Instrument):
     Control+Z goes back, Escape clears. ValueError for what does not fit together.
 
     An Atlas is an ipywidget: it goes into boxes and tabs. `rows`, the numbers of the selected rows, can be
-    observed, linked and set.
+    observed, linked and set. `selections` has rows by name, those saved on the page and those set here:
+
+        atlas.selections["indoors"] = atlas.rows
+        atlas.select("indoors")
+        atlas.select(set(atlas.selections["indoors"]) & set(atlas.selections["dogs"]))
     """
 
     rows: Any = traitlets.List()
+    selections: Any = traitlets.Any()
 
     def __init__(
         self,
@@ -97,6 +100,8 @@ class Atlas(Instrument):
             row_of = {name: row for row, name in enumerate(first.ids)}
             self.pictures = [shown[row_of[name]] for name in self.state.ids]
         self._widget: Any = None
+        self.selections = self.state.selections
+        self.selections.told = self._tell_selections
         self._observers: list[Callable[[EmbeddingTable], None]] = []
 
     @property
@@ -104,8 +109,11 @@ class Atlas(Instrument):
         """The selected rows of the first table, with every label, given ones too; see `to_pandas`."""
         return self.state.selected_table()
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Select these rows, as a click or a lasso does."""
+    def select(self, rows: Iterable[int] | str) -> None:
+        """Select these rows, as a click or a lasso does; or those of a named selection.
+
+        ValueError for rows and names that there are not.
+        """
         self.state.select(rows)
         self._tell_selection()
 
@@ -118,6 +126,18 @@ class Atlas(Instrument):
     def _valid_rows(self, proposal: Any) -> list[int]:
         self.state.select(proposal["value"])
         return list(self.state.selected)
+
+    @traitlets.validate("selections")
+    def _valid_selections(self, proposal: Any) -> Selections:
+        if proposal["value"] is not self.state.selections:
+            self.state.selections.replace(proposal["value"])
+        return self.state.selections
+
+    def _tell_selections(self) -> None:
+        if self._widget is not None:
+            self._widget.selections = self.state.selections.pairs()
+        now = self.state.selections
+        self.notify_change({"name": "selections", "old": now, "new": now, "owner": self, "type": "change"})
 
     @traitlets.observe("rows")
     def _take_rows(self, _: Any) -> None:
@@ -166,16 +186,19 @@ class Atlas(Instrument):
         """Return the widget; it is made once, so that all its views show the same selection."""
         if self._widget is None:
             self._prepare(self.state.settings)
-            self._widget = _make_atlas(self)
+            self._widget = make_atlas(self)
         return self._widget
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one HTML file with links, hover and keyboard that loads nothing else; return its path.
 
+        Pictures that are files in the folder of the page or below are linked, so that they can be opened.
         The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
         """
         self._prepare(self.state.settings)
-        page = whole_page(page_data(self.state, self.pictures) | _standing(self.state), self.title)
+        data = page_data(self.state, self.pictures) | standing(self.state)
+        data["files"] = linked_files(self.pictures, data["spec"]["rows"], as_path(path).parent)
+        page = whole_page(data, self.title)
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         return as_path(path)
@@ -221,120 +244,3 @@ def _draw_star(spot: Any, places: Any, found: Found) -> None:
     spread = float(np.sqrt(np.average(((there - middle) ** 2).sum(1), weights=weights)))
     spot.add_patch(Circle(tuple(middle), spread, fill=False, color="#1a1a1a", linewidth=1.2))
     spot.scatter(*middle, s=160, marker="*", color=plots.YELLOW, edgecolors="black", zorder=3)
-
-
-def _standing(state: AtlasState) -> dict[str, Any]:
-    """Return what is chosen, selected and found."""
-    return {"chosen": asdict(state.chosen), "selected": state.selected, "found": _found(state)}
-
-
-def _found(state: AtlasState) -> dict[str, Any]:
-    found = state.found
-    if found is None:
-        return {}
-    return asdict(found) | {"ids": [state.shown_names[row] for row in found.rows]}
-
-
-def _make_atlas(atlas: Atlas) -> Any:
-    from phi3lib.lab.widgets.live_view import LiveView
-
-    class AtlasWidget(LiveView):
-        _esm = script()
-        _css: Any = styles(panel=True)
-        spec = traitlets.Dict().tag(sync=True)
-        places = traitlets.Bytes().tag(sync=True)
-        near = traitlets.Bytes().tag(sync=True)
-        shares = traitlets.Bytes().tag(sync=True)
-        shade = traitlets.Bytes().tag(sync=True)
-        sheets: Any = traitlets.List().tag(sync=True)
-        chosen = traitlets.Dict().tag(sync=True)
-        selected: Any = traitlets.List().tag(sync=True)
-        found = traitlets.Dict().tag(sync=True)
-        status = traitlets.Unicode().tag(sync=True)
-        progress = traitlets.Float(1.0).tag(sync=True)
-
-    state = atlas.state
-    widget = AtlasWidget(**page_data(state, atlas.pictures), **_standing(state))
-
-    def take_selection(change: Any) -> None:
-        if change["new"] == state.selected:
-            return
-        atlas.select(change["new"])
-        for observer in atlas._observers:
-            observer(atlas.selected)
-
-    def take_settings(change: Any) -> None:
-        state.chosen = Settings(**change["new"])
-
-    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
-        widget.status = ""  # so that the same sentence is said again
-        try:
-            _answer(atlas, widget, message)
-        except ValueError as error:
-            widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
-        finally:
-            widget.progress = 1.0
-
-    widget.observe(take_selection, "selected")
-    widget.observe(take_settings, "chosen")
-    widget.on_msg(receive)
-    return widget
-
-
-def _answer(atlas: Atlas, widget: Any, message: dict[str, Any]) -> None:
-    """Do what the page asks for; unknown requests change nothing."""
-    state = atlas.state
-    if message.get("do") == "find":
-        widget.found = {}
-        found = state.find(str(message.get("text", "")))
-        widget.status = _say_found(found)
-        widget.found = _found(state)
-    elif message.get("do") == "recompute":
-        _recompute(state, widget, message)
-    elif message.get("do") == "picture":
-        _send_picture(atlas, widget, message.get("row"))
-
-
-def _send_picture(atlas: Atlas, widget: Any, row: Any) -> None:
-    """Send one picture, at most `LARGEST` pixels wide and high; nothing where there is none.
-
-    ValueError for an unreadable one, which the page says.
-    """
-    if atlas.pictures is None or not isinstance(row, int) or not 0 <= row < len(atlas.pictures):
-        return
-    picture = read_upright(atlas.pictures[row]).copy()  # the reader's own stays as it is
-    picture.thumbnail((LARGEST, LARGEST))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    widget.send({"picture": row}, [buffer.getvalue()])
-
-
-def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
-    widget.progress = 0.0
-    asked = [_number(message, name) for name in ("n_neighbors", "min_dist", "seed")]
-
-    def tell(share: float) -> None:
-        widget.progress = share
-
-    settings = state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
-    data = page_data(state, None)
-    with widget.hold_sync():
-        for name in ("places", "near", "shares", "shade", "spec"):
-            setattr(widget, name, data[name])
-        widget.chosen = asdict(settings)
-
-
-def _number(message: dict[str, Any], name: str) -> float:
-    """Return a number that was typed in. ValueError for anything else, and for an empty box."""
-    try:
-        return float(message[name])
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{name} must be a number") from None
-
-
-def _say_found(found: Found) -> str:
-    return (
-        f"“{found.text}”: the best picture has a cosine of {found.cosines[0]:.2f}, "
-        f"{found.standing:.1f} standard deviations above the mean of all. A search returns pictures even if "
-        f"none fits."
-    )

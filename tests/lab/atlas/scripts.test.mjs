@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = ["data", "plane", "picks"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
-const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent";
-const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent } =
-  new Function(`${code}; return { ${names} };`)();
+const code = ["data", "plane", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
+  "rowsAsText, rowsOfText, linkOf, shownBy";
+const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
+  rowsAsText, rowsOfText, linkOf, shownBy } = new Function(`${code}; return { ${names} };`)();
 
 // Numbers between 0 and 1, always the same.
 function numbers(count, seed = 1) {
@@ -150,6 +151,7 @@ test("selections are added, taken away and inverted, without twins", () => {
   assert.deepEqual(combined([1, 2], [2, 5, 5], "new"), [2, 5]);
   assert.deepEqual(combined([1, 2], [2, 5], "add"), [1, 2, 5]);
   assert.deepEqual(combined([1, 2, 5], [2, 9], "subtract"), [1, 5]);
+  assert.deepEqual(combined([5, 1, 2], [2, 5, 9], "intersect"), [5, 2]);
   assert.deepEqual(inverted([1, 3], 5), [0, 2, 4]);
 });
 
@@ -166,6 +168,48 @@ test("undo and redo go back and forth; a new selection ends what could be redone
   assert.equal(steps.redo(), null);
 });
 
+const having = { all: 200, maps: 2, colors: ["label", "column:size", "kept"], columns: ["kind", "size"], kinds: ["cat", "dog"], named: ["mine"],
+  settings: [{ method: "PCA", n_neighbors: 15, min_dist: 0.1, seed: 0 }, { method: "UMAP", n_neighbors: 5, min_dist: 0.8, seed: 1 }] };
+
+test("rows as text come back, in their order in the table", () => {
+  for (const rows of [[], [0], [199], [5, 3, 4], [0, 1, 2, 9, 40, 41], Array.from({ length: 200 }, (_, n) => n)]) {
+    assert.deepEqual(rowsOfText(rowsAsText(rows), 200), [...rows].sort((a, b) => a - b));
+  }
+  assert.equal(rowsAsText(Array.from({ length: 200 }, (_, n) => n)).length, 4);
+  for (const text of ["5k", "zzzzzz-zzzzzz", "1..2", "-1", "1-", "A", "0x1", "1 ", "0-5k", ".", "1".repeat(7), "1e9999"]) {
+    assert.equal(rowsOfText(text, 200), null, text);
+  }
+});
+
+test("what is shown comes back from its link", () => {
+  const shown = { color: "column:size", settings: having.settings[1], views: [[0.25, 0.5, 4], [0.5, 0.75, 1]], text: "a & b=#;,%", where: "kind", kind: 1,
+    opened: 36, selected: [1, 2, 7], named: [["__proto__", [3]], ["two words & <b>", [0, 1, 199]]] };
+  assert.deepEqual(shownBy(`#${linkOf(shown).text}`, having), shown);
+  const { selected, ...rest } = shown;
+  assert.deepEqual(shownBy(linkOf({ ...shown, as: "mine" }).text, having), { ...rest, as: "mine" });
+  assert.deepEqual(shownBy(linkOf({ ...shown, as: "__proto__" }).text, having), { ...rest, as: "__proto__" });
+  assert.equal(linkOf({ selected: [] }).text, "");
+});
+
+test("a selection that is too large for a link is left out and named", () => {
+  const many = Array.from({ length: 20_000 }, (_, n) => 2 * n), wide = { ...having, all: 40_000 };
+  const { text, left } = linkOf({ color: "kept", selected: many, named: [["few", [1]], ["many", many]] });
+  assert.ok(text.length < 8000);
+  assert.deepEqual(left, ["“many” of 20,000 pictures", "the selection of 20,000 pictures"]);
+  assert.deepEqual(shownBy(text, wide), { color: "kept", named: [["few", [1]]] });
+  assert.deepEqual(linkOf({ as: "many", selected: many, named: [["many", many]] }).left, ["“many” of 20,000 pictures"]);
+});
+
+test("of a hostile link nothing is taken", () => {
+  const hostile = ["#", "#%", "#%E0%A4%A", "color=column:password", "color=__proto__", "map=PCA", "map=UMAP,5,0.8,1,2", "at=1,1", "at=0,0,1", "at=NaN,0,1;0,0,1",
+    "at=0,0,1e9;0,0,1", "at=0,0,1,1;0,0,1", "at=-1,0,1;0,0,1", "at=0,0,1;0,0,Infinity", "in=password", "show=2", "show=-1", "show=1e0", "open=zzz", "open=1.1", "open=0-5",
+    "selected=zzzzz", "selected=<img>", "as=constructor", "as=", "named=1", "named=1 ", `named=1 ${"x".repeat(61)}`, "named= x", "named=zzzzz x",
+    `filter=${"x".repeat(201)}`, `selected=0&pad=${"x".repeat(70_000)}`, "constructor=1&__proto__=2"];
+  for (const text of hostile) assert.deepEqual(shownBy(text, having), {}, text);
+  assert.equal(Object.getPrototypeOf(shownBy("__proto__=1", having)), Object.prototype);
+  assert.equal(shownBy(Array.from({ length: 300 }, (_, n) => `named=1+n${n}`).join("&"), having).named.length, 100);
+});
+
 test("a file of the selection quotes what needs it", () => {
   const lines = tableOf(new Data(model()), [2, 1]);
   assert.deepEqual(lines[0], ["id", "kind", "size", "taken", "neighbours kept"]);
@@ -176,4 +220,10 @@ test("a lasso and an extent", () => {
   const square = [[0, 0], [10, 0], [10, 10], [0, 10]];
   assert.ok(inPolygon(square, 5, 5) && !inPolygon(square, 15, 5));
   assert.deepEqual(extent([1, 2, -1, 5]), [-1, 2, 1, 5]);
+});
+
+test("names to show stand beside the ids in the file of a selection", () => {
+  const spec = { ...model().get("spec"), keys: ["k0", "k1", "k2", "k3"] };
+  const lines = tableOf(new Data(model({ spec })), [2]);
+  assert.deepEqual([lines[0].slice(0, 3), lines[1].slice(0, 3)], [["id", "name", "kind"], ["k2", 'd"e', "cat"]]);
 });

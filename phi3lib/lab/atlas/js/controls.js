@@ -6,7 +6,7 @@ class Controls {
     this.app = app;
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
     this.method = this.choose("Map", [], (method) => app.change(this.remembered(method)));
-    this.color = this.choose("Colour", [], (name) => { app.view.color = name; app.repaint(); });
+    this.color = this.choose("Colour", [], (name) => app.color(name));
     const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup()];
     if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
     this.element = make("div", { className: "controls" }, ...groups);
@@ -57,7 +57,9 @@ class Controls {
     const places = [["", "anywhere"], ["name", "name"], ...app.data.columns.map(({ name }) => [name, name])];
     const text = make("input", { type: "search", on: { input: () => app.filter(text.value, where.control.value) } });
     const where = this.choose("in", places, () => app.filter(text.value, where.control.value));
+    [this.text, this.where] = [text, where.control];
     const kind = this.choose("Show", kinds, (value) => app.filterKind(Number(value)));
+    this.kind = kind.control;
     where.control.setAttribute("aria-label", "In which column");
     return this.group("Which pictures", ...(spec.label && spec.kinds.length <= MOST_KINDS ? [kind.label] : []), labelled("Filter", text), where.label);
   }
@@ -65,7 +67,7 @@ class Controls {
   selectGroup() {
     const { app } = this;
     const tools = choice("Drag", [["lasso", "Lasso", "Draw around pictures"], ["rectangle", "Rectangle", "Select a rectangle"], ["move", "Move", "Move the map; also: right button, space bar, two fingers"]], (tool) => app.use(tool));
-    const how = choice("A selection is", [["new", "New", "A selection replaces the one before"], ["add", "Add", "Add to the selection; also: Shift"], ["subtract", "Subtract", "Take away from the selection; also: Alt"]], (value) => { app.view.how = value; });
+    const how = choice("A selection is", [["new", "New", "A selection replaces the one before"], ["add", "Add", "Add to the selection; also: Shift"], ["subtract", "Subtract", "Take away from the selection; also: Alt"], ["intersect", "Intersect", "Keep what both have in common"]], (value) => { app.view.how = value; });
     const act = (words, title, click) => button(words, click, { title });
     this.undo = act("Undo", "Undo the last selection: Control and Z", () => app.undo());
     this.redo = act("Redo", "Redo: Control, Shift and Z", () => app.redo());
@@ -73,8 +75,9 @@ class Controls {
       act("Clear", "Select nothing: Escape", () => app.select([], { how: "new" })),
       act("Zoom to it", "Zoom to the selection", () => app.zoomToSelection()),
       act("Save CSV", "Save the selected rows as a file", () => app.saveTable()),
-      act("Copy names", "Copy the names of the selected pictures", () => app.copyNames()),
+      act("Copy ids", "Copy the ids of the selected pictures, one on each line", () => app.copyIds()),
     ];
+    this.link = act("Copy link", "Copy the address of this view: map, color, filter, selection", () => app.address.copy());
     return this.group("Select", tools.element, how.element, act("Invert", "Select all others", () => app.invert()), this.undo, this.redo);
   }
 
@@ -100,12 +103,28 @@ class Controls {
 
   // ---------------------------------------------------------------------------------------- following
 
+  // What maps can be colored by: [name, words].
+  colors() {
+    const { data } = this.app, columns = data.columns.filter(({ name }) => name !== data.spec.label);
+    const shares = Object.entries(measures(data.spec)).map(([name, one]) => [name, one.words]);
+    return [["label", data.spec.label || "one colour"], ...columns.map(({ name }) => [`column:${name}`, name]), ...shares];
+  }
+
+  // Set what a link names.
+  take({ color, text, where, kind }) {
+    const { app } = this;
+    if (color !== undefined) { this.color.control.value = color; app.color(color); }
+    if (kind !== undefined) { this.kind.value = String(kind); app.filterKind(kind); }
+    if (text === undefined) return;
+    this.text.value = text;
+    this.where.value = where || "";
+    app.filter(text, where || "");
+  }
+
   sync() {
     const { data, view } = this.app, now = data.settings(), methods = [...new Set(data.spec.settings.map((one) => one.method))];
-    const columns = data.columns.filter(({ name }) => name !== data.spec.label).map(({ name }) => [`column:${name}`, name]);
-    const shares = Object.entries(measures(data.spec)).map(([name, one]) => [name, one.words]);
     this.offer(this.method.control, methods.map((name) => [name, name]), now.method);
-    this.offer(this.color.control, [["label", data.spec.label || "one colour"], ...columns, ...shares], view.color);
+    this.offer(this.color.control, this.colors(), view.color);
     if (now.method === "UMAP") this.last = now;
     this.sliders.forEach((one) => this.syncSlider(one, now));
     for (const control of this.numbers || []) if (control !== document.activeElement) control.value = (this.last || now)[control.name];

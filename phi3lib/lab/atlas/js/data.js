@@ -65,6 +65,7 @@ class Data {
   row(point) { return this.spec.rows ? this.spec.rows[point] : point; }
   point(row) { return this.spec.rows ? this.pointOf.get(row) : row; }
   points(rows) { return rows.map((row) => this.point(row)).filter((point) => point !== undefined); }
+  id(point) { return this.spec.keys ? this.spec.keys[point] : this.spec.ids[point]; } // as in Python; `ids` are names to show
   kind(point) { return this.spec.kinds[this.spec.codes[point]]; }
 
   // Places of a map for the present settings, as shares of a square: x to the right, y up.

@@ -18,7 +18,7 @@ class Detail {
       return;
     }
     const picture = app.pictures.whole(point, SIDE);
-    this.element.replaceChildren(...this.head(point), ...(picture ? [picture] : []),
+    this.element.replaceChildren(...this.head(point), ...(picture ? [picture] : []), ...this.source(point),
       ...app.maps.map((one) => this.neighbours(one, point)), this.facts(point));
   }
 
@@ -26,6 +26,13 @@ class Detail {
     const name = this.app.data.spec.ids[point];
     const close = button("×", () => this.app.open(-1), { title: "Close", "aria-label": "Close the picture", className: "close" });
     return [make("div", { className: "detail-head" }, make(this.app.smaller, { className: "name" }, name), close)];
+  }
+
+  // The way to the picture itself: a file beside an exported page, in a notebook all its pixels.
+  source(point) {
+    const { app } = this, { large } = app.data.spec, file = (app.model.get("files") || [])[point];
+    if (file) return [make("a", { className: "file", href: file, target: "_blank", rel: "noopener" }, "Open the file")];
+    return large && !app.model.alone ? [button("Full size", () => app.pictures.openWhole(point), { className: "file", title: "Open the picture with all its pixels in a new tab" })] : [];
   }
 
   facts(point) {

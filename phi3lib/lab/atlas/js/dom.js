@@ -35,6 +35,16 @@ function save(name, text) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
+// Copy a text; this way works where the clipboard's own interface is not allowed: in files and frames.
+function copied(root, text) {
+  const area = make("textarea", { value: text, style: { position: "fixed", opacity: "0" } }), before = document.activeElement;
+  root.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+}
+
 // The thumbnails: sheets are decoded when the first picture of them is wanted. In a notebook, Python makes a
 // large picture when it is asked for.
 class Pictures {
@@ -43,6 +53,7 @@ class Pictures {
     this.sheets = new Map();
     this.large = new Map();
     this.waiting = new Map();
+    this.tabs = new Map();
   }
 
   get any() { return this.uris().length > 0; }
@@ -99,12 +110,29 @@ class Pictures {
     return place;
   }
 
-  receive({ picture }, buffers) {
+  // The tab opens with the press, as browsers want it; the picture follows.
+  openWhole(point) {
+    const row = this.app.data.row(point), tab = window.open("", "_blank");
+    if (!tab) { this.app.say("The browser did not open a new tab"); return; }
+    tab.document.title = this.app.data.spec.ids[point];
+    this.tabs.set(row, tab);
+    this.app.model.send({ do: "whole picture", row });
+  }
+
+  receive({ picture, whole }, buffers) {
+    if (whole !== undefined && buffers.length) this.fillTab(whole, buffers[0]);
     if (picture === undefined || !buffers.length) return;
     this.large.set(picture, URL.createObjectURL(new Blob([buffers[0]], { type: "image/jpeg" })));
     const show = this.waiting.get(picture);
     this.waiting.delete(picture);
     if (show) show(this.large.get(picture));
+  }
+
+  fillTab(row, bytes) {
+    const tab = this.tabs.get(row), address = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    this.tabs.delete(row);
+    this.large.set(`whole ${row}`, address);
+    if (tab) tab.location.replace(address);
   }
 
   forget() { for (const address of this.large.values()) URL.revokeObjectURL(address); }

@@ -42,7 +42,8 @@ function pointed(app, one, event) {
     return;
   }
   if (event.pointerType === "touch") return;
-  const point = one.nearest(at);
+  const named = one.nameAt(at) >= 0, point = named ? -1 : one.nearest(at);
+  one.canvas.style.cursor = named ? "pointer" : "";
   if (point !== view.focus && (point >= 0 || !one.canvas.matches(":focus-visible"))) app.look(one, point, { aloud: false });
 }
 
@@ -72,10 +73,14 @@ function insideOf({ tool, from, path }, end) {
   return (across, down) => inPolygon(path, across, down);
 }
 
-// A click selects and opens; again on the same place, the next of those that stand there.
+// A click selects and opens; again on the same place, the next of those that stand there. On a name: its kind.
 function clicked(app, one, at, event, touch) {
-  const nearest = one.nearest(at, touch ? 2 * REACH : REACH);
+  const nearest = one.nearest(at, touch ? 2 * REACH : REACH), kind = one.nameAt(at);
   app.remember();
+  if (kind >= 0) {
+    app.select(app.legend.points({ code: kind, last: kind }), { how: app.how(event) });
+    return;
+  }
   if (nearest < 0) {
     app.open(-1);
     if (app.how(event) === "new") app.select([]);

@@ -34,7 +34,7 @@ class Legend {
 
   entry(entry) {
     const mark = this.app.marks.sample(this.coloring, entry.code), count = make("span", { className: "count" });
-    const press = (event) => this.app.select(this.points(entry), { how: event.shiftKey ? "add" : this.app.how(event) });
+    const press = (event) => this.app.select(this.points(entry), { how: this.app.how(event) });
     const element = make("button", { type: "button", className: "entry", title: `Select ${entry.words}; with Shift: add`, on: { click: press } }, mark, make("span", { className: "words" }, entry.words), count);
     return { entry, element, count };
   }

@@ -17,7 +17,9 @@ class App {
     this.legend = new Legend(this);
     this.detail = new Detail(this);
     this.lists = new Lists(this);
+    this.named = new Named(this);
     this.controls = new Controls(this);
+    this.address = new Address(this);
     this.status = make("div", { className: "status", role: "status", "aria-live": "polite" });
     this.assemble(el);
     this.maps.forEach((one) => listen(this, one));
@@ -35,7 +37,7 @@ class App {
     stage.dataset.maps = String(Math.min(this.maps.length, 2));
     // Keys stay here: Jupyter would take them for its own.
     this.root = make("div", { className: "phi3lib-atlas", "data-lm-suppress-shortcuts": "true", on: { keydown: (event) => event.stopPropagation() } },
-      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, ...this.controls.ofSelection), sort.label), this.lists.element);
+      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, this.lists.element);
     this.leave = attend({ model: this.model, el }, this.root);
   }
 
@@ -135,6 +137,7 @@ class App {
   // The picture beside the map.
   open(point) {
     this.view.opened = point;
+    this.address.note();
     this.detail.fill();
     this.drawOvers();
   }
@@ -173,7 +176,13 @@ class App {
 
   // ---------------------------------------------------------------------------------------- filters
 
+  color(name) {
+    this.view.color = name;
+    this.repaint();
+  }
+
   filter(text, where) {
+    [this.view.filter, this.view.where] = [text.trim(), where];
     this.view.text = text.trim() ? this.data.matching(text, where) : null;
     this.refilter();
   }
@@ -237,14 +246,10 @@ class App {
 
   saveTable() { save("selected.csv", commaSeparated(tableOf(this.data, this.model.get("selected")))); }
 
-  copyNames() {
-    const names = this.selection().map((point) => this.data.spec.ids[point]);
-    const area = make("textarea", { value: names.join("\n"), style: { position: "fixed", opacity: "0" } });
-    this.root.append(area);
-    area.select();
-    document.execCommand("copy"); // works where the clipboard's own interface is not allowed: files, frames
-    area.remove();
-    this.say(`${grouped(names.length)} names copied`);
+  copyIds() {
+    const points = this.selection(), undrawn = this.model.get("selected").length - points.length;
+    copied(this.root, points.map((point) => this.data.id(point)).join("\n"));
+    this.say(`${grouped(points.length)} ids copied${undrawn ? `; ${grouped(undrawn)} selected pictures are not drawn here, and their ids are known in Python alone` : ""}`);
   }
 
   // A finger draws once a tool is chosen; before, it scrolls the page.
@@ -266,6 +271,7 @@ class App {
   followers() {
     return {
       "change:selected": () => this.followSelection(),
+      "change:selections": () => { this.named.fill(); this.address.note(); },
       "change:found": () => { this.paint(); this.lists.fillStrip(); },
       "change:status": () => { if (this.model.get("status")) this.say(this.model.get("status")); },
       "change:progress": () => this.controls.showProgress(this.model.get("progress")),
@@ -281,6 +287,7 @@ class App {
     this.redraw();
     this.legend.count();
     this.controls.syncSelection();
+    this.named.sync();
     this.lists.showSelection();
   }
 
@@ -299,12 +306,15 @@ function render({ model, el }) {
   const app = new App(model, el), followers = app.followers();
   for (const [name, follower] of Object.entries(followers)) model.on(name, follower);
   const repaint = () => { if (app.dark() !== app.theme) app.repaint(); }, resized = () => app.resized();
+  const moved = () => app.address.follow();
   const themes = new MutationObserver(repaint), scheme = window.matchMedia("(prefers-color-scheme: dark)"), sizes = new ResizeObserver(resized);
   const unwatch = watchWheel(app);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
   scheme.addEventListener("change", repaint);
   window.addEventListener("resize", resized);
+  window.addEventListener("hashchange", moved);
   app.maps.forEach((one) => sizes.observe(one.frame));
+  app.address.follow();
   return () => {
     app.leave();
     app.pictures.forget();
@@ -313,6 +323,7 @@ function render({ model, el }) {
     sizes.disconnect();
     scheme.removeEventListener("change", repaint);
     window.removeEventListener("resize", resized);
+    window.removeEventListener("hashchange", moved);
     for (const [name, follower] of Object.entries(followers)) model.off(name, follower);
   };
 }

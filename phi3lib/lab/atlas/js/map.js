@@ -63,6 +63,12 @@ class MapView {
     return this.grid().nearest(x, y, reach / this.camera.scale(), (point) => !this.app.hidden(point));
   }
 
+  // The kind whose name is written at a place; -1 where there is none.
+  nameAt([across, down]) {
+    const found = (this.names || []).find((box) => Math.abs(box.across - across) < box.wide - 4 && Math.abs(box.down - down) < 9);
+    return found ? found.kind : -1;
+  }
+
   // All that stand where this one does, in their order: equal pictures do.
   together(point) {
     const here = [this.now[2 * point], this.now[2 * point + 1]];
@@ -139,6 +145,7 @@ class MapView {
     // What is in view, for what looks at the page from outside.
     Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length });
     this.drawOver();
+    this.app.address.note();
   }
 
   // A few selected points have rings, too; of many, all others stand back.
@@ -166,7 +173,7 @@ class MapView {
   // Pictures and names over the points.
   decorate(pen, coloring) {
     const { view, pictures } = this.app;
-    this.shown = []; // [middle across, middle down, side, point] of each picture
+    [this.shown, this.names] = [[], []]; // [middle across, middle down, side, point] of each picture
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
     if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
   }
@@ -199,6 +206,7 @@ class MapView {
   // Names of the kinds where most of a cell is of one; none over another.
   drawNames(pen, coloring) {
     const { app, camera } = this, { paper, line } = app.ink(), boxes = [];
+    this.names = boxes;
     pen.font = "600 12px system-ui, sans-serif";
     [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
     for (const { kind, x, y } of this.counted("names", () => spots(camera, this.now, coloring.codes, 110, (point) => app.hidden(point)))) {

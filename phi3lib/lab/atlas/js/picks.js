@@ -3,11 +3,14 @@
 // of the table, drawn or not.
 
 const MOST_STEPS = 100;
-const HOW = ["new", "add", "subtract"];
 
 /** What a gesture about these rows makes of the selection. */
 function combined(before, rows, how) {
   if (how === "add") return [...new Set([...before, ...rows])];
+  if (how === "intersect") {
+    const both = new Set(rows);
+    return before.filter((row) => both.has(row));
+  }
   if (how === "subtract") {
     const away = new Set(rows);
     return before.filter((row) => !away.has(row));
@@ -55,10 +58,10 @@ function commaSeparated(lines) {
 
 /** The selected rows with their names, columns and trust, as lines of a table with a head. */
 function tableOf(data, rows) {
-  const { ids, label, names, named, rows: drawn } = data.spec, others = data.columns.filter((column) => column.name !== label);
+  const { ids, keys, label, names, named, rows: drawn } = data.spec, others = data.columns.filter((column) => column.name !== label);
   const shares = names.map((_, map) => data.share("kept", map));
-  const head = ["id", ...(label ? [label] : []), ...others.map((column) => column.name), ...names.map((name) => (named ? `${name}: neighbours kept` : "neighbours kept"))];
-  const line = (point) => [ids[point], ...(label ? [data.kind(point)] : []), ...others.map((column) => data.text(column, point)), ...shares.map((share) => (share ? `${share[point]}%` : ""))];
+  const head = ["id", ...(keys ? ["name"] : []), ...(label ? [label] : []), ...others.map((column) => column.name), ...names.map((name) => (named ? `${name}: neighbours kept` : "neighbours kept"))];
+  const line = (point) => [data.id(point), ...(keys ? [ids[point]] : []), ...(label ? [data.kind(point)] : []), ...others.map((column) => data.text(column, point)), ...shares.map((share) => (share ? `${share[point]}%` : ""))];
   const undrawn = drawn ? rows.filter((row) => data.point(row) === undefined).map((row) => [`row ${row}`]) : [];
   return [head, ...data.points(rows).map(line), ...undrawn];
 }

@@ -1,0 +1,69 @@
+// The address of an exported page: it follows what is shown, and a link to it shows the same again.
+
+const SOON = 400;
+
+class Address {
+  constructor(app) {
+    this.app = app;
+    this.given = new Set((app.model.get("selections") || []).map(([name]) => name)); // those that the file has
+    this.quiet = !app.model.alone;
+  }
+
+  having() {
+    const { data, controls } = this.app, { spec } = data;
+    return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings,
+      columns: data.columns.map(({ name }) => name), kinds: spec.kinds, named: this.app.named.all().map(([name]) => name) };
+  }
+
+  shown() {
+    const { app } = this, { data, view, named } = app, rows = app.model.get("selected"), as = named.nameOf(rows);
+    return {
+      color: view.color === "label" ? undefined : view.color,
+      settings: data.spec.settings.length > 1 ? data.settings() : undefined,
+      views: app.maps.every((one) => one.camera.atHome()) ? undefined : app.maps.map(({ camera }) => [camera.x, camera.y, camera.zoom]),
+      text: view.filter, where: view.where,
+      kind: view.kind < 0 ? undefined : view.kind,
+      opened: view.opened < 0 ? undefined : data.row(view.opened),
+      selected: rows, as,
+      named: named.all().filter(([name]) => !this.given.has(name)),
+    };
+  }
+
+  // Something has changed: the address says so soon, as browsers take few changes of it in a second.
+  note() {
+    if (this.quiet || this.waiting) return;
+    this.waiting = setTimeout(() => { this.waiting = 0; this.write(linkOf(this.shown()).text); }, SOON);
+  }
+
+  write(text) {
+    this.text = text;
+    try {
+      history.replaceState(null, "", `#${text}`);
+    } catch {
+      this.quiet = true; // within a frame that has no address of its own
+    }
+  }
+
+  // Show what a link asks for; what this page does not have is left as it is.
+  follow() {
+    const { app } = this;
+    if (!app.model.alone || location.hash.slice(1) === (this.text || "")) return;
+    const shown = shownBy(location.hash, this.having());
+    if (shown.settings) app.change(shown.settings);
+    app.controls.take(shown);
+    if (shown.named) app.named.take(shown.named);
+    const rows = shown.as === undefined ? shown.selected : app.named.rows(shown.as);
+    if (rows) app.put(rows);
+    (shown.views || []).forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom }));
+    app.redraw();
+    if (shown.opened !== undefined && app.data.point(shown.opened) !== undefined) app.open(app.data.point(shown.opened));
+  }
+
+  copy() {
+    const { text, left } = linkOf(this.shown());
+    this.write(text);
+    copied(this.app.root, location.href.split("#")[0] + `#${text}`);
+    const without = left.length ? `, without ${left.join(" and ")}: too large for a link; use “Save CSV” for it` : "";
+    this.app.say(`Link to this view copied${without}`);
+  }
+}

@@ -1,0 +1,151 @@
+"""The explorer on a notebook's page: what is synchronized with it, and what it asks Python for."""
+
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from phi3lib.lab.atlas.page import page_data, script, styles
+from phi3lib.lab.atlas.settings import Settings
+from phi3lib.lab.atlas.state import AtlasState, Found
+from phi3lib.vision.pictures import read_upright
+
+if TYPE_CHECKING:
+    from phi3lib.lab.atlas.widget import Atlas
+
+LARGEST = 640  # pixels of a picture that is opened beside the map
+WHOLE = 8_000  # and of one that is opened in a tab of its own
+
+
+def standing(state: AtlasState) -> dict[str, Any]:
+    """Return what is chosen, selected and found, and what has been selected under a name."""
+    return {
+        "chosen": asdict(state.chosen),
+        "selected": state.selected,
+        "selections": state.selections.pairs(),
+        "found": _found(state),
+    }
+
+
+def _found(state: AtlasState) -> dict[str, Any]:
+    found = state.found
+    if found is None:
+        return {}
+    return asdict(found) | {"ids": [state.shown_names[row] for row in found.rows]}
+
+
+def make_atlas(atlas: "Atlas") -> Any:
+    from phi3lib.lab.widgets.live_view import LiveView
+
+    class AtlasWidget(LiveView):
+        _esm = script()
+        _css: Any = styles(panel=True)
+        spec = traitlets.Dict().tag(sync=True)
+        places = traitlets.Bytes().tag(sync=True)
+        near = traitlets.Bytes().tag(sync=True)
+        shares = traitlets.Bytes().tag(sync=True)
+        shade = traitlets.Bytes().tag(sync=True)
+        sheets: Any = traitlets.List().tag(sync=True)
+        chosen = traitlets.Dict().tag(sync=True)
+        selected: Any = traitlets.List().tag(sync=True)
+        selections: Any = traitlets.List().tag(sync=True)
+        found = traitlets.Dict().tag(sync=True)
+        status = traitlets.Unicode().tag(sync=True)
+        progress = traitlets.Float(1.0).tag(sync=True)
+
+    state = atlas.state
+    widget = AtlasWidget(**page_data(state, atlas.pictures), **standing(state))
+
+    def take_selection(change: Any) -> None:
+        if change["new"] == state.selected:
+            return
+        atlas.select(change["new"])
+        for observer in atlas._observers:
+            observer(atlas.selected)
+
+    def take_selections(change: Any) -> None:
+        try:
+            atlas.selections.replace(dict(change["new"]))
+        except (TypeError, ValueError) as error:
+            widget.status = f"Not saved: {error}."
+            widget.selections = state.selections.pairs()
+
+    def take_settings(change: Any) -> None:
+        state.chosen = Settings(**change["new"])
+
+    def receive(_: Any, message: dict[str, Any], __: Any) -> None:
+        widget.status = ""  # so that the same sentence is said again
+        try:
+            _answer(atlas, widget, message)
+        except ValueError as error:
+            widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
+        finally:
+            widget.progress = 1.0
+
+    widget.observe(take_selection, "selected")
+    widget.observe(take_selections, "selections")
+    widget.observe(take_settings, "chosen")
+    widget.on_msg(receive)
+    return widget
+
+
+def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
+    """Do what the page asks for; unknown requests change nothing."""
+    state = atlas.state
+    if message.get("do") == "find":
+        widget.found = {}
+        found = state.find(str(message.get("text", "")))
+        widget.status = _say_found(found)
+        widget.found = _found(state)
+    elif message.get("do") == "recompute":
+        _recompute(state, widget, message)
+    elif message.get("do") == "picture":
+        _send_picture(atlas, widget, message.get("row"), "picture", LARGEST)
+    elif message.get("do") == "whole picture":
+        _send_picture(atlas, widget, message.get("row"), "whole", WHOLE)
+
+
+def _send_picture(atlas: "Atlas", widget: Any, row: Any, what: str, largest: int) -> None:
+    """Send one picture, at most `largest` pixels wide and high; nothing where there is none.
+
+    ValueError for an unreadable one, which the page says.
+    """
+    if atlas.pictures is None or not isinstance(row, int) or not 0 <= row < len(atlas.pictures):
+        return
+    picture = read_upright(atlas.pictures[row]).copy()  # the reader's own stays as it is
+    picture.thumbnail((largest, largest))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    widget.send({what: row}, [buffer.getvalue()])
+
+
+def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
+    widget.progress = 0.0
+    asked = [_number(message, name) for name in ("n_neighbors", "min_dist", "seed")]
+
+    def tell(share: float) -> None:
+        widget.progress = share
+
+    settings = state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+    data = page_data(state, None)
+    with widget.hold_sync():
+        for name in ("places", "near", "shares", "shade", "spec"):
+            setattr(widget, name, data[name])
+        widget.chosen = asdict(settings)
+
+
+def _number(message: dict[str, Any], name: str) -> float:
+    """Return a number that was typed in. ValueError for anything else, and for an empty box."""
+    try:
+        return float(message[name])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name} must be a number") from None
+
+
+def _say_found(found: Found) -> str:
+    return (
+        f"“{found.text}”: the best picture has a cosine of {found.cosines[0]:.2f}, "
+        f"{found.standing:.1f} standard deviations above the mean of all. A search returns pictures even if "
+        f"none fits."
+    )

@@ -1,0 +1,63 @@
+"""The exported page of the explorer that the browser tests use, and what they do on it."""
+
+import re
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from phi3lib import Atlas, EmbeddingTable
+
+KINDS = ("cat", "dog", "ship")
+
+
+def ninety():
+    """Three crowds of thirty at known places, two maps of them, with columns of every type."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(90) % 3
+    places = np.array([[0, 0], [10, 0], [5, 8]])[groups] + rng.normal(size=(90, 2)) * 0.7
+    vectors = np.hstack([places, rng.normal(size=(90, 3)) * 0.1])
+    labels = {
+        "kind": np.array(KINDS)[groups],
+        "width": np.arange(90) * 1.5,
+        "taken": np.datetime64("2024-01-01") + np.arange(90),
+        "indoors": np.arange(90) % 2 == 0,
+    }
+    table = EmbeddingTable(
+        vectors.astype(np.float32), tuple(f"{KINDS[g]}_{n}" for n, g in enumerate(groups)), labels
+    )
+    pictures = [Image.new("RGB", (60, 40), (80 * int(g), 120, 30)) for g in groups]
+    for n, picture in enumerate(pictures):
+        ImageDraw.Draw(picture).ellipse((5 + n % 20, 5, 25 + n % 20, 25), fill=(250, 250, 250))
+    return Atlas(
+        {"one": table, "two": table},
+        pictures=pictures,
+        layout=places.astype(np.float32),
+        title="Ninety pictures",
+    )
+
+
+def first_map(page):
+    return page.locator("canvas[role=application]").first
+
+
+def entry(page, kind):
+    """A kind in the legend."""
+    return page.get_by_role("group", name="Legend").get_by_role("button", name=re.compile(f"^{kind}"))
+
+
+def zoom(canvas):
+    return float(canvas.get_attribute("data-zoom"))
+
+
+def middle(canvas):
+    return tuple(map(float, canvas.get_attribute("data-middle").split()))
+
+
+def frame(page):
+    """Wait until what a gesture asked for is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def at(canvas, across=0.5, down=0.5):
+    box = canvas.bounding_box()
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
