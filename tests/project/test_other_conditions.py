@@ -40,13 +40,46 @@ def test_every_setting_reaches_pytest_and_one_failure_fails_the_run(processors, 
     assert len(seen) == len(processors.SETTINGS) >= 7
     for (command, env), (name, variables) in zip(seen, processors.SETTINGS.items(), strict=True):
         assert variables.items() <= env.items()
-        assert str(ROOT / "tests" / "vectors") in command, name
+        folders = [Path(part) for part in command if part.startswith(str(ROOT / "tests"))]
+        assert len(folders) >= 7 and all(folder.is_dir() for folder in folders), name
     said = capsys.readouterr().out
     assert "haswell         failed" in said and "oldest          passed" in said
 
     seen.clear()
     assert processors.main(["--only", "oldest", "--", "tests/vision::x", "-k", "grid"]) == 0
     assert [command[-3:] for command, _ in seen] == [["tests/vision::x", "-k", "grid"]]
+
+
+def test_claims_run_under_a_setting_and_one_that_does_not_hold_fails_the_run(processors, monkeypatch, capsys):
+    seen = []
+
+    def fake_execute(notebook, path, *, no_network):
+        threads = run.KERNEL_ENVIRONMENT.get("OMP_NUM_THREADS")
+        seen.append((path.stem, threads, "".join(cell.source for cell in notebook.cells)))
+        claim = {"name": "a", "holds": threads is None, "claimed": True, "statement": "a holds", "shown": {}}
+        return run.Measurement(path.stem, 1.0, 500.0, 100.0, (claim,))
+
+    run = processors.load_run()
+    monkeypatch.setattr(run, "execute", fake_execute)
+    monkeypatch.setattr(processors, "load_run", lambda: run)
+    chosen = ["--claims", "00_start_here", "--only"]
+    assert processors.main([*chosen, "oldest"]) == 0  # whatever the CPU seconds
+    assert processors.main([*chosen, "oldest", "two-threads"]) == 1
+    assert [(name, threads, "set_num_threads(2)" in source) for name, threads, source in seen[1:]] == [
+        ("00_start_here", None, False),
+        ("00_start_here", "2", True),
+    ]
+    said = capsys.readouterr()
+    assert "oldest          passed\ntwo-threads     failed" in said.out and "a holds, but" in said.err
+
+
+def test_the_threads_of_a_setting_follow_the_set_up_cell(processors):
+    path = ROOT / "notebooks" / "00_start_here.ipynb"
+    notebook = processors.nbformat.read(path, as_version=4)
+    processors.add_to_set_up(notebook, "extra = 1")
+    assert [cell.source.endswith('lab.start("00")\nextra = 1') for cell in notebook.cells].count(True) == 1
+    with pytest.raises(ValueError, match="no cell"):
+        processors.add_to_set_up(processors.nbformat.v4.new_notebook(), "extra = 1")
 
 
 @pytest.mark.slow
