@@ -57,6 +57,16 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def lab_page(jupyterlab: tuple[str, Path], chromium: Any) -> Iterator[Any]:
+    """JupyterLab in the browser: a `tests.jupyterlab.LabPage`, which opens one notebook after another."""
+    from tests.jupyterlab import LabPage
+
+    page = LabPage(chromium, *jupyterlab)
+    yield page
+    page.close()
+
+
 def group_of(nodeid: str) -> str:
     """Return the name of the group that a test belongs to.
 

@@ -32,6 +32,17 @@ OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|abou
 JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ")
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
+READY = (
+    "window.jupyterapp?.shell?.currentWidget?.context?.path === path &&"
+    " window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"
+)
+OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
+# A disposed document, unlike a closed one, does not ask whether to save it.
+CLOSE = (
+    "async path => { for (const one of [...window.jupyterapp.shell.widgets('main')])"
+    " if (one.context?.path === path) { await one.sessionContext.shutdown(); one.dispose(); }"
+    " await window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' }); }"
+)
 VIEW = "application/vnd.jupyter.widget-view+json"
 # How many pixels of a canvas are not transparent.
 PAINTED = (
@@ -40,28 +51,70 @@ PAINTED = (
 )
 
 
-class OpenNotebook:
-    """A notebook in JupyterLab, with what the page asked of other machines and its own errors."""
+class LabPage:
+    """A page of a browser with JupyterLab in it, which has one notebook open at a time.
 
-    def __init__(self, page: Any) -> None:
+    Loading JupyterLab takes a browser five CPU seconds, opening a further notebook less than one.
+    """
+
+    def __init__(self, browser: Any, address: str, folder: Path) -> None:
+        self.page = browser.new_page(viewport={"width": 1280, "height": 900})
+        self.folder = folder
+        self._address = address
+        self._loaded = False
+        self._opened: OpenNotebook | None = None
+
+    def open(self, notebook: nbformat.NotebookNode, path: str) -> "OpenNotebook":
+        """Write a notebook to a path in the server's folder and open it; the one opened before is closed."""
+        if self._opened is not None:
+            self._opened.close()
+        (self.folder / path).parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, self.folder / path)
+        self._opened = OpenNotebook(self.page, path)
+        if self._loaded:
+            self.page.evaluate(OPEN, path)
+        else:
+            self.page.goto(self.address_of(path))
+            self._loaded = True
+        self._opened.wait_until_ready()
+        return self._opened
+
+    def address_of(self, path: str, workspace: str = "tests") -> str:
+        """The address of a notebook in a workspace of JupyterLab."""
+        return f"{self._address}/lab/workspaces/{workspace}/tree/{path}"
+
+    def close(self) -> None:
+        """Close the notebook and the page."""
+        if self._opened is not None:
+            self._opened.close()
+        self.page.close()
+
+
+class OpenNotebook:
+    """A notebook in JupyterLab, with what the page asked of other machines and its own errors since then."""
+
+    def __init__(self, page: Any, path: str) -> None:
         self.page = page
         self.outside: list[str] = []
         self.errors: list[str] = []
-        page.on("request", lambda r: None if OURS.match(r.url) else self.outside.append(r.url))
-        page.on("pageerror", lambda error: self._note(str(error)))
-        page.on("console", lambda m: self._note(m.text) if m.type == "error" else None)
+        self._path = path
+        self._listeners = {
+            "request": lambda r: None if OURS.match(r.url) else self.outside.append(r.url),
+            "pageerror": lambda error: self._note(str(error)),
+            "console": lambda m: self._note(m.text) if m.type == "error" else None,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
 
     def _note(self, error: str) -> None:
         """Keep an error; JupyterLab's own about resources and about a kernel that ended are not ours."""
         if not any(own in error for own in JUPYTERLABS_OWN):
             self.errors.append(error)
 
-    def open(self, address: str) -> None:
-        """Open a notebook's address and wait for its cells and its kernel."""
-        self.page.goto(address)
+    def wait_until_ready(self) -> None:
+        """Wait for the notebook's cells and its kernel."""
+        self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=120_000)
         self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
-        kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
-        self.page.wait_for_function(f"{kernel} === 'idle'", timeout=120_000)
 
     def run_all(self, timeout: float = 300_000) -> None:
         """Run all cells and wait until each of them has a number of its own and the kernel rests."""
@@ -102,9 +155,13 @@ class OpenNotebook:
         self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
 
     def close(self) -> None:
-        """End the kernel, which would keep its memory until all tests are done, and leave the page."""
-        self.page.evaluate("window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown()")
-        self.page.close()
+        """End the kernel, which would keep its memory until all tests are done, and close the notebook."""
+        if not self._listeners:
+            return  # closed before
+        self.page.evaluate(CLOSE, self._path)
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        self._listeners = {}
 
     def content(self) -> nbformat.NotebookNode:
         """Return the notebook as the page holds it, with all outputs."""

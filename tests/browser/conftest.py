@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.jupyterlab import CHROMIUM, OpenNotebook
+from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,21 +21,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def opened(jupyterlab: tuple[str, Path], chromium: Any) -> Iterator[Any]:
-    """A function that opens a notebook: `opened(notebook)`; at the end nothing was asked of the world."""
-    address, folder = jupyterlab
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    notebook = OpenNotebook(page)
+def opened(lab_page: LabPage) -> Iterator[Any]:
+    """A function that opens a notebook: `opened(content, name)`; nothing may be asked of the world."""
+    found: list[OpenNotebook] = []
 
     def open_notebook(content: nbformat.NotebookNode, name: str) -> OpenNotebook:
-        nbformat.write(content, folder / f"{name}.ipynb")
-        notebook.open(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb")
-        return notebook
+        found.append(lab_page.open(content, f"{name}.ipynb"))
+        return found[-1]
 
     yield open_notebook
-    notebook.close()
-    assert not notebook.errors
-    assert not notebook.outside
+    for notebook in found:
+        notebook.close()
+        assert not notebook.errors
+        assert not notebook.outside
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.jupyterlab import PAINTED, OpenNotebook, serious_faults
+from tests.jupyterlab import PAINTED, serious_faults
 
 LOOK = "c => c.toDataURL()"
 WAIT = 90_000
@@ -95,19 +95,17 @@ def make_notebook(sources):
 
 
 @pytest.fixture(scope="module")
-def course(jupyterlab, chromium):
-    """One notebook with all instruments on panels, which has run; cell 1 and on are these in their order."""
-    address, folder = jupyterlab
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    notebook = OpenNotebook(page)
-    nbformat.write(
-        make_notebook([SET_UP, *(source for source, *_ in PANELS.values())]), folder / "course.ipynb"
+def course(lab_page):
+    """One notebook with all instruments on panels, which has run; cell 1 and on are these in their order.
+
+    The tests that open another notebook come after those that use this one.
+    """
+    notebook = lab_page.open(
+        make_notebook([SET_UP, *(source for source, *_ in PANELS.values())]), "course.ipynb"
     )
-    notebook.open(f"{address}/lab/workspaces/course/tree/course.ipynb")
     notebook.run_all()
     assert notebook.errors_of_cells() == []
-    yield notebook
-    notebook.close()
+    return notebook
 
 
 @pytest.fixture
@@ -205,7 +203,7 @@ def test_two_views_of_one_instrument_go_together(opened, one_cell):
     expect(page.get_by_role("status").filter(has_text="Token 701 of")).to_have_count(2)
 
 
-def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one_cell):
+def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one_cell, lab_page):
     notebook = opened(one_cell("from phi3lib import lab\nlab.widgets.GridExplorer(640, 427)"), "ended")
     notebook.run_all()
     page = notebook.page
@@ -219,7 +217,7 @@ def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one
     expect(notice).to_be_visible(timeout=WAIT)
     expect(crops).to_be_disabled()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    page.goto(page.url.replace("/workspaces/ended/", "/workspaces/again/"))  # no model is there any more
+    page.goto(lab_page.address_of("ended.ipynb", workspace="again"))  # no model is there any more
     expect(still).to_be_visible(timeout=WAIT)
     assert still.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
     assert still.get_attribute("alt")

@@ -7,7 +7,6 @@ It is "Run all cells" in JupyterLab where there is a Chromium, as a reader does 
 import importlib.util
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,7 @@ import nbformat
 import psutil
 import pytest
 
-from tests.jupyterlab import CHROMIUM, OpenNotebook
+from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -63,9 +62,10 @@ def executed(
     if CHROMIUM is None:
         yield execute_copy(run, path, tmp_path_factory.mktemp(path.stem))
         return
-    served, browser = request.getfixturevalue("jupyterlab"), request.getfixturevalue("chromium")
-    with executed_in_jupyterlab(run, path, served, browser) as executed:
-        yield executed
+    page = request.getfixturevalue("lab_page")
+    executed = execute_in_jupyterlab(run, path, page)
+    yield executed
+    executed.live.close()
 
 
 def execute_copy(run: ModuleType, path: Path, folder: Path) -> Executed:
@@ -75,17 +75,9 @@ def execute_copy(run: ModuleType, path: Path, folder: Path) -> Executed:
     return _executed(run, path, notebook, measured, folder)
 
 
-@contextmanager
-def executed_in_jupyterlab(
-    run: ModuleType, path: Path, served: tuple[str, Path], browser: Any
-) -> Iterator[Executed]:
+def execute_in_jupyterlab(run: ModuleType, path: Path, page: LabPage) -> Executed:
     """Open a copy of a notebook without outputs in JupyterLab and run all cells."""
-    address, root = served
-    folder = root / path.stem
-    folder.mkdir()
-    nbformat.write(without_outputs(path), folder / path.name)
-    live = OpenNotebook(browser.new_page(viewport={"width": 1280, "height": 900}))
-    live.open(f"{address}/lab/workspaces/{path.stem}/tree/{path.stem}/{path.name}")
+    live = page.open(without_outputs(path), f"{path.stem}/{path.name}")
     started = time.perf_counter()
     with run.Watcher() as watcher:
         watcher.pid = process_of_kernel(live.kernel_id())
@@ -95,10 +87,7 @@ def executed_in_jupyterlab(
     measured = run.Measurement(
         path.stem, seconds, watcher.cpu_seconds, watcher.megabytes, run.claims(notebook), error
     )
-    try:
-        yield _executed(run, path, notebook, measured, folder, live)
-    finally:
-        live.close()
+    return _executed(run, path, notebook, measured, page.folder / path.stem, live)
 
 
 def without_outputs(path: Path) -> nbformat.NotebookNode:
