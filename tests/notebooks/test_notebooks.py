@@ -66,6 +66,13 @@ def test_headings_do_not_skip_a_level_and_folds_are_closed(path):
 
 
 @each
+def test_folded_text_is_read_as_markdown(path):
+    """Without an empty line after the title, code and links of folded text show as they are typed."""
+    if not path.stem.startswith(("08", "09", "10", "11", "A2")):
+        assert re.findall(r"</summary>\n(?!\n).*", words_of(path)) == []
+
+
+@each
 def test_it_ends_with_questions_to_recall_whose_answers_are_folded(path):
     recall = words_of(path).partition("## Recall")[2].partition("## Key points")[0]
     assert len(re.findall(r"^\*\*\d\.\*\* ", recall, re.MULTILINE)) == recall.count(
