@@ -4,6 +4,9 @@
 date. It needs only the standard library. It must start on an old Python, because it reports that the
 Python is too old.
 
+Where uv is on the PATH, it does the installing: the same pins in seconds. With PIP_ARGS, or where pip has
+package indexes of its own, which uv does not read, pip does it.
+
 An interrupted set-up leaves the word "unfinished" in `.venv/phi3lib-set-up`; the next call then starts
 over (downloaded files are in pip's cache). A finished set-up writes the fingerprint of its inputs there;
 if the inputs change, the next call updates the environment.
@@ -149,7 +152,8 @@ def make_venv(venv, stamp):
     python = choose_python()
     check_venv_module(python)
     check_disk(venv.parent)
-    print(f"Setting up {venv} with {python}; this takes several minutes.", flush=True)
+    duration = "a minute or two" if shutil.which("uv") else "several minutes"
+    print(f"Setting up {venv} with {python}; this takes {duration}.", flush=True)
     venv.mkdir()
     stamp.write_text(UNFINISHED)
     subprocess.check_call([python, "-m", "venv", str(venv)])
@@ -195,6 +199,31 @@ def pip_install(python, arguments, total=0):
         raise SetUpError(explain(log))
 
 
+def find_uv(python, pip_arguments):
+    """Return the path of uv; None if there is none, or if it would install from other places than pip."""
+    uv = shutil.which("uv")
+    if uv is None or pip_arguments:
+        return None
+    settings = subprocess.check_output([str(python), "-m", "pip", "config", "list"], universal_newlines=True)
+    return None if re.search(r"\.(index-url|extra-index-url|find-links|no-index)=", settings) else uv
+
+
+def uv_install(uv, python, lock):
+    """Install the pins of a lock file with uv; return whether that worked."""
+    print(f"  {count_pins(lock)} packages with {uv}", flush=True)
+    return subprocess.call([uv, "pip", "install", "--python", str(python), "--requirement", str(lock)]) == 0
+
+
+def install_pins(python, lock, pip_arguments):
+    """Install the pins of a lock file with uv where possible, else with pip; raise SetUpError."""
+    uv = find_uv(python, pip_arguments)
+    if uv is not None:
+        if uv_install(uv, python, lock):
+            return
+        print("uv could not install the packages; pip tries now.", flush=True)
+    pip_install(python, ["--requirement", str(lock), *pip_arguments], count_pins(lock))
+
+
 def count_pins(lock):
     """Count the packages in a lock file."""
     return sum(1 for line in lock.read_text().splitlines() if "==" in line)
@@ -234,7 +263,7 @@ def set_up(root, pip_arguments, folder=".venv"):
         print(f"Updating {venv}.", flush=True)
         stamp.write_text(UNFINISHED)
     lock = root / "requirements.lock"
-    pip_install(python, ["--requirement", str(lock), *pip_arguments], count_pins(lock))
+    install_pins(python, lock, pip_arguments)
     # The build backend is one of the pinned packages, so this step needs no network.
     pip_install(python, ["--no-build-isolation", "--no-deps", "--editable", str(root)])
     quiet_jupyterlab(venv)

@@ -39,6 +39,7 @@ def installs(set_up, monkeypatch):
     make = subprocess.check_call
     monkeypatch.setattr(set_up.subprocess, "check_call", lambda command: make([*command, "--without-pip"]))
     monkeypatch.setattr(set_up, "pip_install", lambda python, arguments, total=0: calls.append(arguments))
+    monkeypatch.setattr(set_up, "find_uv", lambda python, pip_arguments: None)
     return calls
 
 
@@ -229,3 +230,54 @@ def test_make_says_which_python_is_missing():
     )
     assert process.returncode != 0
     assert "no-such-python is not on the PATH: install Python 3.11, 3.12 or 3.13" in process.stderr
+
+
+@pytest.fixture
+def uv(tmp_path, monkeypatch):
+    """Stands for uv on the PATH: it writes down its arguments, and fails where `fails` exists beside it."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    program = folder / "uv"
+    program.write_text('#!/bin/sh\nset -e\nprintf "%s\\n" "$@" > "$0.said"\n[ ! -e "$0.fails" ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # no settings of this machine
+    for name in [name for name in os.environ if name.startswith("PIP_") and name != "PIP_CONFIG_FILE"]:
+        monkeypatch.delenv(name)
+    return program
+
+
+@pytest.fixture
+def pip_calls(set_up, monkeypatch):
+    calls = []
+    monkeypatch.setattr(set_up, "pip_install", lambda python, arguments, total=0: calls.append(arguments))
+    return calls
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is a shell script")
+def test_uv_installs_the_pins_where_it_is_present(set_up, uv, pip_calls, tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("one==1.0\n")
+    set_up.install_pins(sys.executable, lock, [])
+    assert uv.with_name("uv.said").read_text().split() == [
+        *("pip", "install", "--python", sys.executable, "--requirement", str(lock))
+    ]
+    assert pip_calls == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is a shell script")
+def test_pip_goes_on_where_uv_fails(set_up, uv, pip_calls, tmp_path, capsys):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("one==1.0\n")
+    uv.with_name("uv.fails").touch()
+    set_up.install_pins(sys.executable, lock, [])
+    assert pip_calls == [["--requirement", str(lock)]]
+    assert "uv could not install the packages; pip tries now" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is a shell script")
+def test_uv_would_not_see_what_pip_was_told(set_up, uv, monkeypatch):
+    assert set_up.find_uv(sys.executable, []) == str(uv)
+    assert set_up.find_uv(sys.executable, ["--pre"]) is None
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
+    assert set_up.find_uv(sys.executable, []) is None
