@@ -110,7 +110,8 @@ def links(sources: list[str]) -> dict[str, tuple[int, int]]:
 
 def missing(sources: list[str], names: dict[str, str]) -> list[Use]:
     """Return the first uses that come before a link, in order."""
-    linked, first = links(sources), {}
+    linked = links(sources)
+    first: dict[str, Use] = {}
     for use in uses(sources, names):
         first.setdefault(use.anchor, use)
     return [
