@@ -2,7 +2,8 @@
 
 A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
 notebook is one (its execution serves all of its tests), and so are the browser tests of instruments. The long
-groups start first: what is left for the end is then short, and no worker is idle for long.
+groups start first, notebooks by the run times in the README: what is left for the end is then short, and no
+worker is idle for long.
 """
 
 import importlib.util
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
@@ -28,7 +30,7 @@ for name in LIBRARY_THREADS:
 @pytest.fixture(scope="session")
 def run() -> ModuleType:
     """`notebooks/run.py` as a module."""
-    path = Path(__file__).resolve().parents[1] / "notebooks" / "run.py"
+    path = ROOT / "notebooks" / "run.py"
     spec = importlib.util.spec_from_file_location("run_notebooks_for_tests", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +42,7 @@ def run() -> ModuleType:
 @pytest.fixture(scope="session")
 def jupyterlab(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """(address, folder) of a JupyterLab whose kernels have the environment of `make run`, and no network."""
-    from tests.jupyterlab import ROOT, running_jupyterlab
+    from tests.jupyterlab import running_jupyterlab
 
     environment = {**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     environment = run.without_network(environment, tmp_path_factory.mktemp("start_up"))
@@ -82,12 +84,24 @@ def group_of(nodeid: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long groups first."""
-    items.sort(key=_place)
+    seconds = run_times(ROOT / "README.md")
+    items.sort(key=lambda item: _place(item.nodeid, seconds))
 
 
-def _place(item: pytest.Item) -> int:
-    folder = item.nodeid.split("/")[1]
-    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+def run_times(readme: Path) -> dict[str, int]:
+    """Return {notebook: seconds} of the table in the README, which `make run` writes; {} without the file."""
+    if not readme.is_file():
+        return {}
+    rows = re.findall(r"\(notebooks/(\w+)\.ipynb\).*\| about (\d+) s \|", readme.read_text(encoding="utf-8"))
+    return {name: int(seconds) for name, seconds in rows}
+
+
+def _place(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
+    """A sort key: by folder, and within a folder notebooks by run time, the longest first."""
+    folder = nodeid.split("/")[1]
+    notebook = re.search(r"\[(\w+)\]$", group_of(nodeid))
+    place = LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+    return place, -seconds.get(notebook[1], 0) if notebook else 0
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import group_of
+from tests.conftest import _place, group_of, run_times
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
@@ -37,6 +37,26 @@ def test_it(shared, number):
 )
 def test_a_group_is_a_file_a_notebook_or_the_browser(nodeid, group):
     assert group_of(nodeid) == group
+
+
+def test_long_notebooks_start_before_short_ones_and_all_before_the_rest(tmp_path):
+    table = "".join(
+        f"| [{name}](notebooks/{name}.ipynb) | of (notebooks) | about {seconds} s |\n"
+        for name, seconds in (("01_short", 10), ("02_long", 60))
+    )
+    (tmp_path / "README.md").write_text(table)
+    seconds = run_times(tmp_path / "README.md")
+    assert seconds == {"01_short": 10, "02_long": 60}
+    wanted = [
+        "tests/browser/test_atlas.py::test_it",
+        "tests/notebooks/test_notebooks.py::test_runs[02_long]",
+        "tests/notebooks/test_notebooks.py::test_runs[01_short]",
+        "tests/notebooks/test_notebooks.py::test_first",
+        "tests/cli/test_cli.py::test_it[02_long]",
+    ]
+    assert sorted(wanted[::-1], key=lambda nodeid: _place(nodeid, seconds)) == wanted
+    assert run_times(tmp_path / "missing.md") == {}
+    assert set(run_times(ROOT / "README.md")) == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 def test_the_fixture_of_a_file_is_built_once(tmp_path):
