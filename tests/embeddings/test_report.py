@@ -131,6 +131,48 @@ def test_equal_spaces_do_not_disagree_whatever_their_scale_and_order():
     assert not disagreements(table_of(vectors), table_of(vectors * 3).select(order), k=5)
 
 
+def ranks_of(vectors):
+    """ranks[i, j]: among how many others j is the nearest to i, 1 for the nearest of all."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, np.inf)
+    return np.argsort(np.argsort(-cosines, axis=1), axis=1)
+
+
+@pytest.mark.parametrize("most", [3, 20])
+def test_disagreements_are_those_of_the_definition(most):
+    rng = np.random.default_rng(4)
+    spaces = [rng.normal(size=(40, 5)).astype(np.float32) for _ in range(2)]
+    k, ranks, wanted = 4, [ranks_of(space) for space in spaces], []
+    for near in (0, 1):
+        close = np.maximum(ranks[near], ranks[near].T)  # of both directions the one that disagrees less
+        far = np.minimum(ranks[1 - near], ranks[1 - near].T)
+        pairs = [
+            (a, b)
+            for a in range(40)
+            for b in range(a + 1, 40)
+            if close[a, b] <= k and close[a, b] < far[a, b]
+        ]
+        used, listed = set(), 0
+        for a, b in sorted(pairs, key=lambda pair: close[pair] - far[pair]):
+            if not used & {a, b} and listed < most:
+                used |= {a, b}
+                listed += 1
+                both = (close[a, b], far[a, b])
+                wanted.append((near, a, b, *(both[::-1] if near else both), (far[a, b] - close[a, b]) / 39))
+    found = disagreements(*map(table_of, spaces), k=k, most=most)
+    given = [(one.nearer_in, int(one.first), int(one.second), *one.ranks, one.gap) for one in found]
+    assert sorted(given) == sorted(wanted)
+    assert [one.gap for one in found] == sorted((one.gap for one in found), reverse=True)
+
+
+def test_disagreements_need_two_images_more_than_neighbors():
+    one, other = (table_of(np.random.default_rng(seed).normal(size=(6, 4))) for seed in (0, 1))
+    disagreements(one, other, k=4)
+    with pytest.raises(ValueError, match="6 images in common; at least 7 are needed"):
+        disagreements(one, other, k=5)
+
+
 def test_an_image_is_listed_once_for_each_space():
     rng = np.random.default_rng(3)
     one, other = (table_of(rng.normal(size=(60, 8)).astype(np.float32)) for _ in range(2))

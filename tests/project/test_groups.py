@@ -54,7 +54,8 @@ def test_long_notebooks_start_before_short_ones_and_all_before_the_rest(tmp_path
         "tests/notebooks/test_notebooks.py::test_first",
         "tests/cli/test_cli.py::test_it[02_long]",
     ]
-    assert sorted(wanted[::-1], key=lambda nodeid: _place(nodeid, seconds)) == wanted
+    collected = wanted[::-1]
+    assert sorted(collected, key=lambda nodeid: _place(nodeid, seconds)) == wanted
     assert run_times(tmp_path / "missing.md") == {}
     assert set(run_times(ROOT / "README.md")) == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
