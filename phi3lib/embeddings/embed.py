@@ -26,8 +26,9 @@ from phi3lib.embeddings.memory import Trimmer
 from phi3lib.embeddings.reading import Batch, batches
 from phi3lib.embeddings.run_time import in_words
 from phi3lib.embeddings.sources import Items, Mark, find_items
-from phi3lib.embeddings.store import Kept, Store, Vectors, open_store
+from phi3lib.embeddings.store import Kept, Store, Vectors, open_store, stored_recipe
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.trial import AUTO, precision_for
 from phi3lib.encoders import ImageEncoder, Recipe, as_encoder, joined, text_encoder
 from phi3lib.loading.log import tell
 from phi3lib.vision.inputs import as_path, as_texts
@@ -59,7 +60,8 @@ def embed_images(
     write; an existing one is resumed. labels: by name a sequence (one value for each image) or a mapping from
     file names, or a frame; see `labels_of`. Labels of an earlier run into `out` that are not given again are
     kept for images that have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how
-    far the vectors of a few images are then from those of the original model is logged. None: as it is.
+    far the vectors of a few images are then from those of the original model is logged. "auto": the fastest
+    here, by a trial of about a second; a table that is resumed keeps its own. None: as it is.
 
     Images that cannot be read are in `.errors` of the table with their reasons; what was lost or left out
     (transparency, further frames, files that are no images) is in `.notes`, and a warning counts it.
@@ -72,6 +74,8 @@ def embed_images(
     columns = labels_of(labels, [item.id for item in found.items])
     encoder = _encoder_of(model)
     recipe = encoder.recipes.choose(pooling)
+    if precision == AUTO:
+        precision = precision_for(encoder, recipe, found.items, stored_recipe(target))
     quick = encoder if precision is None else encoder.in_precision(precision)
     described = quick.provenance(recipe)
     with nullcontext() if target is None else open_store(target, described) as store:

@@ -81,6 +81,22 @@ def stored_marks(path: Path, recipe: Mapping[str, Any]) -> dict[str, Mark]:
     return Store(path, dict(recipe), keep_damaged=True).kept.marks
 
 
+def stored_recipe(path: Path | None) -> dict[str, Any] | None:
+    """Return the recipe of the vectors that the file of a table or its shards hold; None for no vectors."""
+    if path is None:
+        return None
+    for file in (path, *_shards(path)):
+        try:
+            return EmbeddingTable.load(file).recipe
+        except (FileNotFoundError, ValueError):  # missing or damaged: a run says so
+            continue
+    return None
+
+
+def _shards(path: Path) -> list[Path]:
+    return sorted(path.with_name(path.name + SHARDS).glob("*.parquet"))
+
+
 class Store:
     """The file of a table, and beside it, while a run goes on, a folder of shards.
 
@@ -102,7 +118,7 @@ class Store:
 
     def _with_shards(self, kept: Kept) -> Kept:
         """Return what the table and interrupted runs contain. ValueError if their recipe is another one."""
-        for shard in sorted(self.folder.glob("*.parquet")):  # younger than the table
+        for shard in _shards(self.path):  # younger than the table
             try:
                 kept.add(self._load(shard)[1])
             except _Damaged as error:

@@ -7,7 +7,9 @@ from PIL import Image
 
 from phi3lib import embed_images, load_phi3_model
 from phi3lib.embeddings import embed as embed_module
-from phi3lib.vision.precision import agreement, in_precision, precision_of
+from phi3lib.embeddings import trial
+from phi3lib.encoders import as_encoder
+from phi3lib.vision.precision import Agreement, agreement, in_precision, precision_of
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +84,102 @@ def test_unknown_precisions_and_other_shapes_are_refused(clip):
         in_precision(clip, "fp8")
     with pytest.raises(ValueError, match="same pictures"):
         agreement(torch.ones(2, 3), torch.ones(2, 4))
+
+
+# --------------------------------------------------------------------------- "auto"
+
+
+def close(least: float) -> Agreement:
+    return Agreement(mean=1.0, least=least, count=5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "chosen"),
+    [
+        ({"fp32": 1.0, "bf16": 0.5, "int8": 0.4}, {"bf16": 0.9999, "int8": 0.995}, "int8"),
+        (
+            {"fp32": 1.0, "bf16": 0.5, "int8": 0.4},
+            {"bf16": 0.9999, "int8": 0.98},
+            "bf16",
+        ),  # int8: too far off
+        (
+            {"fp32": 1.0, "bf16": 1.9, "int8": 0.95},
+            {"bf16": 0.9999, "int8": 0.995},
+            None,
+        ),  # noise
+        ({"bf16": 1.0, "fp32": 0.6, "int8": 0.8}, {"fp32": 0.9999, "int8": 0.995}, "fp32"),
+        ({"fp32": 1.0}, {}, None),
+    ],
+)
+def test_the_fastest_precision_that_is_close_is_chosen(seconds, least, chosen):
+    assert trial.fastest(seconds, {name: close(value) for name, value in least.items()}) == chosen
+
+
+class Clock:
+    """Goes on by what the last pass is said to have taken, so that no time of this machine counts."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("slow", "chosen"), [("bfloat16", "int8"), ("int8", "bf16"), ("both", None)])
+def test_a_trial_follows_the_clock(clip, pictures, monkeypatch, slow, chosen):
+    clock, encoder = Clock(), as_encoder(clip)
+    real = trial._encode
+
+    def encode(way, recipe, few):
+        dtype = precision_of(way.network)
+        clock.now += 0.2 if dtype == "float32" else 0.5 if slow in (dtype, "both") else 0.05
+        return real(way, recipe, few)
+
+    monkeypatch.setattr(trial, "_encode", encode)
+    monkeypatch.setattr(trial, "CLOSE", 0.9)  # how far int8 is off depends on the processor
+    found = trial.try_precisions(encoder, encoder.recipes.choose(), pictures, clock=clock)
+    assert found.chosen == chosen and list(found.seconds) == ["fp32", "bf16", "int8"]
+    assert found.seconds["fp32"] == pytest.approx(0.2)
+    assert list(found.agreements) == ["bf16", "int8"]
+    assert f"precision: {chosen or 'fp32'} (speed against fp32" in str(found)
+
+
+def test_a_resumed_table_keeps_its_precision(clip, pictures, tmp_path, monkeypatch):
+    found = []
+
+    def choose(encoder, recipe, few):
+        found.append(len(few))
+        return trial.Trial("int8", {}, {})
+
+    monkeypatch.setattr(trial, "try_precisions", choose)
+    out = tmp_path / "vectors.parquet"
+    first = embed_images(pictures, model=clip, precision="auto", out=out, progress=False)
+    again = embed_images(pictures, model=clip, precision="auto", out=out, progress=False)
+    assert found == [5]  # one trial
+    assert first.recipe["dtype"] == again.recipe["dtype"] == "int8"
+    plain = tmp_path / "plain.parquet"
+    embed_images(pictures, model=clip, out=plain, progress=False)
+    assert (
+        embed_images(pictures, model=clip, precision="auto", out=plain, progress=False).recipe["dtype"]
+        == "float32"
+    )
+
+
+def test_a_trial_uses_few_tiles_and_leaves_unreadable_images_to_the_run(phi3, tmp_path, monkeypatch):
+    sizes = []
+    real = trial._encode
+    monkeypatch.setattr(trial, "_encode", lambda *taken: sizes.append(taken[2]) or real(*taken))
+    (tmp_path / "a.png").write_bytes(b"no image")
+    Image.new("RGB", (3000, 2000), "red").save(tmp_path / "b.png")
+    table = embed_images(tmp_path, model=phi3, precision="auto", progress=False)
+    encoder = as_encoder(phi3)
+    assert {sum(encoder.tiles(*one.size) for one in few) <= trial.TILES for few in sizes} == {True}
+    assert len(table) == 1 and [name for name, _ in table.errors] == ["a.png"]
+
+
+def test_without_copies_the_model_stays_as_it_came(clip, pictures, monkeypatch):
+    encoder = as_encoder(clip)
+    recipe = encoder.recipes.choose()
+    assert trial.try_precisions(encoder, recipe, []).chosen is None
+    monkeypatch.setattr(trial, "MOST_WEIGHTS", 10)
+    assert trial.try_precisions(encoder, recipe, pictures) == trial.Trial(None, {}, {})

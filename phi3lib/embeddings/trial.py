@@ -1,0 +1,148 @@
+"""Which precision is fastest on this machine: a trial of about a second on a few images.
+
+Fewer bits are not always faster: on a processor without instructions for bfloat16 its products take longer
+than those of float32. So the ways are measured, in turn, and the vectors are compared.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from phi3lib.embeddings.sources import Item
+from phi3lib.encoders import ImageEncoder, Recipe
+from phi3lib.loading.log import tell
+from phi3lib.vision.precision import PRECISIONS, Agreement, agreement, precision_of
+
+AUTO = "auto"
+NAMES = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}  # by what `precision_of` says
+GAIN = 0.9  # another precision must take at most this part of the time: less is noise
+CLOSE = 0.99  # and its vectors must have at least this cosine to those of the model as it came
+ROUNDS, SECONDS = 5, 1.0  # of all ways together, after one pass of each that is not counted
+IMAGES, TILES, SHORTEST = 8, 8, 64  # of a trial: images, tiles, the side in pixels below which none is halved
+MOST_WEIGHTS = 1_000_000_000  # a copy in float32 is 4 GB; larger models stay as they came
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial found.
+
+    chosen: the precision, None for the model as it came. seconds: the least time of one pass over the images
+    by precision, the model as it came first. agreements: of the others with it.
+    """
+
+    chosen: str | None
+    seconds: Mapping[str, float]
+    agreements: Mapping[str, Agreement]
+
+    def __str__(self) -> str:
+        if not self.seconds:
+            return "precision: as it came; no trial was made"
+        (came, reference), *others = self.seconds.items()
+        ways = [f"{name} {reference / seconds:.2f} ×" for name, seconds in others]
+        return f"precision: {self.chosen or came} (speed against {came}, in a trial: {', '.join(ways)})"
+
+
+def precision_for(
+    encoder: Any, recipe: Recipe, items: Sequence[Item], stored: Mapping[str, Any] | None
+) -> str | None:
+    """Return the precision for a run over these items; None for that of the encoder.
+
+    It is the one of the vectors that are stored already, if `stored` is their recipe, or else the fastest on
+    some of the images; what the trial found is logged.
+    """
+    if stored is not None:
+        dtype = str(stored.get("dtype"))
+        return None if dtype == precision_of(encoder.network) else NAMES.get(dtype)
+    trial = try_precisions(encoder, recipe, list(_readable(items[:IMAGES])))
+    tell(str(trial))
+    return trial.chosen
+
+
+def _readable(items: Sequence[Item]) -> Iterator[Image.Image]:
+    """Yield the images of items; what cannot be read is left to the run, which reports it."""
+    for item in items:
+        with suppress(ValueError, MemoryError):
+            reading = item.load().reading
+            if reading is not None:
+                yield reading.picture
+
+
+def try_precisions(
+    encoder: Any,
+    recipe: Recipe,
+    pictures: Sequence[Image.Image],
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Trial:
+    """Return the precision that computes vectors of these images fastest and close enough, with its reasons.
+
+    Only as many of the images are used as make a few tiles, and large ones are made smaller: speed and
+    agreement hardly depend on the size. Without images, for a model that is too large to be copied, and for
+    an encoder that has no `in_precision`, all stays as it came. "int8" is for CPUs and not tried elsewhere.
+    """
+    weights = sum(weight.numel() for weight in encoder.network.parameters())
+    if not pictures or weights > MOST_WEIGHTS or not hasattr(encoder, "in_precision"):
+        return Trial(None, {}, {})
+    few = _few(encoder, pictures)
+    ways = _ways(encoder)
+    vectors = {name: _encode(way, recipe, few) for name, way in ways.items()}
+    seconds = _time(ways, recipe, few, clock)
+    came, *others = ways
+    agreements = {name: agreement(vectors[came], vectors[name], came) for name in others}
+    return Trial(fastest(seconds, agreements), seconds, agreements)
+
+
+def fastest(seconds: Mapping[str, float], agreements: Mapping[str, Agreement]) -> str | None:
+    """Return the fastest precision whose vectors are close; None for the first one, the model as it came."""
+    came = next(iter(seconds))
+    close = [name for name, found in agreements.items() if found.least >= CLOSE]
+    best = min(close, key=seconds.__getitem__, default=came)
+    return best if best != came and seconds[best] <= GAIN * seconds[came] else None
+
+
+def _ways(encoder: Any) -> dict[str, ImageEncoder]:
+    """Return the encoder and its copies in other precisions, by name."""
+    dtype = precision_of(encoder.network)
+    came = NAMES.get(dtype, dtype)
+    device = next(encoder.network.parameters()).device.type
+    others = [name for name in PRECISIONS if name != came and (name != "int8" or device == "cpu")]
+    return {came: encoder} | {name: encoder.in_precision(name) for name in others}
+
+
+def _few(encoder: ImageEncoder, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    few: list[Image.Image] = []
+    tiles = 0
+    for picture in pictures:
+        while encoder.tiles(*picture.size) > TILES and min(picture.size) >= 2 * SHORTEST:
+            picture = picture.reduce(2)
+        tiles += encoder.tiles(*picture.size)
+        if few and tiles > TILES:
+            break
+        few.append(picture)
+    return few
+
+
+@torch.inference_mode()
+def _encode(encoder: ImageEncoder, recipe: Recipe, pictures: list[Image.Image]) -> torch.Tensor:
+    return encoder.encode(pictures, recipe).float().cpu()
+
+
+def _time(
+    ways: Mapping[str, ImageEncoder], recipe: Recipe, pictures: list[Image.Image], clock: Callable[[], float]
+) -> dict[str, float]:
+    """Return the least seconds of a pass; the ways take turns, so that a busy moment meets all of them."""
+    least = dict.fromkeys(ways, float("inf"))
+    began = clock()
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            start = clock()
+            _encode(way, recipe, pictures)
+            least[name] = min(least[name], clock() - start)
+        if clock() - began >= SECONDS:
+            break
+    return least
