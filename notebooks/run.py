@@ -12,6 +12,7 @@ clock depend on what else the machine does, so they are reported and have no bud
 
 import argparse
 import itertools
+import json
 import os
 import re
 import sys
@@ -45,6 +46,10 @@ KERNEL_ENVIRONMENT = {
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CLAIM = "application/vnd.phi3lib.claim+json"  # what `lab.claim` puts beside its text
+# What instruments show on the site, which has no kernels; see phi3lib/lab/widgets/without_kernel.
+RECORD = "PHI3LIB_RECORD_INSTRUMENTS"
+INSTRUMENTS = "instruments"  # the folder of these files, beside the notebooks
+LARGEST_INSTRUMENTS = 3_000_000  # bytes of one notebook's file
 CELL_METADATA_KEPT = {"tags", "jupyter", "slideshow"}
 PRINT_COPY = "image/png"
 LARGEST = 400_000  # bytes of a notebook that is saved here
@@ -76,6 +81,7 @@ class Measurement:
     peak_mb: float
     claims: tuple[dict, ...] = ()
     error: str = ""
+    instruments: dict[str, Any] | None = None  # by the key of their stills; None where nothing was recorded
 
     def over_budget(self, budget_cpu_seconds: float, budget_mb: float) -> list[str]:
         """Which budgets were exceeded, in words."""
@@ -171,14 +177,22 @@ class _Client(NotebookClient):
         self._watcher.pid = kernel.provisioner.pid
 
 
-def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = False) -> Measurement:
-    """Run all cells in a new kernel, outputs in place; the working directory is that of `path`."""
+def execute(
+    notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = False, record: bool = False
+) -> Measurement:
+    """Run all cells in a new kernel, outputs in place; the working directory is that of `path`.
+
+    record: whether the instruments are recorded for pages without a kernel. It is not counted as run time.
+    """
     started = time.perf_counter()
     error = ""
     with tempfile.TemporaryDirectory() as start_up, Watcher() as watcher:
         environment = {**os.environ, **KERNEL_ENVIRONMENT}
         if no_network:
             environment = without_network(environment, Path(start_up))
+        recorded = Path(start_up, "instruments.json")
+        if record:
+            environment[RECORD] = str(recorded)
         client = _Client(
             notebook,
             watcher=watcher,
@@ -195,8 +209,16 @@ def execute(notebook: nbformat.NotebookNode, path: Path, *, no_network: bool = F
             client.execute(env=environment)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
             error = str(failure)
-    seconds = time.perf_counter() - started
-    return Measurement(path.stem, seconds, watcher.cpu_seconds, watcher.megabytes, claims(notebook), error)
+        kept = json.loads(recorded.read_text(encoding="utf-8")) if recorded.exists() else {}
+    return Measurement(
+        path.stem,
+        time.perf_counter() - started - kept.get("seconds", 0.0),
+        watcher.cpu_seconds - kept.get("cpu_seconds", 0.0),
+        watcher.megabytes,
+        claims(notebook),
+        error,
+        kept.get("forms", {}) if record else None,
+    )
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -293,16 +315,41 @@ def save(notebook: nbformat.NotebookNode, path: Path) -> None:
     temporary.replace(path)
 
 
+def save_instruments(forms: dict[str, Any], notebook: Path) -> None:
+    """Write what a notebook's instruments show without a kernel; no file where there is nothing."""
+    path = notebook.parent / INSTRUMENTS / f"{notebook.stem}.json"
+    if not forms:
+        path.unlink(missing_ok=True)
+        return
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(forms[key], ensure_ascii=False, sort_keys=True)}"
+        for key in sorted(forms)
+    ]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    if len(text.encode("utf-8")) > LARGEST_INSTRUMENTS:
+        raise SystemExit(
+            f"The instruments of {notebook.name} have {len(text):,} characters, at most "
+            f"{LARGEST_INSTRUMENTS:,} are kept: offer fewer states without a kernel."
+        )
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".json.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 def run_one(path: Path, options: argparse.Namespace) -> Measurement:
     """Execute one notebook and write what the options ask for; a failed one leaves its file alone."""
     notebook = nbformat.read(path, as_version=4)
-    measured = execute(notebook, path, no_network=options.no_network)
+    record = options.write or options.instruments
+    measured = execute(notebook, path, no_network=options.no_network, record=record)
     clean(notebook)
     if not measured.error:
         saved = notebook if options.write else nbformat.read(path, as_version=4)
         stamped = options.times and stamp_run_time(saved, measured.seconds)
         if options.write or stamped:
             save(saved, path)
+    if not measured.error and measured.instruments is not None:
+        save_instruments(measured.instruments, path)
     if options.html:
         render(notebook, options.html / f"{path.stem}.html")
     return measured
@@ -325,6 +372,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="notebooks to run; all of them if none is named")
     parser.add_argument("--write", action="store_true", help="save the outputs, with clean metadata")
+    parser.add_argument(
+        "--instruments", action="store_true", help="record the instruments for the site, as --write does too"
+    )
     parser.add_argument("--html", type=Path, metavar="FOLDER", help="render each into this folder")
     parser.add_argument("--times", action="store_true", help="write run times to README and first cells")
     parser.add_argument("--no-network", action="store_true", help="only loopback connections in kernels")

@@ -30,6 +30,7 @@ from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
+from phi3lib.lab.widgets.without_kernel.form import WholePage
 from phi3lib.vision.inputs import as_list, as_path
 
 PNG_DPI = 200
@@ -195,13 +196,22 @@ class Atlas(Instrument):
         Pictures that are files in the folder of the page or below are linked, so that they can be opened.
         The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
         """
+        with replacing(path) as temporary:
+            temporary.write_text(self._page(as_path(path).parent), encoding="utf-8")
+        return as_path(path)
+
+    def _page(self, folder: Path | None) -> str:
+        """Return the page; pictures in `folder`, where it will be, are linked."""
         self._prepare(self.state.settings)
         data = page_data(self.state, self.pictures) | standing(self.state)
-        data["files"] = linked_files(self.pictures, data["spec"]["rows"], as_path(path).parent)
-        page = whole_page(data, self.title)
-        with replacing(path) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-        return as_path(path)
+        if folder is not None:
+            data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)
+        return whole_page(data, self.title)
+
+    def without_kernel(self) -> WholePage:
+        """Return the page that `to_html` writes."""
+        limits = "Searching with words, other parameters and handing a selection to Python need a kernel."
+        return WholePage(self.title, self._page(None), limits)
 
     def to_png(self, path: str | os.PathLike[str]) -> Path:
         """Write the maps as they stand, with model, recipe, parameters and versions; return the path.

@@ -1,7 +1,8 @@
 """Notebook A2's instrument: choose a model, a precision and a purpose, and see where it fits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from phi3lib.lab.figures import plots
 from phi3lib.lab.lessons.a2_sizes import (
@@ -75,6 +76,8 @@ class MemoryBoard(PanelInstrument):
     """Choose a checkpoint, a precision, the tokens in the cache and what is trained: the memory follows."""
 
     title = "Memory board"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"tokens": (0, 8192, 32_768)}
+    limits_without_kernel = "Some numbers of tokens can be chosen here. The others need a kernel."
 
     def __init__(self, model: str = "Phi-3.5-vision-instruct", **chosen: Any) -> None:
         self._checkpoints = {short_name(one): one for one in published()}

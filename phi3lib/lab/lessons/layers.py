@@ -1,7 +1,7 @@
 """Notebook 02: what the layers of a vision tower hold, and the instrument that walks through them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, middle_square, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider
+from phi3lib.lab.widgets.without_kernel.drawing import described, line, tile
 
 Features = NDArray[np.float32]
 
@@ -108,6 +109,8 @@ class LayerExplorer(PanelInstrument):
     """Choose a layer, a picture and a patch; the most similar patches of the other pictures show."""
 
     title = "Layer and patch explorer"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"picture": (0, 1, 2)}
+    limits_without_kernel = "Three of the pictures can be chosen here. The others need a kernel."
 
     def __init__(
         self,
@@ -140,6 +143,23 @@ class LayerExplorer(PanelInstrument):
             plots.picture_axes(spot, self.pictures[picture], f"picture {picture}\n{cosine:.2f}")
             _frame_patch(spot, self.pictures[picture], patch, state.side)
         return plots.still(fig, alt=state.sentence())
+
+    def drawing(self) -> dict[str, Any]:
+        """Return the picture with its patch, the likeness of its patches, and the best of the others."""
+        state, side = self.state, self.state.side
+
+        def place(patch: int) -> tuple[int, int, int]:
+            return (*divmod(patch, side), side)
+
+        found = [
+            tile(picture, f"picture {picture}\n{cosine:.2f}", patch=place(patch))
+            for picture, patch, cosine in state.best_elsewhere()
+        ]
+        chosen, here = f"picture {state.picture}\nyour patch", place(state.patch)
+        likeness = tile(
+            None, "its likeness\n(yellow: most)", patch=here, heat=state.likeness()[state.picture]
+        )
+        return described(state.sentence(), line([tile(state.picture, chosen, patch=here), likeness, *found]))
 
     def controls(self) -> list[Control]:
         """Layer, picture, and the row and column of the patch."""

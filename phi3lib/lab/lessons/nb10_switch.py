@@ -1,7 +1,7 @@
 """Notebook 10's instrument: choose a tower and a stage, and ask the same scene."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from phi3lib.lab.figures import plots
 from phi3lib.lab.lessons.nb10_alignment import AskedScene
@@ -67,6 +67,8 @@ class TowerSwitch(PanelInstrument):
     """Choose tower, stage and scene; the model's answers stand beside the right ones."""
 
     title = "Tower switch"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"scene": (0, 1, 2, 3)}
+    limits_without_kernel = "Four of the scenes can be chosen here. The others need a kernel."
 
     def __init__(
         self,

@@ -9,6 +9,8 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.lessons.first_embedding import Tile, order_of_neighbours
 from phi3lib.lab.widgets.base import PanelInstrument
 from phi3lib.lab.widgets.panel import Control, choice
+from phi3lib.lab.widgets.without_kernel.drawing import described, line
+from phi3lib.lab.widgets.without_kernel.drawing import tile as small_tile
 
 
 class PickerState:
@@ -60,6 +62,20 @@ class NeighbourPicker(PanelInstrument):
         for spot, (tile, cosine) in zip(axes[0, 1:], near, strict=True):
             plots.picture_axes(spot, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
         return plots.still(fig, alt=state.sentence())
+
+    def drawing(self) -> dict[str, Any]:
+        """Return the tile and its nearest tiles with their cosines."""
+        state = self.state
+        query = small_tile(state.chosen, f"you look at\ntile {state.chosen}")
+        near = [
+            small_tile(one.number, f"tile {one.number}\ncosine {cosine:.2f}")
+            for one, cosine in state.nearest()
+        ]
+        return described(state.sentence(), line([query, *near]))
+
+    def drawn_pictures(self) -> Sequence[Any]:
+        """Return the tiles."""
+        return [one.picture for one in self.state.tiles]
 
     def controls(self) -> list[Control]:
         """Set the query tile."""

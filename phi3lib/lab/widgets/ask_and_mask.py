@@ -1,6 +1,7 @@
 """Notebook 09's instrument: ask about an image, see which tokens are read, hide some, ask again."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -136,6 +137,15 @@ class AskAndMask(PanelInstrument):
     """Ask, see which visual tokens a head reads, hide a region or the tokens read most, and ask again."""
 
     title = "Ask and mask"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "crops": (),
+        "hidden": (NOTHING,),
+        "word": (),
+    }
+    limits_without_kernel = (
+        "Here you can choose layer and head. Other questions, crops, words and hidden tokens need a kernel, "
+        "because the model answers anew."
+    )
 
     def __init__(self, phi3: Any, picture: Image.Image, question: str, **options: Any) -> None:
         """Take the options of `AskState`: num_crops, crops, hidden, layer, head, word."""

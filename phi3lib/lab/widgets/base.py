@@ -1,7 +1,7 @@
 """The base of all instruments: a live widget, and a still picture of its state as a separate output."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import traitlets
 from ipywidgets import VBox
@@ -10,6 +10,9 @@ from PIL import Image
 from phi3lib.lab.figures import plots
 from phi3lib.lab.figures.shown_text import readable, shortened
 from phi3lib.lab.widgets.panel import Control, make_panel, values_of_page
+from phi3lib.lab.widgets.without_kernel.form import Form, WholePage
+from phi3lib.lab.widgets.without_kernel.frames import frames
+from phi3lib.lab.widgets.without_kernel.recording import record
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -49,10 +52,15 @@ class Instrument(VBox):
         """Return the widget; it is made once, so that all its views show the same."""
         raise NotImplementedError
 
+    def without_kernel(self) -> Form | WholePage | None:
+        """Return the form for a page that has no kernel; None if the instrument cannot work there."""
+        return None
+
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         still, widget = self.still(), self.live()
+        record(self, still.key)
         widget.hide_while_connected(still.key)
         data, metadata = _view_of(widget)
         display(data, metadata=metadata, raw=True)
@@ -76,10 +84,14 @@ class PanelInstrument(Instrument):
     """An instrument of labelled controls above one picture and its sentence.
 
     `controls` says what can be set, `take` gives what was set to the state; the rest is here. `values` has
-    the values of the controls by name; it can be observed, linked and set.
+    the values of the controls by name; it can be observed, linked and set. On a page without a kernel, all
+    states are pictures that were drawn in advance; `offered_without_kernel` names controls with the values
+    to keep where there are too many, and `limits_without_kernel` says so in a sentence.
     """
 
     title = ""
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    limits_without_kernel = ""
     _controls: Sequence[Control] = ()
     values: Any = traitlets.Dict()
 
@@ -90,6 +102,21 @@ class PanelInstrument(Instrument):
     def take(self, chosen: dict[str, Any]) -> None:
         """Set the state to the chosen values, by the names of the controls. ValueError: said on the page."""
         raise NotImplementedError
+
+    def without_kernel(self) -> Form | WholePage | None:
+        """Return the form with a picture of each state."""
+        return frames(self, self.offered_without_kernel, self.limits_without_kernel)
+
+    def drawing(self) -> dict[str, Any] | None:
+        """Return the state as `without_kernel.drawing.described` makes it; None: the still is shown there.
+
+        The pictures are those of `drawn_pictures`, by their numbers.
+        """
+        return None
+
+    def drawn_pictures(self) -> Sequence[Image.Image]:
+        """Return the pictures that `drawing` names by their numbers."""
+        return list(getattr(self, "pictures", ()))
 
     def live(self) -> Any:
         """Return the widget; it is made once, so that all its views show the same."""

@@ -5,6 +5,7 @@ from typing import Any
 from phi3lib.lab.figures import hd_plots, plots
 from phi3lib.lab.widgets.base import PanelInstrument
 from phi3lib.lab.widgets.panel import Control, slider
+from phi3lib.lab.widgets.without_kernel.form import Form
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 
 SIDES = range(16, 2001, 16)  # pixels that the sliders offer
@@ -54,6 +55,16 @@ class GridExplorer(PanelInstrument):
             slider("height", "Height (pixels)", SIDES, state.height),
             slider("num_crops", "Crops at most", range(1, 17), state.num_crops),
         ]
+
+    def without_kernel(self) -> Form:
+        """Return the form; its page computes the grid itself."""
+        controls = self.controls()
+        values = {
+            "title": self.title,
+            "controls": [one.for_page() for one in controls],
+            "values": {one.name: one.to_page(one.value) for one in controls},
+        }
+        return Form("panel", "grid", values, {"offered": {one.name: list(one.values) for one in controls}})
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Width, height, and the number of crops; ValueError for sizes too extreme, which change nothing."""

@@ -7,6 +7,8 @@ from PIL import Image
 from phi3lib.lab.figures import hd_plots, plots
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.lab.widgets.scripts import joined
+from phi3lib.lab.widgets.without_kernel.form import Form
+from phi3lib.lab.widgets.without_kernel.frames import smallest
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.token_map import (
     TokenKind,
@@ -103,6 +105,25 @@ class TokenMicroscope(Instrument):
             "sentence": state.sentence(),
         }
 
+    def without_kernel(self) -> Form:
+        """Return the form; its page computes tokens and pixels itself."""
+        grid = self.state.grid
+        values = {"layout_": self.fixed_parts(), "scene": self.scene(), "picture": self.padded_uri()}
+        data = {
+            "width": grid.width,
+            "height": grid.height,
+            "num_crops": grid.num_crops,
+            "order": self.state.order,
+        }
+        return Form("microscope", "tokens", values, data)
+
+    def padded_uri(self) -> str:
+        """Return the padded picture, at most 900 pixels wide and high, as a data URI."""
+        canvas = hd_plots.padded_picture(self.picture, self.state.grid)
+        canvas.thumbnail((900, 900))
+        data, mime = plots.encode(canvas)
+        return smallest(plots.Still(data, mime, "", canvas.size)).data_uri
+
     def fixed_parts(self) -> dict[str, Any]:
         """Return what does not depend on the token: sizes, padding, ribbon, colors."""
         grid = self.state.grid
@@ -146,11 +167,9 @@ def _make_microscope(instrument: TokenMicroscope) -> Any:
         scene = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
 
-    canvas = hd_plots.padded_picture(instrument.picture, instrument.state.grid)
-    canvas.thumbnail((900, 900))
-    data, mime = plots.encode(canvas)
-    uri = plots.Still(data, mime, "", canvas.size).data_uri
-    widget = Microscope(layout_=instrument.fixed_parts(), scene=instrument.scene(), picture=uri)
+    widget = Microscope(
+        layout_=instrument.fixed_parts(), scene=instrument.scene(), picture=instrument.padded_uri()
+    )
 
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
         instrument.answer(message)

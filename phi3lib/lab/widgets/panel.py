@@ -34,6 +34,10 @@ class Control:
             raise ValueError(f"{self.label} offers {', '.join(map(str, self.values))}, not {value!r}")
         return self.values.index(value)
 
+    def for_page(self) -> dict[str, Any]:
+        """Return what the page needs to make the control."""
+        return {"kind": self.kind, "name": self.name, "label": self.label, "texts": list(self.texts)}
+
     def from_page(self, sent: Any) -> Any:
         """Return the value that the page sent. ValueError if the control does not offer it."""
         if not self.values:
@@ -99,10 +103,7 @@ def make_panel(
     first = still()
     widget = Panel(
         title=title,
-        controls=[
-            {"kind": one.kind, "name": one.name, "label": one.label, "texts": list(one.texts)}
-            for one in controls
-        ],
+        controls=[one.for_page() for one in controls],
         values={one.name: one.to_page(one.value) for one in controls},
         picture=first.data_uri,
         sentence=first.alt,

@@ -13,6 +13,7 @@ from phi3lib.embeddings.table import EmbeddingTable, require_same_ids
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice
+from phi3lib.lab.widgets.without_kernel.drawing import DASHED, FULL, described, line, tile
 
 SHOWN = 7
 
@@ -81,6 +82,20 @@ class RankedStrips(PanelInstrument):
                     _frame(spot, picture, "-" if votes[place] == len(ranked) else "--")
         _legend(fig, len(ranked))
         return plots.still(fig, alt=state.sentence())
+
+    def drawing(self) -> dict[str, Any]:
+        """Return a line for each space; full frame: found by all, dashed: by some."""
+        state, votes = self.state, self.state.votes()
+        frames = {1: "", len(state.near): FULL}
+        rows = [
+            line(
+                (tile(row, state.ids[row], frame=frames.get(votes[row], DASHED)) for row in found),
+                drawable(name, 18),
+            )
+            for name, found in state.ranked().items()
+        ]
+        query = line([tile(state.query, f"your query\n{state.ids[state.query]}")])
+        return described(state.sentence(), query, *rows)
 
     def controls(self) -> list[Control]:
         """Set the query."""

@@ -1,7 +1,7 @@
 """Notebook 04: one picture under several pooling recipes, as a card and as an instrument."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from phi3lib.embeddings.table import EmbeddingTable, require_same_ids
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, tick
+from phi3lib.lab.widgets.without_kernel.drawing import described, line, strip, tile
 
 Tables = Mapping[str, EmbeddingTable]
 SHOWN = 5  # neighbours of a picture
@@ -67,6 +68,8 @@ class RecipeSwitches(PanelInstrument):
     """Switch the recipe, take the mean away, choose a picture: its vector and its neighbours follow."""
 
     title = "Recipe switches"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"picture": range(12)}
+    limits_without_kernel = "Twelve of the pictures can be chosen here. The others need a kernel."
 
     def __init__(
         self,
@@ -98,6 +101,16 @@ class RecipeSwitches(PanelInstrument):
         vector = state.vectors()[state.picture]
         _strip(bottom.subplots(), vector, f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers")
         return plots.still(fig, alt=state.sentence())
+
+    def drawing(self) -> dict[str, Any]:
+        """Return the picture, its neighbors with their cosines, and its vector as a strip."""
+        state = self.state
+        vector = state.vectors()[state.picture]
+        near = [tile(row, f"cosine {cosine:.2f}") for row, cosine in state.neighbours()]
+        label = f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers"
+        return described(
+            state.sentence(), line([tile(state.picture, "your picture"), *near]), strip(vector, label)
+        )
 
     def controls(self) -> list[Control]:
         """Recipe, picture, and whether the mean is taken away."""

@@ -1,7 +1,7 @@
 """Notebook 07's instrument: search by text, by a picture of the table, or both, and see why."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,18 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, middle_square, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider, text
+from phi3lib.lab.widgets.without_kernel.drawing import described, line, tile
+
+# What can be searched for on a page without a kernel.
+QUERIES = (
+    "a cat",
+    "a red cat",
+    "a house on a green background",
+    "three stars",
+    "something to drink from",
+    "a striped thing",
+    "an elephant",
+)
 
 
 class SearchState:
@@ -63,6 +75,14 @@ class SearchBox(PanelInstrument):
     """Write a text, choose a picture, mix them; the nearest pictures and what in them is like the query."""
 
     title = "Search box"
+    offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "text": ("", *QUERIES),
+        "picture": (None, 0, 1, 2),
+        "weight": (0.25, 0.5, 0.75),
+    }
+    limits_without_kernel = (
+        "The texts and pictures of these lists can be searched for here. Your own text needs a kernel."
+    )
 
     def __init__(
         self,
@@ -94,6 +114,22 @@ class SearchBox(PanelInstrument):
         fig.supxlabel("below each picture: its patches, the most like the query in yellow, the least in blue",
                       fontsize=plots.STYLE["axes.titlesize"])  # fmt: skip
         return plots.still(fig, alt=self.state.sentence())
+
+    def drawing(self) -> dict[str, Any]:
+        """Return the hits, and below them the patches that are most like the query."""
+        hits = self.state.hits()
+        if not hits:
+            return described(self.state.sentence())
+        query = self.state.query_vector()
+        found = [tile(hit.row, f"{drawable(hit.id, 16)}\n{hit.cosine:.2f}") for hit in hits]
+        why = [
+            tile(hit.row, heat=patch_likeness(self.state.clip, self.pictures[hit.row], query)) for hit in hits
+        ]
+        return described(self.state.sentence(), line(found), line(why, "the most like the query in yellow"))
+
+    def drawn_pictures(self) -> Sequence[Image.Image]:
+        """Return the part of each picture that CLIP receives."""
+        return [middle_square(picture) for picture in self.pictures]
 
     def controls(self) -> list[Control]:
         """Text, picture, and the weight of the text where both are given."""

@@ -10,8 +10,18 @@ from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider, text
+from phi3lib.lab.widgets.without_kernel.drawing import small_pictures
+from phi3lib.lab.widgets.without_kernel.form import Form
+from phi3lib.lab.widgets.without_kernel.frames import narrowed, smallest
+from picturebook.colours import COLOURS
+from picturebook.kinds import KINDS
 
 SCALES = tuple(float(f"{scale:.3g}") for scale in np.geomspace(1, 200, 80))
+# Captions to choose from on a page without a kernel, beside those that are given.
+CAPTIONS = (
+    *(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in KINDS),
+    *(f"a {colour} thing" for colour in COLOURS),
+)
 LONGEST = 32  # letters of a caption in the figure
 
 
@@ -129,6 +139,27 @@ class TemperatureBoard(PanelInstrument):
                 for number, caption in enumerate([*state.captions, ""], 1)
             ),
         ]
+
+    def without_kernel(self) -> Form:
+        """Return the form with the cosines of all pictures with many captions; its page computes the rest."""
+        state = self.state
+        captions = list(dict.fromkeys([*state.captions, "", *CAPTIONS]))
+        controls = [narrowed(one, captions) if one.kind == "text" else one for one in self.controls()]
+        written = [caption for caption in captions if caption]
+        cosines = state.vectors @ unit_rows(state.encode(written)).T
+        values = {
+            "title": self.title,
+            "controls": [one.for_page() for one in controls],
+            "values": {one.name: one.to_page(one.value) for one in controls},
+        }
+        data = {
+            "offered": {one.name: list(one.values) for one in controls},
+            "captions": written,
+            "cosines": cosines.astype(float).tolist(),
+            "pictures": [smallest(one).data_uri for one in small_pictures(self.pictures)],
+        }
+        limits = "The captions of these lists can be chosen here. Your own captions need a kernel."
+        return Form("panel", "temperature", values, data, limits)
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Picture and scale, and the captions that are not empty."""
