@@ -15,12 +15,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tools.site_instruments import add_instruments
+from tools.site_launch import NO_ADDRESS, launch_links, repository
 from tools.site_links import problems
+from tools.site_policy import add_policies
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
@@ -58,8 +62,11 @@ NOTEBOOK_LINK = re.compile(r"(\]\((?![a-z]+:)[^)#\s]*)\.(?:ipynb|md)(?=[)#])")
 # ------------------------------------------------------------------------------- pages
 
 
-def collect(source: Path) -> None:
-    """Copy all pages and the pictures that they show into a new folder."""
+def collect(source: Path, address: str | None = None) -> None:
+    """Copy all pages and the pictures that they show into a new folder.
+
+    address: "owner/name" of the repository on GitHub, for links that run a notebook; None: without them.
+    """
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns("mkdocs.yml"))
     shutil.copytree(ROOT / "data" / "pictures", source / "data" / "pictures")
@@ -72,7 +79,10 @@ def collect(source: Path) -> None:
             copy = source / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == ".ipynb":
-                copy.write_text(json.dumps(linked(json.loads(path.read_text("utf-8")))), "utf-8")
+                notebook = linked(json.loads(path.read_text("utf-8")))
+                if address is not None:
+                    put_below_title(notebook, launch_links(path.relative_to(ROOT).as_posix(), address))
+                copy.write_text(json.dumps(notebook), "utf-8")
             else:
                 shutil.copy(path, copy)
 
@@ -84,6 +94,14 @@ def linked(notebook: dict[str, Any]) -> dict[str, Any]:
             pages = NOTEBOOK_LINK.sub(r"\1.html", "".join(cell["source"]))
             cell["source"] = README_PAGE.sub(r"\1index.html", pages)
     return notebook
+
+
+def put_below_title(notebook: dict[str, Any], text: str) -> None:
+    """Put Markdown below the title of a notebook."""
+    first = notebook["cells"][0]
+    first["source"] = re.sub(
+        r"(?m)^(# .+)$", lambda title: f"{title[1]}\n\n{text}\n", "".join(first["source"]), count=1
+    )
 
 
 def title_of(notebook: Path) -> str:
@@ -164,7 +182,7 @@ def navigation(source: Path, reference: list[dict[str, str]]) -> list[dict[str, 
 
 def build(source: Path, site: Path) -> int:
     """Build the site in a folder; return the exit status."""
-    collect(source)
+    collect(source, repository())
     settings = {
         "INHERIT": str(ROOT / "docs" / "mkdocs.yml"),
         "docs_dir": str(source),
@@ -173,16 +191,27 @@ def build(source: Path, site: Path) -> int:
     }
     config = source.parent / "mkdocs.yml"
     config.write_text(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), "utf-8")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", str(config)]
-    # Without the variable the theme prints an advertisement for its successor.
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    status = subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode
+    status = run_mkdocs(config)
     if status == 0:
-        found = problems(site)
+        found = [*finish(site), *problems(site)]
         for problem in found:
             print(problem, file=sys.stderr)
         status = 1 if found else 0
     return status
+
+
+def run_mkdocs(config: Path) -> int:
+    """Run mkdocs with a file of settings; return its exit status."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", str(config)]
+    # Without the variable the theme prints an advertisement for its successor.
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode
+
+
+def finish(site: Path) -> Iterator[str]:
+    """Add to the pages of a built site what mkdocs cannot: instruments, and then policies; yield problems."""
+    yield from add_instruments(site)
+    yield from add_policies(site)
 
 
 def main() -> int:
@@ -191,6 +220,8 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=SITE, help="the folder to write (default: build/site)")
     options = parser.parse_args()
     status = build(SOURCE, options.site)
+    if repository() is None:
+        print(NO_ADDRESS)
     print(f"{options.site / 'index.html'}" if status == 0 else "The site has errors; see above.")
     return status
 

@@ -1,11 +1,12 @@
 """The site: every page has its place, and broken or foreign links are found. `make site` builds it."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tools import build_site
+from tools import build_site, site_instruments, site_launch, site_policy
 from tools.site_links import problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,3 +81,150 @@ def test_a_sound_site_has_no_problems(site):
 def test_a_fault_is_reported_with_its_page(site, tag, problem):
     (site / "faulty.html").write_text(tag)
     assert problems(site) == [f"faulty.html: {problem}"]
+
+
+# ------------------------------------------------------------------------------- where a notebook can run
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        ("", None),
+        ('[project.urls]\nSource = "https://github.com/someone/a.course"', "someone/a.course"),
+        ('[project.urls]\nrepository = "https://github.com/someone/course.git"', "someone/course"),
+        ('[project.urls]\nSource = "https://github.com/someone/course/"', "someone/course"),
+        ('[project.urls]\nSource = "https://gitlab.com/someone/course"', None),
+        ('[project.urls]\nSource = "https://github.com/a/b\\"><script>"', None),
+        ('[project.urls]\nHomepage = "https://github.com/someone/course"', None),
+    ],
+)
+def test_the_address_comes_from_pyproject(tmp_path, urls, expected):
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\n{urls}\n')
+    assert site_launch.repository(tmp_path / "pyproject.toml") == expected
+
+
+def test_links_that_run_a_notebook_stand_below_its_title():
+    notebook = {"cells": [{"cell_type": "markdown", "source": ["# A title\n", "\n", "A question."]}]}
+    build_site.put_below_title(notebook, site_launch.launch_links("notebooks/03 x.ipynb", "someone/course"))
+    text = notebook["cells"][0]["source"]
+    assert text.startswith(
+        "# A title\n\n**Run this notebook**: [Binder](https://mybinder.org/v2/gh/someone/course/main?"
+    )
+    assert "urlpath=lab%2Ftree%2Fnotebooks%2F03%20x.ipynb)" in text
+    assert "(https://codespaces.new/someone/course)" in text
+    assert (
+        "(https://colab.research.google.com/github/someone/course/blob/main/notebooks/03%20x.ipynb)" in text
+    )
+    assert "%pip install" in text and text.endswith("A question.")
+
+
+def test_without_an_address_the_pages_have_no_such_links(tmp_path):
+    build_site.collect(tmp_path / "without")
+    build_site.collect(tmp_path / "with", "someone/course")
+    for path in (tmp_path / "with" / "notebooks").glob("*.ipynb"):
+        assert "mybinder.org/v2/gh/someone/course/" in path.read_text("utf-8")
+        assert "mybinder.org" not in (tmp_path / "without" / "notebooks" / path.name).read_text("utf-8")
+
+
+# ------------------------------------------------------------------------------- instruments and policies
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_recorded_instruments_are_those_that_the_notebook_shows(path):
+    """Where this fails: python notebooks/run.py NAME --write."""
+    shown = set(re.findall(r"phi3lib-twin-[0-9a-f]{12}", path.read_text("utf-8")))
+    forms = site_instruments.recorded(path.stem)
+    assert set(forms) <= shown
+    if forms:
+        drawing_pads = len(re.findall(r"lab\.DrawingPad\(", path.read_text("utf-8")))
+        assert len(forms) == len(shown) - drawing_pads
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_recorded_forms_are_whole(path):
+    for form in site_instruments.recorded(path.stem).values():
+        if "html" in form:
+            assert "Content-Security-Policy" in form["html"]
+            continue
+        assert form["view"] in site_instruments.NAMES
+        if form["answers"] == "frames":
+            count = 1
+            for control in form["values"]["controls"]:
+                count *= len(control["texts"])
+            assert len(form["data"]["frames"]) == count
+            assert max(form["data"]["frames"]) < len(form["data"]["panels"])
+
+
+PAGE = (
+    '<html><head><meta charset="utf-8"><script>one()</script><script src="a.js"></script>'
+    '<script type="application/json">{}</script></head>'
+    '<body><script type="module">two()</script></body></html>'
+)
+
+
+def test_a_policy_allows_the_scripts_of_the_page_and_no_others(tmp_path):
+    policy = site_policy.policy_of(PAGE)
+    assert policy.count("sha256-") == 2
+    assert "unsafe-eval" not in policy and "http" not in policy
+    assert "script-src 'self' 'sha256-" in policy and "'unsafe-inline'" not in policy.split("style-src")[0]
+    (tmp_path / "page.html").write_text(PAGE)
+    (tmp_path / "atlas.html").write_text('<meta http-equiv="Content-Security-Policy" content="default-src">')
+    assert list(site_policy.add_policies(tmp_path)) == []
+    text = (tmp_path / "page.html").read_text()
+    assert text.index("Content-Security-Policy") < text.index("<script>")
+    assert (tmp_path / "atlas.html").read_text().count("Content-Security-Policy") == 1
+
+
+def test_a_handler_inside_a_tag_is_reported(tmp_path):
+    (tmp_path / "page.html").write_text(PAGE.replace("<body>", '<body onload="three()">'))
+    assert len(list(site_policy.add_policies(tmp_path))) == 1
+
+
+@pytest.fixture
+def site_of_one(tmp_path, monkeypatch):
+    """A site with a page that shows two instruments, and their recordings."""
+    keys = ["phi3lib-twin-000000000000", "phi3lib-twin-111111111111"]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "docs" / "assets").mkdir(parents=True)
+    twins = "".join(f'<div class="phi3lib-twin {key}"><style></style><img alt="still"></div>' for key in keys)
+    (tmp_path / "notebooks" / "a.html").write_text(f"<html><head></head><body>{twins}</body></html>")
+    forms = {}
+    monkeypatch.setattr(site_instruments, "recorded", lambda name: forms)
+    return tmp_path, keys, forms
+
+
+def test_a_page_says_for_each_instrument_whether_it_needs_a_kernel(site_of_one):
+    site, keys, forms = site_of_one
+    forms[keys[0]] = {
+        "view": "panel",
+        "answers": "frames",
+        "values": {},
+        "data": {},
+        "limits": "Three <b> only.",
+    }
+    assert list(site_instruments.add_instruments(site)) == []
+    text = (site / "notebooks" / "a.html").read_text()
+    assert "without a kernel. Three &lt;b&gt; only.</p>" in text
+    assert text.count("needs a kernel, because") == 1
+    assert problems(site) == []
+
+
+def test_an_instrument_of_its_own_page_is_framed_and_linked(site_of_one):
+    site, keys, forms = site_of_one
+    forms[keys[1]] = {"title": 'a "map"', "html": "<title>map</title>", "limits": "No search."}
+    assert list(site_instruments.add_instruments(site)) == []
+    text = (site / "notebooks" / "a.html").read_text()
+    assert 'title="Explorer: a &quot;map&quot;"' in text and 'href="instruments/a_111111111111.html"' in text
+    assert problems(site) == []
+
+
+def test_recordings_that_are_out_of_date_or_too_large_are_problems(site_of_one, monkeypatch):
+    site, keys, forms = site_of_one
+    forms["phi3lib-twin-222222222222"] = {"title": "t", "html": "h", "limits": ""}
+    assert "no longer shows" in "".join(site_instruments.add_instruments(site))
+    forms.clear()
+    forms[keys[0]] = {"title": "t", "html": "h" * 500, "limits": ""}
+    monkeypatch.setattr(site_instruments, "MOST_BYTES", 400)
+    assert "at most 400 are allowed" in "".join(site_instruments.add_instruments(site))

@@ -1,1 +1,56 @@
-"use strict";(()=>{function c(s,n){parent.postMessage(s,n||"*")}function d(...s){return s.reduce((n,e)=>n.then(()=>new Promise(r=>{let t=document.createElement("script");t.src=e,t.onload=r,document.body.appendChild(t)})),Promise.resolve())}var o=class extends EventTarget{constructor(e){super();this.url=e;this.m=e=>{e.source===this.w&&(this.dispatchEvent(new MessageEvent("message",{data:e.data})),this.onmessage&&this.onmessage(e))};this.e=(e,r,t,i,m)=>{if(r===`${this.url}`){let a=new ErrorEvent("error",{message:e,filename:r,lineno:t,colno:i,error:m});this.dispatchEvent(a),this.onerror&&this.onerror(a)}};let r=document.createElement("iframe");r.hidden=!0,document.body.appendChild(this.iframe=r),this.w.document.open(),this.w.document.write(`<html><body><script>postMessage=${c};importScripts=${d};addEventListener("error",({error})=>{parent.dispatchEvent(new ErrorEvent("error",{filename:"${e}",error}))})<\/script><script src=${e}?${+Date.now()}><\/script></body></html>`),this.w.document.close(),onmessage=this.m,onerror=this.e,this.r=new Promise((t,i)=>{this.w.onload=t,this.w.onerror=i})}terminate(){this.iframe.remove(),onmessage=onerror=null}postMessage(e){this.r.catch().then(()=>{this.w.dispatchEvent(new MessageEvent("message",structuredClone({data:e})))})}get w(){return this.iframe.contentWindow}};window.IFrameWorker=o;location.protocol==="file:"&&(window.Worker=o);})();
+// The search of a page from a disk, where browsers refuse workers: the worker's script runs in a hidden frame.
+// After iframe-worker by Martin Donath (see LICENSE). That writes a script into the frame, which the
+// site's content policy forbids; here the frame loads inside.js.
+"use strict";
+(() => {
+  const INSIDE = new URL("inside.js", document.currentScript.src).href;
+  const quoted = (address) => address.replace(/[&"<>]/g, (mark) => `&#${mark.charCodeAt(0)};`);
+
+  class FrameWorker extends EventTarget {
+    constructor(address) {
+      super();
+      this.address = String(address);
+      this.frame = document.createElement("iframe");
+      this.frame.hidden = true;
+      document.body.appendChild(this.frame);
+      this.inside.document.open();
+      this.inside.document.write(
+        `<!doctype html><body><script src="${quoted(INSIDE)}" data-worker="${quoted(this.address)}"></script>` +
+          `<script src="${quoted(this.address)}"></script></body>`,
+      );
+      this.inside.document.close();
+      this.ready = new Promise((resolve, reject) => Object.assign(this.inside, { onload: resolve, onerror: reject }));
+      this.hear = (event) => {
+        if (event.source !== this.inside) return;
+        this.dispatchEvent(new MessageEvent("message", { data: event.data }));
+        this.onmessage?.(event);
+      };
+      this.fail = (event) => {
+        if (event.filename !== this.address) return;
+        this.dispatchEvent(new ErrorEvent("error", event));
+        this.onerror?.(event);
+      };
+      addEventListener("message", this.hear);
+      addEventListener("error", this.fail);
+    }
+
+    get inside() {
+      return this.frame.contentWindow;
+    }
+
+    postMessage(message) {
+      this.ready.catch(() => {}).then(() => {
+        this.inside.dispatchEvent(new MessageEvent("message", { data: structuredClone(message) }));
+      });
+    }
+
+    terminate() {
+      this.frame.remove();
+      removeEventListener("message", this.hear);
+      removeEventListener("error", this.fail);
+    }
+  }
+
+  window.IFrameWorker = FrameWorker;
+  if (location.protocol === "file:") window.Worker = FrameWorker;
+})();
