@@ -6,8 +6,8 @@ May import `loading` and `vision`; `embeddings` and the lab ask for a model's ab
     table = embed_images("photos/", model=encoder)
 
 A family is a module of this package with `MODEL_TYPES`, the values of model_type in config.json that it
-loads, and one subclass of `Encoder` with `load` and `wrap`. Modules are found by themselves: a new family is
-one new file.
+loads, and one subclass of `Encoder` with `load`. Modules are found by themselves: a new family is one new
+file.
 """
 
 import inspect

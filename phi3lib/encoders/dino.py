@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
+from phi3lib.encoders.encoder import Encoder, Images, TowerParts, recipe, tower_parts
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
@@ -14,7 +14,6 @@ from phi3lib.vision.pictures import read_upright
 
 FAMILY, MODEL_TYPES = "dino", ("dinov2", "dinov2_with_registers")
 OQUAB = "Oquab et al. 2023"
-DINO_RECIPES = recipes_of(FAMILY)
 
 
 class DinoFeatures:
@@ -70,11 +69,6 @@ class DinoEncoder(Encoder):
         self.processor = processor
 
     @classmethod
-    def wrap(cls, model: Any) -> None:
-        """Return None: a DINOv2 of `load_encoder` is an encoder already."""
-        return
-
-    @classmethod
     def load(
         cls,
         name: str | Path,
@@ -99,11 +93,6 @@ class DinoEncoder(Encoder):
             dtype=dtype,
         )
         return cls(where, network=network, processor=processor, revision=commit)
-
-    @property
-    def recipes(self) -> Recipes:
-        """The recipes of DINOv2."""
-        return Recipes(DINO_RECIPES, default="cls")
 
     def features(self, images: Images) -> DinoFeatures:
         """Return class token and patches of one batch."""

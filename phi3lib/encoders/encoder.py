@@ -267,9 +267,14 @@ class Encoder:
         self.name, self.revision = name, revision
         self.network = nn.Identity() if network is None else network
 
+    @classmethod
+    def wrap(cls, model: Any) -> "Encoder | None":
+        """Return the encoder of a model that users pass in another form; None for all other objects."""
+        return None
+
     @property
     def recipes(self) -> Recipes:
-        """The recipes of this encoder."""
+        """The recipes of the family; the first one is the default."""
         return Recipes(recipes_of(self.family))
 
     def features(self, images: Images) -> Any:

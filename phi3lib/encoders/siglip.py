@@ -97,11 +97,6 @@ class SiglipEncoder(Encoder):
         self.processor, self.tokenizer = processor, tokenizer
 
     @classmethod
-    def wrap(cls, model: Any) -> None:
-        """Return None: a SigLIP of `load_encoder` is an encoder already."""
-        return
-
-    @classmethod
     def load(
         cls,
         name: str | Path,

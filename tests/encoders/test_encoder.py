@@ -282,7 +282,6 @@ def test_the_family_of_a_new_file_is_found(monkeypatch, tmp_path, images):
         "import torch\nfrom phi3lib.encoders.encoder import Encoder, recipe\n"
         "MODEL_TYPES = ('flat',)\n\n"
         "class FlatEncoder(Encoder):\n    family = 'flat'\n\n"
-        "    @classmethod\n    def wrap(cls, model):\n        return None\n\n"
         "    @classmethod\n    def load(cls, name, **options):\n        return cls(str(name))\n\n"
         "    def features(self, images):\n"
         "        return torch.tensor([[float(image.width), image.height] for image in images])\n\n"
@@ -302,7 +301,7 @@ def test_the_family_of_a_new_file_is_found(monkeypatch, tmp_path, images):
 
 
 def test_recipes_of_a_family(clip):
-    assert list(recipes_of("clip")) == ["projected", "cls", "patches"]
+    assert {"projected", "cls", "patches"} <= set(recipes_of("clip"))
     assert as_encoder(clip).recipes.default == "projected" == as_encoder(load_clip()).recipes.default
 
 
