@@ -4,6 +4,9 @@
     python notebooks/run.py 00_start_here 03_hd_transform --write
     python notebooks/run.py --html build/html --times --no-network
 
+--write saves the outputs, and in instruments/ what the instruments show on the site, which has no kernel;
+--instruments saves the second alone.
+
 It lives beside the notebooks because they are its only subject. A line of progress each: seconds, CPU
 seconds of the kernel and its children, peak memory, claims that hold. The exit status is 1 when a notebook
 fails, is over its budget of CPU seconds or memory, or makes a claim that does not hold. Seconds on the

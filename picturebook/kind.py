@@ -21,16 +21,32 @@ class Look:
     pattern: str = "plain"
 
 
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One piece of print on a page: its text, its box (left, top, right, bottom in pixels), how it is set."""
+
+    text: str
+    box: Box
+    cap_height: int
+    font: str
+
+
 @dataclass(frozen=True)
 class Drawing:
     """One drawn kind, cut to its bounding box.
 
     `image` is RGBA, transparent where the background shows. `facts` says what cannot be known from the
-    kind's name: the text on a sign, the value of a die, the highest bar of a chart.
+    kind's name: the text on a sign, the value of a die, the highest bar of a chart. `prints` says where the
+    print of a page is, `parts` where its highest and lowest bar are, with their labels.
     """
 
     image: Image.Image
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    prints: tuple[Printed, ...] = ()
+    parts: Mapping[str, Box] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from picturebook.splits import rng_of
 
 STYLES = ("things", "print", "page")
 PRINT_KINDS = ("letter", "number", "word")
+STRINGS = "string"  # letters without a meaning: no scene holds them unless they are asked for
 CAPS = (9, 12)  # pixels: the least and the greatest height of small print
 PRINT_FONTS = ("sans bold", "sans", "serif bold", "mono bold")
 _QUADRANTS = ((-1, -1), (1, -1), (-1, 1), (1, 1))
@@ -49,7 +50,11 @@ class Print:
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn scene; `facts` are those of its page (title, highest, total …), if it is one."""
+    """A drawn scene.
+
+    Of a page: `facts` (title, highest, total …), `lines`: every printed text with its box, and `parts`: boxes
+    of its highest and its lowest bar.
+    """
 
     image: Image.Image
     style: str
@@ -60,6 +65,8 @@ class Scene:
     prints: tuple[Print, ...] = ()
     page: str = ""
     facts: dict[str, Fact] = field(default_factory=dict)
+    lines: tuple[Print, ...] = ()
+    parts: dict[str, Box] = field(default_factory=dict)
 
 
 def draw_scene(
@@ -74,15 +81,15 @@ def draw_scene(
 ) -> Scene:
     """Scene `number` of a split for `grid` (rows, columns) tiles of `tile` pixels.
 
-    style: one of STYLES, or None for any. print_kind: one of PRINT_KINDS for all print. caps: the least and
-    the greatest height of its capitals in pixels; where a word finds no room, CAPS hold. In the split
-    "held-out" words are those that are never trained, and things come in colours held out for their kind.
-    ValueError for names that there are not.
+    style: one of STYLES, or None for any. print_kind: one of PRINT_KINDS, or STRINGS, for all print. caps:
+    the least and the greatest height of its capitals in pixels; where a word finds no room, CAPS hold. In the
+    split "held-out" words are those that are never trained, and things come in colours held out for their
+    kind. ValueError for names that there are not.
     """
     if style is not None and style not in STYLES:
         raise ValueError(f"no style {style!r}; there are: {', '.join(STYLES)}")
-    if print_kind is not None and print_kind not in PRINT_KINDS:
-        raise ValueError(f"no kind of print {print_kind!r}; there are: {', '.join(PRINT_KINDS)}")
+    if print_kind is not None and print_kind not in (*PRINT_KINDS, STRINGS):
+        raise ValueError(f"no kind of print {print_kind!r}; there are: {', '.join((*PRINT_KINDS, STRINGS))}")
     rng = rng_of(split, number)
     size = (grid[1] * tile, grid[0] * tile)
     chosen = style or STYLES[int(rng.integers(len(STYLES)))]
@@ -212,12 +219,19 @@ def _prints(
 
 
 def print_text(kind: str, split: str, rng: Generator) -> str:
-    """Return a text to print: one capital letter, a number of two to four digits, or a word of the split."""
+    """Return a text to print: a capital letter, a number of two to four digits, a word, or a string.
+
+    A string is three to seven letters, each as likely as the others, so that no vocabulary helps to guess it.
+    """
     if kind == "letter":
         return ascii_uppercase[int(rng.integers(26))]
     if kind == "number":
         digits = int(rng.integers(2, 5))
         return str(int(rng.integers(10 ** (digits - 1), 10**digits)))
+    if kind == STRINGS:
+        return "".join(
+            ascii_uppercase[int(place)] for place in rng.integers(26, size=int(rng.integers(3, 8)))
+        )
     words = HELD_OUT_WORDS if split == "held-out" else TRAINED_WORDS
     return words[int(rng.integers(len(words)))]
 
@@ -258,10 +272,20 @@ def _page(size: tuple[int, int], rng: Generator) -> Scene:
     ground = _any_colour(rng)
     drawing = _page_drawing(name, round(min(size) * rng.uniform(0.9, 0.98)), rng)
     image = ground_picture(ground, size, rng)
-    _put(image, drawing.image, (0, 0), 1, rng)
+    left, top, _, _ = _put(image, drawing.image, (0, 0), 1, rng)
+    lines = tuple(
+        Print(one.text, "page", _moved(one.box, left, top), "", one.cap_height, one.font)
+        for one in drawing.prints
+    )
+    parts = {part: _moved(box, left, top) for part, box in drawing.parts.items()}
     said = str(drawing.facts.get("title", ""))
     caption = with_article(f'{name} titled "{said}"' if said and name in CHARTS else name)
-    return Scene(image, "page", ground, caption, page=name, facts=dict(drawing.facts))
+    facts = dict(drawing.facts)
+    return Scene(image, "page", ground, caption, page=name, facts=facts, lines=lines, parts=parts)
+
+
+def _moved(box: Box, left: int, top: int) -> Box:
+    return box[0] + left, box[1] + top, box[2] + left, box[3] + top
 
 
 def _page_drawing(name: str, side: int, rng: Generator) -> Drawing:

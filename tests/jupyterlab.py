@@ -29,6 +29,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
+# Milliseconds; ends what hangs. It is no measure of speed: a busy machine may be ten times as slow.
+PATIENCE = 1_200_000
 JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ")
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
@@ -113,15 +115,15 @@ class OpenNotebook:
 
     def wait_until_ready(self) -> None:
         """Wait for the notebook's cells and its kernel."""
-        self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=120_000)
-        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=PATIENCE)
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=PATIENCE)
 
-    def run_all(self, timeout: float = 300_000) -> None:
+    def run_all(self) -> None:
         """Run all cells and wait until each of them has a number of its own and the kernel rests."""
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
         failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
-        self.page.wait_for_function(f"{done} || {failed}", timeout=timeout)
+        self.page.wait_for_function(f"{done} || {failed}", timeout=PATIENCE)
 
     def errors_of_cells(self) -> list[str]:
         """The errors that cells ended with."""
@@ -195,21 +197,22 @@ def running_jupyterlab(folder: Path, environment: dict[str, str]) -> Iterator[tu
         env={**environment, "JUPYTER_CONFIG_DIR": str(folder / ".config")},
     )
     try:
-        _wait_until_up(f"http://127.0.0.1:{port}")
+        _wait_until_up(server, f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}", folder
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait()
 
 
-def _wait_until_up(address: str) -> None:
-    for _ in range(120):
+def _wait_until_up(server: subprocess.Popen, address: str) -> None:
+    """Wait for the server's first answer, however long a busy machine takes; raise if the server ends."""
+    while server.poll() is None:
         try:
-            urllib.request.urlopen(f"{address}/api", timeout=2)
+            urllib.request.urlopen(f"{address}/api", timeout=30)
             return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.5)
-    raise TimeoutError("JupyterLab did not start")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not start: exit status {server.returncode}")
 
 
 @contextmanager

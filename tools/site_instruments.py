@@ -28,8 +28,7 @@ MOST_BYTES = 3_000_000  # that a page loads for its instruments
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 TWIN = re.compile(r'<div class="phi3lib-twin (phi3lib-twin-[0-9a-f]{12})">.*?</div>', re.DOTALL)
 NEEDS_KERNEL = (
-    "This is a picture of an instrument that needs a kernel, because it asks the models anew. To use it, run "
-    "the notebook in JupyterLab."
+    "This is a picture of an instrument that needs a kernel. To use it, run the notebook in JupyterLab."
 )
 WORKS = "You can use this instrument here, without a kernel."
 

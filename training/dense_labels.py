@@ -71,10 +71,12 @@ def dense_labels(scene: Scene, rows: int, cols: int) -> DenseLabels:
         down = slice(round(top / cell[1]), round(bottom / cell[1]))
         planes["kind"][down, across] = _KIND[thing.kind.name]
         planes["colour"][down, across] = _COLOUR[thing.look.colour.name]
-    for piece in scene.prints:
+    for piece in (*scene.prints, *scene.lines):
         row = min(int((piece.box[1] + piece.box[3]) / 2 / cell[1]), rows - 1)
         for character, x in _middles(piece):
             col = min(int(x / cell[0]), cols - 1)
+            if character not in _CHARACTER:  # a point or a percent sign
+                continue
             if planes["first"][row, col] == NOTHING:
                 planes["first"][row, col] = _CHARACTER[character]
             planes["last"][row, col] = _CHARACTER[character]
@@ -87,7 +89,8 @@ def _middles(piece: Print) -> list[tuple[str, float]]:
     ends = [face.getlength(piece.text[: end + 1]) for end in range(len(piece.text))]
     starts = [0.0, *ends[:-1]]
     left = (piece.box[0] + piece.box[2] - ends[-1]) / 2
-    return [(c, left + (a + b) / 2) for c, a, b in zip(piece.text, starts, ends, strict=True)]
+    # Small letters count as the capitals: the planes say which letter it is.
+    return [(c.upper(), left + (a + b) / 2) for c, a, b in zip(piece.text, starts, ends, strict=True)]
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,6 @@
 """Batches of scenes with questions for the small Phi-3-vision, and of single tiles for its tower."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from torch import Tensor
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.hd_transform import hd_grid
 from phi3lib.vision.text_processing import Phi3VProcessor
+from picturebook.page_questions import page_questions
 from picturebook.questions import Question, questions_of
-from picturebook.scenes import CAPS, Scene, close_up, draw_scene
+from picturebook.scenes import CAPS, STRINGS, Scene, close_up, draw_scene
 from training.dense_labels import PLANES, dense_labels
 from training.packing import PackedRows, pack
 from training.phi3_model import PATCH, TILE
@@ -21,11 +23,36 @@ MODES = ("sharp", "blurred", "global")
 # Of MODES: sharp and blurred crops equally often.
 _MODE_SHARES = {"print": (0.45, 0.45, 0.1)}
 _OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
+_ASKED_OF_PAGES = ("title", "highest", "total")
 _ASKED_FIRST = ("where", "side")  # in every second scene: the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
-_STYLE_SHARES = {"things": 0.2, "close-up": 0.1, "print": 0.62, "page": 0.08}
-_NUMBERS_SHARE = 0.4  # of the scenes with print hold numbers alone, which no vocabulary helps to guess
+
+
+@dataclass(frozen=True)
+class Diet:
+    """What a training sees: shares of the styles, and of numbers and strings among the scenes with print.
+
+    No vocabulary helps to guess numbers and strings. details: pages come with questions about every printed
+    part, nearly always with sharp crops, and half of them on 2×2 tiles, which cost half as much.
+    """
+
+    styles: Mapping[str, float]
+    numbers: float
+    strings: float = 0.0
+    details: bool = False
+
+
+DIETS = {
+    "scenes": Diet({"things": 0.2, "close-up": 0.1, "print": 0.62, "page": 0.08}, numbers=0.4),
+    "pages": Diet(
+        {"things": 0.12, "close-up": 0.08, "print": 0.35, "page": 0.45},
+        numbers=0.25,
+        strings=0.45,
+        details=True,
+    ),
+}
+_DETAILED_MODE_SHARES = (0.85, 0.1, 0.05)
 PRACTICE = 0.5  # of the time: until then print is read on one tile more often than on three
 _SCENES_OF_SIDE = {1: 4, 2: 2, 3: 1}  # so that all steps cost about the same
 
@@ -44,26 +71,53 @@ class SceneBatch:
 
 
 def draw_scenes(
-    processor: Phi3VProcessor, start: int, size: int, offset: int = 0, share: float = 1.0
+    processor: Phi3VProcessor,
+    start: int,
+    size: int,
+    offset: int = 0,
+    share: float = 1.0,
+    diet: str = "scenes",
 ) -> SceneBatch:
     """Scenes of the training split from `start + offset` on, `size` of them if they are large, else more.
 
     `start` decides their style, mode and side, `share` of the training how often print is small and cheap.
+    diet: one of DIETS.
     """
+    eaten = DIETS[diet]
     rng = np.random.default_rng([7, start])
-    style = str(rng.choice(list(_STYLE_SHARES), p=list(_STYLE_SHARES.values())))
-    mode = str(rng.choice(MODES, p=_MODE_SHARES.get(style, _OTHER_MODE_SHARES)))
+    style = str(rng.choice(list(eaten.styles), p=list(eaten.styles.values())))
+    detailed = eaten.details and style == "page"
+    shares = _DETAILED_MODE_SHARES if detailed else _MODE_SHARES.get(style, _OTHER_MODE_SHARES)
+    mode = str(rng.choice(MODES, p=shares))
     # A third of the print is larger than small print: reading is learned there, and then made smaller.
     caps = caps_at(rng.random()) if rng.random() < 0.33 else CAPS
     side = _SIDES[style] if style in _SIDES else print_side(share, rng)
+    if detailed:
+        side = int(rng.integers(2, 4))
     if side == 1:
         mode = "sharp"  # one crop and the global view are the same picture
     many = size * _SCENES_OF_SIDE[side]
     first = (start + offset) * max(_SCENES_OF_SIDE.values())
-    print_kind = "number" if rng.random() < _NUMBERS_SHARE else None
+    print_kind = _print_kind(eaten, rng)
     scenes = [_draw(first + number, style, side, caps, print_kind) for number in range(many)]
-    asked = [_asked_of(scene, rng) for scene in scenes]
+    asked = [_details_of(scene, rng) if detailed else _asked_of(scene, rng) for scene in scenes]
     return scene_batch(processor, scenes, asked, mode, style, side)
+
+
+def _print_kind(diet: Diet, rng: np.random.Generator) -> str | None:
+    """Return the kind of all print of a batch; None for a mixture."""
+    drawn = rng.random()
+    if drawn < diet.numbers:
+        return "number"
+    return STRINGS if drawn < diet.numbers + diet.strings else None
+
+
+def _details_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    """MOST_QUESTIONS of a page in a chance order, in every second one those of the evaluation first."""
+    questions = page_questions(scene, rng)
+    if rng.random() < 0.5:
+        questions.sort(key=lambda question: question.topic not in _ASKED_OF_PAGES)
+    return questions[:MOST_QUESTIONS]
 
 
 def _asked_of(scene: Scene, rng: np.random.Generator) -> list[Question]:

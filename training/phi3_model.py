@@ -141,6 +141,7 @@ class Phi3Learner(nn.Module):
         self.phi3 = phi3
         self.dense = DenseHeads(TOWER["hidden_size"])
         self.places = PlaceHeads(phi3.config.hidden_size)
+        self.new_heads = False  # True: the heads learn from the model, and the model not from the heads
 
     @property
     def embedding(self) -> Any:
@@ -173,7 +174,8 @@ class Phi3Learner(nn.Module):
         start = int((rows.input_ids[0] < 0).nonzero()[0])
         visual = slice(start, start + len(rows.token_places))
         hidden = output.hidden_states[PLACED_LAYER][:, visual]
-        place_loss, place_right = self.places(hidden, rows.token_places)
+        seen = hidden.detach() if self.new_heads else hidden
+        place_loss, place_right = self.places(seen, rows.token_places)
         attention = output.attentions[PLACED_LAYER][:, LOOKING_HEAD, :, visual]  # (N, length, tokens)
         look_loss, looks = look(attention, before, rows)
         return Answered(loss, right, place_loss, place_right, look_loss, looks)

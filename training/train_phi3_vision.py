@@ -11,7 +11,11 @@ its heads where to look.
 
 An interrupted run goes on where it stopped; a finished one when it is given more minutes. With `--earlier
 FOLDER` a new run goes on from all weights of an earlier one; give it `--tower 0` to leave the tower's own
-part out.
+part out. To teach it pages and strings without a meaning, on all weights together:
+
+    python -m training.train_phi3_vision --clip data/models/clip-small \\
+        --earlier data/models/phi3-vision-small --diet pages --tower 0 --together 1 --rate 3e-4 \\
+        --minutes 120 --processes 2 --run build/pages --out build/phi3-pages
 """
 
 import argparse
@@ -28,7 +32,7 @@ from transformers import PreTrainedTokenizerFast
 from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor
 from training.cards import machine, record_training
 from training.drawing import Ahead
-from training.phi3_examples import PRACTICE, SceneBatch, TileBatch, draw_scenes, draw_tiles
+from training.phi3_examples import DIETS, PRACTICE, SceneBatch, TileBatch, draw_scenes, draw_tiles
 from training.phi3_model import (
     NUM_CROPS,
     PATCH,
@@ -61,6 +65,7 @@ from training.runs import (
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
+HEAD_STEPS = 60
 STAGES = ("tower", "answers", "together")
 CURVE = (
     "minutes",
@@ -89,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tower", type=float, default=0.25, help="share of the time for the tower alone")
     parser.add_argument("--together", type=float, default=0.15, help="share of the time for all, at the end")
     parser.add_argument("--tiles", type=int, default=48, help="tiles of a step and process, tower alone")
+    parser.add_argument("--diet", choices=DIETS, default="scenes", help="what the scenes show")
     parser.add_argument("--scenes", type=int, default=4, help="scenes of a step and process")
     return parser.parse_args()
 
@@ -156,7 +162,8 @@ class Run:
         self.device, self.dtype = weight.device, weight.dtype
         self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes, now=now)
         self.tiles: Ahead[TileBatch] = Ahead(partial(draw_tiles, processor), options.workers)
-        self.drawn, self.scenes = 0, Ahead(partial(draw_scenes, processor), options.workers)
+        diet = vars(options).get("diet", "scenes")
+        self.drawn, self.scenes = 0, Ahead(partial(draw_scenes, processor, diet=diet), options.workers)
         self.log = Log(options.run / "log.csv")
         self.means: dict[str, float] = {}
         self.enter("tower")
@@ -187,6 +194,8 @@ class Run:
             self.enter(stage)
         rate = learning_rate(self.step - self.entered, share, self.options.rate)
         steps = {"tower": self.tower_step, "answers": self.answer_step, "together": self.whole_step}
+        # New heads say nothing yet: until they have learned, they must not change what an earlier run knows.
+        self.learner.new_heads = self.options.earlier is not None and self.step < HEAD_STEPS
         measured = steps[self.stage](share)
         self.optimizer.step(rate)
         self.means = smoothed(self.means, measured)
@@ -226,7 +235,8 @@ class Run:
         batch = self.fresh(share)
         features = self.features(batch)
         labels = {name: plane.flatten(0, 1) for name, plane in batch.labels.items()}
-        dense, _ = self.learner.dense(features.flatten(0, 1), labels)
+        seen = features.detach() if self.learner.new_heads else features
+        dense, _ = self.learner.dense(seen.flatten(0, 1), labels)
         loss, measured = self.answers(batch, features)
         (loss + DENSE_WEIGHT * dense).backward()
         return measured

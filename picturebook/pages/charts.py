@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from picturebook.kind import Drawing, Fact, Kind, Look
+from picturebook.kind import Box, Drawing, Fact, Kind, Look, Printed
 from picturebook.pages.chart_data import ChartData, chart_data
 from picturebook.pages.chart_layout import (
     PALETTE,
@@ -17,7 +17,7 @@ from picturebook.pages.chart_layout import (
     plan_with_text,
     ticks,
 )
-from picturebook.pages.ink import RGB, SMALLEST_CAP, cap_font, mix, scale_of
+from picturebook.pages.ink import RGB, SMALLEST_CAP, cap_font, mix, scale_of, write
 
 CHARTS = ("bar chart", "line chart", "pie chart", "scatter plot")
 _PAPERS: tuple[RGB, ...] = ((255, 255, 255), (250, 247, 238), (240, 244, 248))
@@ -52,9 +52,9 @@ def draw_chart(
     else:
         plan = bare_plan(kind, (side, height), style)
     image = _paint(kind, data, plan)
-    if plan.cap:
-        _print(kind, image, data, plan)
-    return Drawing(image.convert("RGBA"), _facts(kind, data, plan.cap))
+    prints = _print(kind, image, data, plan) if plan.cap else ()
+    parts = _extremes(data, plan) if plan.cap and kind == "bar chart" else {}
+    return Drawing(image.convert("RGBA"), _facts(kind, data, plan.cap), prints, parts)
 
 
 def _first_fitting(
@@ -161,27 +161,48 @@ def _axes(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan) -> None:
         pen.line((round(x), plan.bottom, round(x), plan.bottom + length), fill=ink, width=line)
 
 
-def _print(kind: str, image: Image.Image, data: ChartData, plan: Plan) -> None:
-    """Title, words on the axes and labels, on whole pixels so that they stay crisp."""
+def _extremes(data: ChartData, plan: Plan) -> dict[str, Box]:
+    """Return the boxes of the highest and the lowest bar, each with its label below."""
+    stands, low = places(data, plan), plan.bottom + 2 * plan.cap
+    half = (plan.right - plan.left) / len(stands) / 2
+    return {
+        name: (round(stands[at][0] - half), round(stands[at][1]), round(stands[at][0] + half), low)
+        for name, at in (("highest", data.highest), ("lowest", data.lowest))
+    }
+
+
+def _print(kind: str, image: Image.Image, data: ChartData, plan: Plan) -> tuple[Printed, ...]:
+    """Print title, words on the axes and labels, on whole pixels so that they stay crisp; return the places.
+
+    The word on the y axis reads upwards and is not among them.
+    """
     pen, face, cap = ImageDraw.Draw(image), cap_font(plan.style.font, plan.cap), plan.cap
     middle = plan.width // 2 if kind == "pie chart" else (plan.left + plan.right) // 2
-    pen.text((middle, 2 * cap), data.title, plan.ink, font=face, anchor="ms")
+    cells = [(middle, 2 * cap, data.title, "ms")]
     if kind == "pie chart":
-        _legend(pen, data, plan)
-        return
-    for label, y in ticks(data, plan):
-        pen.text((plan.left - cap, y + cap // 2), label, plan.ink, font=face, anchor="rs")
-    for label, (x, _) in zip(plan.labels(data), places(data, plan), strict=True):
-        pen.text((round(x), plan.bottom + 2 * cap), label, plan.ink, font=face, anchor="ms")
-    pen.text((middle, plan.bottom + 2 * cap + round(1.9 * cap)), data.x, plan.ink, font=face, anchor="ms")
+        cells += _legend(pen, data, plan)
+    else:
+        cells += [(plan.left - cap, y + cap // 2, label, "rs") for label, y in ticks(data, plan)]
+        stands = zip(plan.labels(data), places(data, plan), strict=True)
+        cells += [(round(x), plan.bottom + 2 * cap, label, "ms") for label, (x, _) in stands]
+        cells.append((middle, plan.bottom + 2 * cap + round(1.9 * cap), data.x, "ms"))
+    prints = tuple(
+        write(pen, (x, y), text, plan.ink, plan.style.font, cap, anchor=anchor)
+        for x, y, text, anchor in cells
+    )
+    if kind == "pie chart":
+        return prints
     # The word on the y axis reads upwards: drawn lying, then turned.
     lying = Image.new("RGB", (plan.bottom - plan.top, 2 * cap), plan.style.paper)
     ImageDraw.Draw(lying).text((lying.width // 2, round(1.4 * cap)), data.y, plan.ink, font=face, anchor="ms")
     image.paste(lying.transpose(Image.Transpose.ROTATE_90), (cap // 2, plan.top))
+    return prints
 
 
-def _legend(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan) -> None:
-    face, cap = cap_font(plan.style.font, plan.cap), plan.cap
+def _legend(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan) -> list[tuple[int, int, str, str]]:
+    """Draw the colors of the legend; return its entries: where, text, anchor."""
+    cap = plan.cap
+    entries: list[tuple[int, int, str, str]] = []
     pitch = 2 * cap
     top = (plan.top + plan.bottom - pitch * len(data.values)) // 2
     left = plan.right + cap
@@ -189,7 +210,8 @@ def _legend(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan) -> None:
         y = top + number * pitch
         fill = PALETTE[(plan.style.colour + number) % len(PALETTE)]
         pen.rectangle((left, y, left + cap, y + cap), fill=fill)
-        pen.text((left + 2 * cap, y + cap), f"{name} {value}%", plan.ink, font=face, anchor="ls")
+        entries.append((left + 2 * cap, y + cap, f"{name} {value}%", "ls"))
+    return entries
 
 
 def _kind(name: str, plural: str, french: str, synonyms: tuple[str, ...], *, feminine: bool = False) -> Kind:

@@ -7,10 +7,10 @@ from functools import lru_cache
 from numpy.random import Generator
 from PIL import ImageDraw
 
-from picturebook.kind import Drawing, Fact, Kind, Look
+from picturebook.kind import Drawing, Fact, Kind, Look, Printed
 from picturebook.pages.document_sheets import PAPERS, SEAT_AT, SHEETS, Box, Sheet
 from picturebook.pages.document_text import Page, Row, receipt_text, ticket_text, timetable_text
-from picturebook.pages.ink import RGB, cap_font, font, mix, readable_ink
+from picturebook.pages.ink import RGB, font, mix, readable_ink, write
 
 Describe = Callable[[Mapping[str, Fact]], str]
 
@@ -52,10 +52,13 @@ def draw_document(kind: str, side: int, rng: Generator, *, cap_height: int | Non
     pen = ImageDraw.Draw(image)
     box = _block(kind, page, sheet, cap)
     _rules(kind, pen, page, sheet, box)
-    for cell in _cells(kind, page, sheet, box, cap):
-        (_write if cap >= SMALLEST_PRINT else _greek)(pen, cell, sheet, cap)
-    legible = cap >= SMALLEST_PRINT
-    return Drawing(image, {**page.facts, "lines": page.lines, "cap_height": cap} if legible else {})
+    cells = list(_cells(kind, page, sheet, box, cap))
+    if cap < SMALLEST_PRINT:
+        for cell in cells:
+            _greek(pen, cell, sheet, cap)
+        return Drawing(image)
+    prints = tuple(_write(pen, cell, sheet, cap) for cell in cells)
+    return Drawing(image, {**page.facts, "lines": page.lines, "cap_height": cap}, prints)
 
 
 def smallest_side(kind: str, cap_height: int) -> int:
@@ -149,10 +152,11 @@ def _stub(row: Row, sheet: Sheet, pitch: float, cap: int) -> Iterator[Cell]:
         yield Cell(text, middle, baseline, "m", way > 0, sheet.ink)
 
 
-def _write(pen: ImageDraw.ImageDraw, cell: Cell, sheet: Sheet, cap: int) -> None:
-    face = cap_font(f"{sheet.font} bold" if cell.bold else sheet.font, cap)
+def _write(pen: ImageDraw.ImageDraw, cell: Cell, sheet: Sheet, cap: int) -> Printed:
+    name = f"{sheet.font} bold" if cell.bold else sheet.font
     # Whole pixels: hinted print stays crisp, and the cap height exact.
-    pen.text((round(cell.x), round(cell.baseline)), cell.text, cell.ink, font=face, anchor=f"{cell.anchor}s")
+    place = (round(cell.x), round(cell.baseline))
+    return write(pen, place, cell.text, cell.ink, name, cap, anchor=f"{cell.anchor}s")
 
 
 def _greek(pen: ImageDraw.ImageDraw, cell: Cell, sheet: Sheet, cap: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from picturebook.colours import contrast
-from picturebook.kind import Look
+from picturebook.kind import Look, Printed
 
 RGB = tuple[int, int, int]
 
@@ -92,6 +92,23 @@ def fitting_cap(text: str, name: str, width: float) -> int:
 @lru_cache
 def _reference_cap(name: str) -> int:
     return _cap_rows(font(name, 200))[0]
+
+
+def write(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    ink: RGB,
+    name: str,
+    cap_height: int,
+    *,
+    anchor: str,
+) -> Printed:
+    """Write text at a place, as `ImageDraw.text` anchors it; return where it is."""
+    face = cap_font(name, cap_height)
+    pen.text(place, text, ink, font=face, anchor=anchor)
+    left, top, right, bottom = (round(edge) for edge in pen.textbbox(place, text, font=face, anchor=anchor))
+    return Printed(text, (left, top, right, bottom), cap_height, name)
 
 
 def text_mask(text: str, cap_height: int, name: str = "sans bold", *, tracking: int = 0) -> Image.Image:

@@ -205,7 +205,7 @@ def test_the_atlas_is_in_a_frame_or_behind_a_link(visit):
 
 def test_what_needs_a_kernel_says_so_and_stays_a_picture(visit):
     visit.open("00_start_here")
-    note = visit.page.get_by_text("needs a kernel, because it asks the models anew")
+    note = visit.page.get_by_text("an instrument that needs a kernel")
     note.scroll_into_view_if_needed()
     expect(note).to_have_count(1)
     expect(visit.page.locator(".phi3lib-twin img:visible")).to_have_count(1)

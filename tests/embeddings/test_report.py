@@ -35,6 +35,18 @@ def test_planted_duplicates_and_outliers_are_found():
     assert report.of("outliers")[0].rows == (36,)
 
 
+def test_outliers_are_three_and_a_half_robust_deviations_from_their_nearest():
+    rng = np.random.default_rng(1)
+    vectors = np.eye(12)[0] * 5 + rng.normal(size=(80, 12)) * rng.uniform(0.2, 1.2, (80, 1)) ** 2
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    away = np.sort(1 - unit @ unit.T + 4 * np.eye(80), axis=1)[:, :5].mean(1)
+    score = (away - np.median(away)) / np.median(np.abs(away - np.median(away)))
+    wanted = [row for row in np.argsort(-score) if score[row] > 3.5 * 1.4826]
+    assert 0 < len(wanted) < np.sum(score > 3.5) < 20  # a deviation is 1.4826 such medians, if normal
+    (found,) = report_of(table_of(vectors.astype(np.float32)), least=1).of("outliers")
+    assert list(found.rows) == wanted
+
+
 def test_copies_do_not_hide_an_outlier():
     vectors = np.concatenate([clustered(), [[0] * 15 + [1], [0] * 15 + [2]]]).astype(np.float32)
     assert report_of(table_of(vectors), least=0.999).of("outliers")[0].ids == ("036",)
@@ -56,6 +68,36 @@ def test_words_are_those_that_fit_a_cluster_better_than_all(monkeypatch):
     found = report_of(table_of(clustered()), model=object(), words=["cat", "dog", "image"]).of("cluster")
     words = {one.rows[0] // 12: one.words for one in found}
     assert words[0] == ("cat",) and words[1] == ("dog",) and words[2] == ()
+
+
+def test_at_most_three_words_the_best_first(monkeypatch):
+    kinds = [np.eye(16)[0] * share + np.eye(16)[9] * (1 - share) for share in (0.4, 0.9, 0.6, 0.5)]
+    monkeypatch.setattr(
+        "phi3lib.embeddings.report.class_vectors", lambda model, words: np.array(kinds, np.float32)
+    )
+    found = report_of(table_of(clustered()), model=object(), words=list("abcd")).of("cluster")
+    assert next(one.words for one in found if one.rows[0] < 12) == ("b", "c", "d")
+
+
+def test_the_largest_cluster_comes_first():
+    vectors = np.concatenate([clustered()[:6], clustered()[12:24], clustered()[24:33]])
+    assert [len(one.rows) for one in report_of(table_of(vectors), clusters=3).of("cluster")] == [12, 9, 6]
+
+
+def test_few_images_are_one_cluster():
+    (found,) = report_of(table_of(clustered(groups=2, each=4))).of("cluster")
+    assert len(found.rows) == 8
+
+
+def test_as_text_five_names_of_a_finding_are_listed_and_more_are_told():
+    vectors = clustered(each=6, groups=2, width=12)
+    vectors[:5], vectors[6:12] = np.eye(12)[0], np.eye(12)[1]
+    lines = str(report_of(table_of(vectors), least=0.9999)).splitlines()
+    assert lines[0] == "12 images; 0 more could not be read"
+    assert lines[1:3] == [
+        "duplicates: 6 images with a cosine of at least 0.9999: 006, 007, 008, 009, 010, …",
+        "duplicates: 5 images with a cosine of at least 0.9999: 000, 001, 002, 003, 004",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +136,31 @@ def test_sharp_blurred_and_empty():
     assert quality_of(sharp().filter(ImageFilter.GaussianBlur(6))).is_blurred
     blank = quality_of(Image.new("RGB", (64, 64), "teal"))
     assert blank.is_empty and not blank.is_blurred and blank.blur == 1
+
+
+def test_the_most_blurred_image_comes_first():
+    images = [sharp().filter(ImageFilter.GaussianBlur(radius)) for radius in (3, 0, 12, 0, 6)]
+    blur = [one.blur for one in qualities(images)]
+    wanted = tuple(sorted((0, 2, 4), key=lambda row: -blur[row]))
+    assert wanted != (0, 2, 4)
+    (found,) = report_of(table_of(clustered(each=1, groups=5)), pictures=images).of("blurred")
+    assert found.rows == wanted
+
+
+def test_blur_in_one_direction_is_blur():
+    moved = np.asarray(sharp()).astype(float)
+    for _ in range(2):
+        moved = np.stack([np.roll(moved, step, axis=1) for step in range(24)]).mean(0)
+    image = Image.fromarray(moved.astype(np.uint8))
+    across, down = quality_of(image), quality_of(image.rotate(90, expand=True))
+    assert across.is_blurred and across.blur == pytest.approx(down.blur, abs=0.01)
+
+
+@pytest.mark.parametrize(("step", "is_empty"), [(7, True), (9, False)])
+def test_an_image_of_nearly_one_tone_is_empty(step, is_empty):
+    halves = np.full((40, 40, 3), 100, np.uint8)
+    halves[:, 20:] += step  # the standard deviation is half a step
+    assert quality_of(Image.fromarray(halves)).is_empty == is_empty
 
 
 def test_color_alone_is_no_emptiness():

@@ -1,12 +1,14 @@
 """`swap_vision_tower`: towers of every family inside Phi-3-vision, saved and loaded; errors."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from phi3lib import embed_images, load_encoder, load_phi3_model, swap_vision_tower
+from phi3lib.encoders.swap import even_tile_size
 from phi3lib.vision.answers import answer
 
 FAMILIES = ["clip", "siglip", "siglip2", "dino", "registers"]
@@ -90,6 +92,25 @@ def test_its_own_tower_put_in_changes_nothing(phi3_whole, images):
     after = phi3_whole.state_dict()
     assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
     assert phi3_whole.processor is not None
+
+
+def test_the_result_is_for_evaluation_and_the_given_model_keeps_its_processor(phi3_whole, encoders):
+    before = phi3_whole.processor.image_processor.to_dict()
+    encoder = copy.copy(encoders["siglip"])
+    encoder.processor = copy.copy(encoder.processor)
+    encoder.processor.rescale_factor = 1 / 127.5
+    swapped = swap_vision_tower(phi3_whole, encoder, projector="new")
+    assert not any(module.training for module in swapped.modules())
+    assert swapped.processor.image_processor.rescale_factor == 1 / 127.5
+    assert phi3_whole.processor.image_processor.to_dict() == before
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(5, 28), (41, 28), (43, 56), (224, 224), (230, 224)])
+def test_an_even_tile_size_is_the_nearest_and_never_zero(size, wanted, encoders):
+    encoder = copy.copy(encoders["dino"])
+    parts = replace(encoder.tower(), size=size)
+    encoder.tower = lambda: parts
+    assert even_tile_size(encoder) == wanted
 
 
 def test_the_vision_part_alone_takes_another_tower_too(folders, encoders, images):

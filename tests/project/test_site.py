@@ -207,7 +207,7 @@ def test_a_page_says_for_each_instrument_whether_it_needs_a_kernel(site_of_one):
     assert list(site_instruments.add_instruments(site)) == []
     text = (site / "notebooks" / "a.html").read_text()
     assert "without a kernel. Three &lt;b&gt; only.</p>" in text
-    assert text.count("needs a kernel, because") == 1
+    assert text.count("an instrument that needs a kernel") == 1
     assert problems(site) == []
 
 

@@ -34,10 +34,12 @@ from training.evaluate_clip import picture_vectors
 from training.evaluate_phi3 import NUM_CROPS, objects_of
 from training.packing import pack
 from training.phi3_examples import (
+    DIETS,
     LARGE_CAPS,
     MODES,
     PATCHES,
     caps_at,
+    draw_scenes,
     draw_tiles,
     print_side,
     scene_batch,
@@ -715,3 +717,42 @@ def test_a_run_that_ends_before_its_first_report_leaves_a_model(tmp_path, clip_t
     torch.set_num_threads(threads)
     assert load_clip(tmp_path / "out").model is not None
     assert not (tmp_path / "out" / "training.json").exists()
+
+
+# ------------------------------------------------------------------------------- pages and strings
+
+
+def test_the_letters_of_a_page_are_in_the_patches_that_show_them():
+    page = next(
+        scene
+        for scene in (draw_scene(n, style="page", tile=TILE, grid=(3, 3)) for n in range(20))
+        if scene.page == "receipt" and scene.lines
+    )
+    labels = dense_labels(page, 3 * PATCHES, 3 * PATCHES)
+    shop = next(line for line in page.lines if line.text == page.facts["shop"])
+    row = int((shop.box[1] + shop.box[3]) / 2 / 14)
+    first = labels.first[row, shop.box[0] // 14 : shop.box[0] // 14 + 2]
+    assert CHARACTERS[first[first > 0][0] - 1] == shop.text[0]
+
+
+def test_the_diet_of_pages_has_pages_and_strings(phi3_run):
+    batches = [draw_scenes(phi3_run, number, 1, diet="pages") for number in range(12)]
+    styles = [batch.style for batch in batches]
+    assert styles.count("page") >= 3 and "print" in styles
+    assert all(batch.rows.looks.any() for batch in batches if batch.style == "page")
+    assert set(DIETS) == {"scenes", "pages"}
+    assert all(abs(sum(diet.styles.values()) - 1) < 1e-9 for diet in DIETS.values())
+
+
+def test_new_heads_do_not_move_an_earlier_model(phi3_run):
+    learner = Phi3Learner(make_phi3(phi3_run.tokenizer))
+    scene = draw_scene(3, style="things", tile=TILE, grid=(1, 1))
+    batch = scene_batch(
+        phi3_run, [scene], [questions_of(scene, np.random.default_rng(0))], "sharp", "things", 1
+    )
+    features = torch.zeros(1, 2, PATCHES**2, 192, requires_grad=True)
+    for new in (True, False):
+        learner.new_heads = new
+        features.grad = None
+        learner.answers(features, batch.image_sizes, batch.rows).place_loss.backward()
+        assert (features.grad is None or not features.grad.any()) == new

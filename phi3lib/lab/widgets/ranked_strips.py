@@ -13,7 +13,7 @@ from phi3lib.embeddings.table import EmbeddingTable, require_same_ids
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice
-from phi3lib.lab.widgets.without_kernel.drawing import DASHED, FULL, described, line, tile
+from phi3lib.lab.widgets.without_kernel.drawing import DASHED, FULL, described, line, note, tile
 
 SHOWN = 7
 
@@ -95,7 +95,8 @@ class RankedStrips(PanelInstrument):
             for name, found in state.ranked().items()
         ]
         query = line([tile(state.query, f"your query\n{state.ids[state.query]}")])
-        return described(state.sentence(), query, *rows)
+        said = "frame: found in all spaces" + ("; dashed: in some" if len(rows) > 2 else "")
+        return described(state.sentence(), query, *rows, note(said))
 
     def controls(self) -> list[Control]:
         """Set the query."""

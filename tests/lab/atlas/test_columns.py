@@ -74,6 +74,9 @@ def test_columns_keep_their_types_on_the_page():
     assert truth["kinds"] == ["False", "True"] and truth["codes"] == [0, 1]
     texts = for_page("t", np.array(["b10", "b9", None], dtype=object), rows)
     assert texts["kinds"] == ["b10", "none"] and texts["codes"] == [1, 0]
+    all_texts = for_page("t", np.array(["b10", "b9", None], dtype=object), np.arange(3))
+    assert all_texts["kinds"] == ["b9", "b10", "none"] and all_texts["codes"] == [1, 0, 2]
+    assert for_page("n", np.array([1234.5678, -0.125]), np.arange(2))["values"] == [1234.568, -0.125]
 
 
 def test_places_of_ones_own_are_the_map_and_no_other_is_made(monkeypatch):

@@ -7,6 +7,8 @@ import torch
 from phi3lib import EmbeddingTable
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.maps import Layout
+from phi3lib.lab.atlas import state as state_module
+from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.state import AtlasState
 from phi3lib.lab.atlas.trust import moved, said_trust, wobble
 
@@ -46,3 +48,47 @@ def test_shifts_and_changed_neighbours_by_hand():
     assert wobble([one, turned], 1).tolist() == [0, 0, 0, 0]
     other = Layout(places[[0, 3, 2, 1]], {})  # the nearest of item 0 is now 3, of item 2 still 0
     assert wobble([one, other], 1).tolist() == [1, 1, 0, 1]
+
+
+def test_shifts_are_shares_of_the_longer_side_after_the_best_fit():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(9, 2)) * [5, 1], rng.normal(size=(9, 2))
+    z, w = ((places - places.mean(0)) @ [1, 1j] for places in (first, second))
+    # A turn with a scale is a complex factor, a mirror image the conjugate; the better of both counts.
+    left = [z - one * np.vdot(one, z) / np.vdot(one, one) for one in (w, w.conj())]
+    wanted = np.abs(min(left, key=np.linalg.norm)) / np.ptp(first[:, 0])
+    found = moved(*(Layout(places.astype(np.float32), {}) for places in (first, second)))
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
+def few_pictures(count=8, names=("one", "two")):
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(count)))
+    tables = {name: EmbeddingTable(rng.normal(size=(count, 4)).astype(np.float32), ids) for name in names}
+    return AtlasState(tables, grid={"n_neighbors": (3,), "min_dist": (0.1,), "seed": (0, 1)})
+
+
+def test_a_map_starts_from_one_of_its_own_table_and_seed(monkeypatch):
+    starts = []
+
+    def fake_map(vectors, space, *, start, **options):
+        starts.append(start)
+        return Layout(np.zeros((len(vectors), 2), np.float32), options)
+
+    monkeypatch.setattr(state_module, "umap_map", fake_map)
+    state = few_pictures()
+    first = state.layout("one", Settings("UMAP", 3, 0.1, 0))
+    for name, seed in (("one", 1), ("two", 0), ("one", 0)):
+        state.layout(name, Settings("UMAP", 4, 0.1, seed))
+    assert starts == ["pca", "pca", "pca", first]
+
+
+def test_new_parameters_have_limits_and_tell_how_far_they_are():
+    state, told = few_pictures(), []
+    for wrong, limit in (((9, 0.1, 0), "2 to 8"), ((3, 1.5, 0), "0 to 1"), ((3, 0.1, -1), "0 to 4294967295")):
+        with pytest.raises(ValueError, match=limit):
+            state.recompute(*wrong)
+    assert state.recompute(8, 0.1, 0, told.append) == state.chosen == Settings("UMAP", 8, 0.1, 0)
+    assert told == [0.5, 1]
+    assert state.k == 6 and state.card()["neighbours"] == "6 nearest by cosine, exact"
+    assert 0 <= state.trustworthiness("one") <= 1

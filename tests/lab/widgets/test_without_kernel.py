@@ -227,6 +227,7 @@ def test_a_drawing_shows_each_tile_with_its_title_and_marks(narrow):
         drawing.line(tiles, "three"),
         drawing.line([drawing.tile(None, heat=np.eye(4), patch=(1, 2, 4))]),
         drawing.strip(np.linspace(-1, 1, 5), "a vector: 5 numbers"),
+        drawing.note("dashed: in some"),
     ]
     shared = {
         "pictures": [one.data_uri for one in drawing.small_pictures(pictures)],
@@ -235,7 +236,7 @@ def test_a_drawing_shows_each_tile_with_its_title_and_marks(narrow):
     }
     code = "return decodeURIComponent(drawn(given.rows, given.shared, given.narrow));"
     svg = computed(code, {"rows": rows, "shared": shared, "narrow": narrow})
-    for said in ("three", "number 0", "0.52", "a vector: 5 numbers"):
+    for said in ("three", "number 0", "0.52", "a vector: 5 numbers", "dashed: in some"):
         assert f">{said}</text>" in svg
     assert svg.count("<image ") == 3 and svg.count("stroke-dasharray") == 1
     assert (

@@ -31,8 +31,12 @@ export function drawn(rows, shared, narrow) {
       top += BOX + 8 + LINE * Math.max(...part.map((tile) => lines(tile.title).length));
     }
     if (row.strip) {
-      markup += stripAt(4, top, width - 16, row.strip, shared.palettes.strip) + words(4, top + 40, row.label ?? "");
-      top += 52;
+      markup += stripAt(4, top, width - 16, row.strip, shared.palettes.strip);
+      top += 26;
+    }
+    if (row.label) {
+      markup += words(4, top + 14, row.label);
+      top += 24;
     }
     top += 6;
   }
@@ -58,6 +62,7 @@ function tileAt(left, top, tile, { pictures, sizes, palettes }) {
   const [width, height] = [w * scale, h * scale], x = left + (BOX - width) / 2, y = top + (BOX - height) / 2;
   let markup = "";
   if (tile.picture !== null) {
+    /** @type {Record<string, string>} */
     const filter = tile.heat ? { filter: "url(#gray)" } : {};
     markup += shape("image", { href: pictures[tile.picture], x, y, width, height, ...filter });
   }
@@ -80,6 +85,7 @@ function tileAt(left, top, tile, { pictures, sizes, palettes }) {
 /** @param {number} x @param {number} y @param {number} width @param {number} height @param {string} dashes */
 function framed(x, y, width, height, dashes) {
   const place = { x, y, width, height, fill: "none" };
+  /** @type {Record<string, string>} */
   const line = dashes ? { "stroke-dasharray": dashes } : {};
   return shape("rect", { ...place, stroke: "white", "stroke-width": 5 }) +
     shape("rect", { ...place, stroke: HERE, "stroke-width": 3, ...line });

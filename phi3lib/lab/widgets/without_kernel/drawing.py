@@ -20,7 +20,7 @@ FULL, DASHED = "full", "dashed"
 
 
 def described(sentence: str, *rows: dict[str, Any]) -> dict[str, Any]:
-    """Return a state: its sentence, and rows that `line` and `strip` made."""
+    """Return a state: its sentence, and rows that `line`, `strip` and `note` made."""
     return {"sentence": readable(sentence), "drawing": list(rows)}
 
 
@@ -57,6 +57,11 @@ def strip(vector: NDArray[Any], label: str) -> dict[str, Any]:
     """Return a vector as a strip from blue (negative) to red (positive), with a label below."""
     limit = float(np.abs(vector).max()) or 1.0
     return {"strip": levels(vector, -limit, limit), "label": label}
+
+
+def note(label: str) -> dict[str, Any]:
+    """Return a line of words."""
+    return {"label": label}
 
 
 def levels(values: ArrayLike, low: float | None = None, high: float | None = None) -> str:

@@ -63,6 +63,7 @@ export function picture(width, height, inside) {
  * Write a number as Python's format does: a tie goes to the even digit, where toFixed goes up.
  * @param {number} value
  * @param {number} digits
+ * @returns {string}
  */
 export function fixed(value, digits) {
   if (value < 0) return `-${fixed(-value, digits)}`;
