@@ -42,6 +42,7 @@ _HOMES = {
     "looking": "phi3lib.lab.lessons.nb09_looking",
     "map_grid": "phi3lib.lab.widgets.map_reader:map_grid",
     "new_words": "phi3lib.lab.lessons.new_words",
+    "on_photographs": "phi3lib.lab.lessons.on_photographs",
     "original_class": "phi3lib.lab.lessons.a1.original_class",
     "photograph": "phi3lib.lab.photographs:photograph",
     "picture": "phi3lib.lab.photographs:picture",
