@@ -98,7 +98,7 @@ $(SUITE)/ready: requirements.lock | set-up
 
 lock: set-up ## write requirements.lock from pyproject.toml (RUN_ARGS=--upgrade: upgrade all packages)
 	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv
-	$(RUN) -m uv pip compile pyproject.toml --extra course --extra train --extra docs --extra dev \
+	$(RUN) -m uv pip compile pyproject.toml --extra course --extra train --extra scale --extra docs --extra dev \
 		--universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet \
 		--output-file requirements.lock $(RUN_ARGS)
 

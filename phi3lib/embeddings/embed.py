@@ -80,7 +80,7 @@ def embed_images(
     described = quick.provenance(recipe)
     with nullcontext() if target is None else open_store(target, described) as store:
         run = _Run(found, store)
-        work = _Work(quick, recipe, None if precision is None else _Comparison(encoder, precision))
+        work = Work(quick, recipe, None if precision is None else _Comparison(encoder, precision))
         run.compute(work, progress=progress)
         return run.finish(columns, described)
 
@@ -99,7 +99,7 @@ def embed_recipes(
     encoder = _encoder_of(model)
     recipes = [encoder.recipes.choose(name) for name in as_texts(poolings, "poolings")]
     run = _Run(found, None)
-    run.compute(_Work(encoder, joined(recipes)), progress=progress)
+    run.compute(Work(encoder, joined(recipes)), progress=progress)
     together, tables, start = run.finish(columns, {}), {}, 0
     for recipe in recipes:
         stop = start + recipe.width(encoder)
@@ -125,7 +125,7 @@ class _Run:
         self.kept = Kept()
         self.errors: dict[str, str] = {}
 
-    def compute(self, work: "_Work", *, progress: bool) -> None:
+    def compute(self, work: "Work", *, progress: bool) -> None:
         """Compute what no earlier run has computed of the same image."""
         earlier = self.store.kept if self.store is not None else Kept()
         pending, expected = [], {}
@@ -220,7 +220,7 @@ def _is_large(encoder: ImageEncoder) -> bool:
 
 
 @dataclass
-class _Work:
+class Work:
     """An encoder and a recipe at work on batches, with the progress that is shown."""
 
     encoder: ImageEncoder

@@ -8,7 +8,7 @@ the output of this package. A file without a known ending is taken for an image;
 import mimetypes
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from phi3lib.embeddings.files import TEMPORARY
 
@@ -116,20 +116,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _add_file(name: str, path: Path, found: Found) -> None:
-    why = _why_no_image(path)
+    why = why_no_image(path)
     if why is None:
         found.files.append((name, path))
-    elif path.suffix.lower() in CAMERA_RAW:
+    elif is_camera_raw(path):
         found.unreadable.append(Leftover(name, why))
     else:
         found.left_out.append(Leftover(name, why))
 
 
-def _why_no_image(path: Path) -> str | None:
+def is_camera_raw(path: PurePath) -> bool:
+    """Return whether a file is a camera's raw file by its name: an image that cannot be read here."""
+    return path.suffix.lower() in CAMERA_RAW
+
+
+def why_no_image(path: PurePath) -> str | None:
+    """Return why a file is no image by its name, or None; the file is not opened."""
     ending = path.suffix.lower()
     if path.name.lower() in SYSTEM_FILES:
         return "a file of the system"
-    if ending in CAMERA_RAW:
+    if is_camera_raw(path):
         return "a camera's raw file; export it as JPEG or PNG"
     kind = mimetypes.guess_type(path.name)[0] or ""
     if ending in NO_IMAGES or (kind and not kind.startswith("image/")):

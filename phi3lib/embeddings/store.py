@@ -146,7 +146,7 @@ class Store:
         notes: Notes = {}
         for name, note in table.notes:
             notes[name] = (*notes.get(name, ()), note)
-        return table, Kept(dict(zip(table.ids, table.vectors, strict=True)), _marks(metadata), notes)
+        return table, Kept(dict(zip(table.ids, table.vectors, strict=True)), marks_of(metadata), notes)
 
     def add(self, new: Kept) -> None:
         """Keep vectors; a full shard, or one that has waited long, is written."""
@@ -212,10 +212,7 @@ class Store:
         )
 
     def _save(self, table: EmbeddingTable, path: Path, marks: Mapping[str, Mark]) -> None:
-        fingerprints = {
-            name: [marks[name].identity, marks[name].content] for name in table.ids if name in marks
-        }
-        table.save(path, metadata={MARKS_KEY: json.dumps(fingerprints).encode()})
+        table.save(path, metadata=marks_entry({name: marks[name] for name in table.ids if name in marks}))
 
     def _and_the_shards(self) -> str:
         return f" and {self.folder.name!r} beside it" if self.folder.exists() else ""
@@ -230,7 +227,14 @@ class _Damaged(ValueError):
     """A file of this package that cannot be read."""
 
 
-def _marks(metadata: Mapping[bytes, bytes]) -> dict[str, Mark]:
+def marks_entry(marks: Mapping[str, Mark]) -> dict[bytes, bytes]:
+    """Return the fingerprints of images as an entry for a schema's metadata."""
+    return {
+        MARKS_KEY: json.dumps({name: [one.identity, one.content] for name, one in marks.items()}).encode()
+    }
+
+
+def marks_of(metadata: Mapping[bytes, bytes]) -> dict[str, Mark]:
     """Return the fingerprints of the images in a file; none where a table was saved by hand."""
     marks = json.loads(metadata.get(MARKS_KEY, b"{}"))
     return {name: Mark(*mark) for name, mark in marks.items() if isinstance(mark, list) and len(mark) == 2}

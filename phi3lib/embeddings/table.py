@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,10 +123,16 @@ class EmbeddingTable:
 
         metadata: more entries for the schema, beside recipe, errors and notes.
         """
+        # Through an open file: Arrow itself cannot take paths with bytes that are no valid text.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            self.write(file, metadata=metadata)
+
+    def write(self, file: BinaryIO, *, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        """Write what `save` does into an open binary file."""
         import pyarrow.parquet
 
         columns = {"id": pyarrow.array(self.ids, pyarrow.string()), "vector": vector_array(self.vectors)}
-        columns |= {name: _arrow_column(values) for name, values in self.labels.items()}
+        columns |= {name: arrow_column(values) for name, values in self.labels.items()}
         own = {
             RECIPE_KEY: _json(self.recipe),
             ERRORS_KEY: _json([list(error) for error in self.errors]),
@@ -134,16 +140,19 @@ class EmbeddingTable:
             **(metadata or {}),
         }
         table = pyarrow.table(columns).replace_schema_metadata({**own, DIGEST_KEY: _digest(own)})
-        # Through an open file: Arrow itself cannot take paths with bytes that are no valid text.
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            pyarrow.parquet.write_table(table, file, write_page_checksum=True)
+        pyarrow.parquet.write_table(table, file, write_page_checksum=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or the whole of a folder that `embed_at_scale` wrote.
 
         Raises FileNotFoundError; ValueError for another kind of file and for a damaged one.
         """
+        if as_path(path).is_dir():
+            from phi3lib.embeddings.shards import Shards
+
+            whole = Shards.open(path).load()
+            return cls(whole.vectors, whole.ids, whole.labels, whole.recipe, whole.errors, whole.notes)
         table, _ = cls.load_with_metadata(path)
         return table
 
@@ -153,19 +162,47 @@ class EmbeddingTable:
         file = as_path(path)
         if not file.exists():
             raise FileNotFoundError(f"there is no table {str(file)!r}")
-        table = _read_arrow(file)
+        try:
+            opened = open(file, "rb")  # noqa: SIM115
+        except OSError as error:
+            raise ValueError(f"{str(file)!r} is no file that can be opened: {error}") from error
+        with opened:
+            return cls.read(opened, str(file))
+
+    @classmethod
+    def read(cls, file: BinaryIO, name: str) -> tuple[Self, dict[bytes, bytes]]:
+        """Read an open file that `write` wrote, with all metadata of the schema; `name`: for messages."""
+        table = _read_arrow(file, name)
         metadata = dict(table.schema.metadata or {})
-        _require_format(table, metadata, file)
-        if metadata.get(DIGEST_KEY, b"") != _digest(metadata):
-            raise ValueError(f"{str(file)!r} is damaged: its metadata does not fit its checksum")
-        labels = {name: _column_of(name, table[name]) for name in table.column_names if name not in RESERVED}
-        errors, notes = (
-            tuple((name, reason) for name, reason in json.loads(metadata.get(key, b"[]")))
-            for key in (ERRORS_KEY, NOTES_KEY)
-        )
-        recipe = json.loads(metadata[RECIPE_KEY])
+        _require_columns(table, name)
+        head = header_of(metadata, name)
+        labels = {
+            label: column_of(label, table[label]) for label in table.column_names if label not in RESERVED
+        }
         ids = tuple(table["id"].to_pylist())
-        return cls(vectors_of(table["vector"]), ids, labels, recipe, errors, notes), metadata
+        return cls(vectors_of(table["vector"]), ids, labels, head.recipe, head.errors, head.notes), metadata
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the metadata of a table's file say: how the vectors were made, what failed, what was lost."""
+
+    recipe: dict[str, Any]
+    errors: Pairs
+    notes: Pairs
+
+
+def header_of(metadata: Mapping[bytes, bytes], name: str) -> Header:
+    """Return the header in a schema's metadata. ValueError if they are of another program, or damaged."""
+    if RECIPE_KEY not in metadata:
+        raise ValueError(f"{name!r} is no table of vectors of this package")
+    if metadata.get(DIGEST_KEY, b"") != _digest(metadata):
+        raise ValueError(f"{name!r} is damaged: its metadata does not fit its checksum")
+    errors, notes = (
+        tuple((name, reason) for name, reason in json.loads(metadata.get(key, b"[]")))
+        for key in (ERRORS_KEY, NOTES_KEY)
+    )
+    return Header(json.loads(metadata[RECIPE_KEY]), errors, notes)
 
 
 def _as_float32(vectors: Any) -> NDArray[np.float32]:
@@ -184,7 +221,8 @@ def _as_rows(rows: Any) -> NDArray[Any]:
     return chosen if len(chosen) else np.zeros(0, dtype=np.intp)
 
 
-def _arrow_column(values: NDArray[Any]) -> Any:
+def arrow_column(values: NDArray[Any]) -> Any:
+    """Return a label's values as an Arrow array."""
     import pyarrow
 
     if values.dtype.kind == "O" and all(value is None for value in values):
@@ -192,37 +230,37 @@ def _arrow_column(values: NDArray[Any]) -> Any:
     return pyarrow.array(values if values.dtype.kind == "M" else values.tolist())
 
 
-def _column_of(name: str, column: Any) -> NDArray[Any]:
+def column_of(name: str, column: Any) -> NDArray[Any]:
+    """Return the inverse of `arrow_column`."""
     import pyarrow
 
     is_date = pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type)
     return as_column(name, column.to_numpy() if is_date else column.to_pylist())
 
 
-def _read_arrow(file: Path) -> Any:
+def _read_arrow(file: BinaryIO, name: str) -> Any:
     import pyarrow.parquet
 
     try:
-        with open(file, "rb") as opened:
-            table = pyarrow.parquet.read_table(opened, page_checksum_verification=True)
+        table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
         table.validate(full=True)
     except (pyarrow.ArrowException, OSError, ValueError, UnicodeError) as error:
-        raise ValueError(f"{str(file)!r} is no Parquet file, or a damaged one: {error}") from error
+        raise ValueError(f"{name!r} is no Parquet file, or a damaged one: {error}") from error
     return table
 
 
-def _require_format(table: Any, metadata: Mapping[bytes, bytes], file: Path) -> None:
+def _require_columns(table: Any, name: str) -> None:
     import pyarrow
 
-    if RECIPE_KEY not in metadata or not set(RESERVED) <= set(table.column_names):
-        raise ValueError(f"{str(file)!r} is no table of vectors of this package")
+    if RECIPE_KEY not in (table.schema.metadata or {}) or not set(RESERVED) <= set(table.column_names):
+        raise ValueError(f"{name!r} is no table of vectors of this package")
     kind = table.schema.field("vector").type
     if not pyarrow.types.is_fixed_size_list(kind) or kind.value_type != pyarrow.float32():
         raise ValueError(
-            f"the column 'vector' of {str(file)!r} has the type {kind}; expected a fixed_size_list of float32"
+            f"the column 'vector' of {name!r} has the type {kind}; expected a fixed_size_list of float32"
         )
     if table["vector"].null_count or table["id"].null_count:
-        raise ValueError(f"{str(file)!r} has rows without an id or a vector")
+        raise ValueError(f"{name!r} has rows without an id or a vector")
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> bytes:

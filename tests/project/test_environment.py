@@ -19,8 +19,8 @@ import phi3lib
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-COURSE = [*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["train"]]
-LOCKED_EXTRAS = ("course", "train", "docs", "dev")
+COURSE = [*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["train"], *EXTRAS["scale"]]
+LOCKED_EXTRAS = ("course", "train", "scale", "docs", "dev")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
@@ -136,7 +136,7 @@ OWN = {
     "tools",
 }  # of this repository
 # Of an extra: imported by functions that report what to install, or that work without it.
-OPTIONAL = {"datasets", "nbconvert", "peft", "psutil"}
+OPTIONAL = {"datasets", "nbconvert", "peft", "psutil", "ray"}
 # Distributions whose module has another name: an environment without torch lacks them and cannot tell.
 NAMED_OTHERWISE = {"umap": "umap-learn", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 

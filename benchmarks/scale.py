@@ -1,0 +1,99 @@
+"""What does a second worker bring, and is the cost linear? `embed_at_scale` on this machine.
+
+python benchmarks/scale.py            print the tables and write them into README.md
+python benchmarks/scale.py --quick    small folders, to try it
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from growth import make_pictures
+from report import fastest, in_own_process, parser_of, publish, table
+
+COMPARED, ROUNDS = 4000, 3  # images with one and two workers, in turn
+SIZES = (1000, 5000, 20_000)
+QUICK_COMPARED, QUICK_SIZES = 200, (100, 200)
+
+
+def embed_and_report(folder: Path, workers: int) -> None:
+    """What the child does: embed the folder, print what the workers report as JSON.
+
+    The seconds are those from the first group that is begun to the last that is finished: the start of Ray
+    and the loading of the model are left out, and stated.
+    """
+    import time
+
+    from phi3lib.embeddings.scale import embed_at_scale
+
+    reports: list[Any] = []
+    start = time.time()
+    with tempfile.TemporaryDirectory() as out:
+        shards = embed_at_scale(folder, out, workers=workers, on_report=reports.append, progress=False)
+    first = min(one.started for one in reports)
+    last = max(one.started + one.seconds for one in reports)
+    figures = {
+        "seconds": last - first,
+        "starting": first - start,
+        "images": len(shards),
+    }
+    print(json.dumps(figures))
+
+
+def compared(scratch: Path, count: int, rounds: int) -> str:
+    """The table of one worker against two."""
+    folder = scratch / "compared"
+    make_pictures(folder, count)
+    ways = ("1", "2")
+    best = fastest(
+        rounds, ways, lambda way: in_own_process(__file__, "--child", str(folder), "--workers", way)
+    )
+    rows = []
+    for way in ways:
+        figures = best[way]
+        ratio = best["1"]["seconds"] / figures["seconds"]
+        each = f"{1000 * figures['seconds'] / count:.1f}"
+        rows.append([way, f"{figures['starting']:.1f}", f"{figures['seconds']:.1f}", each, f"{ratio:.2f}"])
+    return table(["workers", "s to start", "s", "ms an image", "times faster"], rows)
+
+
+def growth(scratch: Path, sizes: tuple[int, ...]) -> str:
+    """The table of folders of several sizes, with two workers."""
+    rows = []
+    for count in sizes:
+        folder = scratch / f"{count}"
+        make_pictures(folder, count)
+        figures = in_own_process(__file__, "--child", str(folder), "--workers", "2")
+        each = 1000 * figures["seconds"] / count
+        rows.append([f"{count:,}", f"{figures['seconds']:.1f}", f"{each:.2f}"])
+    return table(["images", "s with two workers", "ms an image"], rows)
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        embed_and_report(options.child, options.workers)
+        return
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    count, rounds, sizes = (QUICK_COMPARED, 1, QUICK_SIZES) if options.quick else (COMPARED, ROUNDS, SIZES)
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = f"{compared(Path(scratch), count, rounds)}\n\n{growth(Path(scratch), sizes)}"
+    text = (
+        f"`python benchmarks/scale.py`: JPEGs of 112 pixels with the bundled CLIP, workers of one thread, "
+        f"on one machine; {count:,} images, the fastest of {rounds} runs in turn, then folders of several "
+        f"sizes. Seconds are those from the first group to the last; starting Ray and loading the model "
+        f"have a column. Goal: two workers at least 1.8 × one where two cores are free, and as many "
+        f"milliseconds an image however many there are. {os.cpu_count()} processors; the load before the "
+        f"runs was {load:.1f}: where it is not near 0, other programs took part of them."
+    )
+    publish("scale", "Several workers", text, figures, quick=options.quick)
+
+
+if __name__ == "__main__":
+    main()
