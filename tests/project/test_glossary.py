@@ -85,7 +85,7 @@ def test_a_notebook_links_its_terms_where_it_first_uses_them(path):
     notebook = nbformat.read(path, as_version=4)
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     found = [glossary.told(path, sources[one.cell], one) for one in missing(sources, NAMES)]
-    assert found == [], "run `python tools/glossary.py`"
+    assert found == [], f"run `python tools/glossary.py {path.stem}`"
 
 
 def test_the_program_says_what_is_missing():

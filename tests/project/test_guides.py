@@ -17,7 +17,7 @@ from phi3lib.encoders import encoder as encoder_module
 from tests.encoder_layout import make_dino_checkpoint
 from tests.encoders.conftest import images  # noqa: F401 - a fixture
 from tests.notebooks import test_notebooks
-from tools import road
+from tools import glossary, road
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -148,5 +148,8 @@ def test_the_notebook_of_the_page_has_the_structure_that_is_tested(tmp_path, mon
         test_notebooks.test_a_cell_that_shows_a_fraction_says_whether_it_is_the_same_on_every_machine,
     ):
         test(path)
-    first, last = (nbformat.read(path, as_version=4).cells[place].source for place in (0, -1))
-    assert road.MINUTES.search(first) and road.NEXT.search(last)
+    sources = [
+        cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"
+    ]
+    assert road.MINUTES.search(sources[0]) and road.NEXT.search(sources[-1])
+    assert glossary.missing(sources, glossary.terms()) == []
