@@ -89,3 +89,47 @@ def generate_answers(model: Any, inputs: Any, *, max_new_tokens: int = 60) -> li
     generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
     texts = model.processor.batch_decode(generated[:, length:], skip_special_tokens=True)
     return [text.strip() for text in texts]
+
+
+@torch.inference_mode()
+def answers_with_probabilities(
+    model: Any,
+    pictures: Sequence[Picture],
+    question: str = CAPTION,
+    *,
+    num_crops: int | None = None,
+    max_new_tokens: int = 60,
+    batch_size: int = 16,
+) -> list[tuple[str, float]]:
+    """Return the likeliest answer about each picture, by greedy decoding, and its probability.
+
+    The probability is the product of the probabilities of all its tokens, the end included: what the model
+    gives to exactly this answer. model, num_crops, max_new_tokens, batch_size: as in `answer`.
+    """
+    found: list[tuple[str, float]] = []
+    for start in range(0, len(pictures), batch_size):
+        batch = pictures[start : start + batch_size]
+        inputs = question_inputs(model, batch, [question] * len(batch), num_crops=num_crops)
+        inputs = inputs.to(next(model.parameters()).device)
+        output = model.generate(
+            **inputs,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        tokens = output.sequences[:, inputs["input_ids"].shape[1] :]
+        logits = torch.stack(output.logits, 1).float()  # (N, new tokens, vocabulary)
+        chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
+        end = torch.isin(tokens, torch.tensor(_ends(model), device=tokens.device)).long()
+        counted = end.cumsum(1) - end == 0  # up to the first end; padding follows
+        sums = torch.where(counted, chosen, 0.0).sum(1)
+        texts = model.processor.batch_decode(tokens, skip_special_tokens=True)
+        found += [(text.strip(), float(sum_.exp())) for text, sum_ in zip(texts, sums, strict=True)]
+    return found
+
+
+def _ends(model: Any) -> list[int]:
+    """Return the tokens that end an answer."""
+    ends = model.generation_config.eos_token_id
+    return list(ends) if isinstance(ends, list | tuple) else [ends]

@@ -31,9 +31,23 @@ function render({ model, el }) {
   words.setAttribute("role", "status");
   const near = make("div");
   near.style.cssText = "display:flex;gap:12px;flex-wrap:wrap;min-height:96px";
+  // Drawings by people: a click puts one on the pad.
+  const examples = make("div");
+  examples.style.cssText = "display:flex;gap:6px;flex-wrap:wrap;align-items:center";
+  if (model.get("examples").length) examples.append("Drawings by people: ");
+  for (const one of model.get("examples")) {
+    const button = make("button", { type: "button", title: `Put on the pad: ${one.text}` });
+    button.setAttribute("aria-label", `Put a person's drawing on the pad: ${one.text}`);
+    button.style.cssText = "padding:1px;line-height:0;background:white;border:1px solid #808080;cursor:pointer";
+    button.append(make("img", { src: one.src, alt: "", width: 44, height: 44 }));
+    button.addEventListener("click", () => put(one.src, ask));
+    examples.append(button);
+  }
+  const measured = make("p", { textContent: model.get("measured") });
+  measured.style.cssText = "max-width:60em;margin:6px 0";
   const top = make("div", {}, canvas, tools);
   top.style.cssText = "display:flex;gap:16px;flex-wrap:wrap";
-  const root = make("div", { className: "phi3lib" }, top, words, near);
+  const root = make("div", { className: "phi3lib" }, top, examples, words, near, measured);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Drawing pad");
   const leave = attend({ model, el }, root);
@@ -126,7 +140,7 @@ function render({ model, el }) {
     );
   }
   function hear() {
-    const shown = model.get("picture"), ofAnotherView = shown !== asked && model.get("findings").near.length;
+    const shown = model.get("picture"), ofAnotherView = shown !== asked && model.get("findings").taken;
     if (ofAnotherView) put(shown);
     asked = null;
     show();

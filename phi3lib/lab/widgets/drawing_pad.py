@@ -2,38 +2,55 @@
 
 import base64
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from phi3lib.embeddings.search import Hit, search
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import Instrument, drawable
+from phi3lib.lab.widgets.pad_reader import PadReader, PadReading
 from phi3lib.lab.widgets.scripts import joined
-from phi3lib.vision.answers import answer
+from phi3lib.loading.defaults import DATA_FOLDER
 from phi3lib.vision.pictures import read_upright
 from picturebook.colours import COLOURS
+from picturebook.drawings import HandDrawing, read_drawings
 
 SIDE = 224  # pixels of the pad
 LARGEST = 4_000_000  # characters of a picture that the page may send
+# Drawings by people that a click loads: of the split "test", so that no model was trained on them.
+EXAMPLES = ("house", "fish", "star", "cup", "flower", "happy face")
+BLANK = "The pad is blank: there is nothing to describe and nothing to compare."
+DECLINED = (
+    "No caption: this is unlike the pictures that the small Phi-3-vision was trained on. "
+    "Every picture has nearest pictures, even then."
+)
 
 
 class SketchState:
-    """The picture on the pad, its caption, and its neighbours in a table. No widget inside.
+    """The picture on the pad, what it shows, and its neighbours in a table. No widget inside.
 
     phi3: the whole model for captions; None: none are made.
     """
 
     def __init__(self, picture: Image.Image, table: EmbeddingTable, clip: Any, phi3: Any = None) -> None:
-        self.table, self.clip, self.phi3 = table, clip, phi3
+        self.table, self.clip, self.reader = table, clip, PadReader(phi3)
         self.look_at(picture)
 
     def look_at(self, picture: Image.Image) -> None:
         """Take another picture: caption and neighbours follow."""
         self.picture = picture
-        self.caption = answer(self.phi3, [picture])[0] if self.phi3 is not None else ""
-        self.hits: list[Hit] = search(self.table, self.clip, picture=picture, k=5)
+        self.reading: PadReading = self.reader.read(picture)
+        blank = self.reading.verdict == "blank"
+        self.hits: list[Hit] = [] if blank else search(self.table, self.clip, picture=picture, k=5)
+
+    @property
+    def caption(self) -> str:
+        """The caption that is shown; empty for a blank or declined picture, or without a language model."""
+        return self.reading.caption if self.reading.verdict == "caption" else ""
 
     def near(self) -> list[str]:
         """Describe the neighbors with their cosines."""
@@ -41,10 +58,32 @@ class SketchState:
         return [f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits]
 
     def sentence(self) -> str:
-        """Caption and neighbours in words."""
-        near = ", ".join(self.near())
-        caption = f"Caption by the small Phi-3-vision: “{self.caption}”. " if self.caption else ""
-        return f"{caption}Nearest pictures by the small CLIP, with cosines: {near}."
+        """Return caption and neighbours in words, or why there are none."""
+        if self.reading.verdict == "blank":
+            return BLANK
+        near = f"Nearest pictures by the small CLIP, with cosines: {', '.join(self.near())}."
+        return f"{self._of_phi3()}{near}"
+
+    def _of_phi3(self) -> str:
+        if self.reading.verdict == "declined":
+            return f"{DECLINED} "
+        if not self.caption:
+            return ""
+        if self.reading.reader == "pen":
+            by = "a classifier of strokes on the small Phi-3-vision's tower"
+        else:
+            by = "the small Phi-3-vision"
+        return f"Caption by {by}: “{self.caption}”. "
+
+
+@cache
+def example_drawings() -> tuple[HandDrawing, ...]:
+    """Return the first test drawing of each kind in EXAMPLES; none where the data is missing."""
+    try:
+        drawings = read_drawings(DATA_FOLDER / "drawings", "test")
+    except FileNotFoundError:
+        return ()
+    return tuple(next(one for one in drawings if one.kind == kind) for kind in EXAMPLES)
 
 
 class DrawingPad(Instrument):
@@ -68,10 +107,15 @@ class DrawingPad(Instrument):
         self.state = SketchState(picture, table, clip, phi3)
         self._turn = 0
 
+    def measured(self) -> str:
+        """Return in words how often captions on the pad are right, wrong, or not given."""
+        return self.state.reader.measured()
+
     def still(self) -> plots.Still:
         """Return the picture, its caption, and its neighbours."""
         state = self.state
-        fig, axes = plots.figure(1, 1 + len(state.hits), height=1.9)
+        fig, drawn = plots.figure(1, 1 + len(state.hits), height=1.9)
+        axes = np.atleast_1d(drawn)
         plots.picture_axes(axes[0], state.picture, "your picture")
         for spot, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
             plots.picture_axes(spot, self.pictures[hit.row], drawable(said, 20))
@@ -93,7 +137,7 @@ class DrawingPad(Instrument):
         self._turn += 1
         pictures = [_data_uri(self.pictures[hit.row]) for hit in self.state.hits]
         near = [{"src": src, "text": text} for src, text in zip(pictures, self.state.near(), strict=True)]
-        return {"turn": self._turn, "sentence": self.state.sentence(), "near": near}
+        return {"turn": self._turn, "sentence": self.state.sentence(), "near": near, "taken": True}
 
     def answer(self, sent: str) -> dict[str, Any]:
         """Return the findings for a picture that the page sent, or the error message."""
@@ -101,7 +145,7 @@ class DrawingPad(Instrument):
             self.state.look_at(picture_of_page(sent))
         except ValueError as error:
             self._turn += 1
-            return {"turn": self._turn, "sentence": f"Nothing has changed: {error}.", "near": []}
+            return {"turn": self._turn, "sentence": f"Not applied: {error}.", "near": [], "taken": False}
         return self.findings()
 
 
@@ -134,11 +178,17 @@ def _make_pad(pad: DrawingPad) -> Any:
         colours = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
         findings = traitlets.Dict().tag(sync=True)
+        examples: Any = traitlets.List().tag(sync=True)
+        measured = traitlets.Unicode().tag(sync=True)
 
     widget = Pad(
         colours={name: "rgb({}, {}, {})".format(*colour.rgb) for name, colour in COLOURS.items()},
         picture=_data_uri(pad.state.picture, SIDE),
         findings=pad.findings(),
+        examples=[
+            {"src": _data_uri(one.picture(SIDE), SIDE), "text": one.kind} for one in example_drawings()
+        ],
+        measured=pad.measured(),
     )
 
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
@@ -146,7 +196,7 @@ def _make_pad(pad: DrawingPad) -> Any:
         answer = pad.answer(sent)
         with widget.hold_sync():
             widget.findings = answer
-            if answer["near"]:
+            if answer["taken"]:
                 widget.picture = sent
 
     widget.on_msg(receive)

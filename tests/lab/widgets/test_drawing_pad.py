@@ -9,8 +9,10 @@ from PIL import Image
 
 from phi3lib import load_clip, load_phi3_model
 from phi3lib.embeddings.embed import embed_images
+from phi3lib.lab.widgets import drawing_pad
 from phi3lib.lab.widgets.drawing_pad import SIDE, DrawingPad, picture_of_page
 from phi3lib.vision.answers import answer
+from picturebook.drawings import split_of
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 
 
@@ -99,3 +101,38 @@ def test_one_question_for_all_or_one_for_each(models, pictures):
     assert same == each
     with pytest.raises(ValueError, match="3 questions about 2 pictures"):
         answer(phi3, pictures[:2], ["a", "b", "c"])
+
+
+def test_a_blank_pad_is_said_to_be_blank(models, pictures):
+    clip, phi3 = models
+    table = embed_images(pictures, model=clip, progress=False)
+    pad = DrawingPad(Image.new("RGB", (224, 224), "white"), table, pictures, clip, phi3)
+    assert pad.state.caption == "" and pad.state.hits == []
+    assert pad.state.sentence() == drawing_pad.BLANK == pad.still().alt
+    widget = pad.live()
+    sent = as_sent(pictures[1])
+    widget._handle_custom_msg({"picture": sent}, [])
+    assert len(widget.findings["near"]) == 5
+    blank = as_sent(Image.new("RGB", (SIDE, SIDE), "white"))
+    widget._handle_custom_msg({"picture": blank}, [])
+    assert widget.findings["sentence"] == drawing_pad.BLANK
+    assert widget.findings["near"] == [] and widget.picture == blank
+
+
+def test_a_declined_picture_has_neighbours_and_no_caption(models, pictures, monkeypatch):
+    clip, phi3 = models
+    table = embed_images(pictures, model=clip, progress=False)
+    monkeypatch.setattr(drawing_pad.PadReader, "thresholds", {"filled": 1.0})
+    pad = DrawingPad(pictures[0], table, pictures, clip, phi3)
+    assert pad.state.caption == ""
+    assert pad.state.sentence().startswith(drawing_pad.DECLINED)
+    assert len(pad.state.hits) == 5
+
+
+def test_the_examples_are_drawings_that_no_model_was_trained_on(models, pictures):
+    clip, _ = models
+    pad = DrawingPad(pictures[0], embed_images(pictures, model=clip, progress=False), pictures, clip)
+    examples = pad.live().examples
+    assert [one["text"] for one in examples] == list(drawing_pad.EXAMPLES)
+    assert {split_of(one) for one in drawing_pad.example_drawings()} == {"test"}
+    assert all(picture_of_page(one["src"]).size == (SIDE, SIDE) for one in examples)
