@@ -5,15 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from phi3lib import EmbeddingTable
 from phi3lib.cli import main
-from phi3lib.cli.terminal import shown
-from phi3lib.cli.vectors import folder_labels
+from phi3lib.cli.commands import _disagreements
+from phi3lib.cli.terminal import Terminal, shown
+from phi3lib.cli.vectors import Embedded, _labels_file, folder_labels
+from phi3lib.embeddings.costs import estimate_cost
 from tests.cli.conftest import Colors, Middle, save
 
 
@@ -91,6 +95,39 @@ def test_report_of_two_models_lists_where_they_disagree(shell, monkeypatch):
     code, out, _ = shell("report", "photos", "--model", "one", "--model", "two", "--json")
     pairs = json.loads(out)["disagreements"]
     assert code == 0 and {pair["near_for"] for pair in pairs} <= {"one", "two"}
+
+
+def test_a_disagreement_names_the_model_for_which_the_images_are_near():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(5 * np.eye(4, 24), 12, axis=0) + 0.3 * rng.normal(size=(48, 24))
+    near = groups.copy()
+    near[3] = near[40] = np.eye(24)[20]
+    names = tuple(map(str, range(48)))
+    one, two = (
+        Embedded(name, EmbeddingTable(vectors.astype(np.float32), names), Path(f"{name}.parquet"), None)
+        for name, vectors in (("one", near), ("two", groups))
+    )
+    for found in ([one, two], [two, one]):
+        assert _disagreements(found, 20)[0] == ("3", "40", "one", "two")
+
+
+@pytest.mark.parametrize("count", [31, 32])
+def test_only_a_long_run_begins_with_an_estimate(shell, tmp_path, monkeypatch, count):
+    asked = []
+    monkeypatch.setattr(
+        "phi3lib.cli.vectors.estimate_cost", lambda *a, **k: asked.append(a) or estimate_cost(*a, **k)
+    )
+    for number in range(count):
+        save(tmp_path / "many" / f"{number}.png", number)
+    assert shell("embed", "many")[0] == 0
+    assert len(asked) == (count == 32)
+
+
+def test_as_many_images_are_listed_as_are_asked_for(shell):
+    code, out, _ = shell("search", "photos", "--image", "photos/cats/1.png", "-k", "3")
+    assert code == 0 and len(out.splitlines()) == 3
+    code, out, _ = shell("search", "photos", "--image", "photos/cats/1.png", "-k", "3", "--json")
+    assert code == 0 and len(json.loads(out)["hits"]) == 3
 
 
 # --------------------------------------------------------------------------- exit codes
@@ -199,6 +236,26 @@ def test_no_labels_if_none_are_wanted(shell, tmp_path):
 
 def test_a_flat_folder_has_no_folder_labels():
     assert folder_labels(["a.png", "b.png"]) is None
+
+
+def test_labels_of_folders_are_whole_paths():
+    assert folder_labels(["a/x/1.png", "b/x/2.png", "3.png"]) == {"folder": ["a/x", "b/x", None]}
+
+
+@pytest.mark.parametrize(("ending", "between"), [("csv", ","), ("tsv", "\t"), ("TAB", "\t")])
+def test_the_ending_of_a_file_of_labels_names_its_separator(tmp_path, ending, between):
+    file = tmp_path / f"labels.{ending}"
+    file.write_text(f"file_name{between}kind\n007{between}a cat\n")
+    assert _labels_file(file).to_dict("list") == {"file_name": ["007"], "kind": ["a cat"]}
+
+
+def test_five_names_of_one_reason_are_listed_and_more_are_counted(capsys):
+    pairs = [(f"{n}.png", "empty") for n in range(5)] + [(f"{n}.jpg", "cut short") for n in range(7)]
+    Terminal().say_left_out("not read", pairs)
+    assert capsys.readouterr().err.splitlines() == [
+        "not read (7): cut short: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more",
+        "not read (5): empty: 0.png, 1.png, 2.png, 3.png, 4.png",
+    ]
 
 
 # --------------------------------------------------------------------------- interruption

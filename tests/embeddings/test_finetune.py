@@ -1,6 +1,7 @@
 """Fine-tuning of small CLIPs and SigLIPs: what is trained, the losses, resuming, saving."""
 
 import math
+import random
 import shutil
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from phi3lib import load_clip, load_encoder
-from phi3lib.embeddings.finetune import average_weights, fine_tune, make_pairs
+from phi3lib.embeddings.finetune import _usual_rate, average_weights, fine_tune, make_pairs
+from phi3lib.embeddings.finetune_towers import Trained, copied, set_trained, towers_of
 from phi3lib.encoders import as_encoder
 from tests.encoder_layout import make_dino_checkpoint, make_siglip_checkpoint
 from tests.real_layout import make_clip_checkpoint
@@ -128,6 +130,68 @@ def test_a_cache_serves_several_runs_of_the_same_tower(clip, models):
     assert len(cache) == 2 * len(kept)
 
 
+def test_a_rate_fits_the_size_of_the_model(clip):
+    published = torch.nn.Linear(5000, 4001, device="meta")
+    small = as_encoder(clip).network
+    assert [_usual_rate(network, Trained(("text",))) for network in (small, published)] == [5e-4, 1e-5]
+    assert _usual_rate(published, Trained(("text",), lora=4)) == 1e-3
+
+
+def test_adapters_count_twice(clip):
+    """`lora_alpha` is twice the rank: the step of an adapter does not depend on its rank."""
+    pytest.importorskip("peft")
+    for rank in (2, 8):
+        adapted = set_trained(towers_of(copied(clip, "copy")), Trained(("text",), rank))
+        scales = {scale for one in adapted.modules() for scale in getattr(one, "scaling", {}).values()}
+        assert scales == {2.0}
+
+
+def test_the_rate_rises_for_a_share_of_the_steps_and_weights_decay(clip):
+    tuned = quick(clip, steps=10, warmup=0.3)
+    steps, rates = tuned.curve("learning_rate")
+    assert len(steps) == 10
+    assert rates[:4] == pytest.approx([0, 1e-2 / 3, 2e-2 / 3, 1e-2])  # those with which each step was made
+    assert rates[3:] == sorted(set(rates[3:]), reverse=True)
+    decayed = quick(clip, steps=10, warmup=0.3, weight_decay=5.0)
+    long, short = (
+        sum(one.float().square().sum() for name, one in weights(model).items() if part_of(name) == "text")
+        for model in (tuned.model, decayed.model)
+    )
+    assert short < 0.9 * long
+
+
+def test_the_result_is_ready_for_use(clip):
+    assert not any(module.training for module in as_encoder(quick(clip).model).network.modules())
+
+
+def test_scores_are_those_of_their_definition():
+    """Recall@1 in both directions, equal captions right, and the mean loss of the whole batches."""
+    clip = load_clip()
+    names = [(color, shape) for color in COLORS for shape in SHAPES] * 2
+    texts = [" ".join(name) for name in names[:8]] + ["red wide"] * 3 + ["two", "three", "four"]
+    images = [picture(*name).rotate(place) for place, name in enumerate(names[: len(texts)])]
+    row = quick(clip, held_out=make_pairs(images, texts), steps=1).history[0]
+    assert row["step"] == 0
+    one = torch.nn.functional.normalize(torch.cat([clip.image_features(image) for image in images]).float())
+    two = torch.nn.functional.normalize(torch.cat([clip.text_features(text) for text in texts]).float())
+    cosines = one @ two.T
+    right = torch.tensor([[a == b for b in texts] for a in texts])
+    to_text, to_image = (
+        right.gather(axis, cosines.argmax(axis, keepdim=True)).float().mean().item() for axis in (1, 0)
+    )
+    assert to_text != to_image
+    assert (row["eval_image_to_text"], row["eval_text_to_image"]) == pytest.approx((to_text, to_image))
+    order = torch.randperm(14, generator=torch.Generator().manual_seed(0))
+    scale = clip.model.logit_scale.exp().item()
+    losses = []
+    for at in order[:12].split(4):  # the last two pairs are no whole batch
+        equal = right[at][:, at] & ~torch.eye(4, dtype=torch.bool)
+        logits = (scale * cosines[at][:, at]).masked_fill(equal, -math.inf)
+        both = [torch.nn.functional.cross_entropy(side, torch.arange(4)) for side in (logits, logits.T)]
+        losses.append(sum(both).item() / 2)
+    assert row["eval_loss"] == pytest.approx(np.mean(losses), rel=1e-3)
+
+
 def test_what_cannot_be_trained_is_refused(clip, models):
     for options, said in (
         ({"train": ("words",)}, "train= got .*'projections'"),
@@ -199,11 +263,14 @@ def test_watch_sees_the_model_at_its_steps_without_changing_the_training(clip):
 def test_the_callers_random_numbers_go_on(clip):
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
-    wanted = torch.rand(3), np.random.rand(3)  # noqa: NPY002
+    random.seed(5)
+    wanted = torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
     quick(clip)
     assert torch.equal(torch.rand(3), wanted[0]) and (np.random.rand(3) == wanted[1]).all()  # noqa: NPY002
+    assert random.random() == wanted[2]
 
 
 def test_it_stops_early_with_the_best_weights(clip):

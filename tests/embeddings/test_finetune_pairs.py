@@ -116,6 +116,14 @@ def test_a_captions_file_is_utf_8(tmp_path):
         make_pairs(tmp_path)
 
 
+def test_a_captions_file_may_begin_with_a_byte_order_mark(tmp_path):
+    """Excel writes one."""
+    names = saved(tmp_path)
+    lines = ["file_name,text", *(f"{name},shade" for name in names)]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    assert len(make_pairs(tmp_path)) == len(names)
+
+
 def test_what_is_no_pairs_is_refused(tmp_path):
     for arguments, error, said in (
         ((images(), TEXTS[:2]), ValueError, "5 images and 2 texts"),

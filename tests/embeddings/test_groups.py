@@ -36,3 +36,8 @@ def test_every_pair_counts_once() -> None:
 def test_what_does_not_fit_is_refused(points: np.ndarray, labels: str) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         groups_of(points, list(labels))
+
+
+def test_the_width_is_the_mean_distance_of_the_members() -> None:
+    found = groups_of([[0, 0], [0, 0], [0, 6], [9, 9]], ["a", "a", "a", "b"])  # the center of a is (0, 2)
+    assert found.widths.tolist() == pytest.approx([(2 + 2 + 4) / 3, 0])

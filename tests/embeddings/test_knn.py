@@ -5,6 +5,7 @@ import pytest
 
 from phi3lib.embeddings.compare import mutual_knn, shared_neighbours
 from phi3lib.embeddings.knn import (
+    Neighbours,
     cosine_matrix,
     exact_unit_rows,
     first_equal_row,
@@ -159,3 +160,15 @@ def test_the_first_of_the_neighbours():
     for bad in (0, 7):
         with pytest.raises(ValueError, match="6 are known"):
             found.first(bad)
+
+
+def test_no_item_has_as_many_neighbours_as_there_are_items():
+    vectors = np.random.default_rng(0).normal(size=(5, 3))
+    assert nearest(vectors, 4).indices.shape == (5, 4)
+    with pytest.raises(ValueError, match="5 neighbours of 5 items"):
+        nearest(vectors, 5)
+
+
+def test_the_first_of_the_neighbours_have_the_same_idea_of_a_tie():
+    known = Neighbours(np.array([[1, 2]]), np.zeros((1, 2), np.float32), np.zeros((3, 2)), tie=0.5)
+    assert known.first(1).tie == 0.5
