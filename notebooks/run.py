@@ -261,7 +261,9 @@ def render(notebook: nbformat.NotebookNode, path: Path) -> None:
         extra_loaders=[DictLoader({"offline.html.j2": OFFLINE_TEMPLATE})],
         template_file="offline.html.j2",
     )
-    resources = {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
+    title, _ = headline(notebook)
+    name = f"{path.stem.partition('_')[0]} · {title}" if title else path.stem  # what a browser calls the page
+    resources = {"metadata": {"name": name, "path": str(NOTEBOOKS)}}
     html, _ = exporter.from_notebook_node(notebook, resources=resources)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")

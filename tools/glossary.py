@@ -43,8 +43,15 @@ OTHER_SENSES = (
     r"\bsome\s+weights\s+are\s+negative\b|\bnegative\s+weights\b",  # of a filter
     r"\bA\s+grid\s+that\s+is\b",  # of numbers to try
     r"\brank\s+(?:\d+|by\s+rank)\b|\bLoRA\s+of\s+rank\b",
-    r"\bby\s+chance\b",
+    r"\bby\s+chance\b|\brank\s+captions\b",
+    r"\btransformers\s+\d",  # the package
 )
+# Terms whose name stands for something else throughout a notebook: its number, their anchors.
+OTHER_SUBJECTS = {
+    "09": {"map", "weights"},  # of attention
+    "10": {"masking"},  # of patches, in a training
+    "A2": {"map", "table"},
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,12 @@ def terms() -> dict[str, str]:
     """Return {name: anchor} of the glossary; a term may have several names, separated by commas."""
     rows = ROW.finditer(GLOSSARY.read_text(encoding="utf-8"))
     return {name.strip(): row["anchor"] for row in rows for name in row["terms"].split(",")}
+
+
+def terms_in(path: Path) -> dict[str, str]:
+    """Return {name: anchor} of the terms that a notebook may use in the glossary's sense."""
+    others = OTHER_SUBJECTS.get(path.stem.partition("_")[0], set())
+    return {name: anchor for name, anchor in terms().items() if anchor not in others}
 
 
 def pattern_of(name: str) -> str:
@@ -135,12 +148,12 @@ def told(path: Path, source: str, use: Use) -> str:
     return f"{path.stem}: {use.anchor}: … {around} …"
 
 
-def update(path: Path, names: dict[str, str], *, check: bool) -> list[str]:
+def update(path: Path, *, check: bool) -> list[str]:
     """Link the first uses in one notebook; return a line about each."""
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     sources = [cell.source for cell in cells]
-    wanted = missing(sources, names)
+    wanted = missing(sources, terms_in(path))
     if wanted and not check:
         for cell, source in zip(cells, with_links(sources, wanted), strict=True):
             cell.source = source
@@ -156,10 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="write nothing; exit with 1 if a link is missing"
     )
     options = parser.parse_args(arguments)
-    names, lines = terms(), []
+    lines: list[str] = []
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if not options.names or any(path.stem.startswith(name) for name in options.names):
-            lines += update(path, names, check=options.check)
+            lines += update(path, check=options.check)
     for line in lines:
         print(line)
     return 1 if options.check and lines else 0

@@ -1,5 +1,7 @@
 """The course's instruments in JupyterLab, in a real browser: drawn, moved by keys, clicks and sliders."""
 
+import re
+
 import nbformat
 import pytest
 from PIL import Image
@@ -240,6 +242,8 @@ def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
     words = page.get_by_role("status").filter(has_text="Token ")
     expect(words).to_contain_text("Token 700 of", timeout=WAIT)
     assert canvas.evaluate(PAINTED) > 100_000
+    expect(canvas).to_have_accessible_name("Token microscope: the picture and its tokens")
+    expect(canvas).to_have_accessible_description(re.compile("^Left and right arrow: along the sequence"))
     canvas.focus()
     page.keyboard.press("ArrowRight")
     expect(words).to_contain_text("Token 701 of")

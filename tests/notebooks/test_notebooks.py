@@ -145,7 +145,7 @@ def test_shows_the_same_kinds_of_outputs(executed):
 def test_its_page_is_whole_and_needs_no_network(executed, run):
     page = executed.page.read_text(encoding="utf-8")
     title, _ = run.headline(executed.notebook)
-    assert title in page
+    assert re.search(rf"<title>[^<]*{re.escape(title)}</title>", page)
     assert not re.search(r"(src|href)=[\"']https?://|import [^;]*https?://|url\(https?://", page)
     assert page.count('class="phi3lib-claim"') == len(executed.measured.claims)
 
@@ -161,6 +161,9 @@ def test_in_jupyterlab_its_instruments_are_drawn_and_accessible(executed):
         assert is_drawn(drawn), f"cell {number} shows nothing"
         output = f"[data-windowed-list-index='{number}'] .jp-OutputArea-output"
         assert serious_faults(live.page, output) == []
+        live.use_theme("Dark")
+        assert serious_faults(live.page, output) == [], "in the dark theme"
+        live.use_theme("Light")
         live.screenshot(f"{executed.name}_{place}")
     assert live.errors == [] and live.outside == []
 

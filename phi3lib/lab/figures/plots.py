@@ -36,7 +36,7 @@ CROP = BLUE
 GLOBAL_VIEW = ORANGE
 ROW_SEPARATOR = GREEN
 VIEW_SEPARATOR = PURPLE
-PADDING = "#8C8C8C"
+PADDING = "#707070"  # as far from the others as it gets, with every kind of color vision
 HERE = VERMILION  # the token, patch or pixel that is spoken of
 HATCHES = {CROP: "", GLOBAL_VIEW: "...", ROW_SEPARATOR: "---", VIEW_SEPARATOR: "xxx", PADDING: "////"}
 

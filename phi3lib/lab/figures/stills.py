@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -69,9 +69,15 @@ class Still:
             f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
         )
 
-    def to_twin_html(self) -> str:
-        """Return the `<img>` of a still picture that stands behind a live view and gives way to it."""
-        return f'<div class="phi3lib-twin {self.key}"><style>{_TWIN_STYLE}</style>{self.to_html()}</div>'
+    def to_twin_html(self, name: str = "") -> str:
+        """Return the `<img>` of a still picture that stands behind a live view and gives way to it.
+
+        name: of the instrument. It goes before the alternative text, which is a sentence about its state: a
+        listener does not see what the picture is.
+        """
+        named = name and not self.alt.startswith(name)
+        shown = replace(self, alt=f"{name}, still picture. {self.alt}") if named else self
+        return f'<div class="phi3lib-twin {self.key}"><style>{_TWIN_STYLE}</style>{shown.to_html()}</div>'
 
     def __repr__(self) -> str:
         return f"[picture] {self.alt}"

@@ -17,6 +17,13 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.photographs import photograph
 
 GRID = 4
+# What a listener needs in order to guess along; for the tiles of `photo_tiles()`.
+TILES_IN_WORDS = (
+    "24 tiles with their numbers. 0 to 11 are cut from a pavilion: roof and pale sky in 0 to 3, red walls in "
+    "4 and 5, a lake in 6, trees in 7 to 11. 12 to 23 are cut from an orange dahlia before dark green: its "
+    "upper edge in 13 and 14, its left half in 17, its right half in 18, its lower edge and more blossoms in "
+    "21 and 22; the other six are dark green."
+)
 Vector = Callable[[Image.Image], np.ndarray]
 
 
@@ -128,8 +135,8 @@ def changed(picture: Image.Image) -> dict[str, Image.Image]:
 # ------------------------------------------------------------------------------- figures
 
 
-def show_tiles(tiles: Sequence[Tile], *, alt: str, cols: int = 8) -> None:
-    """Draw the collection, each tile under its number."""
+def show_tiles(tiles: Sequence[Tile], *, alt: str = TILES_IN_WORDS, cols: int = 8) -> None:
+    """Draw the collection, each tile under its number. alt: needed for other tiles than `photo_tiles()`."""
     plots.pictures([tile.picture for tile in tiles], [str(t) for t in tiles], alt=alt, cols=cols, height=0.95)
 
 
@@ -141,9 +148,12 @@ def show_neighbours(
     plots.pictures([query, *(tile.picture for tile in tiles)], titles, alt=alt, height=1.5)
 
 
-def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float], *, alt: str) -> None:
+def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float]) -> None:
     """Forms of one picture, each under its name and its cosine with the first."""
-    titles = [f"{name}\ncosine {cosine:.2f}" for name, cosine in zip(forms, cosines, strict=True)]
+    pairs = list(zip(forms, cosines, strict=True))
+    titles = [f"{name}\ncosine {cosine:.2f}" for name, cosine in pairs]
+    values = ", ".join(f"{name} {cosine:.2f}" for name, cosine in pairs)
+    alt = f"One tile in {len(pairs)} forms, each with its cosine to the first: {values}."
     plots.pictures(list(forms.values()), titles, alt=alt, height=1.5)
 
 
@@ -152,7 +162,21 @@ def colour_grid(axes: Any, vector: np.ndarray, title: str) -> None:
     plots.picture_axes(axes, np.clip(vector, 0, 1).reshape(GRID, GRID, 3), title, smooth=False)
 
 
-def show_vector(picture: Image.Image, vector: np.ndarray, *, alt: str) -> None:
+def vector_in_words(vector: np.ndarray, most: int = 4) -> str:
+    """Return what to notice in the bars of a hand-made vector: the color and the cell of the highest ones."""
+    cells = np.asarray(vector).reshape(GRID, GRID, 3)
+    highest = np.argsort(-cells, axis=None, kind="stable")[:most]
+    named = [
+        f"{('red', 'green', 'blue')[colour]} in row {row + 1}, column {col + 1}"
+        for row, col, colour in zip(*np.unravel_index(highest, cells.shape), strict=True)
+    ]
+    return (
+        f"A picture, its {GRID * GRID} mean colours, and {cells.size} bars: red, green and blue of each "
+        f"cell, row by row. The highest bars are {'; '.join(named)}."
+    )
+
+
+def show_vector(picture: Image.Image, vector: np.ndarray) -> None:
     """Draw a picture, its 4 × 4 mean colors, and these values as bars in reading order."""
     fig, axes = plots.figure(1, 3, height=2.1, width_ratios=[1.3, 0.9, 2.6])
     plots.picture_axes(axes[0], picture, "the tile")
@@ -163,4 +187,4 @@ def show_vector(picture: Image.Image, vector: np.ndarray, *, alt: str) -> None:
     axes[2].set_xlabel("place in the vector")
     axes[2].set_ylabel("red, green, blue, red, …")
     axes[2].set_ylim(0, 1)
-    plots.show(fig, alt=alt)
+    plots.show(fig, alt=vector_in_words(vector))

@@ -25,9 +25,16 @@ def hd_pieces(picture: Image.Image, *, num_crops: int = 4) -> tuple[HDGrid, list
 
 
 def show_take_home(
-    picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float], *, alt: str
+    picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float]
 ) -> None:
     """One figure from left to right and down: photograph, crops and global view, vector, neighbours."""
+    grid = hd_pieces(picture)[0]
+    near = ", ".join(str(tile.number) for tile in tiles)
+    alt = (
+        f"Four steps. A picture; its {grid.rows * grid.cols} crops in {grid.rows} rows, sharp, and its "
+        f"global view, which is whole and small; its vector as a strip of {np.size(vector)} values; its "
+        f"nearest tiles, the most similar first: {near}."
+    )
     plots.show(_draw(picture, vector, tiles, cosines), alt=alt)
 
 

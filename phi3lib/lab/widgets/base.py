@@ -25,6 +25,7 @@ class Instrument(VBox):
     put into an `HBox` or a `Tab`.
     """
 
+    title = ""  # of the instrument, as a listener hears it
     _widget: Any = None
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Instrument(VBox):
         widget.hide_while_connected(still.key)
         data, metadata = _view_of(widget)
         display(data, metadata=metadata, raw=True)
-        display({**still._repr_mimebundle_(), "text/html": still.to_twin_html()}, raw=True)
+        display({**still._repr_mimebundle_(), "text/html": still.to_twin_html(self.title)}, raw=True)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Return view and still as one bundle, for front ends that do not ask IPython to display."""
@@ -89,7 +90,6 @@ class PanelInstrument(Instrument):
     to keep where there are too many, and `limits_without_kernel` says so in a sentence.
     """
 
-    title = ""
     offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {}
     limits_without_kernel = ""
     _controls: Sequence[Control] = ()

@@ -92,6 +92,8 @@ class DrawingPad(Instrument):
     By keyboard: the colours, the width, the buttons and the file chooser; drawing itself takes a pointer.
     """
 
+    title = "Drawing pad"
+
     def __init__(
         self,
         picture: Image.Image,

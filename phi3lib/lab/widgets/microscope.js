@@ -21,10 +21,13 @@ function render({ model, el }) {
   canvas.style.cssText = "display:block;width:100%;cursor:crosshair;touch-action:manipulation";
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute(
-    "aria-label",
-    "Token microscope. Left and right arrow: along the sequence. Up and down: by rows. Page Up and Page Down: by rows of crops. Home and End: first and last token. Click: tokens of a place.",
-  );
+  canvas.setAttribute("aria-label", "Token microscope: the picture and its tokens");
+  const keysSaid = document.createElement("span"); // heard after the name, and only where descriptions are wanted
+  keysSaid.hidden = true;
+  keysSaid.id = `phi3lib-${Math.random().toString(36).slice(2)}-keys`;
+  keysSaid.textContent =
+    "Left and right arrow: along the sequence. Up and down: by rows. Page Up and Page Down: by rows of crops. Home and End: first and last token. Click: tokens of a place.";
+  canvas.setAttribute("aria-describedby", keysSaid.id);
   const slider = document.createElement("input");
   slider.type = "range";
   slider.min = 0;
@@ -35,7 +38,7 @@ function render({ model, el }) {
   words.className = "phi3lib-words";
   words.style.minHeight = "2.8em";
   words.setAttribute("role", "status");
-  box.append(canvas, legend(layout.colours), slider, words);
+  box.append(canvas, keysSaid, legend(layout.colours), slider, words);
   const leave = attend({ model, el }, box);
 
   const picture = new Image();

@@ -57,6 +57,7 @@ def test_the_still_of_an_instrument_is_an_output_of_its_own():
     assert set(still) == {"text/html", "image/png", "text/plain"}
     (key,) = explorer.live().twins
     assert f'class="phi3lib-twin {key}"' in still["text/html"] and "alt=" in still["text/html"]
+    assert 'alt="Grid explorer, still picture. Grid of crops' in still["text/html"]
     displayed(explorer)
     assert explorer.live().twins == [key]  # an equal picture has an equal name, in every run
 

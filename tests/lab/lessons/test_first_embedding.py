@@ -1,5 +1,7 @@
 """Notebook 00's hand-made embedding, its figures, its picker, and the cell for trained models."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -84,10 +86,31 @@ def test_figures_carry_their_alternative_text(tiles, vectors, capsys, monkeypatc
     shown = []
     monkeypatch.setattr(lab.plots, "display_still", shown.append)
     photo = lab.photograph("flower")
-    lab.take_home.show_take_home(photo, vectors[0], tiles[:4], [0.1] * 4, alt="All in one.")
-    fe.show_vector(tiles[0].picture, fe.mean_colours(tiles[0].picture), alt="A vector.")
-    fe.show_tiles(tiles, alt="Tiles.")
-    assert [still.alt for still in shown] == ["All in one.", "A vector.", "Tiles."]
+    lab.take_home.show_take_home(photo, vectors[0], tiles[:4], [0.1] * 4)
+    fe.show_vector(tiles[0].picture, fe.mean_colours(tiles[0].picture))
+    fe.show_tiles(tiles)
+    road, vector, every = (still.alt for still in shown)
+    assert "4 crops in 2 rows" in road and road.endswith(
+        "its nearest tiles, the most similar first: 0, 1, 2, 3."
+    )
+    assert "48 bars" in vector and re.search(
+        r"The highest bars are (red|green|blue) in row \d, column \d;", vector
+    )
+    assert every == fe.TILES_IN_WORDS
+
+
+def test_the_highest_bars_are_named_with_their_cells():
+    vector = np.zeros(48)
+    vector[[3 * 5 + 2, 3 * 10]] = 0.9, 0.8
+    assert "The highest bars are blue in row 2, column 2; red in row 3, column 3." in fe.vector_in_words(
+        vector, 2
+    )
+
+
+def test_figures_are_no_wider_than_a_page(tiles, monkeypatch):
+    shown = []
+    monkeypatch.setattr(lab.plots, "display_still", shown.append)
+    fe.show_tiles(tiles)
     assert all(still.size[0] <= 800 for still in shown)
 
 

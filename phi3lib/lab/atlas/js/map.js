@@ -11,9 +11,11 @@ class MapView {
     this.moveTo(app.data.target(map));
     this.title = make(app.heading, { className: "title" });
     const named = app.data.spec.named ? `Map ${this.name}` : "Map";
-    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": `${named} of ${app.data.count} pictures. ${KEYS_SAID}` });
+    const keys = make("span", { hidden: true, id: `phi3lib-keys-${Math.random().toString(36).slice(2)}`, textContent: KEYS_SAID });
+    const said = { "aria-label": `${named} of ${app.data.count} pictures`, "aria-describedby": keys.id };
+    this.canvas = make("canvas", { tabIndex: 0, role: "application", ...said });
     this.tip = make("div", { className: "phi3lib-tip tip", style: { display: "none" } });
-    this.frame = make("div", { className: "frame" }, this.canvas, this.zoomButtons(named), this.tip);
+    this.frame = make("div", { className: "frame" }, this.canvas, keys, this.zoomButtons(named), this.tip);
     this.box = make("section", { className: "map", "aria-label": named }, this.title, this.frame);
     this.base = make("canvas");
   }
