@@ -5,10 +5,12 @@ from phi3lib.lab.lessons.a2_costs import fresh_pictures, measured_costs, seconds
 from phi3lib.lab.lessons.a2_offline import IN_THE_ROOM, WITH_NETWORK, show_commands, show_variables
 from phi3lib.lab.lessons.a2_report import read_report
 from phi3lib.lab.lessons.a2_sizes import (
+    CACHE_SHAPE,
     DEVICES,
     GB,
     PUBLISHED_BYTES,
     cache_bytes,
+    most_tokens,
     published,
     show_sizes,
     show_where_it_fits,
@@ -18,6 +20,7 @@ from phi3lib.lab.lessons.a2_sizes import (
 )  # fmt: skip
 
 __all__ = [
+    "CACHE_SHAPE",
     "DEVICES",
     "GB",
     "IN_THE_ROOM",
@@ -27,6 +30,7 @@ __all__ = [
     "cache_bytes",
     "fresh_pictures",
     "measured_costs",
+    "most_tokens",
     "published",
     "read_report",
     "seconds_here",

@@ -5,6 +5,7 @@ the processor. `seconds_here` measures the models that the notebook uses, on the
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from phi3lib.lab.lessons.a2_sizes import GB, PRECISIONS
+from phi3lib.vision.hd_transform import hd_grid
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "benchmarks" / "real_checkpoints.json"
@@ -58,7 +60,16 @@ def show_costs(costs: dict[str, Any]) -> None:
         print(f"\n{model}, {part}")
         for what, seconds_at in work.items():
             columns = (f"{seconds_at[p]:9.3f}" if p in seconds_at else f"{'–':>9}" for p in PRECISIONS)
-            print(f"  {what:66}{''.join(columns)}")
+            print(f"  {_with_crops(what, (width, height)):66}{''.join(columns)}")
+
+
+def _with_crops(work: str, size: tuple[int, int]) -> str:
+    """Return "… of 12 crops, at most 16" for "… at 16 crops": what this size gets, and the limit."""
+    limit = re.search(r" at (\d+) crops", work)
+    if limit is None:
+        return work
+    grid = hd_grid(*size, num_crops=int(limit[1]))
+    return work.replace(limit[0], f" of {grid.rows * grid.cols} crops, at most {limit[1]}")
 
 
 def seconds_here(work: Callable[[], Any], *, times: int = 3) -> float:

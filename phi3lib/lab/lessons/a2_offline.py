@@ -1,4 +1,4 @@
-"""Notebook A2: the exact commands that carry the published checkpoints into a room without a network.
+"""Notebook A2: the exact commands that carry the published checkpoints to a computer without a network.
 
 The notebook shows these texts, and a test runs them with bash against a hub on this machine.
 """

@@ -45,6 +45,7 @@ PHI3_SETTINGS: dict[str, Any] = {  # the rest is the default of the class
 CLIP_L_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
 PUBLISHED_BYTES = 8_293_242_880  # `total_size` in the index of microsoft/Phi-3.5-vision-instruct
 PUBLISHED_TENSORS = 592
+CACHE_SHAPE = (32, 32, 96)  # layers, heads and the size of a head in Phi-3-vision's language model
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Counted:
     """A published checkpoint, or the part of one that is loaded.
 
     linear: weights of linear layers; other: all other weights. stored: the precision of the files. licence:
-    what its authors state. tensors: their number in the files.
+    its name, and where its authors state it. tensors: their number in the files.
     """
 
     name: str
@@ -94,8 +95,8 @@ def published() -> tuple[Counted, ...]:
     with torch.device("meta"):
         base_clip, large_clip = CLIPModel(CLIPConfig()), CLIPModel(large)  # the default is ViT-B/32
         phi3 = Phi3VForCausalLM(Phi3VConfig(**PHI3_SETTINGS))
-    openai, microsoft = "MIT, as github.com/openai/CLIP states", "MIT, as the page on the hub states"
     name = "microsoft/Phi-3.5-vision-instruct"
+    openai, microsoft = "MIT, github.com/openai/CLIP/blob/main/LICENSE", f"MIT, huggingface.co/{name}"
     vision = phi3.model.vision_embed_tokens
     found = (
         _counted("openai/clip-vit-base-patch32", "all of it", openai, "fp32", base_clip),
@@ -127,7 +128,7 @@ def vision_part() -> Counted:
 
 def cache_bytes(tokens: int) -> int:
     """Return the memory of the keys and values of so many tokens in Phi-3-vision, in bfloat16."""
-    layers, heads, head_size = 32, 32, 96
+    layers, heads, head_size = CACHE_SHAPE
     return 2 * layers * heads * head_size * BYTES["bf16"] * tokens
 
 
@@ -216,6 +217,11 @@ def uses() -> tuple[Use, ...]:
         Use("Phi-3 whole, 131,072 tokens, bf16", bf16, cache_bytes(131_072)),
         Use("Phi-3 whole, all weights trained", bf16, 0, whole.parameters * (ADAM_BYTES - BYTES["bf16"])),
     )
+
+
+def most_tokens(device: Device, precision: str) -> int:
+    """Return how many tokens fit the cache beside all weights of Phi-3-vision on a device; at least 0."""
+    return max(0, int(device.usable - whole_phi3().weight_bytes(precision)) // cache_bytes(1))
 
 
 _CLIP_NAMES = ("clip-vit-base-patch32", "clip-vit-large-patch14-336")

@@ -40,6 +40,7 @@ def test_the_printed_table_fits_a_page_and_holds_each_row_once(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert costs["processor"] in lines[0] and "random weights" in lines[0]
+    assert any("of 12 crops, at most 16 (1921 tokens)" in line for line in lines)
     # A precision without a measurement shows a dash.
     numbers = sum(len(row["seconds"]) + ("load_seconds" in row) for row in costs["rows"])
     shown = [cell for line in lines if line.startswith("  ") for cell in line[68:].split()]

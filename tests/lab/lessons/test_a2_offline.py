@@ -1,4 +1,4 @@
-"""The commands of notebook A2 that carry checkpoints into a room without a network, run as printed."""
+"""The commands of notebook A2 that carry checkpoints to a computer without a network, run as printed."""
 
 import os
 import shutil

@@ -90,6 +90,15 @@ def test_what_fits_needs_no_more_than_what_is_usable():
     assert fits["Phi-3 whole, all weights trained"] == [False, False, True]
 
 
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_the_most_tokens_fit_and_one_more_does_not(precision):
+    weights = whole_phi3().weight_bytes(precision)
+    for device in DEVICES:
+        most = a2_sizes.most_tokens(device, precision)
+        assert Use("a", weights, cache_bytes(most + 1)).fits(device) is False
+        assert Use("a", weights, cache_bytes(most)).fits(device) or weights > device.usable
+
+
 def test_the_figure_says_where_each_use_fits():
     picture = a2_sizes.still_of_uses(uses(), alt="Bars of memory beside three machines.")
     assert picture.size[0] <= 800 and picture.alt.startswith("Bars of memory")
