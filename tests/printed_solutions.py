@@ -7,11 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from phi3lib import lab
-
 FOLDER = Path(__file__).parents[1] / "notebooks"
 _CHECK = re.compile(r"lab\.(?:checks|layers)\.\w+\(")
 _SOLUTION = re.compile(r"<summary>Solution</summary>(.*?)</details>", re.DOTALL)
@@ -31,11 +26,14 @@ class Exercise:
         return self.number[:2]
 
 
+def _document(notebook: str) -> list[dict[str, Any]]:
+    (path,) = FOLDER.glob(f"{notebook}_*.ipynb")
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
 def cells(notebook: str) -> dict[str, str]:
     """{cell id: source} of a notebook, in order."""
-    (path,) = FOLDER.glob(f"{notebook}_*.ipynb")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return {cell["id"]: "".join(cell["source"]) for cell in document["cells"]}
+    return {cell["id"]: "".join(cell["source"]) for cell in _document(notebook)}
 
 
 def exercises_of(notebook: str) -> list[Exercise]:
@@ -62,15 +60,49 @@ def all_exercises() -> list[Exercise]:
     return [one for name in names for one in exercises_of(name)]
 
 
-def namespace(notebook: str, state: dict[str, Any], until: str = "") -> dict[str, Any]:
-    """What a reader's kernel holds: imports, `state`, and the solutions up to the exercise `until`."""
-    space: dict[str, Any] = {"np": np, "torch": torch, "lab": lab, **state}
-    for one in exercises_of(notebook):
-        if one.solution:
-            exec(compile(one.solution, f"solution {one.number}", "exec"), space)
-        if one.number == until:
-            break
-    return space
+def namespace(notebook: str, state: dict[str, Any], until: str) -> dict[str, Any]:
+    """What a reader's kernel holds at the exercise `until`, and no name more.
+
+    These are the imports of the cells before it, `state` in place of what the same cells compute, and the
+    solutions in order. A name of `state` that no cell assigns or imports is a mistake of the test.
+    """
+    space: dict[str, Any] = {}
+    solutions = {one.number: one.solution for one in exercises_of(notebook)}
+    named: set[str] = set()
+    for cell in _document(notebook):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            tree = ast.parse(source)
+            named |= _names(tree)
+            imports: list[ast.stmt] = [
+                one for one in tree.body if isinstance(one, (ast.Import, ast.ImportFrom))
+            ]
+            exec(compile(ast.Module(imports, []), f"imports of notebook {notebook}", "exec"), space)
+            continue
+        for number in _numbers_before_solutions(source, solutions):
+            space.update(state)
+            exec(compile(solutions.pop(number) or "", f"solution {number}", "exec"), space)
+            if number == until:
+                unknown = set(state) - named - {"__builtins__"}
+                assert not unknown, f"no cell of notebook {notebook} makes {unknown}"
+                return space
+    raise AssertionError(f"notebook {notebook} prints no solution of {until}")
+
+
+def _numbers_before_solutions(source: str, left: dict[str, str | None]) -> list[str]:
+    """The exercises whose solutions a Markdown cell prints: the first ones left, as many as it has."""
+    return [number for number in left if left[number]][: len(_SOLUTION.findall(source))]
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Every name that a cell imports or assigns."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {(one.asname or one.name).split(".")[0] for one in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
 
 
 def evaluate(check: str, space: dict[str, Any]) -> Any:

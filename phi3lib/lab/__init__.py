@@ -60,6 +60,7 @@ _HOMES = {
     "tower_results": "phi3lib.lab.lessons.nb10_results",
     "towers": "phi3lib.lab.lessons.nb10_towers",
     "widgets": "phi3lib.lab.widgets",
+    "word_measures": "phi3lib.lab.lessons.nb08_measures",
 }
 
 __all__ = ["how_many", "start", *_HOMES]

@@ -50,6 +50,13 @@ def sample_folder(folder: str | os.PathLike[str]) -> Path:
     return root
 
 
+def large_photograph(folder: str | os.PathLike[str]) -> Path:
+    """Write one photograph, enlarged to 4000 × 3000 pixels, into a folder and return the folder."""
+    root = as_path(folder)
+    _save(photograph("china").resize((4000, 3000)), root / "large.jpg")
+    return root
+
+
 def _plant(root: Path, first: Image.Image, second: Image.Image) -> None:
     """Write the faults that the report should find."""
     _save(first, root / "backup" / "copy.png")

@@ -7,6 +7,7 @@ import pytest
 
 from phi3lib import load_clip
 from phi3lib.embeddings.finetune import fine_tune
+from phi3lib.lab.lessons import nb08_measures as measures
 from phi3lib.lab.lessons import new_words
 from picturebook.splits import held_out
 
@@ -91,3 +92,42 @@ def test_snapshots_keep_the_words_at_each_step(words, clip):
     assert snapshots.steps == [0, 5]
     assert snapshots.texts[0].shape == (len(new_words.SHOWN), 128)
     assert sum(word.endswith("(new)") for word in snapshots.words) == 2
+
+
+def test_found_words_are_those_whose_pictures_are_right(exam, words, clip):
+    scores = exam.ask(clip)
+    found = measures.new_words_found(exam, scores)
+    assert set(found) <= {kind.french for kind in words.new}
+    assert len(found) == scores["French, new words"].values.sum()  # one picture of each
+    with pytest.raises(ValueError, match="not of this exam"):
+        measures.new_words_found(exam, {**scores, "French, new words": scores["digits"]})
+
+
+def test_a_model_has_not_moved_from_itself_and_its_projections_move_alone(exam, clip):
+    assert measures.weights_moved(clip, clip) == 0
+    assert measures.text_cosines(exam, clip, clip) == {
+        "French": pytest.approx(1, abs=1e-5),
+        "English": pytest.approx(1, abs=1e-5),
+    }
+    tuned = fine_tune(
+        clip, exam.held_out_pairs(), held_out=exam.held_out_pairs(), train=["projections"], steps=2,
+        batch_size=16, learning_rate=0.1, evaluate_every=1, progress=False,
+        watch=(snapshots := new_words.Snapshots([])),
+    )  # fmt: skip
+    assert 0 < measures.weights_moved(clip, tuned.model) < 1
+    assert max(measures.text_cosines(exam, clip, tuned.model).values()) < 1
+    centers = new_words.image_centers(exam, clip)
+    lines = measures.learning_lines(tuned, snapshots, centers).splitlines()
+    assert [int(line.split()[0]) for line in lines[1:]] == snapshots.steps == [0, 1, 2]
+    assert all(line.endswith(f"of {len(centers)}") for line in lines[1:])
+
+
+def test_the_share_of_a_change_runs_from_0_to_1():
+    assert [measures.share_of_change([8.0, 4.0, 0.0], at) for at in range(3)] == [0, 0.5, 1]
+    assert measures.share_of_change([0.1, 0.4, 0.7], 1) == pytest.approx(0.5)
+
+
+def test_the_search_finds_copies_and_no_other_pictures(exam, words, clip):
+    copies, _ = exam.leaked(words.new)
+    assert measures.near_copies(exam, copies, clip) > 0.8 * len(copies)
+    assert measures.near_copies(exam, words.images[:20], clip) == 0
