@@ -83,6 +83,25 @@ export function mount(form, el, views) {
   phone?.addEventListener("change", () => model.tell("change:narrow"));
   ANSWERS[form.answers](model, form.data);
   views[form.view].render({ model, el });
+  const picture = el.querySelector("img");
+  if (picture) scrolled(picture, model);
+}
+
+/**
+ * Let a picture that was drawn for a wide page scroll on a phone, where its letters would be too small.
+ * @param {HTMLElement} picture
+ * @param {StandIn} model
+ */
+function scrolled(picture, model) {
+  const region = picture.ownerDocument.createElement("div");
+  region.className = "phi3lib-scrolled";
+  region.setAttribute("role", "region");
+  region.setAttribute("aria-label", `${model.get("title")}: picture`);
+  const reach = () => (region.tabIndex = model.narrow() ? 0 : -1); // by the keyboard where it can scroll
+  picture.before(region);
+  region.append(picture);
+  model.on("change:narrow", reach);
+  reach();
 }
 
 /**
