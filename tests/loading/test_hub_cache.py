@@ -10,7 +10,7 @@ import pytest
 from phi3lib import load_encoder
 from phi3lib.loading import cache as hub_cache
 from phi3lib.loading import hub
-from phi3lib.loading.cache import PART_FILE
+from phi3lib.loading.cache import PART_FILE, gigabytes
 from phi3lib.loading.checkpoints import CheckpointError, download, load_clip, load_phi3_model
 from phi3lib.loading.safetensors_io import SINGLE_FILE
 from tests.encoder_layout import make_dino_checkpoint
@@ -150,6 +150,14 @@ def test_a_wrong_beginning_is_not_resumed_for_ever(served, folders, cache):
     blob.unlink()
     load_clip(CLIP)
     assert not list(cache.rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(99_999_999, "100.00 MB"), (100_000_000, "0.10 GB"), (8_290_000_000, "8.29 GB"), (1_500_000, "1.50 MB")],
+)
+def test_sizes_are_decimal_as_disks_are_sold(size, words):
+    assert gigabytes(size) == words
 
 
 def test_ctrl_c_leaves_only_what_resumes(served, folders, cache, monkeypatch):
