@@ -26,12 +26,14 @@ from phi3lib.lab.lessons import nb10_towers
 from phi3lib.lab.lessons.nb10_alignment import (
     BATCH,
     CHANCE,
+    PRINT_GRID,
     TEST_SCENES,
     TOPICS,
     AskedScene,
     adapter_of,
     answered,
     asked_scenes,
+    print_scenes,
     rows_of,
     scores,
     train,
@@ -54,8 +56,10 @@ from training.dense_labels import dense_labels
 
 SCENES = 480  # for training; every stage sees each of them at most once
 TEST, TEST_CURVE = 100, 40  # scenes that final scores and points of curves are measured on
+TEST_PRINT = 60  # scenes with small print, which no part is trained on
 POINTS = (1 / 4, 1 / 2)  # of a stage: points of its curve between first and last
 TOWER_STEPS, TOWER_BATCH = 240, 64
+PRINT = "print"  # the part that scores it, and the topic
 PATCHES = TILE // PATCH
 MASKED = 0.6  # of the patches
 STEPS = {"projector": SCENES // BATCH, "lora": 60, "both": 60}
@@ -127,7 +131,29 @@ def table_of(facts: dict[str, Any]) -> str:
                 f"| {name} | {seen:,} | {trained:,} | {part['cpu seconds']:.0f} | {' | '.join(cells)} |"
             )
     chance = " | ".join(f"{CHANCE[topic]:.0%}" for topic in TOPICS)
-    return "\n".join([*towers, "", *lines, f"| chance | | | | {chance} |"]) + "\n"
+    rows = [*towers, "", *lines, f"| chance | | | | {chance} |", *_print_lines(facts.get(PRINT, {}))]
+    return "\n".join(rows) + "\n"
+
+
+def _print_lines(facts: dict[str, Any]) -> list[str]:
+    """Return a Markdown table of how words in small print are read; no line where this was not measured."""
+    parts = {name: part for name, part in facts.items() if isinstance(part, dict)}
+    if not parts:
+        return []
+    lines = [
+        "",
+        f"Words in small print, on {TEST_PRINT} new scenes of 3 × 3 tiles. No part was trained on print.",
+        "",
+        "| part | sharp crops | blurred crops |",
+        "|---|---|---|",
+    ]
+    for name, part in parts.items():
+        sharp, blurred = (
+            f"{one['value']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
+            for one in (part["sharp"], part["blurred"])
+        )
+        lines.append(f"| {name} | {sharp} | {blurred} |")
+    return [*lines, f"| chance | {CHANCE[PRINT]:.0%} | {CHANCE[PRINT]:.0%} |"]
 
 
 class Program:
@@ -152,6 +178,7 @@ class Program:
         }
         for stage in ("lora", "both"):  # of one tower: it compares stages, not towers
             parts[f"clip-{stage}"] = partial(self.align, "clip", stage)
+        parts[PRINT] = self.small_print  # last: it scores what the others have left
         return parts
 
     def collect(self) -> None:
@@ -256,12 +283,32 @@ class Program:
         tail = losses[-max(1, steps // 10) :]
         return {**facts, "loss": float(np.mean(tail)), "curve": curve, "final": self.final(model)}
 
+    def small_print(self) -> dict[str, Any]:
+        """Score how each finished stage reads words in small print: {part: {crops: score}}."""
+        scenes = print_scenes(TEST_PRINT)
+        finished = [name for name in self.parts() if "-" in name and (self.run / f"{name}.json").exists()]
+        models = {"original": small_phi3()} | {name: _aligned(name) for name in finished}
+        return {name: _print_scores(model, scenes) for name, model in models.items()}
+
     def final(self, model: Any) -> dict[str, Any]:
         """Return the scores on all test scenes, with sharp crops and with blurred ones."""
         return {
             crops: _plain(scores(answered(model, rows_of(model, self.scenes("test"), crops=crops))))
             for crops in ("sharp", "blurred")
         }
+
+
+def _aligned(part: str) -> Any:
+    """Return the model that a part such as "clip-new-projector" left."""
+    tower, stage = part.rsplit("-", 1)
+    stages = ("projector",) if stage == "projector" else ("projector", stage)
+    return with_tower(small_phi3(), tower, stages)
+
+
+def _print_scores(model: Any, scenes: list[AskedScene]) -> dict[str, Any]:
+    num_crops = PRINT_GRID[0] * PRINT_GRID[1]
+    rows = {crops: rows_of(model, scenes, crops=crops, num_crops=num_crops) for crops in ("sharp", "blurred")}
+    return {crops: _plain(scores(answered(model, one)))["print"] for crops, one in rows.items()}
 
 
 STAGE_SEEDS = {"projector": 0, "lora": 1, "both": 1}

@@ -21,6 +21,7 @@ def finished(tmp_path_factory):
             "SCENES": 4,
             "TEST": 2,
             "TEST_CURVE": 1,
+            "TEST_PRINT": 2,
             "TOWER_STEPS": 2,
             "TOWER_BATCH": 4,
             "STEPS": {"projector": 2, "lora": 1, "both": 1},
@@ -29,7 +30,7 @@ def finished(tmp_path_factory):
         patch.setattr(nb10_towers, "FOLDER", out)
         patch.setattr(torch, "set_num_threads", lambda count: None)
         command = ["align_towers", "--run", str(run), "--out", str(out)]
-        patch.setattr(sys, "argv", [*command, "--only", "masked", "clip-projector", "clip-lora"])
+        patch.setattr(sys, "argv", [*command, "--only", "masked", "clip-projector", "clip-lora", "print"])
         align_towers.main()
         written = {file.name: file.stat().st_mtime_ns for file in run.iterdir()}
         align_towers.main()
@@ -40,7 +41,8 @@ def finished(tmp_path_factory):
 def test_each_part_leaves_weights_and_facts(finished):
     _, out, _ = finished
     facts = json.loads((out / "curves.json").read_text(encoding="utf-8"))
-    assert set(facts) == {"masked", "clip-projector", "clip-lora", "base"}
+    assert set(facts) == {"masked", "clip-projector", "clip-lora", "print", "base"}
+    assert set(facts["print"]) == {"original", "clip-projector", "clip-lora", "cpu seconds"}
     assert [point["step"] for point in facts["clip-projector"]["curve"]][:1] == [0]
     assert facts["clip-lora"]["trainable"] == sum(
         tensor.numel() for tensor in load_file(out / "clip-lora.safetensors").values()
@@ -58,6 +60,7 @@ def test_the_card_has_the_budgets_and_the_scores(finished):
     card = (finished[1] / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# Card\n") and card.endswith("rest\n")
     assert "| masked | 2 | 8 |" in card and "| clip-projector | 8 |" in card
+    assert "| part | sharp crops | blurred crops |" in card
 
 
 @pytest.mark.parametrize("objective", ["labels", "masked"])

@@ -6,7 +6,7 @@ every token of the right answer is the likeliest one: exactly then greedy decodi
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.prompts import encode_prompt
 from picturebook.colours import COLOURS
+from picturebook.pages.words import TRAINED_WORDS
 from picturebook.questions import Question, questions_of
 from picturebook.scenes import SCENE_KINDS, draw_scene
 
@@ -31,16 +32,18 @@ CHANCE = {
     "where": 1 / 9,
     "side": 1 / 2,
     "count": 1 / 4,
+    "print": 1 / len(TRAINED_WORDS),
 }
 TEST_SCENES = 70_000  # the first number of the scenes that answers are scored on
 SIDE = 224  # pixels of a scene: 2×2 tiles of the small models
+PRINT_GRID = (3, 3)  # tiles of a scene with small print, as in notebook 03
 MOST_QUESTIONS = 12
 BATCH = 4
 
 
 @dataclass(frozen=True)
 class AskedScene:
-    """A generated image with questions about it, each of one of TOPICS, and their right answers."""
+    """A generated image with questions about it, each of a topic of CHANCE, and their right answers."""
 
     image: Image.Image
     questions: tuple[Question, ...]
@@ -58,6 +61,22 @@ def _asked(number: int, split: str) -> AskedScene:
     return AskedScene(scene.image, kept)
 
 
+def print_scenes(count: int, *, first: int = TEST_SCENES) -> list[AskedScene]:
+    """Return test scenes with words in small print, each with one question about one of them.
+
+    The words are those that `phi3-vision-small` was trained on. No alignment was trained on print.
+    """
+    return [_printed(number) for number in range(first, first + count)]
+
+
+def _printed(number: int) -> AskedScene:
+    scene = draw_scene(
+        number, split="test", style="print", tile=SIDE // 2, grid=PRINT_GRID, print_kind="word"
+    )
+    asked = questions_of(scene, np.random.default_rng(number))
+    return AskedScene(scene.image, tuple(question for question in asked if question.topic == "print")[:1])
+
+
 # ------------------------------------------------------------------------------- rows
 
 
@@ -73,6 +92,11 @@ class SceneRows:
     rows: list["PackedRow"]
 
 
+def with_other_images(scenes: SceneRows) -> SceneRows:
+    """Return the same questions with the image of another scene: what is still right was guessed."""
+    return replace(scenes, features=scenes.features.roll(1, 0), image_sizes=scenes.image_sizes.roll(1, 0))
+
+
 @dataclass(frozen=True)
 class PackedRow:
     """ids (length,), -1 for visual tokens; positions; block: the question's number, 0 for the image's part;
@@ -86,13 +110,17 @@ class PackedRow:
 
 
 @torch.no_grad()
-def rows_of(model: Any, scenes: Sequence[AskedScene], *, crops: str = "sharp") -> SceneRows:
+def rows_of(
+    model: Any, scenes: Sequence[AskedScene], *, crops: str = "sharp", num_crops: int | None = None
+) -> SceneRows:
     """Return the features that the model's tower has of these scenes, with their packed questions.
 
     crops: "sharp", or "blurred": rebuilt from the global view, so that they show no more than it does.
+    num_crops: of a scene at most; None: the processor's own number. All scenes have the same grid.
     """
     processor, embedding = model.processor, vision_part(model)
-    batch = processor.image_processor([scene.image for scene in scenes], return_tensors="pt")
+    limit = {} if num_crops is None else {"num_crops": num_crops}
+    batch = processor.image_processor([scene.image for scene in scenes], return_tensors="pt", **limit)
     pixels = batch["pixel_values"]
     if crops == "blurred":
         pixels = blurred_crops(pixels, batch["image_sizes"], processor.image_processor.tile)
@@ -188,7 +216,8 @@ def answer_loss(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> Tensor:
 @torch.no_grad()
 def answered(model: Any, scenes: SceneRows) -> dict[str, list[bool]]:
     """Return for each topic whether each question was answered right, word for word."""
-    right: dict[str, list[bool]] = {topic: [] for topic in TOPICS}
+    asked = {topic for row in scenes.rows for topic in row.topics}
+    right: dict[str, list[bool]] = {topic: [] for topic in dict.fromkeys([*TOPICS, *asked])}
     for start in range(0, len(scenes.rows), 8):
         chosen = range(start, min(start + 8, len(scenes.rows)))
         logits, wanted, rows, block = _foretold(model, scenes, chosen)

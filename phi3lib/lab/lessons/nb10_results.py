@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from phi3lib.embeddings.confidence import Estimate
 from phi3lib.lab.checks.nb10 import STATEMENTS
 from phi3lib.lab.figures import plots
-from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_TARGETS, TOPICS
-from phi3lib.lab.lessons.nb10_towers import TOWERS, measured
+from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_RANK, LORA_TARGETS, STAGES, TOPICS
+from phi3lib.lab.lessons.nb10_towers import measured
 
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
 LOOKS = {
@@ -20,6 +21,11 @@ LOOKS = {
     "pixels": (plots.ORANGE, "-", "^"),
     "untrained": (plots.BLACK, "--", "x"),
 }
+
+
+def topic_name(topic: str) -> str:
+    """Return how a topic is called in figures and tables; the questions of the models say "colour"."""
+    return {"colour": "color"}.get(topic, topic)
 
 
 def curve_of(tower: str, stage: str, topic: str) -> tuple[list[int], list[float], list[float], list[float]]:
@@ -47,7 +53,7 @@ def show_curves(towers: Sequence[str], stage: str = "projector", *, alt: str) ->
                 spot.fill_between(scenes, low, high, color=color, alpha=0.12, lw=0)
         spot.axhline(CHANCE[topic], color=plots.PADDING, ls=":", lw=1.2, label="chance")
         spot.set_ylim(-0.03, 1.03)
-        plots.write_title(spot, topic)
+        plots.write_title(spot, topic_name(topic))
         spot.set_xlabel("scenes seen")
         spot.set_ylabel("right answers")
     spots[-1].set_axis_off()
@@ -56,21 +62,51 @@ def show_curves(towers: Sequence[str], stage: str = "projector", *, alt: str) ->
 
 
 def final_table(parts: Mapping[str, str], crops: str = "sharp") -> str:
-    """Return a text table: for each part of the training program its score in each topic, with interval.
+    """Return a text table: scores in each topic with their intervals, chance, and numbers of questions.
 
-    parts: names as in data/models/towers/curves.json, with what they are called in the table.
+    parts: names as in data/models/towers/curves.json, with what they are called in the table. The last column
+    is small print, which no alignment was trained on.
     """
-    width = max(map(len, parts.values()))
-    lines = [" ".join([" " * width, *(f"{topic:>15}" for topic in TOPICS)])]
-    for part, name in parts.items():
-        final = measured()[part]["final"][crops]
-        cells = (
-            f"{final[t]['value']:4.0%} ({final[t]['low']:.0%} to {final[t]['high']:.0%})".rjust(15)
-            for t in TOPICS
-        )
-        lines.append(" ".join([name.ljust(width), *cells]))
-    lines.append(" ".join(["chance".ljust(width), *(f"{CHANCE[t]:.0%}".rjust(15) for t in TOPICS)]))
+    width = max(map(len, [*parts.values(), "questions"]))
+    topics = [*TOPICS, "print"]
+    scores = {name: [final_score(part, topic, crops) for topic in topics] for part, name in parts.items()}
+    rows = {"": [topic_name(topic) for topic in topics]}
+    for name, row in scores.items():
+        rows[name] = [f"{one['value']:.0%} ({one['low']:.0%} to {one['high']:.0%})" for one in row]
+    rows["chance"] = [f"{CHANCE[topic]:.0%}" for topic in topics]
+    rows["questions"] = [str(one["count"]) for one in next(iter(scores.values()))]
+    return "\n".join(
+        " ".join([name.ljust(width), *(cell.rjust(19) for cell in cells)]) for name, cells in rows.items()
+    )
+
+
+def curve_counts() -> str:
+    """Return how many questions of each topic a point of the curves was measured on, as a line of text."""
+    point = measured()["clip-projector"]["curve"][0]
+    counts = ", ".join(f"{topic_name(topic)} {point[topic]['count']}" for topic in TOPICS)
+    return f"questions behind a point of the curves: {counts}"
+
+
+def stage_table(tower: str) -> str:
+    """Return a text table: what each stage of a tower trained, and scenes and CPU seconds that it took."""
+    lines = [f"{'stage':22}{'scenes':>8}{'numbers trained':>17}{'LoRA rank':>11}{'CPU seconds':>13}"]
+    names = {"projector": "projector", "lora": "projector, then LoRA", "both": "projector, then both"}
+    for stage in STAGES:
+        part = measured()[f"{tower}-{stage}"]
+        rank = "–" if stage == "projector" else str(LORA_RANK)
+        scenes, seconds = part["curve"][-1]["scenes"], part["cpu seconds"]
+        lines.append(f"{names[stage]:22}{scenes:8}{part['trainable']:17,}{rank:>11}{seconds:13.0f}")
     return "\n".join(lines)
+
+
+def share_returned(
+    original: Mapping[str, Estimate], lost: Mapping[str, Estimate], back: Mapping[str, Estimate]
+) -> dict[str, float]:
+    """Return the share of what the swap took that came back, for each topic that lost something."""
+    taken = {topic: original[topic].value - lost[topic].value for topic in lost}
+    return {
+        topic: (back[topic].value - lost[topic].value) / taken[topic] for topic in lost if taken[topic] > 0
+    }
 
 
 def mean_score(part: str, crops: str = "sharp") -> float:
@@ -80,7 +116,9 @@ def mean_score(part: str, crops: str = "sharp") -> float:
 
 
 def final_score(part: str, topic: str, crops: str = "sharp") -> dict[str, float]:
-    """Return `value`, `low` and `high` of one part's final score in a topic."""
+    """Return `value`, `low`, `high` and `count` of one part's final score in a topic, or in "print"."""
+    if topic == "print":
+        return measured()["print"][part][crops]
     return measured()[part]["final"][crops][topic]
 
 
@@ -94,13 +132,13 @@ def curves_for_exercise(tower: str) -> tuple[dict[str, list[tuple[int, float]]],
     curves = {}
     for topic in TOPICS:
         scenes, share, _, _ = curve_of(tower, "projector", topic)
-        curves[topic] = list(zip(scenes, share, strict=True))
-    return curves, {topic: final_score("original", topic)["value"] for topic in TOPICS}
+        curves[topic_name(topic)] = list(zip(scenes, share, strict=True))
+    return curves, {topic_name(topic): final_score("original", topic)["value"] for topic in TOPICS}
 
 
 def tower_names(towers: Sequence[str], stage: str) -> dict[str, str]:
-    """Return parts of the training program with what their towers are, for `final_table`."""
-    return {f"{name}-{stage}": f"{name} ({TOWERS[name].split(':')[0].split(',')[0]})" for name in towers}
+    """Return {part of the training program: tower}, for `final_table`."""
+    return {f"{name}-{stage}": name for name in towers}
 
 
 def statements() -> dict[str, str]:
@@ -195,14 +233,14 @@ def _costs(model: Any, lora_rank: int) -> dict[str, float]:
     return costs
 
 
-def show_costs() -> None:
+def show_costs(*, lora_rank: int = 16) -> None:
     """Print the costs of every tower of PUBLISHED as a table."""
-    print(f"{'':34} {'tower':>7} {'projector':>10} {'LoRA':>6} {'memory of a stage, GB':>24}")
-    print(f"{'':34} {'million parameters':>25} {'projector':>12} {'LoRA':>6} {'both':>6}")
-    for name in PUBLISHED:
-        cost = published_costs(name)
-        million = (f"{cost[part] / 1e6:.0f}" for part in ("tower", "projector", "lora"))
-        memory = (f"{cost[f'{stage} GB']:.1f}" for stage in ("projector", "lora", "both"))
-        first, second, third = million
-        a, b, c = memory
-        print(f"{name:34} {first:>7} {second:>10} {third:>6} {a:>12} {b:>6} {c:>6}")
+    lora = f"LoRA {lora_rank}"
+    print(f"{'':34} {'tower':>7} {'projector':>10} {lora:>8} {'tokens':>7} {'memory of a stage, GB':>24}")
+    print(f"{'':34} {'million parameters':>27} {'a tile':>7} {'projector':>10} {'LoRA':>6} {'both':>6}")
+    for name, settings in PUBLISHED.items():
+        cost = published_costs(name, lora_rank=lora_rank)
+        tower, projector, adapters = (f"{cost[part] / 1e6:.0f}" for part in ("tower", "projector", "lora"))
+        a, b, c = (f"{cost[f'{stage} GB']:.1f}" for stage in ("projector", "lora", "both"))
+        tokens = settings["num_img_tokens"]
+        print(f"{name:34} {tower:>7} {projector:>10} {adapters:>8} {tokens:>7} {a:>10} {b:>6} {c:>6}")

@@ -142,7 +142,60 @@ def test_measured_values_are_complete():
         assert part["curve"][0]["step"] == 0 and part["curve"][-1]["step"] == part["steps"]
         assert set(part["final"]) == {"sharp", "blurred"}
     table = results.final_table({"original": "original", **results.tower_names(("clip",), "projector")})
-    assert len(table.splitlines()) == 4
+    assert [line.split()[0] for line in table.splitlines()] == [
+        "kind",
+        "original",
+        "clip",
+        "chance",
+        "questions",
+    ]
+    assert "colour" not in table and table.splitlines()[0].split()[-1] == "print"
+
+
+def test_print_was_scored_for_every_aligned_model_and_read_by_the_original_alone():
+    facts = json.loads((towers.FOLDER / "curves.json").read_text(encoding="utf-8"))
+    aligned = {name for name in facts if "-" in name}
+    read = {name: part for name, part in facts["print"].items() if isinstance(part, dict)}
+    assert set(read) == {"original", *aligned}
+    assert all(part[crops]["count"] == 60 for part in read.values() for crops in ("sharp", "blurred"))
+    assert read["original"]["sharp"]["low"] > max(
+        part["sharp"]["high"] for part in read.values() if part != read["original"]
+    )
+
+
+def test_stages_are_listed_with_what_they_took():
+    lines = results.stage_table("clip").splitlines()
+    assert len(lines) == 1 + len(alignment.STAGES)
+    assert "264,192" in lines[1] and f"{alignment.LORA_RANK}" in lines[2].split()
+
+
+def test_the_share_that_came_back_is_that_of_the_loss():
+    def scored(**shares):
+        return {
+            name: alignment.of_mean([True] * share + [False] * (10 - share)) for name, share in shares.items()
+        }
+
+    returned = results.share_returned(scored(a=10, b=5), scored(a=2, b=5), scored(a=6, b=9))
+    assert returned == {"a": pytest.approx(0.5)}  # b lost nothing
+
+
+def test_other_images_keep_the_questions_and_change_the_image(clip_tower, scenes):
+    rows = alignment.rows_of(clip_tower, scenes[:2])
+    others = alignment.with_other_images(rows)
+    assert others.rows == rows.rows
+    assert torch.equal(others.features[0], rows.features[1]) and torch.equal(
+        others.features[1], rows.features[0]
+    )
+
+
+def test_scenes_with_print_ask_for_a_trained_word(phi3):
+    from picturebook.pages.words import TRAINED_WORDS
+
+    printed = alignment.print_scenes(2)
+    rows = alignment.rows_of(phi3, printed, num_crops=9)
+    assert rows.features.shape[1] == 1 + 9
+    assert all(len(one.questions) == 1 and one.questions[0].answer in TRAINED_WORDS for one in printed)
+    assert set(alignment.scores(alignment.answered(phi3, rows))) == {"print"}
 
 
 def test_the_costs_are_those_of_the_published_model():
