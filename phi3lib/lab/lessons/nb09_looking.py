@@ -71,6 +71,23 @@ def columns_of_the_thing(asked: AskedQuestion, item: Item, *, crops_only: bool =
     return tuple(placed.start + index for index in seen)
 
 
+def columns_of_another_thing(one: Looked) -> tuple[int, ...]:
+    """Return the columns that see the other thing of the scene that is closest in size to the asked one.
+
+    Tokens that see the asked thing, too, are left out. Raises ValueError for a scene without another thing.
+    """
+    placed, asked = one.asked.pictures[0], set(one.inside)
+    others = [
+        tuple(placed.start + index for index in tokens_in_box(placed.grid, Box(*thing.box), placed.order))
+        for thing in one.item.scene.things
+        if thing.box != one.item.question.box
+    ]
+    if not others:
+        raise ValueError("this scene has one thing only; take items with least_things=2 or more")
+    kept = [tuple(column for column in columns if column not in asked) for columns in others]
+    return min(kept, key=lambda columns: abs(len(columns) - len(asked)))
+
+
 def weight_on_the_thing(looked: Sequence[Looked]) -> Numbers:
     """Return (layers, heads): the mean over all questions of the weight on the asked thing's tokens."""
     return np.mean([one.attention[:, :, list(one.inside)].sum(-1) for one in looked], axis=0)
@@ -96,14 +113,16 @@ def changed_answers(
 ) -> dict[str, Estimate]:
     """Return for each way of hiding the share of questions whose answer changes.
 
-    The tokens that a head reads most and as many random ones; all tokens of the asked thing and as many
-    random ones. Random sets are drawn several times; each question counts with its mean.
+    The tokens that a head reads most and as many random ones; all tokens of the asked thing, as many random
+    ones, and all tokens of another thing of about its size. Random sets are drawn several times; each
+    question counts with its mean.
     """
     names = (
         f"{HIDDEN} tokens that it reads most",
         f"{HIDDEN} random tokens",
         "all tokens of the thing",
         "as many random tokens",
+        "another thing of about its size",
     )
     changed: dict[str, list[float]] = {name: [] for name in names}
     for number, one in enumerate(looked):
@@ -113,11 +132,19 @@ def changed_answers(
             [random_tokens(one, HIDDEN, seed) for seed in seeds],
             [list(one.inside)],
             [random_tokens(one, len(one.inside), seed) for seed in seeds],
+            [list(columns_of_another_thing(one))],
         )
         said = iter(answers_without(phi3, one.asked, [columns for group in groups for columns in group]))
         for name, group in zip(names, groups, strict=True):
             changed[name].append(float(np.mean([next(said) != one.trace.text for _ in group])))
     return {name: of_mean(values) for name, values in changed.items()}
+
+
+def mean_sizes(looked: Sequence[Looked]) -> str:
+    """Return how many tokens the asked thing has, and the other one that is hidden as a control, in words."""
+    sizes = [(len(one.inside), len(columns_of_another_thing(one))) for one in looked]
+    asked, other = np.mean(sizes, axis=0)
+    return f"{asked:.1f} and {other:.1f}"
 
 
 def drops_by_head(

@@ -1,5 +1,7 @@
 """Notebook 09's lessons: questions with their places, pairs, what is hidden, what the lens reads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,11 +84,22 @@ def test_the_most_read_tokens_have_the_largest_weights(looked):
     assert len(set(looking.random_tokens(one, 7, 0))) == 7
 
 
+def test_another_thing_is_elsewhere_and_of_a_size_that_the_scene_has(looked):
+    for one in looked:
+        columns = looking.columns_of_another_thing(one)
+        assert columns and not set(columns) & set(one.inside) and set(columns) <= set(one.visual)
+    item = looked[0].item
+    asked = tuple(thing for thing in item.scene.things if thing.box == item.question.box)
+    alone = replace(looked[0], item=replace(item, scene=replace(item.scene, things=asked)))
+    with pytest.raises(ValueError, match="one thing only"):
+        looking.columns_of_another_thing(alone)
+
+
 def test_hiding_is_counted_beside_random_tokens(phi3, looked):
     changed = looking.changed_answers(phi3, looked, 2, 0, draws=2)
-    assert len(changed) == 4 and all(one.count == 3 for one in changed.values())
-    read, few, thing, many = (one.value for one in changed.values())
-    assert thing > many and read >= few
+    assert len(changed) == 5 and all(one.count == 3 for one in changed.values())
+    read, few, thing, many, other = (one.value for one in changed.values())
+    assert thing > max(many, other) and read >= few
     heads, drops = looking.drops_by_head(phi3, looked, most=3)
     assert len(heads) == 3 and drops.shape == (3, 3) and (2, 0) in heads
 
