@@ -82,6 +82,7 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "kinds": state.kinds,
             "codes": state.codes[rows].tolist(),
             "k": state.k,
+            "recall": [f"{state.prefix(name)}neighbours are {said}." for name, said in state.recall.items()],
             "settings": [asdict(settings) for settings in state.settings],
             "trust_words": [
                 [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]

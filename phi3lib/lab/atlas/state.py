@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbours, cosine_matrix, nearest, share_in_common
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
@@ -26,6 +27,7 @@ from phi3lib.lab.atlas.tables import require_directions, same_pictures
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vision.inputs import as_texts as text_list
 
+FEWER = 20  # neighbours that are found of more pictures than have exact ones
 K = 10  # true neighbours that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
 NEAREST_WORD = "nearest word"  # the column of zero-shot words
@@ -79,6 +81,7 @@ class AtlasState:
         self.chosen = self.settings[0] if self._given else most_usual(self.settings)
         self._layouts: dict[tuple[str, Settings], Layout] = {}
         self._known = Known()
+        self.recall: dict[str, str] = {}
         self.selected: list[int] = []
         self.selections = Selections(len(self.ids))
         self.found: Found | None = None
@@ -117,7 +120,14 @@ class AtlasState:
 
     @cached_property
     def spaces(self) -> dict[str, Neighbours]:
-        """The true neighbours of each picture in each table, computed when they are first asked for."""
+        """The true neighbours of each picture in each table, computed when they are first asked for.
+
+        Of very many pictures most of them: `recall` tells how many.
+        """
+        if len(self.ids) > MANY:
+            found = {name: approximate_nearest(t.vectors, FEWER) for name, t in self.tables.items()}
+            self.recall = {name: one.sentence() for name, one in found.items()}
+            return {name: one.neighbours for name, one in found.items()}
         most = min(max(K, 50), len(self.ids) - 1)
         return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
 
@@ -308,10 +318,11 @@ class AtlasState:
 
     def card(self) -> dict[str, Any]:
         """How the maps came about: recipes of the tables, parameters, versions."""
+        known = [f"{self.prefix(name)}{said}" for name, said in self.recall.items()]
         return {
             "tables": {name: shown_recipe(table.recipe) for name, table in self.tables.items()},
             "map": asdict(self.chosen),
-            "neighbours": f"{self.k} nearest by cosine, exact",
+            "neighbours": f"{self.k} nearest by cosine, {'; '.join(known) or 'exact'}",
             "versions": {name: version(name) for name in ("phi3lib", "umap-learn", "numpy")},
         }
 

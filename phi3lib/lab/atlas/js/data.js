@@ -170,8 +170,13 @@ class Data {
     return `${this.how()}: ${names.map((name, map) => `${named ? `${name} ` : ""}${trust_words[map][this.chosen]}`).join(", ")}.`;
   }
 
+  // What is not exact, in words.
   sample() {
-    const { all } = this.spec;
+    const { all, recall = [] } = this.spec;
+    return [...recall, ...this.drawn(all)];
+  }
+
+  drawn(all) {
     return this.count < all ? [`${grouped(this.count)} of ${grouped(all)} pictures, drawn by chance, stand here as points; the shade shows all.`] : [];
   }
 }

@@ -1,0 +1,44 @@
+"""Approximate neighbours: near ones, never the item itself, and a recall that is the true one."""
+
+import numpy as np
+import pytest
+
+from phi3lib.embeddings.approximate import approximate_nearest, measured_recall
+from phi3lib.embeddings.knn import Neighbours, nearest
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    found = (rng.normal(size=(8, 12)) * 2)[np.arange(1200) % 8] + rng.normal(size=(1200, 12))
+    found[:30] = found[0]  # copies
+    return found.astype(np.float32)
+
+
+@pytest.mark.slow
+def test_most_true_neighbours_are_found_and_their_share_is_told(vectors):
+    found, exact = approximate_nearest(vectors, 15), nearest(vectors, 15)
+    rows = np.arange(1200)[:, None]
+    assert found.neighbours.indices.shape == (1200, 15) and not (found.neighbours.indices == rows).any()
+    assert all(len(set(line)) == 15 for line in found.neighbours.indices.tolist())
+    assert (np.diff(found.neighbours.distances, axis=1) >= 0).all()
+    assert found.recall.value > 0.9 and found.recall.count == 500
+    of_all = exact.first(10).reached(found.neighbours.indices[:, :10]).mean()
+    assert found.recall.low - 0.02 <= of_all <= found.recall.high + 0.02
+    assert "of the true neighbours found, measured on 500 pictures" in found.sentence()
+
+
+def test_the_recall_of_exact_neighbours_is_one_and_of_wrong_ones_falls(vectors):
+    exact = nearest(vectors, 10)
+    assert measured_recall(exact, 10).value == 1
+    half = exact.indices.copy()
+    half[:, 5:] = (np.arange(1200)[:, None] + 1 + np.arange(5)) % 1200  # of other groups
+    wrong = Neighbours(half, exact.distances, exact.points)
+    assert measured_recall(wrong, 10, most=2000).value == pytest.approx(0.5, abs=0.03)
+    with pytest.raises(ValueError, match="needs the vectors"):
+        measured_recall(Neighbours(half, exact.distances), 10)
+
+
+def test_more_neighbours_than_items_are_refused(vectors):
+    with pytest.raises(ValueError, match="12 neighbours of 12 items"):
+        approximate_nearest(vectors[:12], 12)
