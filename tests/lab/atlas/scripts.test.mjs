@@ -7,9 +7,9 @@ import { test } from "node:test";
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
 const code = ["data", "plane", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled } = new Function(`${code}; return { ${names} };`)();
 
 // Numbers between 0 and 1, always the same.
 function numbers(count, seed = 1) {
@@ -136,6 +136,15 @@ test("of a crowd the same picture stands for it at every zoom, and every place i
   assert.ok(crowds(camera, places, order, 60, shown).some(({ point }) => point === whole[0].point));
   assert.deepEqual(crowds(camera, places, order, 60, () => true), []);
   assert.deepEqual([...order].sort((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n));
+});
+
+test("a sample by chance is as dense as all", () => {
+  const order = shuffled(1000);
+  assert.deepEqual(sampled(order, 1000, 0.3), [order, 0.3]);
+  const [some, alpha] = sampled(order, 500, 0.3);
+  assert.equal(some.length, 500);
+  assert.ok(Math.abs(alpha - 0.51) < 1e-9); // two of them over each other
+  assert.equal(sampled(order, 1, 0.3)[1], 0.95);
 });
 
 test("names stand where most are of one kind", () => {

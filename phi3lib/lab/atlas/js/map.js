@@ -1,7 +1,7 @@
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
-const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MANY = 30_000, REST = 150;
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
 const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
@@ -104,7 +104,8 @@ class MapView {
 
   later() { this.app.later("points", this); }
 
-  // Of very many points, what stands for crowds of them is counted anew when the map rests, not in each frame.
+  // Of very many points, a sample is drawn while the map moves, and what stands for crowds of them is counted
+  // anew when it rests: so each frame is drawn in time.
   rest() {
     if (this.app.data.count <= MANY) return;
     clearTimeout(this.resting);
@@ -131,14 +132,15 @@ class MapView {
     this.fit();
     const { app, raster, camera } = this, { data, marks, ratio } = app, pen = this.base.getContext("2d");
     const coloring = data.coloring(app.view.color, this.map) || data.coloring("label", this.map);
-    const radius = marks.radius(camera.zoom), many = marks.alpha(camera, radius);
-    const common = { order: app.order, places: this.now, camera, ratio, codes: coloring.codes, chosen: app.states() };
+    const radius = marks.radius(camera.zoom), all = marks.alpha(camera, radius);
+    const [order, many] = this.resting ? sampled(app.order, IN_MOTION, all) : [app.order, all];
+    const common = { order, places: this.now, camera, ratio, codes: coloring.codes, chosen: app.states() };
     const styles = marks.styles(coloring, radius, ratio), picking = app.picked.size > 0;
     raster.clear(app.ink().paper);
     this.drawShade();
     if (app.passing) raster.paint({ ...common, styles, alpha: AWAY, wanted: 2 });
     raster.paint({ ...common, styles, alpha: picking ? FAINT : many, wanted: 0 });
-    if (picking) raster.paint({ ...common, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: picking ? Math.max(many, 0.9) : many, wanted: 1 });
+    if (picking) raster.paint({ ...common, order: app.order, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: Math.max(all, 0.9), wanted: 1 });
     raster.show(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.drawRings(pen, radius);

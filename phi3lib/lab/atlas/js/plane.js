@@ -191,6 +191,15 @@ function shuffled(count) {
 }
 
 /**
+ * The first of an order by chance, a sample of all, and how opaque they are to look as dense as all of them.
+ * @param {Uint32Array} order @param {number} most @param {number} alpha @returns {[Uint32Array, number]}
+ */
+function sampled(order, most, alpha) {
+  if (order.length <= most) return [order, alpha];
+  return [order.subarray(0, most), Math.min(1 - (1 - alpha) ** (order.length / most), 0.95)];
+}
+
+/**
  * What is in view, cell by cell. Cells of about `size` pixels are fixed to the places and halve when the zoom
  * doubles, so that nothing jumps when the map moves.
  * @param {Camera} camera
