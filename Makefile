@@ -14,6 +14,7 @@ PYTEST := $(RUN) -m pytest -n auto --dist loadscope --no-loadscope-reorder
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0
+TYPESCRIPT := 5.6.3
 OLDEST := build/transformers-5.17
 LOCKED_TRANSFORMERS := $(shell sed -n 's/^transformers==//p' requirements.lock)
 SUITE := build/transformers-$(LOCKED_TRANSFORMERS)
@@ -23,7 +24,7 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser test-processors test-pythons check run real evaluate site \
+.PHONY: help set-up lab test test-browser test-processors test-pythons check check-scripts run real evaluate site \
 	test-transformers-5.17 test-transformers-suite lock clean
 
 help: ## show this list
@@ -55,6 +56,9 @@ check: set-up ## only the fast checks of `make test`: lint, types, import direct
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+
+check-scripts: ## the types of the explorer's JavaScript (needs node; npx brings the compiler)
+	npx --yes --package typescript@$(TYPESCRIPT) tsc --project tools/jsconfig.json
 
 run: set-up ## execute every notebook, write build/html, measure the run times
 	$(RUN) notebooks/run.py --html build/html --times $(RUN_ARGS)
