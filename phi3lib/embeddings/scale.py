@@ -17,7 +17,7 @@ Needs the extra `scale` (Ray); `workers=0` computes in this process without it.
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -317,12 +317,16 @@ def _reports(
         yield (worker.embed(one) for one in pending)
     else:
         with cluster(ray, cpus=workers * run.job.cpus, gpus=workers * gpus, address=address):
-            yield _of_ray(ray, run.job, pending, workers, in_flight, gpus)
+            reports = _of_ray(ray, run.job, pending, workers, in_flight, gpus)
+            try:
+                yield reports
+            finally:
+                reports.close()  # or threads of an interrupted dataset would start Ray again
 
 
 def _of_ray(
     ray: Any, job: Job, pending: Sequence[Group], workers: int, in_flight: int, gpus: float
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Yield reports as workers finish groups, each of which is one block of a dataset."""
     workers = min(workers, len(pending))
     reports = ray.data.from_arrow([one.to_arrow() for one in pending]).map_batches(

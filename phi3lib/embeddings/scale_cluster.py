@@ -32,7 +32,7 @@ def cluster(ray: Any, *, cpus: int, gpus: float, address: str | None) -> Iterato
     is_own, folder = not ray.is_initialized(), ""
     address = address or os.environ.get("RAY_ADDRESS")  # as `ray job submit` sets it
     # To the end: Ray Data asks for the variables when a dataset is computed.
-    with _environment(QUIET), _quiet_messages(is_own):
+    with _environment(QUIET), _quiet_messages(is_own), _quiet_data(ray):
         try:
             if is_own and address is None:
                 folder = _start(ray, cpus)
@@ -40,8 +40,7 @@ def cluster(ray: Any, *, cpus: int, gpus: float, address: str | None) -> Iterato
                 with _quiet_standard_error():
                     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             _require_resources(ray, cpus, gpus)
-            with _quiet_data(ray):
-                yield
+            yield
         finally:
             if is_own:
                 ray.shutdown()
