@@ -116,8 +116,8 @@ def test_runs_offline_without_errors_or_warnings(executed):
 
 
 @pytest.mark.slow
-def test_stays_within_memory_and_leaves_no_file_behind(executed):
-    assert executed.measured.peak_mb <= MEMORY_MB
+def test_stays_within_memory_and_leaves_no_file_behind(executed, run):
+    assert executed.measured.peak_mb <= MEMORY_MB * run.MORE_MEMORY.get(executed.name, 1)
     assert executed.left_behind == []
 
 

@@ -21,6 +21,7 @@ from phi3lib.lab.checks.nb08 import freeze, learn_and_keep, pair_loss
 from phi3lib.lab.checks.nb09 import looking_head, proof_by_masking, two_image_prompt, which_needs_crops
 from phi3lib.lab.checks.nb10 import first_back, new_shapes, not_shown
 from phi3lib.lab.checks.nb11 import rank, run_duration, to_delete
+from phi3lib.lab.checks.nb12 import left_to_compute, run_hours, stratified_share
 
 __all__ = [
     "Verdict",
@@ -35,6 +36,7 @@ __all__ = [
     "freeze",
     "in_batches",
     "learn_and_keep",
+    "left_to_compute",
     "linear_cka",
     "looking_head",
     "masked_mean",
@@ -53,9 +55,11 @@ __all__ = [
     "rebuild",
     "recall_at_k",
     "run_duration",
+    "run_hours",
     "settings",
     "smallest_scale",
     "statements",
+    "stratified_share",
     "symmetric_loss",
     "tile_count",
     "to_delete",

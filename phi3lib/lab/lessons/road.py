@@ -112,6 +112,14 @@ ROAD = (
         row=4.3,
     ),
     Lesson(
+        "12_at_scale",
+        "At scale",
+        "how do you embed more images than one machine can?",
+        40,
+        ("11",),
+        row=4.3,
+    ),
+    Lesson(
         "A1_the_original_class",
         "The original class",
         "why does the class of the cookbook page not run, and is ours equal?",
