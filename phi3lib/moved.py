@@ -1,10 +1,11 @@
-"""Old module names, which keep working for one release: they warn and give the module of the new name.
+"""Old names of modules and of what is in them, which work for one more release: they warn and give the new.
 
 Delete an entry one release after the move that its comment names; delete this file with the last one.
 """
 
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -104,6 +105,25 @@ class _MovedModules(MetaPathFinder):
             stacklevel=2,
         )
         return ModuleSpec(fullname, _Alias(new))
+
+
+def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return `__getattr__` for a module in which names have changed: an old one warns and gives the new.
+
+    names: the new names by the old ones.
+    """
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is now {names[name]}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(sys.modules[module], names[name])
+
+    return get
 
 
 def install() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
-from phi3lib.embeddings.knn import TIE, Neighbours, unit_rows
+from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
 
 MANY = 30_000  # items up to which exact neighbours take less than a minute
 ASKED = 500  # items whose true neighbours are computed, to measure the recall
@@ -21,7 +21,7 @@ AT_A_TIME = 2**24  # numbers in memory at a time: 64 MB
 class Found:
     """Neighbours, and the share of the k nearest that is among them, with its interval."""
 
-    neighbours: Neighbours
+    neighbours: Neighbors
     recall: Estimate
 
     def sentence(self) -> str:
@@ -55,7 +55,7 @@ def _without_itself(rows: NDArray[np.int32], k: int) -> NDArray[np.intp]:
     return rows[others].reshape(len(rows), -1)[:, :k].astype(np.intp)
 
 
-def _nearest_first(unit: NDArray[np.float32], rows: NDArray[np.intp]) -> Neighbours:
+def _nearest_first(unit: NDArray[np.float32], rows: NDArray[np.intp]) -> Neighbors:
     """Return these neighbours in the order of their exact distances."""
     apart = np.empty(rows.shape, np.float32)
     step = max(AT_A_TIME // (rows.shape[1] * unit.shape[1]), 1)
@@ -64,10 +64,10 @@ def _nearest_first(unit: NDArray[np.float32], rows: NDArray[np.intp]) -> Neighbo
         differences = unit[rows[part]] - unit[part, None, :]
         apart[part] = np.einsum("ijk,ijk->ij", differences, differences) / 2
     order = np.argsort(apart, axis=1, kind="stable")
-    return Neighbours(np.take_along_axis(rows, order, 1), np.take_along_axis(apart, order, 1), unit)
+    return Neighbors(np.take_along_axis(rows, order, 1), np.take_along_axis(apart, order, 1), unit)
 
 
-def measured_recall(near: Neighbours, k: int, *, most: int = ASKED, seed: int = 0) -> Estimate:
+def measured_recall(near: Neighbors, k: int, *, most: int = ASKED, seed: int = 0) -> Estimate:
     """Return the share of the k true nearest that is among the first k of these, from at most `most` items.
 
     What is as near as the k-th true one counts, so of copies it does not matter which are found.

@@ -13,6 +13,7 @@ from phi3lib.embeddings.confidence import Estimate, of_mean, of_statistic
 from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, nearest, share_in_common
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.moved import old_names
 
 Matrix = NDArray[np.floating]
 MANY_ROWS = 60  # half-samples of what takes the square of the items
@@ -41,15 +42,15 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     a, b = _pair(first, second, k + 2)
     chance = k / (len(a) - 1)
     if len(a) < 2 * (k + 2):
-        return of_mean(shared_neighbours(a, b, k), chance)
+        return of_mean(shared_neighbors(a, b, k), chance)
 
     def mean_share(rows: NDArray[np.intp]) -> float:
-        return float(shared_neighbours(a[rows], b[rows], k).mean())
+        return float(shared_neighbors(a[rows], b[rows], k).mean())
 
     return of_statistic(mean_share, len(a), chance, resamples=MANY_ROWS, most=1.0)
 
 
-def shared_neighbours(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArray[np.float64]:
+def shared_neighbors(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArray[np.float64]:
     """Return for each item the share of its k nearest that are the same in both spaces: (N,).
 
     Ties count as in `phi3lib.embeddings.knn.share_in_common`.
@@ -318,3 +319,6 @@ def _labelled(
 
 def _commonest(wanted: NDArray[np.intp]) -> float:
     return float(np.bincount(wanted).max() / len(wanted))
+
+
+__getattr__ = old_names(__name__, {"shared_neighbours": "shared_neighbors"})  # changed in 0.2.0

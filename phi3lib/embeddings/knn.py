@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.moved import old_names
+
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
 GATHERED = 2**22  # numbers that are gathered at a time to measure single distances: 32 MB
 # Distances that differ by less are equal: float32 vectors of length one are known to about 1e-7. On a map, of
@@ -22,7 +24,7 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """For each item its nearest others, the nearest first: row numbers and distances, each (N, k).
 
     Distances are cosine distances between vectors and Euclidean ones on a map. points: what they were
@@ -35,11 +37,11 @@ class Neighbours:
     points: NDArray[np.floating] | None = field(default=None, repr=False, compare=False)
     tie: float = TIE
 
-    def first(self, k: int) -> "Neighbours":
+    def first(self, k: int) -> "Neighbors":
         """Return the k nearest of them. ValueError for more than there are."""
         if not 1 <= k <= self.indices.shape[1]:
             raise ValueError(f"{k} neighbours are asked for, {self.indices.shape[1]} are known")
-        return Neighbours(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
+        return Neighbors(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
 
     def reached(self, asked: Rows) -> NDArray[np.bool_]:
         """Tell which of the asked items (N, m) are at most as far away as the last neighbour: (N, m).
@@ -60,7 +62,7 @@ class Neighbours:
         return answer
 
 
-def share_reached(truth: Neighbours, shown: Neighbours) -> NDArray[np.float64]:
+def share_reached(truth: Neighbors, shown: Neighbors) -> NDArray[np.float64]:
     """Return for each item the share of its shown neighbours that are as near in truth as its k nearest.
 
     Without ties this is the share of the k true neighbours that are shown. With ties, such as copies of one
@@ -69,7 +71,7 @@ def share_reached(truth: Neighbours, shown: Neighbours) -> NDArray[np.float64]:
     return truth.reached(shown.indices).mean(1)
 
 
-def share_in_common(first: Neighbours, second: Neighbours) -> NDArray[np.float64]:
+def share_in_common(first: Neighbors, second: Neighbors) -> NDArray[np.float64]:
     """Return for each item the share of its k neighbours that two spaces have in common: (N,).
 
     A neighbour counts if it is within the k-th distance in the other space, ties included. Both directions
@@ -82,7 +84,7 @@ def share_in_common(first: Neighbours, second: Neighbours) -> NDArray[np.float64
 # ------------------------------------------------------------------------------- exact neighbours
 
 
-def nearest(vectors: ArrayLike, k: int) -> Neighbours:
+def nearest(vectors: ArrayLike, k: int) -> Neighbors:
     """Return the k nearest others of each item by cosine; an item is never its own neighbour.
 
     Exact for near copies too. Of equally near items the earlier comes first. ValueError for fewer than k + 1
@@ -94,7 +96,7 @@ def nearest(vectors: ArrayLike, k: int) -> Neighbours:
             f"{k} neighbours of {len(there.exact)} items: there must be 1 at least and fewer than items"
         )
     indices, distances = there.closest(there, k, itself=False)
-    return Neighbours(indices, distances.astype(np.float32), there.quick)
+    return Neighbors(indices, distances.astype(np.float32), there.quick)
 
 
 class Directions:
@@ -216,3 +218,6 @@ def first_equal_row(matrix: Matrix) -> Rows:
     as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
     _, first, of = np.unique(as_bytes, return_index=True, return_inverse=True)
     return first[of]
+
+
+__getattr__ = old_names(__name__, {"Neighbours": "Neighbors"})  # changed in 0.2.0

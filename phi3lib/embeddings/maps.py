@@ -22,7 +22,7 @@ from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import (
     BLOCK,
     TIE,
-    Neighbours,
+    Neighbors,
     exact_unit_rows,
     nearest,
     share_in_common,
@@ -30,6 +30,7 @@ from phi3lib.embeddings.knn import (
     unit_rows,
 )
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.moved import old_names
 
 Places = NDArray[np.float32]
 ROUNDS, ROUNDS_WARM = 400, 100
@@ -45,15 +46,15 @@ class Layout:
     places: Places
     parameters: dict[str, Any]
 
-    def kept(self, space: Neighbours, k: int = 10) -> NDArray[np.float64]:
+    def kept(self, space: Neighbors, k: int = 10) -> NDArray[np.float64]:
         """Return for each item the share of its k true nearest that are among its k nearest on the map: (N,).
 
         Ties count as kept: a neighbour on the map that is as near in the space as the k-th true one is a true
         one, so of several copies of one picture it does not matter which are shown.
         """
-        return share_reached(space.first(k), map_neighbours(self.places, k))
+        return share_reached(space.first(k), map_neighbors(self.places, k))
 
-    def kept_estimate(self, space: Neighbours, k: int = 10) -> Estimate:
+    def kept_estimate(self, space: Neighbors, k: int = 10) -> Estimate:
         """Return the mean of `kept`, with its interval; chance is k / (N − 1)."""
         return of_mean(self.kept(space, k), k / (len(self.places) - 1))
 
@@ -88,7 +89,7 @@ class Layout:
         if not k >= 1 or 2 * k >= count:
             raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
         asked = np.arange(count) if rows is None else rows
-        near = plane_neighbours(self.places, k)[asked]
+        near = plane_neighbors(self.places, k)[asked]
         step = max(min(BLOCK, RANKED // count), 1)
         parts = [_ranks(unit, asked[s : s + step], near[s : s + step]) for s in range(0, len(asked), step)]
         too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # behind the k-th true neighbour
@@ -165,7 +166,7 @@ def _widest_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def umap_map(
     vectors: ArrayLike,
-    space: Neighbours,
+    space: Neighbors,
     *,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
@@ -222,12 +223,12 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
     return places.astype(np.float32)
 
 
-def plane_neighbours(places: Places, k: int) -> NDArray[np.intp]:
+def plane_neighbors(places: Places, k: int) -> NDArray[np.intp]:
     """Return the k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
-    return map_neighbours(places, k).indices
+    return map_neighbors(places, k).indices
 
 
-def map_neighbours(places: Places, k: int) -> Neighbours:
+def map_neighbors(places: Places, k: int) -> Neighbors:
     """Return the k nearest others of each item on the map, with their distances.
 
     ValueError for fewer than k + 1 items.
@@ -242,7 +243,7 @@ def map_neighbours(places: Places, k: int) -> Neighbours:
     others[others.all(1), -1] = False
     width = float(np.ptp(places, axis=0).max())
     shape = (len(places), k)
-    return Neighbours(
+    return Neighbors(
         found[others].reshape(shape),
         distances[others].reshape(shape).astype(np.float32),
         points=places,
@@ -266,7 +267,7 @@ def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
     """
     if len(layouts) < 2:
         raise ValueError("stability needs two layouts at least")
-    near = [map_neighbours(layout.places, k) for layout in layouts]
+    near = [map_neighbors(layout.places, k) for layout in layouts]
     pairs = itertools.combinations(near, 2)
     return np.mean([share_in_common(one, other) for one, other in pairs], axis=0)
 
@@ -279,14 +280,18 @@ def aligned(moving: Layout, fixed: Layout) -> Layout:
     if len(moving.places) != len(fixed.places):
         raise ValueError(f"layouts of {len(moving.places)} and {len(fixed.places)} items")
     a, b = moving.places.astype(np.float64), fixed.places.astype(np.float64)
-    centre_a, centre_b = a.mean(0), b.mean(0)
-    left, values, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
-    spread = ((a - centre_a) ** 2).sum()
+    center_a, center_b = a.mean(0), b.mean(0)
+    left, values, right = np.linalg.svd((a - center_a).T @ (b - center_b))
+    spread = ((a - center_a) ** 2).sum()
     scale = values.sum() / spread if spread else 1.0
-    places = scale * (a - centre_a) @ left @ right + centre_b
+    places = scale * (a - center_a) @ left @ right + center_b
     return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
 
 
-def neighbours_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbours:
+def neighbours_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
     """As many exact neighbours as the maps of the course use, or as there are."""
     return nearest(vectors, min(most, len(np.asarray(vectors)) - 1))
+
+
+# Changed in 0.2.0.
+__getattr__ = old_names(__name__, {"plane_neighbours": "plane_neighbors", "map_neighbours": "map_neighbors"})

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.run_time import usable_cores
 
 NEGATIVES = 5  # items that are pushed away for each one that is pulled nearer
@@ -36,7 +36,7 @@ Places = NDArray[np.float32]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def fuzzy_graph(space: Neighbours, n_neighbors: int) -> Any:
+def fuzzy_graph(space: Neighbors, n_neighbors: int) -> Any:
     """Return UMAP's graph of these neighbors, symmetric, with weights from 0 to 1: sparse CSR (N, N).
 
     The item itself is the first of the `n_neighbors`, as umap-learn counts it.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phi3lib.embeddings.approximate import approximate_nearest, measured_recall
-from phi3lib.embeddings.knn import Neighbours, nearest
+from phi3lib.embeddings.knn import Neighbors, nearest
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def test_the_recall_of_exact_neighbours_is_one_and_of_wrong_ones_falls(vectors):
     assert measured_recall(exact, 10).value == 1
     half = exact.indices.copy()
     half[:, 5:] = (np.arange(1200)[:, None] + 1 + np.arange(5)) % 1200  # of other groups
-    wrong = Neighbours(half, exact.distances, exact.points)
+    wrong = Neighbors(half, exact.distances, exact.points)
     assert measured_recall(wrong, 10, most=2000).value == pytest.approx(0.5, abs=0.03)
     with pytest.raises(ValueError, match="needs the vectors"):
-        measured_recall(Neighbours(half, exact.distances), 10)
+        measured_recall(Neighbors(half, exact.distances), 10)
 
 
 def test_more_neighbours_than_items_are_refused(vectors):

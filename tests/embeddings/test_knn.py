@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from phi3lib.embeddings.compare import mutual_knn, shared_neighbours
+from phi3lib.embeddings.compare import mutual_knn, shared_neighbors
 from phi3lib.embeddings.knn import (
-    Neighbours,
+    Neighbors,
     cosine_matrix,
     exact_unit_rows,
     first_equal_row,
@@ -13,7 +13,7 @@ from phi3lib.embeddings.knn import (
     share_in_common,
     unit_rows,
 )
-from phi3lib.embeddings.maps import Layout, map_neighbours, neighbours_for_maps, pca_map, steadiness
+from phi3lib.embeddings.maps import Layout, map_neighbors, neighbours_for_maps, pca_map, steadiness
 from phi3lib.embeddings.search import top_k
 
 
@@ -120,14 +120,14 @@ def test_two_spaces_with_the_same_copies_share_all_neighbours():
     rng = np.random.default_rng(1)
     space = np.repeat(rng.normal(size=(6, 8)), 10, axis=0)
     turned = space[:, ::-1] + 1e-9 * rng.normal(size=space.shape)  # ties in one space, an order in the other
-    assert (shared_neighbours(space, turned, 4) == 1).all()
+    assert (shared_neighbors(space, turned, 4) == 1).all()
     assert mutual_knn(space, turned, 4).value == 1
 
 
 def test_a_space_of_equals_shares_no_more_than_chance():
     rng = np.random.default_rng(2)
     everything_equal = np.ones((60, 4))
-    shared = [shared_neighbours(everything_equal, rng.normal(size=(60, 4)), 6).mean() for _ in range(10)]
+    shared = [shared_neighbors(everything_equal, rng.normal(size=(60, 4)), 6).mean() for _ in range(10)]
     assert np.mean(shared) == pytest.approx(6 / 59, abs=0.05)
 
 
@@ -137,7 +137,7 @@ def test_shared_neighbours_without_ties_are_the_overlap_of_two_sets():
     other = one + rng.normal(size=(40, 5))
     a, b = by_differences(one, 6)[0], by_differences(other, 6)[0]
     overlap = [len(set(x) & set(y)) / 6 for x, y in zip(a, b, strict=True)]
-    assert shared_neighbours(one, other, 6) == pytest.approx(np.array(overlap))
+    assert shared_neighbors(one, other, 6) == pytest.approx(np.array(overlap))
     assert share_in_common(nearest(one, 6), nearest(other, 6)) == pytest.approx(np.array(overlap))
 
 
@@ -149,7 +149,7 @@ def test_wobble_does_not_come_from_items_on_one_place():
     again[order] = places[order]
     shaken = Layout(again + rng.normal(scale=1e-9, size=again.shape).astype(np.float32), {})
     assert (steadiness([Layout(places, {}), shaken], 5) == 1).all()
-    found = map_neighbours(places, 5)
+    found = map_neighbors(places, 5)
     assert (found.distances == 0).all() and (found.indices // 12 == np.arange(60)[:, None] // 12).all()
 
 
@@ -170,5 +170,5 @@ def test_no_item_has_as_many_neighbours_as_there_are_items():
 
 
 def test_the_first_of_the_neighbours_have_the_same_idea_of_a_tie():
-    known = Neighbours(np.array([[1, 2]]), np.zeros((1, 2), np.float32), np.zeros((3, 2)), tie=0.5)
+    known = Neighbors(np.array([[1, 2]]), np.zeros((1, 2), np.float32), np.zeros((3, 2)), tie=0.5)
     assert known.first(1).tie == 0.5

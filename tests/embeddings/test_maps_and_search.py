@@ -11,7 +11,7 @@ from phi3lib.embeddings.maps import (
     aligned,
     neighbours_for_maps,
     pca_map,
-    plane_neighbours,
+    plane_neighbors,
     stability,
     umap_map,
 )
@@ -77,7 +77,7 @@ def test_umap_keeps_neighbours_better_than_chance_and_groups_together(groups, ma
     assert kept.low > 3 * kept.chance
     assert maps[0].trustworthiness(groups) > 0.8
     labels = np.repeat(np.arange(4), 40)
-    near = plane_neighbours(maps[0].places, 5)
+    near = plane_neighbors(maps[0].places, 5)
     assert (labels[near] == labels[:, None]).mean() > 0.95
 
 
@@ -182,7 +182,7 @@ def test_equal_items_do_not_lower_trust():
         (lambda v, s: umap_map(v * np.nan, s, n_neighbors=5), "NaN"),
         (lambda v, s: pca_map(v[:, :1]), "one number"),
         (lambda v, s: pca_map(np.zeros_like(v)), "is zero"),
-        (lambda v, s: plane_neighbours(v[:5, :2], 5), "5 neighbours on a map of 5"),
+        (lambda v, s: plane_neighbors(v[:5, :2], 5), "5 neighbours on a map of 5"),
         (lambda v, s: stability([pca_map(v)]), "two layouts"),
         (lambda v, s: aligned(pca_map(v), pca_map(v[:9])), "160 and 9 items"),
         (lambda v, s: nearest(np.zeros((5, 3)), 2), "zero and has no direction"),
@@ -224,7 +224,7 @@ def test_layouts_are_saved_with_their_parameters(groups, tmp_path):
 
 
 def test_points_on_one_place_are_neighbours_of_each_other():
-    near = plane_neighbours(np.zeros((4, 2), np.float32), 3)
+    near = plane_neighbors(np.zeros((4, 2), np.float32), 3)
     assert all(sorted([*row, place]) == [0, 1, 2, 3] for place, row in enumerate(near.tolist()))
 
 

@@ -42,3 +42,20 @@ def test_the_package_itself_uses_no_old_name():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("knn", "Neighbours", "Neighbors"),
+        ("compare", "shared_neighbours", "shared_neighbors"),
+        ("maps", "plane_neighbours", "plane_neighbors"),
+        ("maps", "map_neighbours", "map_neighbors"),
+    ],
+)
+def test_old_names_warn_and_give_the_new_ones(module, old, new):
+    home = importlib.import_module(f"phi3lib.embeddings.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
+        assert getattr(home, old) is getattr(home, new)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        home.nothing  # noqa: B018

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
-from phi3lib.embeddings.knn import Neighbours, cosine_matrix, nearest, share_in_common
+from phi3lib.embeddings.knn import Neighbors, cosine_matrix, nearest, share_in_common
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
@@ -119,7 +119,7 @@ class AtlasState:
         return usable(grid or usual_grid(len(self.ids)), len(self.ids))
 
     @cached_property
-    def spaces(self) -> dict[str, Neighbours]:
+    def spaces(self) -> dict[str, Neighbors]:
         """The true neighbours of each picture in each table, computed when they are first asked for.
 
         Of very many pictures most of them: `recall` tells how many.

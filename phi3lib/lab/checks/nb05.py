@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.embeddings.knn import Neighbours
-from phi3lib.embeddings.maps import Layout, plane_neighbours, umap_map
+from phi3lib.embeddings.knn import Neighbors
+from phi3lib.embeddings.maps import Layout, plane_neighbors, umap_map
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
 
@@ -18,7 +18,7 @@ WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
 # ---------------------------------------------------------------------------- 05.1 settings
 
 
-def settings(vectors: Any, space: Neighbours) -> Callable[[Any], Verdict]:
+def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
     """Return a check of exercise 05.1 for these vectors; it computes and measures the map of the settings."""
 
     @exercise
@@ -48,7 +48,7 @@ def settings(vectors: Any, space: Neighbours) -> Callable[[Any], Verdict]:
     return check
 
 
-def _worth(vectors: Any, space: Neighbours, neighbours: int, distance: float) -> tuple[float, float]:
+def _worth(vectors: Any, space: Neighbors, neighbours: int, distance: float) -> tuple[float, float]:
     """(trustworthiness, share of neighbours kept) of the map of these settings."""
     layout = umap_map(vectors, space, n_neighbors=neighbours, min_dist=distance, seed=0)
     return layout.trustworthiness(vectors), float(layout.kept(space).mean())
@@ -58,7 +58,7 @@ def _reaches(worth: tuple[float, float], wanted: tuple[float, float]) -> bool:
     return worth[0] >= wanted[0] and worth[1] >= wanted[1]
 
 
-def _at_most(vectors: Any, space: Neighbours, wanted: tuple[float, float]) -> tuple[float, float]:
+def _at_most(vectors: Any, space: Neighbors, wanted: tuple[float, float]) -> tuple[float, float]:
     """Return the required value, or slightly less than good settings reach if that is lower."""
     trust, kept = _worth(vectors, space, min(10, space.indices.shape[1]), 0.1)
     return min(wanted[0], trust - 0.002), min(wanted[1], kept - 0.02)
@@ -77,7 +77,7 @@ STATEMENTS = {
 def surviving(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> set[str]:
     """Which of STATEMENTS hold on all of these maps."""
     names = np.asarray(labels)
-    alike = [(names[plane_neighbours(one.places, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
+    alike = [(names[plane_neighbors(one.places, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
     kept = {
         "a": all(alike),
         "b": len({_furthest(one, names) for one in layouts}) == 1,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.compare import linear_cka as reference_cka
-from phi3lib.embeddings.compare import shared_neighbours
+from phi3lib.embeddings.compare import shared_neighbors
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet
 from phi3lib.lab.checks.reading import apart, first_wrong_number, items, near, number, whole
@@ -84,7 +84,7 @@ def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
 
 
 def _mutual(first: Matrix, second: Matrix, k: int) -> float:
-    return float(shared_neighbours(first, second, k).mean())
+    return float(shared_neighbors(first, second, k).mean())
 
 
 def _top_with_itself(vectors: Matrix, k: int) -> NDArray[np.intp]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from phi3lib.embeddings.compare import principal_parts, probe_accuracy, shared_neighbours
+from phi3lib.embeddings.compare import principal_parts, probe_accuracy, shared_neighbors
 from phi3lib.embeddings.confidence import Estimate, clearly_better
 from phi3lib.embeddings.embed import embed_recipes
-from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import plots
@@ -177,7 +177,7 @@ def show_scores(scores: Scores, *, alt: str) -> None:
 
 def show_linked_maps(
     layouts: Mapping[str, Layout],
-    spaces: Mapping[str, Neighbours],
+    spaces: Mapping[str, Neighbors],
     labels: NDArray[np.str_],
     chosen: int,
     *,
@@ -203,4 +203,4 @@ def show_linked_maps(
 
 def most_disputed(first: EmbeddingTable, second: EmbeddingTable, k: int = 6) -> int:
     """Return the row with the fewest nearest neighbors in common; the first of several."""
-    return int(shared_neighbours(first.vectors, second.vectors, k).argmin())
+    return int(shared_neighbors(first.vectors, second.vectors, k).argmin())

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from phi3lib.embeddings.knn import Neighbours
+from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout, umap_map
 from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument
@@ -18,7 +18,7 @@ MOST_NAMES = 16  # that a legend can tell apart
 
 def map_grid(
     vectors: Any,
-    space: Neighbours,
+    space: Neighbors,
     *,
     n_neighbors: Sequence[int] = (5, 15, 50),
     min_dist: Sequence[float] = (0.0, 0.1, 0.8),
@@ -42,7 +42,7 @@ class MapState:
     """Which of the saved maps is shown. No widget inside. ValueError where there is none of that key."""
 
     def __init__(
-        self, layouts: dict[Key, Layout], vectors: Any, space: Neighbours, chosen: Key | None = None
+        self, layouts: dict[Key, Layout], vectors: Any, space: Neighbors, chosen: Key | None = None
     ) -> None:
         if not layouts:
             raise ValueError("there are no maps to read")
@@ -94,7 +94,7 @@ class MapReader(PanelInstrument):
         self,
         layouts: dict[Key, Layout],
         vectors: Any,
-        space: Neighbours,
+        space: Neighbors,
         labels: Sequence[Any],
         *,
         chosen: Key | None = None,

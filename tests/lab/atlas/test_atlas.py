@@ -12,7 +12,7 @@ from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import nearest
-from phi3lib.embeddings.maps import Layout, plane_neighbours, sample_rows, steadiness
+from phi3lib.embeddings.maps import Layout, plane_neighbors, sample_rows, steadiness
 from phi3lib.lab.atlas import page as atlas_page
 from phi3lib.lab.atlas.page import GRID as SQUARE
 from phi3lib.lab.atlas.page import page_data, sprite_sheets
@@ -91,7 +91,7 @@ def test_pictures_are_those_that_all_tables_have(tables):
 def test_trust_is_what_the_map_keeps_of_the_space(state):
     settings = state.settings[1]
     true = nearest(state.tables["one"].vectors, 10).indices
-    shown = plane_neighbours(state.layout("one", settings).places, 10)
+    shown = plane_neighbors(state.layout("one", settings).places, 10)
     wanted = [len(set(a) & set(b)) / 10 for a, b in zip(true, shown, strict=True)]
     assert state.kept("one", settings) == pytest.approx(wanted)
 
