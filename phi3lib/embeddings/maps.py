@@ -33,9 +33,9 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_names
 
 Places = NDArray[np.float32]
-ROUNDS, ROUNDS_WARM = 400, 100
-MANY, ROUNDS_OF_MANY = 10_000, 260  # for more items fewer rounds are enough, as in umap-learn
+EPOCHS, EPOCHS_WARM = 300, 80
 RANKED = 2**25  # cosines in memory at a time: 256 MB
+MANY, EPOCHS_OF_MANY = 10_000, 200  # above so many items fewer rounds are enough, as in umap-learn
 MOST_ASKED = 2_000  # items whose ranks among all give the trustworthiness of a large map: a second or two
 
 
@@ -173,13 +173,13 @@ def umap_map(
     seed: int = 0,
     start: Layout | str = "pca",
 ) -> Layout:
-    """UMAP (McInnes et al. 2018) from known neighbours, the same on every run of one machine.
+    """UMAP (McInnes et al. 2018) from exact neighbours, the same on every run of one machine.
 
     space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: "pca", which gives the large order of a
     map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
     earlier layout of the same items, from which fewer rounds are enough. ValueError for what does not fit.
     """
-    from phi3lib.embeddings.umap_layout import fuzzy_graph, laid_out  # imports the compiler
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
 
     count = len(space.indices)
     if len(np.asarray(vectors)) != count:
@@ -193,27 +193,55 @@ def umap_map(
     warm = isinstance(start, Layout)
     if isinstance(start, Layout) and len(start.places) != count:
         raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
-    places = laid_out(
-        fuzzy_graph(space, n_neighbors),
-        _start(vectors, start, seed),
-        min_dist=min_dist,
-        rounds=ROUNDS_WARM if warm else ROUNDS if count <= MANY else ROUNDS_OF_MANY,
-        step=0.3 if warm else 1.0,
-        seed=seed,
+    graph = fuzzy_graph(space, n_neighbors)
+    a, b = find_ab_params(1.0, min_dist)
+    places, _ = simplicial_set_embedding(
+        data=unit_rows(vectors),
+        graph=graph,
+        n_components=2,
+        initial_alpha=0.3 if warm else 1.0,
+        a=a,
+        b=b,
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=EPOCHS_WARM if warm else EPOCHS if count <= MANY else EPOCHS_OF_MANY,
+        init=_start(vectors, start, seed),
+        random_state=np.random.RandomState(seed),  # what umap-learn takes
+        metric="cosine",
+        metric_kwds={},
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
     )
     parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
     return Layout(places.astype(np.float32), {**parameters, "start": "a layout" if warm else start})
 
 
+def fuzzy_graph(space: Neighbors, n_neighbors: int) -> Any:
+    """UMAP's graph of these neighbours, the item itself first as umap-learn counts it: sparse (N, N)."""
+    from umap.umap_ import fuzzy_simplicial_set
+
+    count = len(space.indices)
+    near = space.first(n_neighbors - 1)
+    itself = np.arange(count)[:, None]
+    graph, _, _ = fuzzy_simplicial_set(
+        X=itself.astype(np.float32),  # only its length is read where neighbours are given
+        n_neighbors=n_neighbors,
+        random_state=np.random.RandomState(0),
+        metric="cosine",
+        knn_indices=np.hstack([itself, near.indices]).astype(np.int32),
+        knn_dists=np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32),
+    )
+    return graph
+
+
 def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
-    """Places to begin with: a UMAP as it is; in a square of ten other layouts, PCA with noise, or chance."""
+    """Places to begin with, in a square of ten: an earlier layout, PCA with a little noise, or chance."""
     rng = np.random.default_rng(seed)
     if start == "random":
         return rng.uniform(0, 10, (len(np.asarray(vectors)), 2)).astype(np.float32)
     if isinstance(start, str) and start != "pca":
         raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
-    if isinstance(start, Layout) and start.parameters.get("method") == "UMAP":
-        return start.places.astype(np.float32)  # at its own scale, where its forces are in balance
     places = (pca_map(vectors) if isinstance(start, str) else start).places.astype(np.float64)
     spread = places.max(0) - places.min(0)
     places = 10 * (places - places.min(0)) / np.where(spread == 0, 1, spread)

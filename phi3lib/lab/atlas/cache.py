@@ -3,14 +3,13 @@
 import hashlib
 import os
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.vision.inputs import as_path
-
-LAYOUT = "layout 2"  # changes with what makes the maps, so that an older map is not taken for one of today
 
 
 class SavedMaps:
@@ -35,7 +34,7 @@ class SavedMaps:
         layout.save(self._path(table, settings), table.ids)
 
     def _path(self, table: EmbeddingTable, settings: Any) -> Path:
-        made_by = f"{asdict(settings)} {LAYOUT} {table.vectors.shape}"
+        made_by = f"{asdict(settings)} umap-learn {version('umap-learn')} {table.vectors.shape}"
         parts = (made_by, *table.ids)
         digest = hashlib.sha256("\0".join(parts).encode() + table.vectors.tobytes()).hexdigest()
         return self.folder / f"{settings.method.lower()}_{digest[:20]}.parquet"
