@@ -93,7 +93,13 @@ def test_without_network_only_this_machine_answers_in_the_kernel_and_its_childre
     )
     local = (
         "import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
-        "socket.create_connection(('localhost', server.getsockname()[1])).close()\nprint('local')"
+        "socket.create_connection(('localhost', server.getsockname()[1])).close()\nprint('local')\n"
+        # Its own address in the network, if it has one: programs such as Ray talk over it among themselves.
+        "probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "try:\n    probe.connect(('203.0.113.1', 9))\n    own = probe.getsockname()[0]\n"
+        "except OSError:\n    own = '127.0.0.1'\n"
+        "server = socket.create_server((own, 0))\n"
+        "socket.create_connection((own, server.getsockname()[1])).close()\nprint('own address')"
     )
     path = write(tmp_path, attempt, child, local)
     assert run.main(["--no-network", "--write"]) == 0
@@ -101,7 +107,7 @@ def test_without_network_only_this_machine_answers_in_the_kernel_and_its_childre
     expected = "".join(map(refused.format, ["192.0.2.1", "example.org", "192.0.2.1"]))
     assert outputs(path, 1) == expected
     assert outputs(path, 2) == expected
-    assert outputs(path, 3) == "local\n"
+    assert outputs(path, 3) == "local\nown address\n"
 
 
 @pytest.mark.notebooks
