@@ -27,6 +27,16 @@ for name in LIBRARY_THREADS:
     os.environ.setdefault(name, "1")
 
 
+@pytest.fixture(autouse=True)
+def _the_choice_of_models_ends_with_the_test() -> Iterator[None]:
+    """Let no test choose the models of the next one, as a notebook's set-up cell does for its process."""
+    home = "phi3lib.loading.defaults"
+    before = getattr(sys.modules.get(home), "_chosen", None)
+    yield
+    if home in sys.modules:
+        vars(sys.modules[home])["_chosen"] = before
+
+
 @pytest.fixture(scope="session")
 def run() -> ModuleType:
     """`notebooks/run.py` as a module."""

@@ -31,7 +31,8 @@ FLAGS = [
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
 # Milliseconds; ends what hangs. It is no measure of speed: a busy machine may be ten times as slow.
 PATIENCE = 1_200_000
-JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ")
+# The last one: a message came for a notebook that was closed a moment before; all share one page.
+JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ", "Disposed")
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
 READY = (

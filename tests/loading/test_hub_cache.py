@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedModel
 
 from phi3lib import load_encoder
 from phi3lib.loading import cache as hub_cache
@@ -180,13 +181,15 @@ def test_ctrl_c_leaves_only_what_resumes(served, folders, cache, monkeypatch):
         assert not list(cache.rglob("*.incomplete"))
 
 
-def test_two_threads_fetch_a_file_once(served, folders, cache):
+def test_two_threads_fetch_a_file_once_and_leave_transformers_as_it_was(served, folders, cache):
+    ties = PreTrainedModel.tie_weights
     threads = [threading.Thread(target=load_clip, args=(CLIP,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert served.bytes_served(SINGLE_FILE) == (folders["clip"] / SINGLE_FILE).stat().st_size
+    assert PreTrainedModel.tie_weights is ties  # else no model would tie its weights any more
 
 
 # ------------------------------------------------------------------------------- damage is repaired
