@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 
 from phi3lib.embeddings.confidence import of_mean
-from phi3lib.embeddings.embed import TILES_AT_ONCE
+from phi3lib.embeddings.embed import TILES_AT_ONCE, encoder_of
 from phi3lib.embeddings.reading import PIXELS_AT_ONCE
 from phi3lib.embeddings.run_time import in_words, usable_cores
 from phi3lib.embeddings.sources import Item, find_items
 from phi3lib.embeddings.store import stored_marks
-from phi3lib.encoders import ImageEncoder, Recipe, as_encoder
+from phi3lib.encoders import ImageEncoder, Recipe
 from phi3lib.vision.inputs import as_path
 
 FLOAT_BYTES = 4
@@ -85,7 +85,7 @@ def estimate_cost(
         raise ValueError(f"sample={sample}, count={count}: both must be at least 1")
     target = None if out is None else as_path(out)
     items = find_items(images, own=target).items
-    encoder = as_encoder(model if model is not None else _default_model())
+    encoder = encoder_of(model)
     recipe = encoder.recipes.choose(pooling)
     marks = {} if target is None else stored_marks(target, encoder.provenance(recipe))
     pending = [item for item in items if not _is_stored(item, marks)]
@@ -110,12 +110,6 @@ def estimate_cost(
         tiles=float(tiles.mean()),
         megabytes=megabytes,
     )
-
-
-def _default_model() -> Any:
-    from phi3lib.loading.checkpoints import load_clip
-
-    return load_clip()
 
 
 def _is_stored(item: Item, marks: dict[str, Any]) -> bool:

@@ -72,7 +72,7 @@ def embed_images(
     target = None if out is None else as_path(out)
     found = find_items(images, own=target)
     columns = labels_of(labels, [item.id for item in found.items])
-    encoder = _encoder_of(model)
+    encoder = encoder_of(model)
     recipe = encoder.recipes.choose(pooling)
     if precision == AUTO:
         precision = precision_for(encoder, recipe, found.items, stored_recipe(target))
@@ -96,7 +96,7 @@ def embed_recipes(
     """
     found = find_items(images)
     columns = labels_of(labels, [item.id for item in found.items])
-    encoder = _encoder_of(model)
+    encoder = encoder_of(model)
     recipes = [encoder.recipes.choose(name) for name in as_texts(poolings, "poolings")]
     run = _Run(found, None)
     run.compute(Work(encoder, joined(recipes)), progress=progress)
@@ -198,12 +198,13 @@ def embed_texts(texts: Any, *, model: Any = None) -> EmbeddingTable:
     for a model that makes no vectors of texts.
     """
     listed = as_texts(texts)
-    encoder = text_encoder(_encoder_of(model))
+    encoder = text_encoder(encoder_of(model))
     recipe = encoder.text_provenance()
     return EmbeddingTable(encoder.encode_texts(listed).numpy(), tuple(listed), recipe=recipe)
 
 
-def _encoder_of(model: Any) -> Any:
+def encoder_of(model: Any) -> Any:
+    """Return the encoder of what `model=` names: a loaded model or an encoder; None is the default CLIP."""
     if model is None:
         from phi3lib.loading.checkpoints import load_clip
 

@@ -5,7 +5,7 @@ than those of float32. So the ways are measured, in turn, and the vectors are co
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ def precision_for(
     if stored is not None:
         dtype = str(stored.get("dtype"))
         return None if dtype == precision_of(encoder.network) else NAMES.get(dtype)
-    trial = try_precisions(encoder, recipe, list(_readable(items[:IMAGES])))
+    trial = try_precisions(encoder, recipe, _few(encoder, _readable(items[:IMAGES])))
     tell(str(trial))
     return trial.chosen
 
@@ -81,17 +81,16 @@ def try_precisions(
 ) -> Trial:
     """Return the precision that computes vectors of these images fastest and close enough, with its reasons.
 
-    Only as many of the images are used as make a few tiles, and large ones are made smaller: speed and
-    agreement hardly depend on the size. Without images, for a model that is too large to be copied, and for
-    an encoder that has no `in_precision`, all stays as it came. "int8" is for CPUs and not tried elsewhere.
+    A few tiles are enough: speed and agreement hardly depend on the size of an image. Without images, for a
+    model that is too large to be copied, and for an encoder that has no `in_precision`, all stays as it came.
+    "int8" is for CPUs and not tried elsewhere.
     """
     weights = sum(weight.numel() for weight in encoder.network.parameters())
     if not pictures or weights > MOST_WEIGHTS or not hasattr(encoder, "in_precision"):
         return Trial(None, {}, {})
-    few = _few(encoder, pictures)
     ways = _ways(encoder)
-    vectors = {name: _encode(way, recipe, few) for name, way in ways.items()}
-    seconds = _time(ways, recipe, few, clock)
+    vectors = {name: _encode(way, recipe, pictures) for name, way in ways.items()}
+    seconds = _time(ways, recipe, pictures, clock)
     came, *others = ways
     agreements = {name: agreement(vectors[came], vectors[name], came) for name in others}
     return Trial(fastest(seconds, agreements), seconds, agreements)
@@ -114,7 +113,8 @@ def _ways(encoder: Any) -> dict[str, ImageEncoder]:
     return {came: encoder} | {name: encoder.in_precision(name) for name in others}
 
 
-def _few(encoder: ImageEncoder, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+def _few(encoder: ImageEncoder, pictures: Iterable[Image.Image]) -> list[Image.Image]:
+    """Return the first images that make a few tiles, large ones made smaller; no further ones are read."""
     few: list[Image.Image] = []
     tiles = 0
     for picture in pictures:
@@ -124,16 +124,21 @@ def _few(encoder: ImageEncoder, pictures: Sequence[Image.Image]) -> list[Image.I
         if few and tiles > TILES:
             break
         few.append(picture)
+        if tiles >= TILES:
+            break
     return few
 
 
 @torch.inference_mode()
-def _encode(encoder: ImageEncoder, recipe: Recipe, pictures: list[Image.Image]) -> torch.Tensor:
+def _encode(encoder: ImageEncoder, recipe: Recipe, pictures: Sequence[Image.Image]) -> torch.Tensor:
     return encoder.encode(pictures, recipe).float().cpu()
 
 
 def _time(
-    ways: Mapping[str, ImageEncoder], recipe: Recipe, pictures: list[Image.Image], clock: Callable[[], float]
+    ways: Mapping[str, ImageEncoder],
+    recipe: Recipe,
+    pictures: Sequence[Image.Image],
+    clock: Callable[[], float],
 ) -> dict[str, float]:
     """Return the least seconds of a pass; the ways take turns, so that a busy moment meets all of them."""
     least = dict.fromkeys(ways, float("inf"))

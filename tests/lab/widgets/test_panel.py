@@ -6,34 +6,9 @@ from ipywidgets import HBox
 from PIL import Image
 
 from phi3lib.lab.figures import plots
-from phi3lib.lab.widgets.base import PanelInstrument, drawable, middle_square, number_among
-from phi3lib.lab.widgets.panel import choice, slider, text, tick
-
-
-class Counter(PanelInstrument):
-    """Counts; numbers above five are too many for it."""
-
-    title = "Counter"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.number, self.word, self.loud = 1, "ducks", False
-
-    def still(self) -> plots.Still:
-        data, mime = plots.encode(Image.new("RGB", (8, 8), (self.number, 0, 0)))
-        return plots.Still(data, mime, f"{self.number} {self.word}{'!' if self.loud else ''}", (8, 8))
-
-    def controls(self):
-        return [
-            slider("number", "Number", (0, 5, 10), self.number),
-            text("word", "Word", self.word),
-            tick("loud", "Loud", self.loud),
-        ]
-
-    def take(self, chosen):
-        if chosen["number"] > 5:
-            raise ValueError("that is too many")
-        self.number, self.word, self.loud = chosen["number"], chosen["word"], chosen["loud"]
+from phi3lib.lab.widgets.base import drawable, middle_square, number_among
+from phi3lib.lab.widgets.panel import choice, slider
+from tests.counter import Counter
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,40 +10,16 @@ from PIL import Image
 
 from phi3lib import lab
 from phi3lib.embeddings.table import EmbeddingTable
-from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets import without_kernel
-from phi3lib.lab.widgets.base import Instrument, PanelInstrument
-from phi3lib.lab.widgets.panel import choice, slider, text, tick
+from phi3lib.lab.widgets.base import Instrument
+from phi3lib.lab.widgets.panel import choice
 from phi3lib.lab.widgets.temperature import TemperatureBoard
 from phi3lib.lab.widgets.without_kernel import drawing, frames, recording
+from tests.counter import Counter
 from tests.hostile_strings import HOSTILE
 from tests.javascript import computed, needs_javascript
 
-
-class Counter(PanelInstrument):
-    """Counts; 10 is too many for it."""
-
-    title = "Counter"
-
-    def __init__(self):
-        super().__init__()
-        self.number, self.word, self.loud = 5, "ducks", False
-
-    def still(self):
-        data, mime = plots.encode(Image.new("RGB", (8, 8), (self.number, 0, 0)))
-        return plots.Still(data, mime, f"{self.number} {self.word}{'!' if self.loud else ''}", (8, 8))
-
-    def controls(self):
-        return [
-            slider("number", "Number", (0, 5, 10), self.number),
-            text("word", "Word", self.word),
-            tick("loud", "Loud", self.loud),
-        ]
-
-    def take(self, chosen):
-        if chosen["number"] == 10:
-            raise ValueError("that is too many")
-        self.number, self.word, self.loud = chosen["number"], chosen["word"], chosen["loud"]
+from_five = partial(Counter, 5)
 
 
 PANEL = "return given.states.map((values) => panelOf(given.data, given.controls, values).sentence);"
@@ -55,7 +32,7 @@ def sentences(form, states):
 
 @needs_javascript
 def test_every_state_of_a_panel_is_found_by_its_controls():
-    counter = Counter()
+    counter = from_five()
     form = frames.frames(counter, {"word": ["geese"]}, "Other words need a kernel.")
     states, expected = [], []
     for n, number in enumerate((0, 5, 10)):
@@ -72,18 +49,18 @@ def test_every_state_of_a_panel_is_found_by_its_controls():
 
 
 def test_equal_panels_are_kept_once():
-    form = frames.frames(Counter(), {"number": [5]})
+    form = frames.frames(from_five(), {"number": [5]})
     assert len(form.data["panels"]) == 2 and sorted(form.data["frames"]) == [0, 1]
 
 
 def test_too_many_states_and_bytes_are_refused_with_advice(monkeypatch):
     monkeypatch.setattr(frames, "MOST_PICTURES", 5)
     with pytest.raises(ValueError, match="Counter has 6 states .* at most 5 .*offered_without_kernel"):
-        frames.frames(Counter())
+        frames.frames(from_five())
     monkeypatch.setattr(frames, "MOST_PICTURES", 6)
     monkeypatch.setattr(frames, "MOST_BYTES", 100)
     with pytest.raises(ValueError, match="bytes without a kernel, at most 100"):
-        frames.frames(Counter())
+        frames.frames(from_five())
 
 
 def test_a_narrowed_control_keeps_its_order_and_the_current_value():
@@ -99,18 +76,18 @@ def test_an_instrument_has_no_form_unless_it_says_so():
 
 def test_only_a_recording_kernel_makes_forms(tmp_path, monkeypatch):
     monkeypatch.delenv(recording.RECORD, raising=False)
-    counter = Counter()
+    counter = from_five()
     monkeypatch.setattr(counter, "without_kernel", lambda: pytest.fail("computed for nobody"))
     recording.record(counter, "key")
     path = tmp_path / "forms.json"
     monkeypatch.setenv(recording.RECORD, str(path))
     recording.record(Instrument(), "none")
     assert not path.exists()
-    recording.record(Counter(), "first")
-    recording.record(Counter(), "second")
+    recording.record(from_five(), "first")
+    recording.record(from_five(), "second")
     kept = json.loads(path.read_text("utf-8"))
     assert list(kept["forms"]) == ["first", "second"]
-    assert kept["forms"]["first"] == Counter().without_kernel().to_json()
+    assert kept["forms"]["first"] == from_five().without_kernel().to_json()
     assert kept["seconds"] > 0 and kept["cpu_seconds"] >= 0
 
 
