@@ -50,13 +50,24 @@ def run() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def jupyterlab(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """(address, folder) of a JupyterLab whose kernels have the environment of `make run`, and no network."""
-    from tests.jupyterlab import running_jupyterlab
+def kernels(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a Jupyter whose kernels begin with their imports done, and have no network."""
+    from tests.warm_kernels import warm_kernels
 
     environment = {**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     environment = run.without_network(environment, tmp_path_factory.mktemp("start_up"))
-    with running_jupyterlab(tmp_path_factory.mktemp("jupyterlab"), environment) as served:
+    with warm_kernels(tmp_path_factory.mktemp("kernels"), environment) as with_kernels:
+        yield with_kernels
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(
+    kernels: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """(address, folder) of a JupyterLab with these kernels."""
+    from tests.jupyterlab import running_jupyterlab
+
+    with running_jupyterlab(tmp_path_factory.mktemp("jupyterlab"), kernels) as served:
         yield served
 
 

@@ -31,6 +31,9 @@ FLAGS = [
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
 # Milliseconds; ends what hangs. It is no measure of speed: a busy machine may be ten times as slow.
 PATIENCE = 1_200_000
+# Milliseconds between two looks at a notebook that runs. By default a page looks in every frame that it
+# draws, and reads all outputs each time: a second processor of work beside the kernel's.
+LOOK_EVERY = 200
 # The last one: a message came for a notebook that was closed a moment before; all share one page.
 JUPYTERLABS_OWN = ("Failed to load resource", "Canceled future for ", "Disposed")
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
@@ -116,7 +119,7 @@ class OpenNotebook:
 
     def wait_until_ready(self) -> None:
         """Wait for the notebook's cells and its kernel."""
-        self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=PATIENCE)
+        self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=PATIENCE, polling=LOOK_EVERY)
         self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=PATIENCE)
 
     def run_all(self) -> None:
@@ -124,7 +127,7 @@ class OpenNotebook:
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
         failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
-        self.page.wait_for_function(f"{done} || {failed}", timeout=PATIENCE)
+        self.page.wait_for_function(f"{done} || {failed}", timeout=PATIENCE, polling=LOOK_EVERY)
 
     def errors_of_cells(self) -> list[str]:
         """The errors that cells ended with."""
@@ -184,8 +187,6 @@ class OpenNotebook:
 @contextmanager
 def running_jupyterlab(folder: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path]]:
     """(address, folder) of a JupyterLab that serves a folder of its own, with this environment."""
-    # The first kernel finds its modules in the page cache: what a browser waits for is then the notebook.
-    subprocess.run([sys.executable, "-c", "from phi3lib import lab; import torch, transformers"], check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook
+from tests.warm_kernels import kernel_process
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -103,7 +104,7 @@ def process_of_kernel(kernel_id: str) -> int:
     """The process id of a kernel that was started by a process of ours."""
     for one in psutil.Process().children(recursive=True):
         if any(kernel_id in argument for argument in one.cmdline()):
-            return one.pid
+            return kernel_process(one.pid, one.cmdline())
     raise LookupError(f"no process has the kernel {kernel_id}")
 
 

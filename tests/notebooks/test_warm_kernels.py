@@ -1,0 +1,82 @@
+"""The kernels that tests run notebooks in: forks, each with everything that a kernel has of its own."""
+
+import json
+import subprocess
+import sys
+
+import psutil
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests import warm_kernels
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere kernels are usual ones"),
+]
+PATIENCE = 600  # seconds; ends what hangs
+WHO = """
+import json, os, sys
+imported = sorted({"torch", "umap", "transformers"} & set(sys.modules))
+import numpy, torch
+found = {"imported": imported, "pid": os.getpid(), "own": os.environ.get("OWN"), "folder": os.getcwd()}
+found |= {"name": __name__, "again": "before" in globals(), "path": "" in sys.path}
+found |= {"number": float(numpy.random.rand()), "sum": float(torch.ones(2) @ torch.ones(2))}
+before = json.dump(found, open("found.json", "w"))
+"""
+
+
+@pytest.fixture
+def start(kernels, monkeypatch):
+    """A function that starts a kernel: `start(folder, NAME="value")` → (its manager, its client)."""
+    started = []
+    monkeypatch.setenv("JUPYTER_PATH", kernels["JUPYTER_PATH"])
+
+    def start_kernel(folder, **own):
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel(env={**kernels, **own}, cwd=str(folder))
+        client = manager.client()
+        client.start_channels()
+        started.append((manager, client))
+        client.wait_for_ready(timeout=PATIENCE)
+        return started[-1]
+
+    yield start_kernel
+    for manager, client in started:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_two_kernels_share_what_is_imported_and_nothing_else(start, tmp_path):
+    found = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        _, client = start(folder, OWN=name)
+        assert client.execute_interactive(WHO, timeout=PATIENCE)["content"]["status"] == "ok"
+        found.append(json.loads((folder / "found.json").read_text()))
+        wanted = {"own": name, "folder": str(folder), "name": "__main__", "again": False, "path": True}
+        assert {key: found[-1][key] for key in wanted} == wanted
+        assert found[-1]["imported"] == ["torch", "transformers", "umap"] and found[-1]["sum"] == 2
+    assert all(found[0][key] != found[1][key] for key in ("pid", "number"))
+
+
+def test_a_kernel_is_interrupted_and_ends_with_its_command(start, tmp_path):
+    manager, client = start(tmp_path)
+    process = psutil.Process(warm_kernels.kernel_process(0, [manager.connection_file]))
+    message = client.execute("print('running')\nwhile True: pass")
+    while client.get_iopub_msg(timeout=PATIENCE)["msg_type"] != "stream":
+        pass
+    manager.interrupt_kernel()
+    while (reply := client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != message:
+        pass  # an answer to a greeting
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    assert manager.is_alive() and process.is_running()
+    manager.shutdown_kernel(now=True)
+    process.wait(PATIENCE)
+
+
+def test_without_a_process_to_fork_a_kernel_is_a_usual_one(tmp_path):
+    command = [sys.executable, "-I", "-S", warm_kernels.__file__, str(tmp_path / "none"), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split(".")[0].isdigit()
