@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from phi3lib.lab.figures import palette
 from phi3lib.lab.widgets import without_kernel
 from tests.jupyterlab import CHROMIUM, headless_chromium
 from tools.site_instruments import IMPORT, PARTS
@@ -23,7 +24,7 @@ def computed(body: str, given: Any) -> Any:
     """Return what a function body returns for `given`; it sees all names of the modules. Both are JSON."""
     parts = [(SCRIPTS / f"{part}.js").read_text(encoding="utf-8") for part in PARTS]
     modules = "\n".join(IMPORT.sub("", part).replace("\nexport ", "\n") for part in parts)
-    code = f'"use strict"; {modules}\nreturn ((given) => {{ {body} }})(given);'
+    code = f'"use strict"; {palette.script()}\n{modules}\nreturn ((given) => {{ {body} }})(given);'
     if NODE is None:
         with headless_chromium() as browser:
             page = browser.new_page()

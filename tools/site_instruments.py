@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from phi3lib.lab.figures import palette
 from phi3lib.lab.widgets import without_kernel
-from phi3lib.lab.widgets.scripts import FOLDER as VIEWS
-from phi3lib.lab.widgets.scripts import joined
+from phi3lib.lab.widgets.scripts import instrument_styles, joined
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = ROOT / "notebooks" / "instruments"
@@ -45,14 +45,9 @@ def whole_script() -> str:
         for name, script in NAMES.items()
     )
     return (
-        f'"use strict";\n(() => {{\n{code}\nconst VIEWS = {{ {views} }};\n'
+        f'"use strict";\n(() => {{\n{palette.script()}\n{code}\nconst VIEWS = {{ {views} }};\n'
         "globalThis.phi3libInstruments = (forms) => mountAll(forms, VIEWS, document);\n})();\n"
     )
-
-
-def styles() -> str:
-    """Return the style sheet of the instruments' views."""
-    return (VIEWS / "panel.css").read_text(encoding="utf-8")
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def add_instruments(site: Path) -> Iterator[str]:
     A recording of a picture that its notebook no longer shows is one, and so is a page that is too large.
     """
     (site / SCRIPT).write_text(whole_script(), encoding="utf-8")
-    (site / STYLES).write_text(styles(), encoding="utf-8")
+    (site / STYLES).write_text(instrument_styles(), encoding="utf-8")
     for page in sorted((site / "notebooks").glob("*.html")):
         text = page.read_text(encoding="utf-8")
         keys = TWIN.findall(text)

@@ -23,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from phi3lib.lab.figures.palette import GREEN, NEUTRAL, VERMILION
+
 CLAIM_MIME = "application/vnd.phi3lib.claim+json"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_BORDER = {"Holds here": "solid #009E73", "Does not hold here": "dashed #D55E00"}  # never colour alone
+_BORDER = {"Holds here": f"solid {GREEN}", "Does not hold here": f"dashed {VERMILION}"}  # never colour alone
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Claim:
         return f"{self.verdict}: {self.detail}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        border = _BORDER.get(self.verdict, "dotted #767676")
+        border = _BORDER.get(self.verdict, f"dotted {NEUTRAL}")
         line = (
             f'<p class="phi3lib-claim" style="border-left: 4px {border}; padding-left: 0.6em">'
             f"<strong>{html.escape(self.verdict)}:</strong> {html.escape(self.detail)}</p>"

@@ -25,9 +25,9 @@ from phi3lib.embeddings.maps import sample_rows
 from phi3lib.lab.atlas.columns import for_page
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.trust import Shares, said_trust
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette
 from phi3lib.lab.figures.shown_text import readable
-from phi3lib.lab.widgets.scripts import FOLDER, joined
+from phi3lib.lab.widgets.scripts import instrument_styles, joined
 from phi3lib.vision.pictures import read_upright
 
 SCRIPTS = Path(__file__).parent / "js"
@@ -54,7 +54,6 @@ COARSE = 1_500  # pictures up to which the coarse grid keeps them apart at every
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
 SHEET = 32  # thumbnails on a side of a sprite sheet
 OPENED = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}  # what browsers show
-NO_PICTURE = (200, 200, 200)
 SHADE = 96  # cells of the shade behind a sample, on a side
 
 
@@ -89,7 +88,6 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
                 for name in state.names
             ],
             "lines": lines,
-            "colours": list(plots.CLASSES),
             "thumb": side,
             "sheet": SHEET,
             "shapes": shapes,
@@ -205,7 +203,7 @@ def sheets_with_shapes(pictures: Sequence[Any], side: int) -> tuple[list[str], l
     for start in range(0, len(pictures), SHEET**2):
         part = pictures[start : start + SHEET**2]
         lines = -(-len(part) // SHEET)
-        sheet = Image.new("RGB", (SHEET * side, lines * side), NO_PICTURE)
+        sheet = Image.new("RGB", (SHEET * side, lines * side), palette.NO_PICTURE)
         for place, picture in enumerate(part):
             small, shape = _thumbnail(picture, side)
             sheet.paste(small, ((place % SHEET) * side, (place // SHEET) * side))
@@ -220,9 +218,9 @@ def _thumbnail(picture: Any, side: int) -> tuple[Image.Image, int]:
     try:
         upright = read_upright(picture)
     except ValueError:
-        return Image.new("RGB", (side, side), NO_PICTURE), 100
+        return Image.new("RGB", (side, side), palette.NO_PICTURE), 100
     shape = round(100 * upright.width / upright.height)
-    return ImageOps.pad(upright, (side, side), color=(255, 255, 255)), min(max(shape, 5), 2000)
+    return ImageOps.pad(upright, (side, side), color=palette.PAPER), min(max(shape, 5), 2000)
 
 
 def script() -> str:
@@ -232,8 +230,8 @@ def script() -> str:
 
 def styles(*, panel: bool = False) -> str:
     """Return the page's style sheet; with that of every instrument's panel for a notebook."""
-    sheets = ([FOLDER / "panel.css"] if panel else []) + [STYLES]
-    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    own = palette.theme_styles(".phi3lib-atlas") + STYLES.read_text(encoding="utf-8")
+    return f"{instrument_styles()}\n{own}" if panel else own
 
 
 def whole_page(data: dict[str, Any], title: str) -> str:
@@ -286,12 +284,14 @@ def _letters(value: bytes) -> str:
     return base64.b64encode(zlib.compress(value, 9)).decode()
 
 
-_STYLE = """
-:root { color-scheme: light dark; background: #ffffff; }
-body { margin: 0; padding: 14px 18px; font-family: system-ui, sans-serif; }
-h1 { margin: 0 0 10px; font-size: 18px; overflow-wrap: anywhere; }
-@media (prefers-color-scheme: dark) { :root { background: #101215; color: #e7e9ec; } }
-@media (max-width: 500px) { body { padding: 10px; } }
+_STYLE = f"""
+:root {{ color-scheme: light dark; background: {palette.LIGHT["page"]}; }}
+body {{ margin: 0; padding: 14px 18px; font-family: system-ui, sans-serif; }}
+h1 {{ margin: 0 0 10px; font-size: 18px; overflow-wrap: anywhere; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ background: {palette.DARK["page"]}; color: {palette.DARK["text"]}; }}
+}}
+@media (max-width: 500px) {{ body {{ padding: 10px; }} }}
 """
 
 # A stand-in for the notebook's model: it holds the same values and has no one to send them to.

@@ -27,7 +27,7 @@ from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.lab.widgets.without_kernel.form import WholePage
@@ -252,5 +252,5 @@ def _draw_star(spot: Any, places: Any, found: Found) -> None:
     there = places[found.rows]
     middle = np.average(there, axis=0, weights=weights)
     spread = float(np.sqrt(np.average(((there - middle) ** 2).sum(1), weights=weights)))
-    spot.add_patch(Circle(tuple(middle), spread, fill=False, color="#1a1a1a", linewidth=1.2))
-    spot.scatter(*middle, s=160, marker="*", color=plots.YELLOW, edgecolors="black", zorder=3)
+    spot.add_patch(Circle(tuple(middle), spread, fill=False, color=palette.INK, linewidth=1.2))
+    spot.scatter(*middle, s=160, marker="*", color=palette.FOUND, edgecolors="black", zorder=3)

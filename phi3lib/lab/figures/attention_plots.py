@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.lab.figures import hd_plots, plots
+from phi3lib.lab.figures.palette import WORD
 from phi3lib.vision.evidence import AskedQuestion, PlacedPicture
 from phi3lib.vision.token_map import TokenKind, padded_box_of_token, places_of_view, token_at
-
-WORD = "#BBBBBB"  # tokens of text
 
 Weights = NDArray[np.floating]
 

@@ -21,23 +21,30 @@ from matplotlib.image import AxesImage, BboxImage
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from phi3lib.lab.figures.palette import (  # noqa: F401  # public names of this module, too
+    BLACK,
+    BLUE,
+    CLASSES,
+    CROP,
+    DIVERGING,
+    GLOBAL_VIEW,
+    GREEN,
+    HERE,
+    MAGNITUDE,
+    ORANGE,
+    OUTLINE,
+    PADDING,
+    PURPLE,
+    ROW_SEPARATOR,
+    SKY,
+    VERMILION,
+    VIEW_SEPARATOR,
+    YELLOW,
+)
 from phi3lib.lab.figures.shown_text import readable, take_literally
 from phi3lib.lab.figures.stills import Still, encode
 
-# Okabe and Ito (2008): eight colours that stay apart under the common kinds of colour-vision deficiency.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-CLASSES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, YELLOW, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never colour alone
-MAGNITUDE = "cividis"
-
-# What a color means in the whole course. Each also has its own hatch or marker.
-CROP = BLUE
-GLOBAL_VIEW = ORANGE
-ROW_SEPARATOR = GREEN
-VIEW_SEPARATOR = PURPLE
-PADDING = "#707070"  # as far from the others as it gets, with every kind of color vision
-HERE = VERMILION  # the token, patch or pixel that is spoken of
 HATCHES = {CROP: "", GLOBAL_VIEW: "...", ROW_SEPARATOR: "---", VIEW_SEPARATOR: "xxx", PADDING: "////"}
 
 MAX_WIDTH = 8.0  # inches
@@ -188,7 +195,7 @@ def matrix(
     fig, axes = figure(width=min(MAX_WIDTH, 2.6 + 0.75 * len(cols)), height=1.2 + 0.5 * len(rows))
     limit = float(np.abs(values).max()) or 1.0
     scale: dict[str, Any] = (
-        {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if diverging else {"cmap": MAGNITUDE}
+        {"cmap": DIVERGING, "vmin": -limit, "vmax": limit} if diverging else {"cmap": MAGNITUDE}
     )
     image = axes.imshow(values, aspect="auto", **scale)
     for (row, col), value in np.ndenumerate(values):
@@ -219,7 +226,7 @@ def map_axes(axes: Axes, places: Any, labels: Any = None, title: str = "", *, si
             color=CLASSES[number % len(CLASSES)],
             marker=MARKERS[(number + number // len(CLASSES)) % len(MARKERS)],
             linewidths=0.3,
-            edgecolors="#333333",
+            edgecolors=OUTLINE,
             label=None if labels is None else str(name),
         )
     axes.set_xticks([])
@@ -262,7 +269,7 @@ def vector_strip(
     fig, axes = figure(height=0.9 + 0.42 * len(vectors))
     limit = float(np.abs(vectors).max()) or 1.0
     image = axes.imshow(
-        vectors, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+        vectors, aspect="auto", cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest"
     )
     axes.set_yticks(range(len(vectors)), labels=labels)
     axes.set_ylabel(" ")

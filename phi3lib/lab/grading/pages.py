@@ -6,6 +6,7 @@ import re
 
 from jinja2 import Environment
 
+from phi3lib.lab.figures.palette import NEUTRAL
 from phi3lib.lab.grading.results import EMPTY, RIGHT, UNCHECKED, WRONG, Report
 from phi3lib.vision.inputs import printable
 
@@ -25,7 +26,7 @@ _PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 1rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 0.5rem 0; }
-th, td { border: 1px solid #767676; padding: 0.2rem 0.5rem; text-align: left; vertical-align: top; }
+th, td { border: 1px solid {{ border }}; padding: 0.2rem 0.5rem; text-align: left; vertical-align: top; }
 .scroll { overflow-x: auto; }
 td.mark { position: relative; text-align: center; }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -100,7 +101,7 @@ def page_of(report: Report) -> str:
     environment = Environment(autoescape=True, trim_blocks=True)
     environment.filters["t"] = _text
     return environment.from_string(_PAGE).render(
-        report=report, marks=_MARKS, right=RIGHT, most=_SHOWN_MISTAKES
+        report=report, marks=_MARKS, right=RIGHT, most=_SHOWN_MISTAKES, border=NEUTRAL
     )
 
 

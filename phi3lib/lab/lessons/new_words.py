@@ -16,7 +16,7 @@ from phi3lib.embeddings.finetune_pairs import Pairs, make_pairs
 from phi3lib.embeddings.finetune_runs import weights_mark
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.encoders import as_encoder
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette, plots
 from picturebook import french
 from picturebook.captions import class_phrase
 from picturebook.colours import COLOURS
@@ -304,7 +304,7 @@ def show_before_after(
     left.scatter(*starts.T, marker="o", s=14, facecolors="none", edgecolors=plots.BLACK, label="word before")
     left.scatter(*ends.T, marker="o", s=22, color=plots.BLUE, label="word after")
     for start, end in zip(starts, ends, strict=True):
-        left.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#777777", "lw": 0.8})
+        left.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": palette.MOVE, "lw": 0.8})
     across, down = np.stack([ends, stars]).transpose(2, 0, 1)  # each (2 ends, words)
     left.plot(across, down, color=plots.ORANGE, ls=":", lw=0.9, zorder=0)
     near = 0.15 * float(np.ptp(stars, axis=0).max())  # two names at the same height would overlap here

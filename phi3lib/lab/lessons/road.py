@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.figures.stills import Still
 
 
@@ -154,7 +154,7 @@ PATHS = {
         "A1": 30,
     },
 }
-SHADES = ("#0B4F8A", "#5B93C7", "#BBD3EA", "#FFFFFF")  # of the shortest path with a notebook; none
+SHADES = palette.ORDERED  # of the shortest path with a notebook; none
 
 
 def lesson(number: str) -> Lesson:
@@ -225,6 +225,6 @@ def _draw_box(axes: Any, one: Lesson) -> None:
 
 
 def _draw_arrow(axes: Any, first: Lesson, then: Lesson) -> None:
-    style = {"arrowstyle": "-|>", "color": "#555555", "lw": 1, "shrinkA": 0, "shrinkB": 1}
+    style = {"arrowstyle": "-|>", "color": palette.GUIDE, "lw": 1, "shrinkA": 0, "shrinkB": 1}
     start, end = (depth(first.number) + 0.38, first.row), (depth(then.number) - 0.38, then.row)
     axes.annotate("", end, start, arrowprops=style)

@@ -15,7 +15,7 @@ from phi3lib.embeddings.embed import embed_recipes
 from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette, plots
 from picturebook.kind import Kind
 from picturebook.kinds import KINDS
 from picturebook.pictures import Picture, draw_picture, draw_word
@@ -166,7 +166,7 @@ def show_scores(scores: Scores, *, alt: str) -> None:
                 capsize=3,
                 label=space,
             )
-        spot.axvline(next(iter(scores.values()))[question].chance or 0.0, color="#555555", ls="--", lw=1)
+        spot.axvline(next(iter(scores.values()))[question].chance or 0.0, color=palette.GUIDE, ls="--", lw=1)
         spot.set(xlim=(0, 1.03), xlabel="share right", ylabel=" ")
         spot.set_yticks(range(len(scores)), labels=list(scores))
         spot.grid(axis="x", alpha=0.3)

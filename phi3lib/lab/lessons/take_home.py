@@ -76,7 +76,7 @@ def _framed(axes: Any, picture: Image.Image, colour: str, title: str = "") -> No
 def _strip(axes: Any, vector: Any) -> None:
     vector = np.asarray(vector, dtype=float).reshape(1, -1)
     limit = float(np.abs(vector).max()) or 1.0
-    axes.imshow(vector, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.imshow(vector, aspect="auto", cmap=plots.DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
     plots.write_title(
         axes, f"3 · its hand-made vector: {vector.size} numbers, blue below and red above the mean"
     )

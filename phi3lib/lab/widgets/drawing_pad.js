@@ -9,7 +9,7 @@ function make(name, parts = {}, ...children) {
 function render({ model, el }) {
   const side = model.get("side");
   const canvas = make("canvas", { width: side, height: side });
-  canvas.style.cssText = `width:${side}px;height:${side}px;border:1px solid #808080;touch-action:none;cursor:crosshair`;
+  canvas.style.cssText = `width:${side}px;height:${side}px;border:1px solid var(--border);touch-action:none;cursor:crosshair`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Drawing pad. Draw with the pointer, or open a picture with the button beside it.");
   const pen = canvas.getContext("2d");
@@ -38,7 +38,7 @@ function render({ model, el }) {
   for (const one of model.get("examples")) {
     const button = make("button", { type: "button", title: `Put on the pad: ${one.text}` });
     button.setAttribute("aria-label", `Put a person's drawing on the pad: ${one.text}`);
-    button.style.cssText = "padding:1px;line-height:0;background:white;border:1px solid #808080;cursor:pointer";
+    button.style.cssText = `padding:1px;line-height:0;background:${model.get("colours").white};border:1px solid var(--border);cursor:pointer`;
     button.append(make("img", { src: one.src, alt: "", width: 44, height: 44 }));
     button.addEventListener("click", () => put(one.src, ask));
     examples.append(button);
@@ -58,7 +58,7 @@ function render({ model, el }) {
   });
 
   function fill() {
-    pen.fillStyle = "white";
+    pen.fillStyle = model.get("colours").white;
     pen.fillRect(0, 0, side, side);
   }
 

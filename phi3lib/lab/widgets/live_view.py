@@ -1,12 +1,12 @@
 """The widget class of all instruments: it hides their still pictures, and says when it is not connected."""
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
 from phi3lib.lab.figures.shown_text import readable
+from phi3lib.lab.widgets.scripts import instrument_styles
 
 
 class LiveView(anywidget.AnyWidget):
@@ -15,7 +15,7 @@ class LiveView(anywidget.AnyWidget):
     All texts that it sends are readable, as a name that is no valid Unicode would break the connection.
     """
 
-    _css = Path(__file__).with_name("panel.css")
+    _css: Any = instrument_styles()
     twins: Any = traitlets.List().tag(sync=True)
 
     def hide_while_connected(self, key: str) -> None:

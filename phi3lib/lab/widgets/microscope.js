@@ -99,7 +99,7 @@ function render({ model, el }) {
   function cell(left, top, w, h, rows, cols, colour) {
     const row = Math.floor((pointed[1] / fullHeight) * rows), col = Math.floor((pointed[0] / fullWidth) * cols);
     const place = [left + (w * col) / cols, top + (h * row) / rows, w / cols, h / rows];
-    pen.fillStyle = "rgba(255, 255, 255, 0.45)";
+    pen.fillStyle = PALETTE.paperVeil;
     pen.fillRect(...place);
     pen.lineWidth = 2;
     pen.strokeStyle = colour;
@@ -116,7 +116,7 @@ function render({ model, el }) {
   function mark([x0, y0, x1, y1], left, top, across, down) {
     const place = [left + x0 * across, top + y0 * down, (x1 - x0) * across, (y1 - y0) * down];
     pen.lineWidth = 5;
-    pen.strokeStyle = "white";
+    pen.strokeStyle = PALETTE.figurePaper;
     pen.strokeRect(...place);
     pen.lineWidth = 2.5;
     pen.strokeStyle = layout.here;
@@ -202,7 +202,7 @@ function paint(pen, kind, colour, left, top, w) {
   pen.fillStyle = colour;
   pen.fillRect(left, top - beyond / 2, w, 20 + beyond);
   if (kind !== "global view") return;
-  pen.fillStyle = "black";
+  pen.fillStyle = PALETTE.black;
   for (let x = left + 3; x < left + w - 1; x += 6) for (const y of [5, 10, 15]) pen.fillRect(x, top + y, 1.5, 1.5);
 }
 

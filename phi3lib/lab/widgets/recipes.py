@@ -151,7 +151,9 @@ def show_recipe_card(
 
 def _strip(axes: Any, vector: NDArray[np.float32], label: str) -> None:
     limit = float(np.abs(vector).max()) or 1.0
-    axes.imshow(vector[None], aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.imshow(
+        vector[None], aspect="auto", cmap=plots.DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest"
+    )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(label, fontsize=plots.STYLE["axes.titlesize"])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.knn import unit_rows
-from phi3lib.lab.figures import plots
+from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable
 from phi3lib.lab.widgets.panel import Control, slider
 
@@ -139,7 +139,7 @@ class Scrubber(PanelInstrument):
         stars = state.plane.images(state.images)
         paths = np.stack([state.plane.texts(texts) for texts in state.texts[: state.number + 1]])
         axes.scatter(*stars.T, marker="*", s=60, color=plots.ORANGE)
-        axes.plot(paths[..., 0], paths[..., 1], color="#AAAAAA", lw=0.7)
+        axes.plot(paths[..., 0], paths[..., 1], color=palette.TRACE, lw=0.7)
         axes.scatter(*paths[-1].T, s=16, color=plots.BLUE)
         everything = np.concatenate([stars, *(state.plane.texts(texts) for texts in state.texts)])
         low, high = everything.min(0), everything.max(0)

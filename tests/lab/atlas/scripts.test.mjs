@@ -1,11 +1,12 @@
-// The parts of the explorer's script that touch no document: run by `node --test`, see test_scripts.py.
+// The parts of the explorer's script that touch no document: run by `node --test` with the palette
+// in the environment, see test_scripts.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = ["data", "plane", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["data", "plane", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
   "rowsAsText, rowsOfText, linkOf, shownBy, sampled";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
@@ -23,7 +24,7 @@ function model(changes = {}) {
     spec: {
       names: ["map"], named: false, count: 4, all: 4, rows: null, ids: ["a", "b,c", 'd"e', "f"], label: "kind", kinds: ["cat", "dog"], codes: [0, 1, 0, 1],
       k: 2, square: 4095, settings: [{ method: "PCA", n_neighbors: 15, min_dist: 0.1, seed: 0 }], trust_words: [["trustworthiness 0.90"]],
-      lines: { kept: [[0]] }, colours: ["#000000", "#111111"],
+      lines: { kept: [[0]] },
       columns: [
         { name: "kind", type: "text", kinds: ["cat", "dog"], codes: [0, 1, 0, 1] },
         { name: "size", type: "number", values: [1, null, 3, 11] },

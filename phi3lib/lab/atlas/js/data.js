@@ -7,8 +7,7 @@
 // the notebook's model, under a policy that allows no inline style.
 
 const KEYS = ["method", "n_neighbors", "min_dist", "seed"];
-const MAGNITUDE = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-const MISSING = "#9a9a9a", NOT_KNOWN = "none", MOST_STEPPED = 24;
+const MAGNITUDE = PALETTE.magnitude, MISSING = PALETTE.missing, NOT_KNOWN = "none", MOST_STEPPED = 24;
 
 /** @param {number} count @returns {number[]} */
 const range = (count) => Array.from({ length: count }, (_, n) => n);
@@ -109,9 +108,9 @@ class Data {
     const { spec } = this;
     const own = this.column(spec.label);
     if (name === "label" && own && own.type !== "text" && spec.kinds.length > MOST_STEPPED) return byValues(own);
-    if (name === "label") return byKinds(spec.label, spec.label ? spec.kinds : [], spec.codes, spec.colours);
+    if (name === "label") return byKinds(spec.label, spec.label ? spec.kinds : [], spec.codes);
     const column = name.startsWith("column:") && this.column(name.slice(7));
-    if (column) return column.type === "text" ? byKinds(column.name, column.kinds, column.codes, spec.colours) : byValues(column);
+    if (column) return column.type === "text" ? byKinds(column.name, column.kinds, column.codes) : byValues(column);
     const values = this.share(name, map);
     return values && byShares(measures(spec)[name].words, values);
   }
@@ -189,7 +188,8 @@ function dateText(milliseconds) {
 // ------------------------------------------------------------------------------------------ colorings
 
 /** @returns {Coloring} */
-function byKinds(title, kinds, codes, colors) {
+function byKinds(title, kinds, codes) {
+  const colors = PALETTE.classes;
   const palette = kinds.length ? kinds.map((kind, n) => (kind === NOT_KNOWN ? MISSING : colors[n % colors.length])) : [colors[0]];
   return { title, codes, palette, shaped: true, entries: kinds.map((words, code) => ({ words, code, last: code })) };
 }

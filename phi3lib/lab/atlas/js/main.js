@@ -53,7 +53,14 @@ class App {
     return 0.299 * red + 0.587 * green + 0.114 * blue > 128;
   }
 
-  ink() { return this.dark() ? { paper: "#16181c", line: "#e8e8e8", edge: "#e8e8e8" } : { paper: "#ffffff", line: "#1a1a1a", edge: "#333333" }; }
+  theming() { return this.dark() ? PALETTE.dark : PALETTE.light; }
+
+  // What the canvases are drawn with; the rest takes its colors from the style sheet.
+  ink() {
+    const { paper, ink, outline } = this.theming();
+    return { paper, line: ink, edge: outline };
+  }
+
   calm() { return window.matchMedia("(prefers-reduced-motion: reduce)").matches; }
   say(text) { this.status.textContent = text; }
 

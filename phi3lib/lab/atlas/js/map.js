@@ -291,7 +291,7 @@ class MapView {
     pen.save();
     pen.translate(across, down);
     outline(pen, 7, 11);
-    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [STAR, "#000000", 1.5];
+    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [STAR, PALETTE.black, 1.5];
     pen.fill();
     pen.stroke();
     pen.restore();
@@ -303,7 +303,7 @@ class MapView {
     if (tool === "rectangle") pen.rect(from[0], from[1], endX - from[0], endY - from[1]);
     else path.forEach(([across, down]) => pen.lineTo(across, down));
     pen.closePath();
-    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = ["rgba(213,94,0,.15)", HERE, 1.5];
+    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [PALETTE.hereVeil, HERE, 1.5];
     pen.fill();
     pen.stroke();
   }

@@ -1,7 +1,7 @@
 // Points as pixels. They are stamped into one array: 200,000 of them in some milliseconds without a graphics
 // card, which a canvas with a path for each takes a second for, and WebGL in software longer, too.
 
-const HERE = "#D55E00", STAR = "#F0E442", SHAPES = 8, FAINT = 0.2, AWAY = 0.06, MOST_EDGED = 3000, MOST_RINGED = 60;
+const HERE = PALETTE.here, STAR = PALETTE.found, SHAPES = 8, FAINT = 0.2, AWAY = 0.06, MOST_EDGED = 3000, MOST_RINGED = 60;
 const CORNERS = { 1: [4, Math.PI / 4], 2: [3, -Math.PI / 2], 3: [4, 0], 4: [3, Math.PI / 2] };
 
 // Eight shapes beside eight colours, as everywhere in the course: never colour alone.
@@ -126,7 +126,8 @@ class Marks {
     return this.stamps.get(key);
   }
 
-  color(color) { return color === "#000000" && this.app.dark() ? "#ffffff" : color; }
+  // Black would vanish on dark paper.
+  color(color) { return color === PALETTE.black ? this.app.theming().black : color; }
 
   // One style for each code of a coloring.
   styles({ palette, shaped }, radius, ratio) {

@@ -1,6 +1,6 @@
 // @ts-check
 // Draws what drawing.py describes: rows of small pictures with words below, and strips of numbers.
-import { HERE, picture, shape, shortened, words } from "./svg.js";
+import { picture, shape, shortened, words } from "./svg.js";
 
 /**
  * @typedef {{ picture: number | null, title: string, frame?: string, patch?: [number, number, number],
@@ -87,8 +87,8 @@ function framed(x, y, width, height, dashes) {
   const place = { x, y, width, height, fill: "none" };
   /** @type {Record<string, string>} */
   const line = dashes ? { "stroke-dasharray": dashes } : {};
-  return shape("rect", { ...place, stroke: "white", "stroke-width": 5 }) +
-    shape("rect", { ...place, stroke: HERE, "stroke-width": 3, ...line });
+  return shape("rect", { ...place, stroke: PALETTE.figurePaper, "stroke-width": 5 }) +
+    shape("rect", { ...place, stroke: PALETTE.here, "stroke-width": 3, ...line });
 }
 
 /** @param {number} left @param {number} top @param {number} width @param {string} levels @param {string} palette */

@@ -89,5 +89,5 @@ def palettes() -> dict[str, str]:
 
     return {
         name: colormaps[of](np.linspace(0, 1, 64), bytes=True)[:, :3].tobytes().hex()
-        for name, of in {"heat": plots.MAGNITUDE, "strip": "RdBu_r"}.items()
+        for name, of in {"heat": plots.MAGNITUDE, "strip": plots.DIVERGING}.items()
     }

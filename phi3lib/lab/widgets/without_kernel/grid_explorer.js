@@ -1,11 +1,9 @@
 // @ts-check
 // Answers the grid explorer in the place of Python: sizes and crops, the grid and the tokens that follow.
 import { TILE, countTokens, hdGrid, tokenBill } from "./hd_grid.js";
-import { BLUE, GRAY, SKY, fixed, picture, shape, words } from "./svg.js";
+import { fixed, picture, shape, words } from "./svg.js";
 
 /** @typedef {import("./hd_grid.js").Grid} Grid */
-
-const COLORS = { crop: BLUE, "global view": "#E69F00", "row separator": "#009E73", "view separator": "#CC79A7" };
 
 /** @param {Grid} grid @returns {string} grid, padding and token bill in words */
 export function gridSentence(grid) {
@@ -34,13 +32,13 @@ function outline(grid, scale) {
   const [width, height] = [cols * tile, rows * tile];
   const hatch =
     "<pattern id='hatch' width='8' height='8' patternUnits='userSpaceOnUse' patternTransform='rotate(45)'>" +
-    `<rect width='2' height='8' fill='${GRAY}'/></pattern>`;
+    `<rect width='2' height='8' fill='${PALETTE.hatched}'/></pattern>`;
   const paper = shape("rect", { width, height, fill: "url(#hatch)" });
   const seen = { x: padding[0] * scale, y: padding[1] * scale, width: resized[0] * scale, height: resized[1] * scale };
-  const image = shape("rect", { ...seen, fill: "white" }) + shape("rect", { ...seen, fill: SKY, "fill-opacity": 0.35 });
+  const image = shape("rect", { ...seen, fill: PALETTE.figurePaper }) + shape("rect", { ...seen, fill: PALETTE.secondBar, "fill-opacity": 0.35 });
   const crops = Array.from({ length: rows * cols }, (_, n) => {
     const [x, y] = [(n % cols) * tile, Math.floor(n / cols) * tile];
-    return shape("rect", { x, y, width: tile, height: tile, fill: "none", stroke: BLUE, "stroke-width": 1.5 });
+    return shape("rect", { x, y, width: tile, height: tile, fill: "none", stroke: PALETTE.kinds.crop, "stroke-width": 1.5 });
   });
   const label = words(0, height + 18, `${cols * TILE} × ${rows * TILE} pixels; hatched: padding`);
   return shape("g", { transform: "translate(10 10)" }, `<defs>${hatch}</defs>${paper}${image}${crops.join("")}${label}`);
@@ -51,7 +49,7 @@ function bars(grid, width) {
   const bill = Object.entries(tokenBill(grid)), most = Math.max(...bill.map(([, count]) => count));
   const lines = bill.map(([kind, count], n) => {
     const y = 24 + n * 32, long = (count / most) * (width - 180);
-    const fill = COLORS[/** @type {keyof typeof COLORS} */ (kind)];
+    const fill = PALETTE.kinds[/** @type {keyof typeof PALETTE.kinds} */ (kind)];
     return (
       words(112, y + 15, kind, { "text-anchor": "end" }) +
       shape("rect", { x: 120, y, width: Math.max(long, 1), height: 22, fill }) + words(126 + long, y + 15, String(count))

@@ -1,9 +1,7 @@
 // @ts-check
 // Pictures as SVG text: shapes, words, and how much fits side by side. A page shows them as images.
 
-// Of phi3lib/lab/figures/plots.py.
-export const BLUE = "#0072B2", SKY = "#56B4E9", GRAY = "#8C8C8C", HERE = "#D55E00";
-const FONT = "font-family='system-ui, sans-serif' fill='#1a1a1a'";
+const FONT = `font-family='system-ui, sans-serif' fill='${PALETTE.figureInk}'`;
 
 /**
  * @param {unknown} text
@@ -54,7 +52,7 @@ export function shortened(text, most) {
  */
 export function picture(width, height, inside) {
   const size = `width='${width}' height='${height}' viewBox='0 0 ${width} ${height}'`;
-  const paper = `<rect width='${width}' height='${height}' fill='white'/>`;
+  const paper = `<rect width='${width}' height='${height}' fill='${PALETTE.figurePaper}'/>`;
   const svg = `<svg xmlns='http://www.w3.org/2000/svg' ${size} ${FONT} font-size='13'>${paper}${inside}</svg>`;
   return `data:image/svg+xml,${encodeURIComponent(svg.replace(/[\ud800-\udfff]/gu, "\ufffd"))}`;
 }

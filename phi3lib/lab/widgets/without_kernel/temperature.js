@@ -1,6 +1,6 @@
 // @ts-check
 // Answers the temperature board in the place of Python: cosines of chosen captions become probabilities.
-import { BLUE, SKY, fixed, picture, shape, shortened, words } from "./svg.js";
+import { fixed, picture, shape, shortened, words } from "./svg.js";
 
 const LONGEST = 32;
 
@@ -48,9 +48,9 @@ export function temperaturePicture(captions, cosines, scale, image, narrow) {
     const start = left + 5 + (cosines[n] < 0 ? zero - long : zero), share = p[n] * (reach - 40);
     return (
       words(left + 5, y - 3, shortened(caption, LONGEST)) +
-      shape("rect", { x: start, y: y + 2, width: Math.max(long, 1), height: 14, fill: SKY }) +
+      shape("rect", { x: start, y: y + 2, width: Math.max(long, 1), height: 14, fill: PALETTE.secondBar }) +
       words(left + 11 + Math.max(zero, zero + (cosines[n] < 0 ? 0 : long)), y + 14, fixed(cosines[n], 2)) +
-      shape("rect", { x: right, y: y + 2, width: Math.max(share, 1), height: 14, fill: BLUE }) +
+      shape("rect", { x: right, y: y + 2, width: Math.max(share, 1), height: 14, fill: PALETTE.bar }) +
       words(right + share + 6, y + 14, fixed(p[n], 2))
     );
   });
