@@ -128,7 +128,7 @@ STATEMENTS = {
     "b": "Captions are better for pretraining than labels, as the CLIP tower and the labels tower show.",
     "c": "The labels tower gives better answers about color than the same network with random weights.",
     "d": "SigLIP is a better tower than CLIP for the published Phi-3.5-vision.",
-    "e": "For these questions, the original tower needs no more detail than its global view has.",
+    "e": "In all topics but print, the original tower needs no more detail than its global view has.",
     "f": "Without training the projector, a tower of the same width can be used as it is.",
 }
 _NOT_SHOWN = {

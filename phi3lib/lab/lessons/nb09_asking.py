@@ -1,5 +1,6 @@
 """Notebook 09, questions: scenes and pages with their answers, several images in a prompt, crops by topic."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from PIL import Image
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.lab.figures import plots
+from phi3lib.loading.defaults import BUNDLED_FOLDER
 from phi3lib.vision.answers import CROPS, answer
 from picturebook.colours import COLOURS
+from picturebook.pages.charts import CHARTS
+from picturebook.pages.documents import DOCUMENTS
 from picturebook.pages.ink import draw_text, readable_ink
 from picturebook.questions import Question, questions_of
 from picturebook.scenes import Scene, draw_scene
@@ -92,6 +96,15 @@ def right(items: Sequence[Item], said: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([one.question.answer == text for one, text in zip(items, said, strict=True)])
 
 
+def card_topics() -> dict[str, float]:
+    """Return the share right of each topic about things on the bundled model's card, the lowest first."""
+    measured = json.loads((BUNDLED_FOLDER / "phi3-vision-small" / "evaluation.json").read_text("utf-8"))
+    of_things = {name: one["value"] for name, one in measured.items() if "2×2 crops" in name}
+    scores = {name.partition(",")[0]: round(value, 3) for name, value in of_things.items()}
+    del scores["caption"], scores["caption with every place"]  # several topics in one sentence
+    return dict(sorted(scores.items(), key=lambda item: item[1]))
+
+
 def by_crops(phi3: Any, items: Sequence[Item]) -> dict[str, NDArray[np.bool_]]:
     """Return which items are answered right with sharp crops, with blurred ones, and with none."""
     return {crops: right(items, asked(phi3, items, crops)) for crops in CROPS}
@@ -155,6 +168,17 @@ def commonest(said: Sequence[str]) -> tuple[str, Estimate]:
     return text, of_mean([one == text for one in said])
 
 
+def page_scores(items: Sequence[Item], said: Sequence[str]) -> Estimate:
+    """Return the share right of a topic of pages; with chance where only few answers are possible."""
+    topic = items[0].question.topic
+    chance = None
+    if topic == "kind":
+        chance = 1 / (len(CHARTS) + len(DOCUMENTS))
+    elif topic == "highest":  # one of the bars
+        chance = float(np.mean([1 / len(one.scene.facts["categories"]) for one in items]))  # type: ignore[arg-type]
+    return of_mean(right(items, said), chance)
+
+
 def share_of_letters(wanted: str, said: str) -> float:
     """Return the share of the letters of `wanted` that `said` has in the same place."""
     return sum(one == other for one, other in zip(wanted, said, strict=False)) / max(len(wanted), 1)
@@ -177,6 +201,11 @@ def typed(text: str, tile: int, *, cap_height: int = 11, background: str = "blue
     image = Image.new("RGB", (side, side), board)
     image.paste(ink, (side // 8, side // 8), ink)
     return image
+
+
+def in_words(scores: dict[str, Estimate]) -> str:
+    """Return scores as text, for the description of a figure."""
+    return ", ".join(f"{name} {score.value:.2f}" for name, score in scores.items())
 
 
 def show_scores(scores: dict[str, Estimate], *, alt: str, xlabel: str = "share right") -> None:

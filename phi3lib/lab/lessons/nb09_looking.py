@@ -23,7 +23,8 @@ from phi3lib.vision.evidence import (
 )
 from phi3lib.vision.token_map import Box, TokenKind, places_of_view, token_at, tokens_in_box
 
-HIDDEN = 12  # tokens that are hidden at a time: about as many as a thing has
+HIDDEN = 12  # tokens that are hidden at a time: fewer than most things have
+LITTLE, MUCH = 0.1, 0.4  # shares of a head's weight on the asked thing
 Numbers = NDArray[np.float64]
 
 
@@ -166,6 +167,19 @@ def drops_by_head(
     return heads, np.array(drops, dtype=np.float64).T
 
 
+def effects_by_weight(heads: Sequence[tuple[int, int]], weights: Numbers, drops: Numbers) -> str:
+    """Return in words the mean falls of heads with little weight on the asked thing, and with much."""
+    means = drops.mean(1)
+    there = np.array([weights[one] for one in heads])
+    groups = {f"below {LITTLE:g}": there < LITTLE, f"above {MUCH:g}": there > MUCH}
+    return "\n".join(
+        f"weight on the thing {name} (heads: {int(chosen.sum())}): falls of {means[chosen].min():.2f} to "
+        f"{means[chosen].max():.2f} nats"
+        for name, chosen in groups.items()
+        if chosen.any()
+    )
+
+
 def blind_answers(phi3: Any, items: Sequence[Item]) -> list[str]:
     """Return the answers with every visual token hidden: what the question alone suggests."""
     asked = [prepared(phi3, item) for item in items]
@@ -188,13 +202,15 @@ def show_weights_and_drops(
             label=f"layer {layer}",
             s=34,
         )
+    means = drops.mean(1)
     for row, (layer, head) in enumerate(heads):
-        if len(heads) <= 16:
-            place = (weights[layer, head], drops.mean(1)[row])
-            axes.annotate(f"{layer}.{head}", place, (4, 3), textcoords="offset points", fontsize=7.5)
+        weight, drop = float(weights[layer, head]), float(means[row])
+        in_the_crowd = weight < LITTLE and drop < 0.05 * means.max()  # names would cover each other
+        if len(heads) <= 16 and not in_the_crowd:
+            axes.annotate(f"{layer}.{head}", (weight, drop), (4, 3), textcoords="offset points", fontsize=7.5)
     axes.set(
-        xlabel="mean weight on the asked thing's tokens",
-        ylabel=f"fall of log-probability without the\n{HIDDEN} tokens that the head reads most",
+        xlabel="mean weight on the asked thing's tokens (labels: layer.head)",
+        ylabel=f"fall of log-probability (nats) without\nthe {HIDDEN} tokens that the head reads most",
     )
     fig.legend(loc="outside right upper")
     plots.show(fig, alt=alt)

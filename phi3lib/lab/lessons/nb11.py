@@ -4,6 +4,7 @@ import contextlib
 import copy
 import html
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,19 +123,35 @@ def _counting(encoder: Any, stop_after: int | None = None) -> tuple[Any, list[in
 
 
 def show_findings(findings: Sequence[Finding], folder: Path, *, most: int = 6) -> None:
-    """Show the images of findings, with the kind of the finding and the file's name above each."""
-    chosen = [(finding, name) for finding in findings for name in (finding.typical or finding.ids)[:most]]
+    """Show the images of findings; above each the finding, numbered within its kind, and the file's name."""
+    chosen = [
+        (heading, name)
+        for heading, finding in zip(_numbered(findings), findings, strict=True)
+        for name in (finding.typical or finding.ids)[:most]
+    ]
     if not chosen:
         raise ValueError("there are no findings to show")
     plots.pictures(
         [_thumbnail(folder / name) for _, name in chosen],
-        [f"{finding.kind}\n{Path(name).name[:18]}" for finding, name in chosen],
+        [f"{heading}\n{Path(name).name[:18]}" for heading, name in chosen],
         height=1.7,
         cols=most,
         alt=f"Images of {len(findings)} findings: "
         + "; ".join(f"{finding.kind}, {finding.says}" for finding in findings)
         + ".",
     )
+
+
+def _numbered(findings: Sequence[Finding]) -> list[str]:
+    """Return the kind of each finding, with a number where there are several of it."""
+    of_kind = Counter(finding.kind for finding in findings)
+    seen: Counter[str] = Counter()
+    headings = []
+    for finding in findings:
+        seen[finding.kind] += 1
+        number = f" {seen[finding.kind]}" if of_kind[finding.kind] > 1 else ""
+        headings.append(f"{finding.kind}{number}")
+    return headings
 
 
 def show_pairs(pairs: Sequence[Disagreement], folder: Path, names: tuple[str, str]) -> None:

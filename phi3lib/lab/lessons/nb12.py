@@ -84,29 +84,41 @@ def _seconds(work: Any) -> float:
 
 
 def show_steps(seconds: dict[str, Sequence[float]]) -> None:
-    """Show the seconds of the steps of several images as shares of each image's total."""
+    """Show the steps of several images as shares of each total, with milliseconds where there is room."""
     fig, axes = plots.figure(height=0.9 + 0.6 * len(seconds))
     left = np.zeros(len(seconds))
     totals = np.array([sum(parts) for parts in seconds.values()])
+    names = [f"{name}\n{_milliseconds(total)}" for name, total in zip(seconds, totals, strict=True)]
     hatches = ("", "///", "...")
     for number, step in enumerate(STEPS):
-        shares = np.array([parts[number] for parts in seconds.values()]) / totals
-        axes.barh(
-            list(seconds), shares, left=left, label=step, color=plots.CLASSES[number], hatch=hatches[number],
+        parts = np.array([parts[number] for parts in seconds.values()])
+        drawn = axes.barh(
+            names, parts / totals, left=left, label=step, color=plots.CLASSES[number], hatch=hatches[number],
             edgecolor="white",
         )  # fmt: skip
-        left += shares
+        said = [
+            _milliseconds(part) if part > 0.08 * total else ""
+            for part, total in zip(parts, totals, strict=True)
+        ]
+        for text in axes.bar_label(drawn, said, label_type="center", color=plots.BLACK):
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+            text.set_visible(bool(text.get_text()))
+        left += parts / totals
     axes.set_xlabel("share of the processor time of one image")
     axes.set_ylabel(" ")
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
     fig.legend(loc="outside lower center", ncols=3)
-    said = "; ".join(
+    told = "; ".join(
         f"{name}: "
-        + ", ".join(f"{step} {1000 * part:.1f} ms" for step, part in zip(STEPS, parts, strict=True))
+        + ", ".join(f"{step} {_milliseconds(part)}" for step, part in zip(STEPS, parts, strict=True))
         for name, parts in seconds.items()
     )
-    plots.show(fig, alt=f"Bars: shares of three steps. {said}.")
+    plots.show(fig, alt=f"Bars: shares of three steps. {told}.")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
 
 
 # --------------------------------------------------------------------------- back-pressure
@@ -317,10 +329,12 @@ class Plan:
         return "\n".join(
             (
                 f"{self.images:,} images, {self.workers:,} workers, {1000 * self.seconds:g} ms for one image",
-                f"  time            {self.hours:12,.1f} hours",
+                f"  time            {self.hours:12,.1f} hours, {self.lost:.0%} of them lost",
                 f"  price           {self.costs:12,.0f} at {self.price:g} for a worker and hour",
-                f"  to read         {self.source_terabytes:12,.1f} TB, {self.reading_gigabits:,.1f} Gbit/s",
-                f"  vectors         {self.vector_gigabytes:12,.1f} GB",
+                f"  to read         {self.source_terabytes:12,.1f} TB at {self.megabytes:g} MB for an image, "
+                f"{self.reading_gigabits:,.1f} Gbit/s",
+                f"  vectors         {self.vector_gigabytes:12,.1f} GB, {self.numbers:,} numbers of "
+                f"{self.number_bytes} bytes each",
                 f"  one exact query {self.query_seconds:12,.1f} s at {self.scan:g} GB/s",
             )
         )

@@ -63,6 +63,37 @@ def test_shares_and_commonest():
     assert (text, share.value) == ("a", 0.5)
 
 
+def test_the_card_names_its_weakest_topic_first():
+    topics = asking.card_topics()
+    assert {"kind", "colour", "where", "side", "count", "relation"} <= set(topics)
+    assert list(topics.values()) == sorted(topics.values()) and not any("caption" in name for name in topics)
+
+
+def test_scores_of_pages_know_the_level_of_chance():
+    kinds, highest, titles = (
+        asking.items_about(topic, 3, TILE, style="page") for topic in ("kind", "highest", "title")
+    )
+    scores = {
+        name: asking.page_scores(items, [items[0].question.answer] * 3)
+        for name, items in (("kind", kinds), ("highest", highest), ("title", titles))
+    }
+    assert scores["kind"].chance == pytest.approx(1 / 7)
+    bars = [len(one.scene.facts["categories"]) for one in highest]
+    assert scores["highest"].chance == pytest.approx(np.mean([1 / count for count in bars]))
+    assert scores["title"].chance is None and all(one.value >= 1 / 3 for one in scores.values())
+    assert asking.in_words({"kind": scores["kind"]}) == f"kind {scores['kind'].value:.2f}"
+
+
+def test_effects_are_told_for_heads_with_little_and_with_much_weight():
+    weights = np.array([[0.05, 0.9], [0.5, 0.2]])
+    heads = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    drops = np.array([[0.2, 0.4], [3.0, 1.0], [0.0, 0.2], [9.0, 9.0]])
+    assert looking.effects_by_weight(heads, weights, drops).splitlines() == [
+        "weight on the thing below 0.1 (heads: 1): falls of 0.30 to 0.30 nats",
+        "weight on the thing above 0.4 (heads: 2): falls of 0.10 to 2.00 nats",
+    ]
+
+
 def test_columns_of_the_thing_are_visual_and_see_it(looked):
     for one in looked:
         assert set(one.inside) < set(one.visual)

@@ -1,7 +1,10 @@
 """Notebook 12: the line of a reader and a model, the plan on paper, the ranks of a sample."""
 
 import os
+import re
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +14,8 @@ from phi3lib.embeddings.scale_worker import Report
 from phi3lib.embeddings.shards import Shards
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.lessons import nb12
+
+NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "12_at_scale.ipynb"
 
 
 @pytest.mark.parametrize(("reading", "computing"), [(0.1, 0.3), (0.3, 0.1), (0.2, 0.2)])
@@ -40,6 +45,38 @@ def test_the_plan_multiplies_as_on_paper():
     assert plan.vector_gigabytes == pytest.approx(0.0036)
     assert plan.reading_gigabits == pytest.approx(0.004)
     assert "3,600 images" in str(plan)
+
+
+def test_the_plan_states_what_it_assumes():
+    said = str(nb12.Plan(megabytes=0.5, numbers=128, number_bytes=2, lost=0.25, price=7, scan=3))
+    for assumed in (
+        "25% of them lost",
+        "0.5 MB for an image",
+        "128 numbers of 2 bytes",
+        "at 7 for",
+        "at 3 GB/s",
+    ):
+        assert assumed in said
+
+
+def test_all_plans_of_the_notebook_are_about_the_measured_seconds():
+    """Two plans with other seconds under the same heading look like a contradiction."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    plans = re.findall(
+        r"nb12\.Plan\(([^)]*)", "".join(c.source for c in notebook.cells if c.cell_type == "code")
+    )
+    assert len(plans) >= 3 and all(plan.startswith("seconds=per_image") for plan in plans)
+
+
+def test_the_steps_are_shown_with_their_milliseconds(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(nb12.plots, "show", lambda fig, alt: shown.update(fig=fig, alt=alt))
+    nb12.show_steps({"small": (0.0, 0.001, 0.009), "large": (0.0, 0.05, 0.15)})
+    axes = shown["fig"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["small\n10.0 ms", "large\n200.0 ms"]
+    visible = [text.get_text() for text in axes.texts if text.get_visible()]
+    assert visible == ["1.0 ms", "50.0 ms", "9.0 ms", "150.0 ms"]
+    assert "large: read the file 0.0 ms, decode 50.0 ms, reduce and compute 150.0 ms" in shown["alt"]
 
 
 def test_the_rank_of_the_nearest_drawn_image_is_that_among_all():
