@@ -42,7 +42,7 @@ OTHER_SENSES = (
     r"\b(?:[Tt]he|embedding|look-up)\s+table\b|\btable\s+(?:below|above|of\s+word)",  # a table of text
     r"\bsome\s+weights\s+are\s+negative\b|\bnegative\s+weights\b",  # of a filter
     r"\bA\s+grid\s+that\s+is\b",  # of numbers to try
-    r"\brank\s+(?:\d+|by\s+rank)\b|\bLoRA\s+of\s+rank\b",
+    r"\brank\s+(?:\d+|by\s+rank)\b|\bLoRA\s+of\s+rank\b|\*rank\*",  # of thin matrices
     r"\bby\s+chance\b|\brank\s+captions\b",
     r"\btransformers\s+\d",  # the package
 )
@@ -50,6 +50,7 @@ OTHER_SENSES = (
 OTHER_SUBJECTS = {
     "09": {"map", "weights"},  # of attention
     "10": {"masking"},  # of patches, in a training
+    "12": {"cluster"},  # of machines
     "A2": {"map", "table"},
 }
 
