@@ -99,10 +99,12 @@ def right(items: Sequence[Item], said: Sequence[str]) -> NDArray[np.bool_]:
 def card_topics() -> dict[str, float]:
     """Return the share right of each topic about things on the bundled model's card, the lowest first."""
     measured = json.loads((BUNDLED_FOLDER / "phi3-vision-small" / "evaluation.json").read_text("utf-8"))
-    of_things = {name: one["value"] for name, one in measured.items() if "2×2 crops" in name}
-    scores = {name.partition(",")[0]: round(value, 3) for name, value in of_things.items()}
-    del scores["caption"], scores["caption with every place"]  # several topics in one sentence
-    return dict(sorted(scores.items(), key=lambda item: item[1]))
+    of_things = {
+        name.partition(",")[0]: round(one["value"], 3)
+        for name, one in measured.items()
+        if "2×2 crops" in name and not name.startswith("caption")  # which has several topics in one sentence
+    }
+    return dict(sorted(of_things.items(), key=lambda item: item[1]))
 
 
 def by_crops(phi3: Any, items: Sequence[Item]) -> dict[str, NDArray[np.bool_]]:
