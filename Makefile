@@ -57,8 +57,11 @@ check: set-up ## only the fast checks of `make test`: lint, types, import direct
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-check-scripts: ## the types of the explorer's JavaScript (needs node; npx brings the compiler)
+check-scripts: set-up ## the types of the pages' JavaScript (needs node; npx brings the compiler)
+	@mkdir -p build
+	@$(RUN) -c "from phi3lib.lab.figures import palette; print(palette.script())" > build/palette.js
 	npx --yes --package typescript@$(TYPESCRIPT) tsc --project tools/jsconfig.json
+	npx --yes --package typescript@$(TYPESCRIPT) tsc --project tools/jsconfig.widgets.json
 
 run: set-up ## execute every notebook, write build/html, measure the run times
 	$(RUN) notebooks/run.py --html build/html --times $(RUN_ARGS)

@@ -224,8 +224,8 @@ def _thumbnail(picture: Any, side: int) -> tuple[Image.Image, int]:
 
 
 def script() -> str:
-    """Return the page's JavaScript, all parts in one."""
-    return joined(*(SCRIPTS / f"{part}.js" for part in PARTS))
+    """Return the page's JavaScript, all parts in one module."""
+    return joined(*(SCRIPTS / f"{part}.js" for part in PARTS)) + "\nexport default { render };\n"
 
 
 def styles(*, panel: bool = False) -> str:

@@ -52,6 +52,7 @@ LIGHT = {
     "warn": "#B34700",
     "ink": INK,  # lines and letters on a map
     "outline": OUTLINE,
+    "shade": "#B8B8B8",  # where many images lie behind a sample of them
     "black": BLACK,  # the class that would vanish on dark paper
     "print": "#000000",
 }
@@ -68,6 +69,7 @@ DARK = {
     "warn": "#FF9D5C",
     "ink": "#E8E8E8",
     "outline": "#E8E8E8",
+    "shade": "#6A6A6A",
     "black": "#FFFFFF",
     "print": "#000000",
 }

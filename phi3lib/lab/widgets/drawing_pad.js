@@ -1,18 +1,21 @@
+// @ts-check
 // The drawing pad: a canvas, colours, a file chooser. The picture goes to Python as a PNG; what the models
 // make of it comes back and is shown as text and thumbnails.
-function make(name, parts = {}, ...children) {
-  const node = Object.assign(document.createElement(name), parts);
-  node.append(...children);
-  return node;
-}
+/**
+ * What the models found; `taken`: the picture was read.
+ * @typedef {{ sentence: string, near: { src: string, text: string }[], taken: boolean }} Findings
+ * @typedef {LiveTraits & { side: number, colours: Record<string, string>, picture: string, measured: string,
+ *   examples: { src: string, text: string }[], findings: Findings }} PadTraits
+ */
 
+/** @param {View<PadTraits>} view */
 function render({ model, el }) {
   const side = model.get("side");
   const canvas = make("canvas", { width: side, height: side });
   canvas.style.cssText = `width:${side}px;height:${side}px;border:1px solid var(--border);touch-action:none;cursor:crosshair`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Drawing pad. Draw with the pointer, or open a picture with the button beside it.");
-  const pen = canvas.getContext("2d");
+  const pen = context(canvas);
   pen.lineCap = pen.lineJoin = "round";
 
   const colour = make("select");
@@ -22,7 +25,7 @@ function render({ model, el }) {
   const clear = make("button", { type: "button", textContent: "Clear" });
   const look = make("button", { type: "button", textContent: "What is it?" });
   const file = make("input", { type: "file", accept: "image/*" });
-  const row = (text, control) => make("label", {}, make("div", { textContent: text }), control);
+  const row = (/** @type {string} */ text, /** @type {HTMLElement} */ control) => make("label", {}, make("div", { textContent: text }), control);
   const buttons = make("div", {}, clear, " ", look);
   const tools = make("div", {}, row("Colour", colour), row("Width of the pen", width), buttons, row("Open a picture", file));
   tools.style.cssText = "display:flex;flex-direction:column;gap:10px;align-items:flex-start";
@@ -62,6 +65,7 @@ function render({ model, el }) {
     pen.fillRect(0, 0, side, side);
   }
 
+  /** @param {string} source @param {() => void} then */
   function put(source, then = () => {}) {
     const picture = new Image();
     picture.onload = () => {
@@ -76,7 +80,7 @@ function render({ model, el }) {
   }
 
   // One question at a time: what is drawn while Python looks is asked for when the answer is there.
-  let asked = null, again = false;
+  let /** @type {string | null} */ asked = null, again = false;
   function ask() {
     words.textContent = "Looking …";
     again = asked !== null;
@@ -84,6 +88,7 @@ function render({ model, el }) {
     asked = canvas.toDataURL("image/png");
     model.send({ picture: asked });
   }
+  /** @param {PointerEvent} event @returns {[number, number]} where it is on the canvas */
   const place = (event) => {
     const shown = canvas.getBoundingClientRect(), zoom = side / canvas.clientWidth;
     return [(event.clientX - shown.left - canvas.clientLeft) * zoom, (event.clientY - shown.top - canvas.clientTop) * zoom];
@@ -121,8 +126,8 @@ function render({ model, el }) {
   look.addEventListener("click", ask);
   file.addEventListener("change", () => {
     const reader = new FileReader();
-    reader.onload = () => put(reader.result, ask);
-    if (file.files.length) reader.readAsDataURL(file.files[0]);
+    reader.onload = () => put(String(reader.result), ask);
+    if (file.files?.length) reader.readAsDataURL(file.files[0]);
   });
   file.addEventListener("click", () => (file.value = "")); // so that the same file can be opened once more
 

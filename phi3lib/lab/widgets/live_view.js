@@ -1,9 +1,18 @@
+// @ts-check
 // What every instrument's page does about its kernel: while it is connected, the still picture behind it is
 // hidden; when it is not, it says so and takes no more input.
 const NOT_CONNECTED = "Not connected: the kernel has ended or was restarted. Run this cell again to use the controls.";
 const INPUT = ["keydown", "pointerdown", "pointermove", "click", "input", "change"];
 
-// Put an instrument's root on its page. The returned function ends the attention.
+/**
+ * What is known of the connection: the widget manager's model, and its channel to the kernel.
+ * @typedef {{ comm_live: boolean, comm?: { jsServicesComm?: { isDisposed: boolean } } }} RawModel
+ */
+
+/**
+ * Put an instrument's root on its page. The returned function ends the attention.
+ * @param {View<LiveTraits>} view @param {HTMLElement} root
+ */
 function attend({ model, el }, root) {
   if (model.alone) {
     el.append(root);
@@ -34,7 +43,10 @@ function attend({ model, el }, root) {
     else notice.remove();
   }
   for (const name of INPUT) {
-    frame.addEventListener(name, (event) => { if (frame.disabled && event.key !== "Tab") event.stopPropagation(); }, true);
+    frame.addEventListener(name, (event) => {
+      const leaves = event instanceof KeyboardEvent && event.key === "Tab";
+      if (frame.disabled && !leaves) event.stopPropagation();
+    }, true);
   }
   const watch = setInterval(check, 1000);
   model.on("comm_live_update", check);
@@ -49,9 +61,11 @@ function attend({ model, el }, root) {
 }
 
 // The widget manager's own model behind anywidget's: it alone knows about the connection. Events carry it.
+/** @param {Model<LiveTraits>} model @returns {RawModel} */
 function rawModel(model) {
+  /** @type {RawModel} */
   let found = { comm_live: true };
-  const take = (raw) => { found = raw || found; };
+  const take = (/** @type {RawModel | undefined} */ raw) => { found = raw || found; };
   model.on("change:page_", take);
   model.set("page_", Math.random()); // no trait of this name: Python ignores it
   model.off("change:page_", take);

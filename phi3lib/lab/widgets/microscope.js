@@ -1,7 +1,19 @@
+// @ts-check
 // The token microscope's canvas. All geometry comes from Python; here it is drawn, and keys and clicks are
 // sent back.
 const HEIGHT = 330, RIBBON = 46, GAP = 16;
 
+/**
+ * What does not depend on the token, and what is drawn of one. A box is left, top, right, bottom in pixels of the
+ * padded picture; a run of the ribbon is its first token, its length and its kind.
+ * @typedef {{ rows: number, cols: number, tokens: number, count: number, size: [number, number],
+ *   padding: [number, number, number, number], original: [number, number], resized: [number, number],
+ *   runs: [number, number, string][], colours: Record<string, string>, paddingColour: string, here: string }} Layout
+ * @typedef {{ index: number, kind: string, box: [number, number, number, number] | null, sentence: string }} Scene
+ * @typedef {LiveTraits & { layout_: Layout, scene: Scene, picture: string }} MicroscopeTraits
+ */
+
+/** @param {View<MicroscopeTraits>} view */
 function render({ model, el }) {
   const layout = model.get("layout_");
   const [fullWidth, fullHeight] = layout.size;
@@ -30,8 +42,8 @@ function render({ model, el }) {
   canvas.setAttribute("aria-describedby", keysSaid.id);
   const slider = document.createElement("input");
   slider.type = "range";
-  slider.min = 0;
-  slider.max = layout.count - 1;
+  slider.min = "0";
+  slider.max = String(layout.count - 1);
   slider.style.width = "100%";
   slider.setAttribute("aria-label", "Place in the token sequence");
   const words = document.createElement("div");
@@ -44,8 +56,9 @@ function render({ model, el }) {
   const picture = new Image();
   picture.onload = draw;
   picture.src = model.get("picture");
-  const pen = canvas.getContext("2d");
-  let pointed = null; // where the pointer is, in pixels of the padded picture
+  const pen = context(canvas);
+  /** @type {number[] | null} where the pointer is, in pixels of the padded picture */
+  let pointed = null;
 
   function draw() {
     const scene = model.get("scene");
@@ -58,19 +71,24 @@ function render({ model, el }) {
     lines(0, 0, width, height, layout.rows, layout.cols, layout.colours["crop"], 1.5);
     lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"], 0.5);
     if (pointed) {
-      cell(0, 0, width, height, layout.rows * layout.tokens, layout.cols * layout.tokens, layout.colours["crop"]);
-      cell(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"]);
+      cell(pointed, 0, 0, width, height, layout.rows * layout.tokens, layout.cols * layout.tokens, layout.colours["crop"]);
+      cell(pointed, width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"]);
     }
     if (scene.box) {
       mark(scene.box, 0, 0, width / fullWidth, height / fullHeight);
       mark(scene.box, width + GAP, 0, side / fullWidth, side / fullHeight);
     }
     ribbon(scene.index);
-    slider.value = scene.index;
+    slider.value = String(scene.index);
     slider.setAttribute("aria-valuetext", scene.sentence);
     words.textContent = scene.sentence;
   }
 
+  // A grid over a view that is drawn at (left, top) as w × h.
+  /**
+   * @param {number} left @param {number} top @param {number} w @param {number} h @param {number} rows @param {number} cols
+   * @param {string} colour @param {number} thickness
+   */
   function lines(left, top, w, h, rows, cols, colour, thickness) {
     pen.strokeStyle = colour;
     pen.lineWidth = thickness;
@@ -79,6 +97,7 @@ function render({ model, el }) {
   }
 
   // The white strips around the picture, in a view that is drawn at (left, top) as w × h.
+  /** @param {number} left @param {number} top @param {number} w @param {number} h */
   function hatch(left, top, w, h) {
     const [before, above, behind, below] = layout.padding;
     const across = w / fullWidth, down = h / fullHeight;
@@ -96,8 +115,13 @@ function render({ model, el }) {
   }
 
   // The token's cell under the pointer, in a view that is drawn at (left, top) as w × h.
-  function cell(left, top, w, h, rows, cols, colour) {
+  /**
+   * @param {number[]} pointed @param {number} left @param {number} top @param {number} w @param {number} h
+   * @param {number} rows @param {number} cols @param {string} colour
+   */
+  function cell(pointed, left, top, w, h, rows, cols, colour) {
     const row = Math.floor((pointed[1] / fullHeight) * rows), col = Math.floor((pointed[0] / fullWidth) * cols);
+    /** @type {Rectangle} */
     const place = [left + (w * col) / cols, top + (h * row) / rows, w / cols, h / rows];
     pen.fillStyle = PALETTE.paperVeil;
     pen.fillRect(...place);
@@ -106,6 +130,7 @@ function render({ model, el }) {
     pen.strokeRect(...place);
   }
 
+  /** @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
   function stroke(x0, y0, x1, y1) {
     pen.beginPath();
     pen.moveTo(x0, y0);
@@ -113,7 +138,9 @@ function render({ model, el }) {
     pen.stroke();
   }
 
+  /** @param {number[]} box @param {number} left @param {number} top @param {number} across @param {number} down */
   function mark([x0, y0, x1, y1], left, top, across, down) {
+    /** @type {Rectangle} */
     const place = [left + x0 * across, top + y0 * down, (x1 - x0) * across, (y1 - y0) * down];
     pen.lineWidth = 5;
     pen.strokeStyle = PALETTE.figurePaper;
@@ -123,6 +150,7 @@ function render({ model, el }) {
     pen.strokeRect(...place);
   }
 
+  /** @param {number} index */
   function ribbon(index) {
     const top = Math.max(height, side) + GAP + 10;
     for (const [start, length, kind] of layout.runs) {
@@ -139,7 +167,8 @@ function render({ model, el }) {
     pen.fillRect(x - 1, top - 2, 2, 24);
   }
 
-  const send = (what, value) => model.send({ do: what, value });
+  const send = (/** @type {string} */ what, /** @type {number | number[]} */ value) => model.send({ do: what, value });
+  /** @type {Record<string, [string, number]>} */
   const keys = {
     ArrowLeft: ["move", -1], ArrowRight: ["move", 1], ArrowUp: ["row", -1], ArrowDown: ["row", 1],
     PageUp: ["row", -layout.tokens], PageDown: ["row", layout.tokens],
@@ -156,12 +185,14 @@ function render({ model, el }) {
   });
   slider.addEventListener("input", () => send("go", Number(slider.value)));
   // An event's place on the canvas as it was drawn, before CSS stretched it.
+  /** @param {MouseEvent} event */
   function onCanvas(event) {
     const shown = canvas.getBoundingClientRect(), zoom = total / shown.width;
     return [(event.clientX - shown.left) * zoom, (event.clientY - shown.top) * zoom];
   }
 
   // A place on the canvas in pixels of the padded picture, or null beside both views.
+  /** @param {number[]} at */
   function onPicture([x, y]) {
     const place = x > width ? [((x - width - GAP) / side) * fullWidth, (y / side) * fullHeight] : [x / scale, y / scale];
     const inside = place[0] >= 0 && place[1] >= 0 && place[0] < fullWidth && place[1] < fullHeight;
@@ -196,9 +227,17 @@ function render({ model, el }) {
 
 // A stretch of the ribbon. Each kind has a form of its own besides its colour: crops are plain, the global
 // view is dotted, row separators are short teeth, the view separator is a long one.
+/** @type {Partial<Record<string, number>>} */
 const WIDTHS = { "row separator": 1, "view separator": 3 };
+/** @type {Partial<Record<string, number>>} how many pixels a tooth is higher than the ribbon */
+const BEYOND = { "row separator": 6, "view separator": 12 };
+
+/**
+ * @param {CanvasRenderingContext2D} pen @param {string} kind @param {string} colour
+ * @param {number} left @param {number} top @param {number} w
+ */
 function paint(pen, kind, colour, left, top, w) {
-  const beyond = { "row separator": 6, "view separator": 12 }[kind] ?? 0;
+  const beyond = BEYOND[kind] ?? 0;
   pen.fillStyle = colour;
   pen.fillRect(left, top - beyond / 2, w, 20 + beyond);
   if (kind !== "global view") return;
@@ -206,6 +245,7 @@ function paint(pen, kind, colour, left, top, w) {
   for (let x = left + 3; x < left + w - 1; x += 6) for (const y of [5, 10, 15]) pen.fillRect(x, top + y, 1.5, 1.5);
 }
 
+/** @param {Record<string, string>} colours */
 function legend(colours) {
   const list = document.createElement("ul");
   list.className = "phi3lib-legend";
@@ -214,8 +254,8 @@ function legend(colours) {
     sample.width = sample.height = 30;
     sample.style.cssText = "width:24px;height:24px";
     sample.setAttribute("aria-hidden", "true");
-    const w = WIDTHS[kind] ? WIDTHS[kind] + 2 : 24;
-    paint(sample.getContext("2d"), kind, colour, (30 - w) / 2, 5, w);
+    const tooth = WIDTHS[kind], w = tooth ? tooth + 2 : 24;
+    paint(context(sample), kind, colour, (30 - w) / 2, 5, w);
     item.append(sample, kind);
     list.append(item);
   }

@@ -8,8 +8,8 @@ FOLDER = Path(__file__).parent
 
 
 def joined(*parts: str | Path) -> str:
-    """Return JavaScript files as one script behind `live_view.js`; plain names are of this folder."""
-    code = [(FOLDER / part).read_text(encoding="utf-8") for part in ("live_view.js", *parts)]
+    """Return JavaScript files as one script behind what all of them use; plain names are of this folder."""
+    code = [(FOLDER / part).read_text(encoding="utf-8") for part in ("elements.js", "live_view.js", *parts)]
     return "\n".join((palette.script(), *code))
 
 

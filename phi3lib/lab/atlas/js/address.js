@@ -1,8 +1,10 @@
+// @ts-check
 // The address of an exported page: it follows what is shown, and a link to it shows the same again.
 
 const SOON = 400;
 
 class Address {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.given = new Set((app.model.get("selections") || []).map(([name]) => name)); // those that the file has
@@ -15,6 +17,7 @@ class Address {
       columns: data.columns.map(({ name }) => name), kinds: spec.kinds, named: this.app.named.all().map(([name]) => name) };
   }
 
+  /** @returns {Shown} */
   shown() {
     const { app } = this, { data, view, named } = app, rows = app.model.get("selected"), as = named.nameOf(rows);
     return {

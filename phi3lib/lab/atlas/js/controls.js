@@ -1,7 +1,9 @@
+// @ts-check
 // The controls above the maps, in groups. They are made once and follow the model, whoever changed it: another
 // view of the same widget, Python, or they themselves.
 
 class Controls {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
@@ -57,7 +59,8 @@ class Controls {
     const places = [["", "anywhere"], ["name", "name"], ...app.data.columns.map(({ name }) => [name, name])];
     const text = make("input", { type: "search", on: { input: () => app.filter(text.value, where.control.value) } });
     const where = this.choose("in", places, () => app.filter(text.value, where.control.value));
-    [this.text, this.where] = [text, where.control];
+    this.text = text;
+    this.where = where.control;
     const kind = this.choose("Show", kinds, (value) => app.filterKind(Number(value)));
     this.kind = kind.control;
     where.control.setAttribute("aria-label", "In which column");
@@ -111,6 +114,7 @@ class Controls {
   }
 
   // Set what a link names.
+  /** @param {Shown} shown */
   take({ color, text, where, kind }) {
     const { app } = this;
     if (color !== undefined) { this.color.control.value = color; app.color(color); }

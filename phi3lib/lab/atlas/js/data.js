@@ -27,6 +27,7 @@ const grouped = (number) => number.toLocaleString("en-US");
  */
 
 class Data {
+  /** @param {Model<AtlasTraits>} model */
   constructor(model) {
     this.model = model;
     this.read();

@@ -1,9 +1,11 @@
+// @ts-check
 // One picture, large, beside the map: what is known of it, its true neighbours and those of each map as
 // pictures, torn ones marked.
 
 const SIDE = 200, NEAR = 46;
 
 class Detail {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.element = make("div", { className: "detail", role: "region", "aria-label": "The picture that was opened" });
@@ -22,6 +24,7 @@ class Detail {
       ...app.maps.map((one) => this.neighbours(one, point)), this.facts(point));
   }
 
+  /** @param {number} point */
   head(point) {
     const name = this.app.data.spec.ids[point];
     const close = button("×", () => this.app.open(-1), { title: "Close", "aria-label": "Close the picture", className: "close" });
@@ -29,12 +32,14 @@ class Detail {
   }
 
   // The way to the picture itself: a file beside an exported page, in a notebook all its pixels.
+  /** @param {number} point */
   source(point) {
     const { app } = this, { large } = app.data.spec, file = (app.model.get("files") || [])[point];
     if (file) return [make("a", { className: "file", href: file, target: "_blank", rel: "noopener" }, "Open the file")];
     return large && !app.model.alone ? [button("Full size", () => app.pictures.openWhole(point), { className: "file", title: "Open the picture with all its pixels in a new tab" })] : [];
   }
 
+  /** @param {number} point */
   facts(point) {
     const { data } = this.app, { label } = data.spec;
     const rows = [
@@ -45,6 +50,7 @@ class Detail {
     return make("dl", {}, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   }
 
+  /** @param {MapView} one @param {number} point */
   neighbours(one, point) {
     const { app } = this, { truth, shown, torn, strangers } = app.neighbourhood(one, point), alone = app.maps.length === 1;
     const kept = truth.length - torn.size, on = alone ? "" : ` · ${one.name}`;

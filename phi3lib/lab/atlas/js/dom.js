@@ -1,17 +1,7 @@
-// Elements of the page. All text goes in as text; what needs no rule of its own in atlas.css has no style.
+// @ts-check
+// What the page is made of; what needs no rule of its own in atlas.css has no style.
 
-function make(tag, { on = {}, style = {}, ...properties } = {}, ...children) {
-  const element = document.createElement(tag);
-  Object.assign(element.style, style);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in element) element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
-  element.append(...children);
-  return element;
-}
-
+/** @param {string} words @param {(event: MouseEvent) => void} click @param {Parts<"button">} [properties] */
 const button = (words, click, properties = {}) => make("button", { type: "button", on: { click }, ...properties }, words);
 
 // A set of buttons of which one is pressed; `set` shows another one as pressed.
@@ -29,6 +19,7 @@ function toggle(words, checked, changed) {
   return make("label", { className: "toggle" }, box, words);
 }
 
+/** @param {string} name @param {string} text */
 function save(name, text) {
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   make("a", { href: address, download: name }).click();
@@ -48,6 +39,7 @@ function copied(root, text) {
 // The thumbnails: sheets are decoded when the first picture of them is wanted. In a notebook, Python makes a
 // large picture when it is asked for.
 class Pictures {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.sheets = new Map();
@@ -70,12 +62,14 @@ class Pictures {
   }
 
   // Width and height of a picture within a square of this side; its thumbnail's margins are left out.
+  /** @param {number} point @param {number} side */
   size(point, side) {
     const shape = (this.app.data.spec.shapes[point] || 100) / 100;
     return shape > 1 ? [side, Math.max(side / shape, 2)] : [Math.max(side * shape, 2), side];
   }
 
   // Draw a point's thumbnail around a place; false while its sheet is not there yet.
+  /** @param {CanvasRenderingContext2D} pen @param {number} point @param {number} across @param {number} down @param {number} side */
   draw(pen, point, across, down, side) {
     const { thumb, sheet } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet))), within = point % (sheet * sheet);
     if (!image.complete || !image.naturalWidth) return false;
@@ -86,6 +80,7 @@ class Pictures {
   }
 
   // A thumbnail as an element, or null where there are no pictures.
+  /** @param {number} point @param {number} side */
   thumb(point, side) {
     if (!this.any) return null;
     const { thumb, sheet, ids } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet)));
@@ -97,6 +92,7 @@ class Pictures {
   }
 
   // A picture as large as there is one: the thumbnail at once, in a notebook the picture itself when it comes.
+  /** @param {number} point @param {number} side */
   whole(point, side) {
     const small = this.thumb(point, side);
     if (this.app.model.alone || !this.app.data.spec.large) return small;
@@ -111,6 +107,7 @@ class Pictures {
   }
 
   // The tab opens with the press, as browsers want it; the picture follows.
+  /** @param {number} point */
   openWhole(point) {
     const row = this.app.data.row(point), tab = window.open("", "_blank");
     if (!tab) { this.app.say("The browser did not open a new tab"); return; }
@@ -128,6 +125,7 @@ class Pictures {
     if (show) show(this.large.get(picture));
   }
 
+  /** @param {number} row @param {ArrayBuffer} bytes */
   fillTab(row, bytes) {
     const tab = this.tabs.get(row), address = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
     this.tabs.delete(row);

@@ -1,3 +1,4 @@
+// @ts-check
 // Pointer, fingers, wheel and keys on a map.
 //
 // A mouse drags what the chosen tool does; the right or middle button, or the space bar, moves the map. One
@@ -7,6 +8,7 @@
 const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 const STEP = 80, SLACK = 4, SLACK_OF_FINGERS = 10, PAUSE = 350;
 
+/** @param {App} app @param {MapView} one */
 function listen(app, one) {
   const { canvas } = one, on = (name, listener, options) => canvas.addEventListener(name, listener, options);
   on("pointermove", (event) => pointed(app, one, event));
@@ -26,6 +28,7 @@ function listen(app, one) {
 
 // ------------------------------------------------------------------------------------------ the pointer
 
+/** @param {App} app @param {MapView} one @param {PointerEvent} event */
 function pointed(app, one, event) {
   const { view } = app, { drag } = view, at = one.place(event);
   app.wheeled = 0;
@@ -47,6 +50,7 @@ function pointed(app, one, event) {
   if (point !== view.focus && (point >= 0 || !one.canvas.matches(":focus-visible"))) app.look(one, point, { aloud: false });
 }
 
+/** @param {App} app @param {MapView} one @param {PointerEvent} event */
 function pressed(app, one, event) {
   const { view } = app, at = one.place(event), touch = event.pointerType === "touch";
   if (event.button > 2 || view.drag || view.pinch) return;
@@ -58,6 +62,7 @@ function pressed(app, one, event) {
   view.drag = { one, tool, from: at, last: at, far: 0, touch, path: tool === "lasso" || tool === "rectangle" ? [at] : null };
 }
 
+/** @param {App} app @param {MapView} one @param {number[]} end @param {PointerEvent} event */
 function dropped(app, one, end, event) {
   const { drag } = app.view, slack = drag.touch ? SLACK_OF_FINGERS : SLACK;
   app.view.drag = null;
@@ -67,6 +72,7 @@ function dropped(app, one, end, event) {
   one.drawOver(); // nothing may have changed but the lasso itself
 }
 
+/** @param {Drag} drag @param {number[]} end */
 function insideOf({ tool, from, path }, end) {
   const between = (value, a, b) => (value - a) * (value - b) <= 0;
   if (tool === "rectangle") return (across, down) => between(across, from[0], end[0]) && between(down, from[1], end[1]);
@@ -74,6 +80,7 @@ function insideOf({ tool, from, path }, end) {
 }
 
 // A click selects and opens; again on the same place, the next of those that stand there. On a name: its kind.
+/** @param {App} app @param {MapView} one @param {number[]} at @param {MouseEvent} event @param {boolean} touch */
 function clicked(app, one, at, event, touch) {
   const nearest = one.nearest(at, touch ? 2 * REACH : REACH), kind = one.nameAt(at);
   app.remember();
@@ -96,6 +103,7 @@ function clicked(app, one, at, event, touch) {
 
 // ------------------------------------------------------------------------------------------ wheel and fingers
 
+/** @param {App} app @param {MapView} one @param {WheelEvent} event */
 function turned(app, one, event) {
   const { camera } = one, pixels = event.deltaY * (event.deltaMode === 1 ? 20 : event.deltaMode === 2 ? 400 : 1);
   const scrolling = performance.now() - (app.wheeled || -PAUSE) < PAUSE && app.wheeledElsewhere;
@@ -107,6 +115,7 @@ function turned(app, one, event) {
 }
 
 // Remember where the wheel turns: on a map, or on the page that scrolls below it.
+/** @param {App} app */
 function watchWheel(app) {
   const note = (event) => {
     const here = app.maps.some((one) => one.canvas === event.target);
@@ -118,9 +127,10 @@ function watchWheel(app) {
   return () => window.removeEventListener("wheel", note, { capture: true });
 }
 
+/** @param {App} app @param {MapView} one */
 function listenToFingers(app, one) {
   const { canvas } = one, options = { passive: false };
-  const two = ({ touches }) => {
+  const two = (/** @type {TouchEvent} */ { touches }) => {
     const [a, b] = [touches[0], touches[1]].map((touch) => one.place(touch));
     return { at: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], apart: Math.max(Math.hypot(a[0] - b[0], a[1] - b[1]), 1) };
   };
@@ -140,11 +150,14 @@ function listenToFingers(app, one) {
     app.view.pinch = now;
     one.moved();
   }, options);
-  for (const name of ["touchend", "touchcancel"]) canvas.addEventListener(name, (event) => { if (event.touches.length < 2) app.view.pinch = null; });
+  const lifted = (/** @type {TouchEvent} */ event) => { if (event.touches.length < 2) app.view.pinch = null; };
+  canvas.addEventListener("touchend", lifted);
+  canvas.addEventListener("touchcancel", lifted);
 }
 
 // ------------------------------------------------------------------------------------------ keys
 
+/** @param {App} app @param {MapView} one @param {KeyboardEvent} event */
 function key(app, one, event) {
   const act = keyAct(app, one, event);
   if (!act) return;
@@ -152,6 +165,7 @@ function key(app, one, event) {
   act();
 }
 
+/** @param {App} app @param {MapView} one @param {KeyboardEvent} event */
 function keyAct(app, one, event) {
   const { focus } = app.view, arrow = ARROWS[event.key], control = event.ctrlKey || event.metaKey, letter = event.key.toLowerCase();
   const go = (point) => () => app.look(one, point), zoom = (factor) => () => { one.camera.zoomBy(factor, focus >= 0 && one.inView(focus) ? [one.x(focus), one.y(focus)] : undefined); one.moved(); };

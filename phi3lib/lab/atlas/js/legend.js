@@ -1,8 +1,10 @@
+// @ts-check
 // What colours and shapes mean, with counts; a press selects. It stands beside the map.
 
 const MOST_KINDS = 60;
 
 class Legend {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.title = make("div", { className: "legend-title" });
@@ -24,6 +26,7 @@ class Legend {
     this.count();
   }
 
+  /** @param {string} measure @param {Coloring} coloring */
   said(measure, coloring) {
     const [first, second] = this.app.data.spec.names;
     if (!coloring) return ["not known for these parameters"];

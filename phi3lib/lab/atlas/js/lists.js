@@ -1,8 +1,10 @@
+// @ts-check
 // What stands under the maps: ranked strip, gallery, the ten worst, table, recipe.
 
 const MOST_THUMBS = 60, MOST_ROWS = 100;
 
 class Lists {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.rows = MOST_ROWS;
@@ -19,9 +21,10 @@ class Lists {
   // The summary stays when the rest is filled anew: it may have the keyboard's focus.
   folded(words, ...rest) { return make("details", {}, make("summary", {}, words), make("div", {}, ...rest)); }
 
-  refold({ firstChild, lastChild }, words, ...rest) {
-    firstChild.textContent = words;
-    lastChild.replaceChildren(...rest);
+  /** @param {HTMLDetailsElement} details @param {string} words @param {...(Node | string)} rest */
+  refold({ firstElementChild, lastElementChild }, words, ...rest) {
+    firstElementChild.textContent = words;
+    lastElementChild.replaceChildren(...rest);
   }
 
   fill() {
@@ -100,21 +103,22 @@ class Lists {
     if (!this.table.open) return;
     const columns = this.columns(), head = make("tr", {}, ...["selected", ...columns.map(([words]) => words)].map((words) => make("th", { scope: "col" }, words)));
     const body = make("tbody", {}, ...points.slice(0, this.rows).map((point) => this.line(point, columns)));
-    this.table.lastChild.append(make("div", { className: "scrolling", tabIndex: 0, role: "region", "aria-label": "Table of the pictures" },
+    this.table.lastElementChild.append(make("div", { className: "scrolling", tabIndex: 0, role: "region", "aria-label": "Table of the pictures" },
       make("table", {}, make("thead", {}, head), body)));
-    if (points.length > this.rows) this.table.lastChild.append(this.more(points, body, columns));
+    if (points.length > this.rows) this.table.lastElementChild.append(this.more(points, body, columns));
   }
 
+  // The words above each column, and what it has for a point.
   columns() {
     const { data } = this.app, { ids, label, names, named } = data.spec;
     const percent = (name, map) => { const values = data.share(name, map); return (point) => (values ? `${values[point]}%` : ""); };
-    return [
+    return /** @type {[string, (point: number) => string][]} */ ([
       ["name", (point) => ids[point]],
       ...(label ? [[label, (point) => data.kind(point)]] : []),
       ...data.columns.filter((column) => column.name !== label).map((column) => [column.name, (point) => data.text(column, point)]),
       ...names.map((name, map) => [named ? `${name}: neighbours kept` : "neighbours kept", percent("kept", map)]),
       ...(data.share("between", 0) ? [["shared", percent("between", 0)], ["moved", percent("moved", 0)]] : []),
-    ];
+    ]);
   }
 
   line(point, columns) {

@@ -1,12 +1,19 @@
+// @ts-check
 // The view as a whole: what is looked at, what is selected, and the way to and from the model.
 
 class App {
+  /** @param {Model<AtlasTraits>} model @param {HTMLElement} el */
   constructor(model, el) {
     this.model = model;
-    [this.heading, this.smaller] = model.alone ? ["h2", "h3"] : ["h3", "h4"];
+    /** @type {"h2" | "h3"} */
+    this.heading = model.alone ? "h2" : "h3";
+    /** @type {"h3" | "h4"} */
+    this.smaller = model.alone ? "h3" : "h4";
     this.data = new Data(model);
-    this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: null };
+    this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: /** @type {Drag | null} */ (null) };
     this.passing = null; // which points a filter leaves; null: all
+    this.wheeled = 0; // when the wheel last turned
+    this.wheeledElsewhere = false;
     this.ratio = this.sharpness();
     this.order = shuffled(this.data.count);
     this.steps = new Steps(model.get("selected"));
@@ -309,6 +316,7 @@ class App {
   }
 }
 
+/** @param {View<AtlasTraits>} view */
 function render({ model, el }) {
   const app = new App(model, el), followers = app.followers();
   for (const [name, follower] of Object.entries(followers)) model.on(name, follower);
@@ -334,5 +342,3 @@ function render({ model, el }) {
     for (const [name, follower] of Object.entries(followers)) model.off(name, follower);
   };
 }
-
-export default { render };

@@ -1,3 +1,4 @@
+// @ts-check
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
@@ -6,8 +7,16 @@ const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move 
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
 class MapView {
+  /** @param {App} app @param {number} map */
   constructor(app, map) {
-    Object.assign(this, { app, map, name: app.data.spec.names[map], camera: new Camera() });
+    this.app = app;
+    this.map = map;
+    this.name = app.data.spec.names[map];
+    this.camera = new Camera();
+    /** @type {number[][]} of each picture that is shown: middle across, middle down, side, point */
+    this.shown = [];
+    /** @type {{across: number, down: number, wide: number, kind: number}[]} */
+    this.names = [];
     this.moveTo(app.data.target(map));
     this.title = make(app.heading, { className: "title" });
     const named = app.data.spec.named ? `Map ${this.name}` : "Map";
@@ -32,7 +41,7 @@ class MapView {
     const { ratio } = this.app, { clientWidth, clientHeight } = this.canvas, seen = clientWidth > 0 && clientHeight > 0;
     if (!seen && this.raster) return false; // off the page for a while, as JupyterLab does with cells out of view
     const [width, height] = seen ? [clientWidth, clientHeight] : [600, 400];
-    const sizes = [Math.round(width * ratio), Math.round(height * ratio)];
+    const sizes = /** @type {const} */ ([Math.round(width * ratio), Math.round(height * ratio)]);
     if (sizes[0] === this.canvas.width && sizes[1] === this.canvas.height && this.raster) return false;
     for (const layer of [this.canvas, this.base]) [layer.width, layer.height] = sizes;
     Object.assign(this.camera, { width, height });
@@ -59,15 +68,16 @@ class MapView {
 
   // The point at a place: of a picture that is shown there, else the nearest.
   nearest(at, reach = REACH) {
-    const over = (this.shown || []).find(([across, down, side]) => Math.abs(across - at[0]) <= side / 2 && Math.abs(down - at[1]) <= side / 2);
+    const over = this.shown.find(([across, down, side]) => Math.abs(across - at[0]) <= side / 2 && Math.abs(down - at[1]) <= side / 2);
     if (over && !this.app.hidden(over[3])) return over[3];
     const [x, y] = this.camera.place(at);
     return this.grid().nearest(x, y, reach / this.camera.scale(), (point) => !this.app.hidden(point));
   }
 
   // The kind whose name is written at a place; -1 where there is none.
+  /** @param {number[]} at */
   nameAt([across, down]) {
-    const found = (this.names || []).find((box) => Math.abs(box.across - across) < box.wide - 4 && Math.abs(box.down - down) < 9);
+    const found = this.names.find((box) => Math.abs(box.across - across) < box.wide - 4 && Math.abs(box.down - down) < 9);
     return found ? found.kind : -1;
   }
 
@@ -163,13 +173,13 @@ class MapView {
     const { data, ratio } = this.app, { raster, camera } = this;
     if (!data.shade.length) return;
     const maps = data.maps * data.spec.settings.length, cells = Math.round(Math.sqrt(data.shade.length / maps));
-    const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells, paint = this.app.dark() ? 106 : 184, pixels = raster.image.data;
+    const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells, paint = channels(this.app.theming().shade), pixels = raster.image.data;
     for (let down = 0; down < raster.height; down++) {
       for (let across = 0; across < raster.width; across++) {
         const [x, y] = camera.place([across / ratio, down / ratio]);
         if (x < 0 || y < 0 || x >= 1 || y >= 1) continue;
         const share = data.shade[start + Math.floor(y * cells) * cells + Math.floor(x * cells)] / 255, at = 4 * ((down + raster.room) * raster.stride + across + raster.room);
-        for (let part = 0; share && part < 3; part++) pixels[at + part] += (paint - pixels[at + part]) * share;
+        for (let part = 0; share && part < 3; part++) pixels[at + part] += (paint[part] - pixels[at + part]) * share;
       }
     }
   }
@@ -177,7 +187,7 @@ class MapView {
   // Pictures and names over the points.
   decorate(pen, coloring) {
     const { view, pictures } = this.app;
-    [this.shown, this.names] = [[], []]; // [middle across, middle down, side, point] of each picture
+    [this.shown, this.names] = [[], []];
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
     if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
   }

@@ -1,3 +1,4 @@
+// @ts-check
 // Points as pixels. They are stamped into one array: 200,000 of them in some milliseconds without a graphics
 // card, which a canvas with a path for each takes a second for, and WebGL in software longer, too.
 
@@ -5,6 +6,7 @@ const HERE = PALETTE.here, STAR = PALETTE.found, SHAPES = 8, FAINT = 0.2, AWAY =
 const CORNERS = { 1: [4, Math.PI / 4], 2: [3, -Math.PI / 2], 3: [4, 0], 4: [3, Math.PI / 2] };
 
 // Eight shapes beside eight colours, as everywhere in the course: never colour alone.
+/** @param {CanvasRenderingContext2D} pen @param {number} shape @param {number} radius */
 function outline(pen, shape, radius) {
   const spokes = (count, turn, inner) => {
     for (let n = 0; n < count; n++) {
@@ -20,6 +22,7 @@ function outline(pen, shape, radius) {
   pen.closePath();
 }
 
+/** @param {CanvasRenderingContext2D} pen @param {number} radius @param {number} turn */
 function cross(pen, radius, turn) {
   const thick = 0.35 * radius, arm = [[radius, -thick], [radius, thick], [thick, thick]];
   for (let quarter = 0; quarter < 4; quarter++) {
@@ -32,6 +35,7 @@ const shapeOf = (code) => (code + Math.floor(code / SHAPES)) % SHAPES;
 const channels = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
 
 // One shape at one size as lists of pixels: where, and how much of it is filled and edge (0 to 1).
+/** @param {number} shape @param {number} radius @param {number} edge */
 function stamp(shape, radius, edge) {
   const reach = Math.ceil(radius + edge + 1), side = 2 * reach + 1;
   const cover = (draw) => {
@@ -53,13 +57,18 @@ function stamp(shape, radius, edge) {
 
 // An array of pixels with room around, so that no stamp falls outside.
 class Raster {
+  /** @param {number} width @param {number} height in pixels of the screen */
   constructor(width, height) {
     this.room = 40;
-    Object.assign(this, { width, height, stride: width + 2 * this.room, lines: height + 2 * this.room });
+    this.width = width;
+    this.height = height;
+    this.stride = width + 2 * this.room;
+    this.lines = height + 2 * this.room;
     this.image = new ImageData(this.stride, this.lines);
     this.words = new Uint32Array(this.image.data.buffer);
   }
 
+  /** @param {string} color */
   clear(color) {
     const [red, green, blue] = channels(color);
     this.words.fill(((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0);
@@ -96,17 +105,20 @@ class Raster {
     return { steps: Int32Array.from(steps), weights: Int32Array.from(weights), colors: Int32Array.from(colors) };
   }
 
+  /** @param {CanvasRenderingContext2D} pen */
   show(pen) { pen.putImageData(this.image, -this.room, -this.room, this.room, this.room, this.width, this.height); }
 }
 
 // How points look: by their number in view, the zoom and the theme. Stamps are kept by shape and size.
 class Marks {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.stamps = new Map();
   }
 
   // The radius in pixels of the page: smaller for many, larger when zoomed in.
+  /** @param {number} zoom */
   radius(zoom) {
     const { count } = this.app.data, base = count <= 500 ? 5 : count <= 3000 ? 3.6 : count <= 30_000 ? 2.1 : 1.3;
     return Math.min(base * Math.min(zoom, 400) ** 0.28, 7);
@@ -120,6 +132,7 @@ class Marks {
 
   edged() { return this.app.data.count <= MOST_EDGED; }
 
+  /** @param {number} shape @param {number} radius @param {number} edge */
   stampOf(shape, radius, edge) {
     const key = `${shape} ${radius.toFixed(1)} ${edge}`;
     if (!this.stamps.has(key)) this.stamps.set(key, stamp(shape, radius, edge));
@@ -127,6 +140,7 @@ class Marks {
   }
 
   // Black would vanish on dark paper.
+  /** @param {string} color */
   color(color) { return color === PALETTE.black ? this.app.theming().black : color; }
 
   // One style for each code of a coloring.
@@ -161,6 +175,7 @@ function press(pixels, base, { steps, weights, colors }) {
   }
 }
 
+/** @param {CanvasRenderingContext2D} pen @param {number} across @param {number} down @param {number} radius @param {string} color @param {number} width */
 function ringAt(pen, across, down, radius, color, width) {
   pen.beginPath();
   pen.arc(across, down, radius, 0, 7);

@@ -1,6 +1,8 @@
+// @ts-check
 // Selections that have a name: saved, taken up again and combined. They go to Python and into an exported file.
 
 class Named {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.text = make("input", { type: "text", maxLength: LONGEST_NAME, placeholder: "a name", on: { keydown: (event) => { if (event.key === "Enter") this.save(); } } });
@@ -12,9 +14,11 @@ class Named {
 
   /** @returns {[string, number[]][]} */
   all() { return this.app.model.get("selections") || []; }
+  /** @param {string} name */
   rows(name) { return (this.all().find(([one]) => one === name) || [name, []])[1]; }
 
   // The name of these rows, if they are just those of a named selection.
+  /** @param {number[]} rows */
   nameOf(rows) {
     if (!rows.length) return undefined;
     const picked = new Set(rows), found = this.all().find(([, others]) => others.length === picked.size && others.every((row) => picked.has(row)));
@@ -36,6 +40,7 @@ class Named {
     this.app.say(`“${name}” saved, with ${grouped(rows.length)} pictures`);
   }
 
+  /** @param {string} name */
   remove(name) {
     this.put(this.all().filter(([one]) => one !== name));
     this.app.say(`“${name}” removed; the selection stays`);
@@ -53,6 +58,7 @@ class Named {
     this.sync();
   }
 
+  /** @param {string} name @param {number[]} rows */
   chip(name, rows) {
     const press = (event) => { this.app.put(combined(this.app.model.get("selected"), this.rows(name), this.app.how(event))); };
     const words = `Select “${name}”; with Shift: add; with Alt: take away`;
@@ -64,6 +70,6 @@ class Named {
   sync() {
     const rows = this.app.model.get("selected"), now = this.nameOf(rows);
     this.button.disabled = !rows.length;
-    for (const one of this.list.querySelectorAll("button[value]")) one.setAttribute("aria-pressed", String(one.value === now));
+    for (const one of this.list.querySelectorAll("button[value]")) one.setAttribute("aria-pressed", String(one.getAttribute("value") === now));
   }
 }

@@ -1,0 +1,72 @@
+// What the explorer's page gets from `page_data` in phi3lib/lab/atlas/page.py and from live.py.
+
+interface MapSettings {
+  method: string;
+  n_neighbors: number;
+  min_dist: number;
+  seed: number;
+}
+
+interface AtlasSpec {
+  names: string[];
+  named: boolean;
+  count: number;
+  all: number;
+  rows: number[] | null;
+  ids: string[];
+  keys: string[] | null;
+  square: number;
+  large: boolean;
+  columns: Column[];
+  label: string | null;
+  kinds: string[];
+  codes: number[];
+  k: number;
+  recall: string[];
+  settings: MapSettings[];
+  trust_words: string[][];
+  /** by measure, map and settings: a line of the shares; null where there is none */
+  lines: Record<string, (number | null)[][]>;
+  thumb: number;
+  sheet: number;
+  shapes: number[];
+  finds: boolean;
+  card: object;
+}
+
+interface FoundPictures {
+  text?: string;
+  rows?: number[];
+  cosines?: number[];
+  standing?: number;
+  through?: string;
+  ids?: string[];
+}
+
+interface AtlasTraits extends LiveTraits {
+  spec: AtlasSpec;
+  places: DataView;
+  near: DataView;
+  shares: DataView;
+  shade: DataView;
+  sheets: string[];
+  /** addresses of the pictures' files, on an exported page */
+  files: (string | null)[] | null;
+  chosen: MapSettings;
+  selected: number[];
+  selections: [string, number[]][];
+  found: FoundPictures;
+  status: string;
+  progress: number;
+}
+
+/** The pointer's way over a map since it was pressed. */
+interface Drag {
+  one: MapView;
+  tool: string;
+  from: number[];
+  last: number[];
+  far: number;
+  touch: boolean;
+  path: number[][] | null;
+}
