@@ -131,3 +131,21 @@ def test_a_side_without_gradients_is_left_alone():
     cached_backward(model, {"images": {"x": x}, "texts": {"y": y}, "right": none_right(4)}, 2)
     assert all(weight.grad is None for weight in model.image.parameters())
     assert all(weight.grad is not None for weight in model.text.parameters())
+
+
+class DrawsInItsLoss(Pair):
+    """Whose loss draws random numbers, too."""
+
+    def loss(self, images, texts, right):
+        return super().loss(nn.functional.dropout(images, 0.5), texts, right)
+
+
+def test_after_chunks_random_numbers_go_on_behind_those_of_the_loss():
+    torch.manual_seed(0)
+    model, (x, y) = DrawsInItsLoss(0.5), vectors(4, 5)
+    start = random_state()
+    model.loss(model.image_vectors({"x": x}), model.text_vectors({"y": y}), none_right(4))
+    wanted = torch.rand(3)
+    set_random_state(start)
+    cached_backward(model, {"images": {"x": x}, "texts": {"y": y}, "right": none_right(4)}, 4)
+    assert torch.equal(torch.rand(3), wanted)

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from phi3lib.embeddings.costs import estimate_cost
 from phi3lib.embeddings.disagreement import disagreements
-from phi3lib.embeddings.quality import qualities, quality_of
+from phi3lib.embeddings.quality import SIDE, WINDOW, blur_of, qualities, quality_of
 from phi3lib.embeddings.report import report_of
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.encoders import Encoder, recipe
@@ -145,6 +145,23 @@ def test_the_most_blurred_image_comes_first():
     assert wanted != (0, 2, 4)
     (found,) = report_of(table_of(clustered(each=1, groups=5)), pictures=images).of("blurred")
     assert found.rows == wanted
+
+
+def test_of_a_step_that_is_blurred_one_share_in_a_window_remains():
+    """What blurring adds beside the step does not count as lost."""
+    place = np.arange(40) >= 20
+    steps = 100.0 * (place[:, None].astype(float) + place)  # one step in each row and in each column
+    assert blur_of(steps) == pytest.approx(1 / WINDOW)
+
+
+def test_large_images_are_measured_reduced_and_small_ones_as_they_are():
+    large = sharp((2 * SIDE, SIDE + 12))
+    reduced = large.resize((SIDE, SIDE // 2 + 6), Image.Resampling.BOX)
+    assert quality_of(large) == quality_of(reduced)
+    small = sharp((100, 60))
+    wanted = blur_of(np.asarray(small.convert("L"), np.float32))
+    assert quality_of(small).blur == wanted
+    assert quality_of(small.resize((SIDE, SIDE * 3 // 5), Image.Resampling.BOX)).blur != wanted
 
 
 def test_blur_in_one_direction_is_blur():
