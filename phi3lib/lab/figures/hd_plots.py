@@ -74,9 +74,12 @@ def runs(grid: HDGrid, order: str = "sub_glb") -> list[tuple[int, int, TokenKind
 
 
 def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | None = None) -> None:
-    """Draw the token sequence as one ribbon; row separators are longer teeth."""
+    """Draw the token sequence as one ribbon; separators are longer: of rows thin, of views thick."""
     for start, length, kind in runs(grid, order):
-        tooth = kind in (TokenKind.ROW_SEPARATOR, TokenKind.VIEW_SEPARATOR)
+        if kind is TokenKind.VIEW_SEPARATOR:  # one token of many hundreds: a line, wider than the token
+            axes.vlines(start + length / 2, -0.4, 1.4, color=COLOURS[kind], lw=2.5, zorder=4)
+            continue
+        tooth = kind is TokenKind.ROW_SEPARATOR
         low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
         axes.fill_between(
             [start, start + length],
@@ -131,6 +134,7 @@ def microscope_still(
     fig, axes = plots.figure(2, 2, height=4.4, height_ratios=[4, 1], width_ratios=[2, 1])
     draw_grid(axes[0, 0], picture, grid)
     plots.picture_axes(axes[0, 1], padded_picture(picture, grid).resize((336, 336)), "global view")
+    plots.frame(axes[0, 1])
     box = padded_box_of_token(grid, index, order)
     if box is not None:
         crop = token_at(grid, index, order).kind is TokenKind.CROP

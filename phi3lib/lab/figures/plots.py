@@ -97,7 +97,7 @@ def still(fig: Figure, *, alt: str) -> Still:
     buffer = io.BytesIO()
     write_png(fig, buffer)
     image = Image.open(buffer).convert("RGB")
-    data, mime = encode(image)
+    data, mime = encode(image, keep=(*CLASSES, PADDING))
     return Still(data, mime, alt, image.size, drawing=not fig.findobj(_is_image))
 
 
@@ -135,6 +135,13 @@ def picture_axes(axes: Axes, picture: Any, title: str = "", *, smooth: bool = Tr
     return write_title(axes, title)
 
 
+def frame(axes: Axes) -> None:
+    """Draw a thin line around a picture."""
+    around = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=PADDING, clip_on=False)
+    around.set_linewidth(0.8)
+    axes.add_patch(around)
+
+
 def write_title(axes: Axes, text: str, *, loc: Any = "center") -> Axes:
     """Write a title in the course's size; matplotlib takes its own default outside `figure`."""
     axes.set_title(text, loc=loc, fontsize=STYLE["axes.titlesize"])
@@ -142,9 +149,18 @@ def write_title(axes: Axes, text: str, *, loc: Any = "center") -> Axes:
 
 
 def pictures(
-    items: Sequence[Any], titles: Sequence[str], *, alt: str, height: float = 2.6, cols: int = 0
+    items: Sequence[Any],
+    titles: Sequence[str],
+    *,
+    alt: str,
+    height: float = 2.6,
+    cols: int = 0,
+    framed: bool = False,
 ) -> None:
-    """Pictures side by side, each under its title; `cols` a row (default: all in one row)."""
+    """Pictures side by side, each under its title; `cols` a row (default: all in one row).
+
+    framed: with a thin line around each, so that white edges show on the white page.
+    """
     if len(items) != len(titles):
         raise ValueError(f"{len(items)} pictures but {len(titles)} titles")
     cols = cols or len(items)
@@ -154,6 +170,8 @@ def pictures(
         spot.set_axis_off()
     for spot, item, title in zip(axes.flat, items, titles, strict=False):
         picture_axes(spot, item, title)
+        if framed:
+            frame(spot)
     show(fig, alt=alt)
 
 

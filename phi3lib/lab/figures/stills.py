@@ -4,10 +4,12 @@ import base64
 import hashlib
 import html
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageColor
 
 from phi3lib.lab.figures.shown_text import readable
 
@@ -91,9 +93,12 @@ def _letters(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def encode(image: Image.Image) -> tuple[bytes, str]:
-    """(bytes, mime type): a PNG of at most 256 colours, or for photographs a JPEG where that is smaller."""
-    png, jpeg = _palette_png(image), io.BytesIO()
+def encode(image: Image.Image, *, keep: Sequence[str] = ()) -> tuple[bytes, str]:
+    """(bytes, mime type): a PNG of at most 256 colours, or for photographs a JPEG where that is smaller.
+
+    keep: colors, as hexadecimal text, that the PNG holds exactly, however rare they are in the image.
+    """
+    png, jpeg = _palette_png(image, keep), io.BytesIO()
     if len(png) < 24_000:
         return png, "image/png"
     image.save(jpeg, "JPEG", quality=72, optimize=True, subsampling=0)
@@ -102,7 +107,29 @@ def encode(image: Image.Image) -> tuple[bytes, str]:
     return png, "image/png"
 
 
-def _palette_png(image: Image.Image) -> bytes:
+def _palette_png(image: Image.Image, keep: Sequence[str] = ()) -> bytes:
     buffer = io.BytesIO()
-    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    _in_few_colors(image, keep).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _in_few_colors(image: Image.Image, keep: Sequence[str]) -> Image.Image:
+    """Return the image in at most 256 colors, those of `keep` unchanged.
+
+    Beside a photograph, which needs most of the 256, a rare color is merged with a similar one: the thin line
+    of a separator becomes grey.
+    """
+    pixels = np.asarray(image)
+    kept = [ImageColor.getrgb(color) for color in keep]
+    masks = [(rgb, mask) for rgb in kept if (mask := (pixels == rgb).all(-1)).any()]
+    free = 256 - len(masks)
+    few = image.quantize(free, dither=Image.Dither.NONE)
+    palette = (few.getpalette() or [])[: 3 * free]
+    palette += [0] * (3 * free - len(palette))
+    places = np.array(few)
+    for place, (rgb, mask) in enumerate(masks, free):
+        places[mask] = place
+        palette += rgb
+    exact = Image.fromarray(places)
+    exact.putpalette(palette)
+    return exact

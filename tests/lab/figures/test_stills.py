@@ -13,10 +13,10 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from nbconvert import LatexExporter
-from PIL import Image
+from PIL import Image, ImageColor
 
-from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.figures import plots
+from phi3lib import Atlas, EmbeddingTable, hd_grid
+from phi3lib.lab.figures import hd_plots, plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.figures.stills import DARK_FILTER
 from phi3lib.lab.widgets import GridExplorer
@@ -41,6 +41,41 @@ def displayed(shown: object) -> list[tuple[dict, dict]]:
     with capture_output() as captured:
         display(shown)
     return [(output.data, output.metadata) for output in captured.outputs]
+
+
+def test_the_colours_that_mean_something_survive_beside_a_photograph():
+    x, y = np.meshgrid(np.linspace(0, 220, 300), np.linspace(0, 220, 200))
+    pixels = np.stack([x, y, 220 - x], axis=-1).astype(np.uint8)  # thousands of colours
+    pixels[20:23, :20] = ImageColor.getrgb(plots.VIEW_SEPARATOR)
+    image = Image.fromarray(pixels)
+    stored = [plots.encode(image, keep=keep) for keep in ([], [plots.VIEW_SEPARATOR, plots.YELLOW])]
+    assert [mime for _, mime in stored] == ["image/png", "image/png"]
+    without, kept = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data, _ in stored)
+    assert (kept[20:23, :20] == ImageColor.getrgb(plots.VIEW_SEPARATOR)).all()
+    assert np.abs(kept.astype(int) - without)[30:].max() <= 4  # the others as before
+
+
+def test_the_separator_of_the_views_shows_in_the_ribbon():
+    shown = []
+    grid = hd_grid(640, 427, num_crops=16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "display_still", shown.append)
+        no_blue = Image.linear_gradient("L"), Image.radial_gradient("L"), Image.new("L", (256, 256))
+        photo = Image.merge("RGB", no_blue)
+        hd_plots.grid_and_ribbon(photo, grid, alt="The grid, and the ribbon of its tokens.")
+    pixels = np.asarray(Image.open(io.BytesIO(shown[0].data)).convert("RGB")).astype(int)
+    purple = (np.abs(pixels - ImageColor.getrgb(plots.VIEW_SEPARATOR)).sum(-1) < 60).sum(0)
+    assert (purple > 30).sum() >= 3  # a line of three pixels from top to bottom of the ribbon
+
+
+def test_a_frame_shows_where_a_white_picture_ends():
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "display_still", shown.append)
+        for framed in (False, True):
+            plots.pictures([Image.new("RGB", (40, 40), "white")], [""], alt="White.", framed=framed)
+    dark = [(np.asarray(Image.open(io.BytesIO(one.png)).convert("L")) < 200).sum() for one in shown]
+    assert dark[0] == 0 and dark[1] > 100
 
 
 def test_a_png_stands_beside_the_html_whatever_that_holds(photograph):
