@@ -25,15 +25,17 @@ PAGES = ("README.md", "notebooks/instructor/README.md")
 BREAK_AFTER, BREAK = 80, 15  # minutes
 
 
-def link(one: Lesson) -> str:
-    """Return a notebook's link with its question, as in "Where next"."""
-    return f"- [{one.number} · {one.title}]({one.name}.ipynb): {one.question}"
+def link(one: Lesson, after: str) -> str:
+    """Return a notebook's link with its question, and what it needs besides the notebook `after`."""
+    others = [f"[{need}]({lesson(need).name}.ipynb)" for need in one.needs if need != after]
+    also = f" (It also builds on {' and '.join(others)}.)" if others and after in one.needs else ""
+    return f"- [{one.number} · {one.title}]({one.name}.ipynb): {one.question}{also}"
 
 
 def next_section(number: str) -> str:
     """Return the lines below "Where next" of a notebook."""
     following = where_next(number)
-    lines = [link(one) for one in following] or [
+    lines = [link(one, number) for one in following] or [
         "- The [reading map](00_start_here.ipynb): what you have not read yet."
     ]
     return "\n".join(lines) + "\n\n"

@@ -124,7 +124,7 @@ def changed(picture: Image.Image) -> dict[str, Image.Image]:
     picture = whole_cells(picture.convert("RGB"))
     return {
         "as it is": picture,
-        "slightly soft": picture.filter(ImageFilter.GaussianBlur(2)),
+        "blurred": picture.filter(ImageFilter.GaussianBlur(2)),
         "16 colours": blurred(picture),
         "stirred": shuffled(picture),
         "mirrored": picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),

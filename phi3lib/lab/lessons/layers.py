@@ -60,6 +60,28 @@ def show_layers(
     plots.show(fig, alt=alt)
 
 
+def alike_across(patches: Features, on_thing: Any) -> dict[str, float]:
+    """Return mean cosines of patches of different pictures: "backgrounds", "things", "one of each".
+
+    patches: (N, patches, width), at least two pictures. on_thing: (N, patches) bool, the patches that show
+    the thing; the others show the background.
+    """
+    count, number, width = patches.shape
+    units = unit_rows(patches.reshape(-1, width))
+    cosines, thing = units @ units.T, np.asarray(on_thing, dtype=bool).ravel()
+    picture = np.repeat(np.arange(count), number)
+    elsewhere = picture[:, None] != picture
+
+    def mean(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+        return float(cosines[np.outer(first, second) & elsewhere].mean())
+
+    return {
+        "backgrounds": mean(~thing, ~thing),
+        "things": mean(thing, thing),
+        "one of each": mean(thing, ~thing),
+    }
+
+
 class LayerState:
     """A layer and a patch of a picture, and the most similar patches of the other pictures. No widget inside.
 
@@ -134,7 +156,7 @@ class LayerExplorer(PanelInstrument):
         fig, axes = plots.figure(1, 2 + len(found), height=1.6)
         chosen = self.pictures[state.picture]
         plots.picture_axes(axes[0], chosen, f"picture {state.picture}\nyour patch")
-        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "its likeness\n(yellow: most)")
+        plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "similarity\n(yellow: highest)")
         likeness = state.likeness()[state.picture]
         axes[1].imshow(likeness, cmap=plots.MAGNITUDE, extent=(0, chosen.width, chosen.height, 0))
         for spot in axes[:2]:
@@ -157,7 +179,7 @@ class LayerExplorer(PanelInstrument):
         ]
         chosen, here = f"picture {state.picture}\nyour patch", place(state.patch)
         likeness = tile(
-            None, "its likeness\n(yellow: most)", patch=here, heat=state.likeness()[state.picture]
+            None, "similarity\n(yellow: highest)", patch=here, heat=state.likeness()[state.picture]
         )
         return described(state.sentence(), line([tile(state.picture, chosen, patch=here), likeness, *found]))
 

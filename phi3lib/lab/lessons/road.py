@@ -34,9 +34,9 @@ class Lesson:
 
 # In the order in which to read.
 ROAD = (
-    Lesson("00_start_here", "Start here", "does it work here, and what is an embedding?", 15, (), row=1.0),
+    Lesson("00_start_here", "Start here", "does it work here, and what is an embedding?", 25, (), row=1.0),
     Lesson(
-        "01_clip_concepts", "CLIP concepts", "how can a picture be close to a sentence?", 45, ("00",), row=2.0
+        "01_clip_concepts", "CLIP concepts", "how can a picture be close to a sentence?", 50, ("00",), row=2.0
     ),
     Lesson(
         "02_vision_tower",
@@ -122,7 +122,7 @@ ROAD = (
     Lesson(
         "A1_the_original_class",
         "The original class",
-        "why does the class of the cookbook page not run, and is ours equal?",
+        "why can a published class not process a picture, and does ours give the same numbers?",
         30,
         ("03",),
         row=-0.9,

@@ -5,7 +5,13 @@ import pytest
 from PIL import Image
 
 from phi3lib import load_clip
-from phi3lib.lab.lessons.layers import LayerExplorer, LayerState, layer_features, patch_colours
+from phi3lib.lab.lessons.layers import (
+    LayerExplorer,
+    LayerState,
+    alike_across,
+    layer_features,
+    patch_colours,
+)
 from tests.real_layout import make_clip_checkpoint
 
 
@@ -40,6 +46,18 @@ def test_patch_colours_fill_the_range_and_equal_patches_have_equal_colours():
     assert colours.shape == (3, 4, 4, 3)
     assert colours.min() == 0 and colours.max() == 1
     assert np.array_equal(colours[0], colours[2])
+
+
+def test_patches_of_different_pictures_are_compared_and_never_those_of_one():
+    up, across = [0.0, 2.0], [3.0, 0.0]
+    patches = np.array([[up, across], [up, up], [across, up]], dtype=np.float32)
+    on_thing = [[True, False], [True, False], [False, True]]
+    alike = alike_across(patches, on_thing)
+    assert alike["things"] == pytest.approx(1)  # all three point up
+    assert alike["backgrounds"] == pytest.approx(1 / 3)  # across, up and across
+    assert alike["one of each"] == pytest.approx(1 / 3)  # of three pictures, the second background alone
+    alone = alike_across(patches[:2], on_thing[:2])
+    assert alone == pytest.approx({"things": 1, "backgrounds": 0, "one of each": 0.5})
 
 
 def test_a_patch_is_most_like_itself_and_others_are_sought_elsewhere(features):
