@@ -35,10 +35,13 @@ class Untouched:
     def changes(self) -> list[str]:
         """Return the names of what has been replaced or removed, sorted.
 
-        A library may replace a part of itself, as torch does when its compiler is imported.
+        A library may replace a part of itself, as torch does when its compiler is imported, and a library
+        made with Cython wraps functions of `inspect`, as ray does.
         """
         now = _contents()
-        changed = {name for name, value in self._before.items() if now.get(name) is not value}
+        changed = {
+            name for name, value in self._before.items() if _without_cython(now.get(name)) is not value
+        }
         return sorted(name for name in changed if not _by_itself(name, now.get(name)))
 
 
@@ -54,6 +57,32 @@ def _contents() -> dict[str, Any]:
                 found[f"{module_name}.{name}"] = value
                 found.update(_parts(f"{module_name}.{name}", value) if own else {})
     return found
+
+
+def _wrapped_by_cython(orig_func: Any, cython_generator_types: Any, type: Any = type) -> Any:
+    """Return what Cython puts in place of `inspect.isgenerator`: its own generators are generators, too."""
+
+    def also(obj: Any) -> Any:
+        return type(obj) in cython_generator_types or orig_func(obj)
+
+    return also
+
+
+_CYTHON = _wrapped_by_cython(None, ()).__code__
+_MOST_WRAPPERS = 20  # each library made with Cython may add one
+
+
+def _without_cython(value: Any) -> Any:
+    """Return the function that Cython has wrapped, for a wrapper of exactly its code; else the value."""
+    for _ in range(_MOST_WRAPPERS):
+        if not isinstance(value, FunctionType) or value.__code__.co_code != _CYTHON.co_code:
+            break
+        names = value.__code__.co_freevars
+        held = {name: cell.cell_contents for name, cell in zip(names, value.__closure__ or (), strict=True)}
+        if names != _CYTHON.co_freevars or held["type"] is not type:
+            break
+        value = held["orig_func"]
+    return value
 
 
 def _by_itself(name: str, value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Grading without running anything: what was handed in, totals, pages, the command."""
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -185,6 +186,31 @@ def test_replaced_functions_are_noticed_and_new_names_are_not(monkeypatch):
     monkeypatch.setattr(reading.near, "__code__", (lambda answer, right: True).__code__)
     changes = before.changes()
     assert "numpy.allclose" in changes and any("near" in name and "code" in name for name in changes)
+
+
+# What a module made with Cython runs when it is imported; ray is one.
+CYTHON = """
+def cy_wrap(orig_func, type=type, cython_generator_types=cython_generator_types):
+    def cy_isgenerator(obj):
+        return type(obj) in cython_generator_types or orig_func(obj)
+    return cy_isgenerator
+"""
+
+
+def test_what_cython_does_to_inspect_is_no_change_and_what_looks_like_it_is(monkeypatch):
+    space = {"cython_generator_types": {type(iter(()))}}
+    exec(CYTHON, space)
+    before, original = Untouched(), inspect.isgenerator
+    monkeypatch.setattr(inspect, "isgenerator", space["cy_wrap"](space["cy_wrap"](original)))
+    assert before.changes() == []
+    forged = (
+        lambda obj: True,
+        space["cy_wrap"](lambda obj: True),
+        space["cy_wrap"](original, type=lambda obj: int, cython_generator_types={int}),
+    )
+    for function in forged:
+        monkeypatch.setattr(inspect, "isgenerator", function)
+        assert before.changes() == ["inspect.isgenerator"]
 
 
 def test_the_command_writes_pages_and_json(tmp_path, monkeypatch, capsys):
