@@ -118,12 +118,24 @@ def test_links_that_run_a_notebook_stand_below_its_title():
     assert "%pip install" in text and text.endswith("A question.")
 
 
-def test_without_an_address_the_pages_have_no_such_links(tmp_path):
-    build_site.collect(tmp_path / "without")
-    build_site.collect(tmp_path / "with", "someone/course")
+PLACES = ("mybinder.org", "codespaces.new", "colab.research.google.com", "%pip install", "Run this notebook")
+
+
+def test_one_setting_makes_the_links_and_without_it_there_is_no_trace_of_them(tmp_path):
+    """[project.urls] of pyproject.toml: the project's own, and the same with an address."""
+    own = (ROOT / "pyproject.toml").read_text("utf-8").replace("[project.urls]", "[tool.none]")
+    (tmp_path / "without.toml").write_text(own, "utf-8")
+    address = '\n[project.urls]\nSource = "https://github.com/someone/course"\n'
+    (tmp_path / "with.toml").write_text(own + address, "utf-8")
+    for name in ("with", "without"):
+        build_site.collect(tmp_path / name, site_launch.repository(tmp_path / f"{name}.toml"))
     for path in (tmp_path / "with" / "notebooks").glob("*.ipynb"):
-        assert "mybinder.org/v2/gh/someone/course/" in path.read_text("utf-8")
-        assert "mybinder.org" not in (tmp_path / "without" / "notebooks" / path.name).read_text("utf-8")
+        launched = path.read_text("utf-8")
+        assert all(place in launched for place in PLACES)
+        assert "https://mybinder.org/v2/gh/someone/course/" in launched
+    for path in (tmp_path / "without").rglob("*"):
+        if path.suffix in (".ipynb", ".md", ".html"):
+            assert not any(place in path.read_text("utf-8") for place in PLACES), path
 
 
 # ------------------------------------------------------------------------------- instruments and policies
