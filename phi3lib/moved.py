@@ -35,6 +35,8 @@ NEW_NAMES = {
         for name in ("original_class", "original_text", "page_faults", "same_weights")
     },
     "phi3lib.lab.instrument": "phi3lib.lab.widgets.base",
+    # The module had the name of the function `lab.published` and took its place where it was imported first.
+    "phi3lib.lab.published": "phi3lib.lab.published_vectors",
     "phi3lib.vectors.pooling": "phi3lib.encoders.pooling",
     # The second name: what `from phi3lib.vectors import …` asks for, once the package has been found.
     **{

@@ -4,7 +4,8 @@
 
 Only vectors that published weights really computed may be there. So before anything is written each
 checkpoint has to pass three tests: its name is a published one, its weights are as many as the published
-ones, and it knows what the photographs show, which no untrained weights do.
+ones, and it knows what the photographs show, which no untrained weights do. A test of the program writes to
+another folder with `test=True`: the tests of the weights are left out, and the record says so.
 """
 
 import json
@@ -23,19 +24,24 @@ from phi3lib.lab.lessons.a2_photographs import QUERIES, Item, free_photographs, 
 from phi3lib.lab.lessons.a2_report import machine
 from phi3lib.lab.lessons.a2_sizes import published as published_sizes
 from phi3lib.lab.photographs import Credit, photograph
-from phi3lib.lab.published import (
+from phi3lib.lab.published_vectors import (
     FOLDER,
     FORMAT,
     IMAGES,
     MOST_BYTES,
+    PUBLISHED,
     PUBLISHED_NAMES,
     RECORD,
+    TEST,
     TEXTS,
     THUMBNAILS,
     VECTORS,
     as_half,
+    checksums,
     folder_bytes,
     published,
+    require_other_folder,
+    sha256,
 )  # fmt: skip
 
 # Space → (whose model, recipe). "last token" would pass every image through the language model: hours.
@@ -59,22 +65,42 @@ class NotPublishedError(ValueError):
     """These weights are not the published ones, so that nothing may be written."""
 
 
-def write_published(folder: Path = FOLDER) -> Path:
+def write_published(folder: Path = FOLDER, *, test: bool = False) -> Path:
     """Compute and write `data/published` with the default models; return the folder.
 
-    Reads CLIP and all of Phi-3-vision (`PHI3LIB_MODELS=real`, or a folder that holds both). Raises
-    NotPublishedError if a checkpoint fails a test; the folder then stays as it was.
+    Reads CLIP and all of Phi-3-vision (`PHI3LIB_MODELS=real`, or a folder that holds both). test: write with
+    any weights, to another folder, marked as a test; `published` refuses it. Raises NotPublishedError if a
+    checkpoint fails a test; the folder then stays as it was.
     """
     from phi3lib.loading.checkpoints import load_clip, load_phi3_model
 
+    if test:
+        require_other_folder(folder)
     clip, phi3 = load_clip(), load_phi3_model(language_model=True)
-    require_published_clip(clip)
-    require_published_phi3(phi3)
+    if not test:
+        require_published_clip(clip)
+        require_published_phi3(phi3)
     photographs = free_photographs()
     items = items_of(photographs)
     tables, queries = compute(items, QUERIES, {"clip": clip, "phi3": phi3})
     credits = {name: whose for name, (_, whose) in photographs.items()}
-    return save(folder, items, tables, queries, credits)
+    return save(folder, items, tables, queries, credits, checkpoints=checkpoints_read(), test=test)
+
+
+def checkpoints_read() -> list[dict[str, Any]]:
+    """Return name, revision and SHA-256 of the weight files of both default models.
+
+    The revision is None for a model in a folder: only its files say which one it is.
+    """
+    from phi3lib.loading.defaults import CLIP_TYPE, PHI3_TYPE, default_models
+    from phi3lib.loading.networks import checkpoint_folder
+
+    found, chosen = [], default_models()
+    for default, model_type in ((chosen.clip, CLIP_TYPE), (chosen.phi3, PHI3_TYPE)):
+        folder, name, commit = checkpoint_folder(default, None, model_type)
+        files = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+        found.append({"name": published_name(name) or Path(name).name, "revision": commit, "files": files})
+    return found
 
 
 # ------------------------------------------------------------------------------- the tests
@@ -173,10 +199,18 @@ def save(
     tables: Mapping[str, EmbeddingTable],
     queries: Mapping[str, EmbeddingTable],
     credits: Mapping[str, Credit],
+    *,
+    checkpoints: Sequence[Mapping[str, Any]],
+    test: bool = False,
 ) -> Path:
-    """Write the folder, whole or not at all; return it. ValueError if it would be larger than MOST_BYTES."""
+    """Write the folder, whole or not at all; return it. ValueError if it would be larger than MOST_BYTES.
+
+    checkpoints: as `checkpoints_read` returns them. test: as in `write_published`.
+    """
     from safetensors.numpy import save_file
 
+    if test:
+        require_other_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".published-") as scratch:
         new = Path(scratch) / folder.name
@@ -187,11 +221,13 @@ def save(
         for number, item in enumerate(items):
             _thumbnail(item.picture).save(new / THUMBNAILS / f"{number:04}.jpg", quality=80)
         record = _record(items, tables, queries, credits)
+        record |= {"weights": TEST if test else PUBLISHED, "checkpoints": list(checkpoints)}
+        record["files"] = checksums(new)
         (new / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         size = folder_bytes(new)
         if size > MOST_BYTES:
             raise ValueError(f"the folder would have {size:,} bytes, at most {MOST_BYTES:,} may be written")
-        published(new)  # what cannot be read back is not put in its place
+        published(new, test=test)  # what cannot be read back is not put in its place
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)
@@ -207,7 +243,8 @@ def _record(
     spaces = {}
     for name, table in tables.items():
         known = published_name(str(table.recipe.get("model"))) or str(table.recipe.get("model"))
-        spaces[name] = {**table.recipe, "model": known, "stored": "float16, length 1"}
+        width = table.vectors.shape[1]
+        spaces[name] = {**table.recipe, "model": known, "dimension": width, "stored": "float16, length 1"}
     return {
         "format": FORMAT,
         "made": machine(),
