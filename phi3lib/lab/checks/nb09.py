@@ -94,8 +94,6 @@ def _ids(answer: Any, shown: str) -> list[int]:
 
 # ------------------------------------------------------- 09.2 the head, and 09.3 the proof
 
-Cases = tuple[list[Numbers], list[list[int]]]
-
 
 def looking_head_of(attention: Sequence[Numbers], inside: Sequence[Sequence[int]]) -> tuple[int, int]:
     """Return the right answer: (layer, head) with the largest mean weight on the asked thing's columns."""

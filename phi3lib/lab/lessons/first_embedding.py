@@ -4,7 +4,7 @@ A hand-made vector holds the mean colours of a 4 × 4 grid: 48 numbers. It is he
 understood at a glance, not because it is good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ TILES_IN_WORDS = (
     "upper edge in 13 and 14, its left half in 17, its right half in 18, its lower edge and more blossoms in "
     "21 and 22; the other six are dark green."
 )
-Vector = Callable[[Image.Image], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -138,14 +137,6 @@ def changed(picture: Image.Image) -> dict[str, Image.Image]:
 def show_tiles(tiles: Sequence[Tile], *, alt: str = TILES_IN_WORDS, cols: int = 8) -> None:
     """Draw the collection, each tile under its number. alt: needed for other tiles than `photo_tiles()`."""
     plots.pictures([tile.picture for tile in tiles], [str(t) for t in tiles], alt=alt, cols=cols, height=0.95)
-
-
-def show_neighbours(
-    query: Any, title: str, tiles: Sequence[Tile], cosines: Sequence[float], *, alt: str
-) -> None:
-    """Draw a query and, to its right, tiles under their number and cosine."""
-    titles = [title] + [f"tile {t.number}\ncosine {c:.2f}" for t, c in zip(tiles, cosines, strict=True)]
-    plots.pictures([query, *(tile.picture for tile in tiles)], titles, alt=alt, height=1.5)
 
 
 def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float]) -> None:

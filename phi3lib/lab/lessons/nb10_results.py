@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.lab.checks.nb10 import STATEMENTS
 from phi3lib.lab.figures import plots
@@ -107,12 +105,6 @@ def share_returned(
     return {
         topic: (back[topic].value - lost[topic].value) / taken[topic] for topic in lost if taken[topic] > 0
     }
-
-
-def mean_score(part: str, crops: str = "sharp") -> float:
-    """Return the mean over the topics of one part's final scores."""
-    final = measured()[part]["final"][crops]
-    return float(np.mean([final[topic]["value"] for topic in TOPICS]))
 
 
 def final_score(part: str, topic: str, crops: str = "sharp") -> dict[str, float]:
