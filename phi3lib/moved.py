@@ -118,14 +118,25 @@ def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     def get(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warnings.warn(
-            f"{module}.{name} is now {names[name]}; the old name goes with the next release",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        _warn_of(f"{module}.{name}", names[name])
         return getattr(sys.modules[module], names[name])
 
     return get
+
+
+def old_attribute(old: str, new: str) -> property:
+    """Return a property for an attribute or a method that has a new name: it warns and gives the new one."""
+
+    def get(owner: Any) -> Any:
+        _warn_of(f"{type(owner).__name__}.{old}", new)
+        return getattr(owner, new)
+
+    return property(get)
+
+
+def _warn_of(old: str, new: str) -> None:
+    text = f"{old} is now {new}; the old name goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 def install() -> None:

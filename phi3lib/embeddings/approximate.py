@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
+from phi3lib.moved import old_attribute
 
 MANY = 30_000  # items up to which exact neighbours take less than a minute
 ASKED = 500  # items whose true neighbours are computed, to measure the recall
@@ -21,8 +22,9 @@ AT_A_TIME = 2**24  # numbers in memory at a time: 64 MB
 class Found:
     """Neighbours, and the share of the k nearest that is among them, with its interval."""
 
-    neighbours: Neighbors
+    neighbors: Neighbors
     recall: Estimate
+    neighbours = old_attribute("neighbours", "neighbors")  # changed in 0.2.0
 
     def sentence(self) -> str:
         """Return the recall in words."""

@@ -316,10 +316,14 @@ def aligned(moving: Layout, fixed: Layout) -> Layout:
     return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
 
 
-def neighbours_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
-    """As many exact neighbours as the maps of the course use, or as there are."""
+def neighbors_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
+    """Return as many exact neighbors as the maps of the course use, or as there are."""
     return nearest(vectors, min(most, len(np.asarray(vectors)) - 1))
 
 
 # Changed in 0.2.0.
-__getattr__ = old_names(__name__, {"plane_neighbours": "plane_neighbors", "map_neighbours": "map_neighbors"})
+__getattr__ = old_names(
+    __name__,
+    {f"{name}_neighbours": f"{name}_neighbors" for name in ("plane", "map")}
+    | {"neighbours_for_maps": "neighbors_for_maps"},
+)

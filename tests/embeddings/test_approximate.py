@@ -19,11 +19,11 @@ def vectors() -> np.ndarray:
 def test_most_true_neighbours_are_found_and_their_share_is_told(vectors):
     found, exact = approximate_nearest(vectors, 15), nearest(vectors, 15)
     rows = np.arange(1200)[:, None]
-    assert found.neighbours.indices.shape == (1200, 15) and not (found.neighbours.indices == rows).any()
-    assert all(len(set(line)) == 15 for line in found.neighbours.indices.tolist())
-    assert (np.diff(found.neighbours.distances, axis=1) >= 0).all()
+    assert found.neighbors.indices.shape == (1200, 15) and not (found.neighbors.indices == rows).any()
+    assert all(len(set(line)) == 15 for line in found.neighbors.indices.tolist())
+    assert (np.diff(found.neighbors.distances, axis=1) >= 0).all()
     assert found.recall.value > 0.9 and found.recall.count == 500
-    of_all = exact.first(10).reached(found.neighbours.indices[:, :10]).mean()
+    of_all = exact.first(10).reached(found.neighbors.indices[:, :10]).mean()
     assert found.recall.low - 0.02 <= of_all <= found.recall.high + 0.02
     assert "of the true neighbours found, measured on 500 pictures" in found.sentence()
 

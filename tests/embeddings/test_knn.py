@@ -13,7 +13,7 @@ from phi3lib.embeddings.knn import (
     share_in_common,
     unit_rows,
 )
-from phi3lib.embeddings.maps import Layout, map_neighbors, neighbours_for_maps, pca_map, steadiness
+from phi3lib.embeddings.maps import Layout, map_neighbors, neighbors_for_maps, pca_map, steadiness
 from phi3lib.embeddings.search import top_k
 
 
@@ -112,7 +112,7 @@ def test_the_first_equal_row_is_found():
 def test_copies_on_one_point_are_all_kept():
     vectors = np.random.default_rng(0).normal(size=(120, 32)).astype(np.float32)
     vectors[:60] = vectors[0]
-    kept = pca_map(vectors).kept(neighbours_for_maps(vectors))
+    kept = pca_map(vectors).kept(neighbors_for_maps(vectors))
     assert (kept[:60] == 1).all() and kept[60:].mean() < 0.9
 
 

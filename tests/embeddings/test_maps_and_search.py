@@ -9,7 +9,7 @@ from phi3lib.embeddings.knn import nearest, unit_rows
 from phi3lib.embeddings.maps import (
     Layout,
     aligned,
-    neighbours_for_maps,
+    neighbors_for_maps,
     pca_map,
     plane_neighbors,
     stability,
@@ -133,7 +133,7 @@ def test_pca_shows_the_two_widest_directions(groups):
 def test_few_items_and_equal_items_make_a_map(count):
     vectors = np.ones((count, 4), np.float32)
     vectors[0, 0] = 2
-    layout = umap_map(vectors, neighbours_for_maps(vectors), n_neighbors=4)
+    layout = umap_map(vectors, neighbors_for_maps(vectors), n_neighbors=4)
     assert layout.places.shape == (count, 2)
     assert np.isfinite(layout.places).all()
 

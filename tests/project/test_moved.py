@@ -9,6 +9,7 @@ import pytest
 
 import phi3lib
 from phi3lib import lab
+from phi3lib.embeddings.approximate import Found
 from phi3lib.lab import widgets
 from phi3lib.moved import NEW_NAMES, new_name
 
@@ -62,6 +63,7 @@ def test_the_package_itself_uses_no_old_name():
         ("compare", "shared_neighbours", "shared_neighbors"),
         ("maps", "plane_neighbours", "plane_neighbors"),
         ("maps", "map_neighbours", "map_neighbors"),
+        ("maps", "neighbours_for_maps", "neighbors_for_maps"),
     ],
 )
 def test_old_names_warn_and_give_the_new_ones(module, old, new):
@@ -70,3 +72,10 @@ def test_old_names_warn_and_give_the_new_ones(module, old, new):
         assert getattr(home, old) is getattr(home, new)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         home.nothing  # noqa: B018
+
+
+def test_an_old_attribute_warns_and_gives_the_new_one():
+    found = Found(neighbors="near", recall=None)
+    with pytest.warns(DeprecationWarning, match="Found.neighbours is now neighbors") as warned:
+        assert found.neighbours == "near"
+    assert warned[0].filename == __file__

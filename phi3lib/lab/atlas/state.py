@@ -127,7 +127,7 @@ class AtlasState:
         if len(self.ids) > MANY:
             found = {name: approximate_nearest(t.vectors, FEWER) for name, t in self.tables.items()}
             self.recall = {name: one.sentence() for name, one in found.items()}
-            return {name: one.neighbours for name, one in found.items()}
+            return {name: one.neighbors for name, one in found.items()}
         most = min(max(K, 50), len(self.ids) - 1)
         return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
 

@@ -14,6 +14,7 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, tick
 from phi3lib.lab.widgets.without_kernel.drawing import described, line, strip, tile
+from phi3lib.moved import old_attribute
 
 Tables = Mapping[str, EmbeddingTable]
 SHOWN = 5  # neighbours of a picture
@@ -39,7 +40,9 @@ class RecipeState:
         vectors = self.tables[self.recipe].vectors
         return unit_rows(vectors - vectors.mean(0) if self.centred else vectors)
 
-    def neighbours(self) -> list[tuple[int, float]]:
+    neighbours = old_attribute("neighbours", "neighbors")  # changed in 0.2.0
+
+    def neighbors(self) -> list[tuple[int, float]]:
         """(row, cosine) of the pictures nearest to the chosen one, the nearest first."""
         vectors = self.vectors()
         rows, cosines = top_k(vectors[self.picture : self.picture + 1], vectors, SHOWN + 1)
@@ -55,7 +58,7 @@ class RecipeState:
     def sentence(self) -> str:
         """Describe the state in one sentence (used as alt text)."""
         table = self.tables[self.recipe]
-        found = ", ".join(f"{table.ids[row]} ({cosine:.2f})" for row, cosine in self.neighbours())
+        found = ", ".join(f"{table.ids[row]} ({cosine:.2f})" for row, cosine in self.neighbors())
         centred = ", mean taken away" if self.centred else ""
         return (
             f"Recipe “{self.recipe}”{centred}: {table.vectors.shape[1]} numbers. Nearest to "
@@ -96,7 +99,7 @@ class RecipeSwitches(PanelInstrument):
         for spot in axes:
             spot.set_axis_off()
         plots.picture_axes(axes[0], self.pictures[state.picture], "your picture")
-        for spot, (row, cosine) in zip(axes[1:], state.neighbours(), strict=False):
+        for spot, (row, cosine) in zip(axes[1:], state.neighbors(), strict=False):
             plots.picture_axes(spot, self.pictures[row], f"cosine {cosine:.2f}")
         vector = state.vectors()[state.picture]
         _strip(bottom.subplots(), vector, f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers")
@@ -106,7 +109,7 @@ class RecipeSwitches(PanelInstrument):
         """Return the picture, its neighbors with their cosines, and its vector as a strip."""
         state = self.state
         vector = state.vectors()[state.picture]
-        near = [tile(row, f"cosine {cosine:.2f}") for row, cosine in state.neighbours()]
+        near = [tile(row, f"cosine {cosine:.2f}") for row, cosine in state.neighbors()]
         label = f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers"
         return described(
             state.sentence(), line([tile(state.picture, "your picture"), *near]), strip(vector, label)
@@ -144,7 +147,7 @@ def show_recipe_card(
         plots.picture_axes(row[0], pictures[picture], "the picture" if number == 0 else "")
         vector = state.vectors()[picture]
         _strip(row[1], vector, f"{name}: {len(vector)} numbers")
-        for spot, (found, cosine) in zip(row[2:], state.neighbours(), strict=False):
+        for spot, (found, cosine) in zip(row[2:], state.neighbors(), strict=False):
             plots.picture_axes(spot, pictures[found], f"{cosine:.2f}")
     plots.show(fig, alt=alt)
 

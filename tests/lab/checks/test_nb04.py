@@ -127,7 +127,7 @@ def test_neighbours_are_those_of_the_recipe(tables):
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     likeness = unit @ unit[2]
     likeness[2] = -2
-    assert [row for row, _ in state.neighbours()] == list(np.argsort(-likeness)[:5])
+    assert [row for row, _ in state.neighbors()] == list(np.argsort(-likeness)[:5])
     others = ~np.eye(8, dtype=bool)
     assert state.typical_cosine() == pytest.approx((unit @ unit.T)[others].mean(), abs=1e-6)
 
