@@ -48,8 +48,10 @@ def take_literally(fig: Figure) -> None:
         own = isinstance(axis.get_major_formatter(), LogFormatterMathtext)
         (powers if own else names).update(labels)
         if isinstance(axis.get_major_locator(), FixedLocator) and not own:
-            # The labels are written anew when the figure is drawn, so the axis has to know them as well.
-            axis.set_ticklabels([_line(one.get_text(), LONGEST_NAME) for one in axis.get_ticklabels()])
+            # The labels are written anew when the figure is drawn, so the axis has to know them as well. They
+            # come from the formatter: an inner panel of a shared axis shows no labels, yet sets those of all.
+            written = axis.get_major_formatter().format_ticks(axis.get_majorticklocs().tolist())
+            axis.set_ticklabels([_line(str(text), LONGEST_NAME) for text in written])
     for text in set(fig.findobj(Text)) - powers:
         text.set_parse_math(False)
         longest = LONGEST_NAME if text in names else LONGEST_LINE

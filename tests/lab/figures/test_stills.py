@@ -163,6 +163,16 @@ def test_figures_show_any_text_as_it_is(text):
         assert not axes.title.get_parse_math()
 
 
+def test_panels_that_share_an_axis_keep_its_labels():
+    fig, axes = plots.figure(1, 2, height=2, sharey=True)
+    for spot in axes:
+        spot.plot([0, 1], [0, 1])
+        spot.set(xlabel="x", ylabel="y")
+        spot.set_yticks([0, 1], labels=["first", 2])  # matplotlib takes numbers, too
+    plots.still(fig, alt="Two panels with the same rows.")
+    assert [one.get_text() for one in axes[0].get_yticklabels()] == ["first", "2"]
+
+
 def test_powers_of_ten_stay_powers():
     fig, axes = plots.figure(height=2)
     axes.plot([1, 1000], [1, 10])
