@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phi3lib.embeddings.groups import groups_of
 from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout, plane_neighbors, umap_map
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
@@ -37,8 +38,8 @@ def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
         if _reaches(worth, wanted) or _reaches(worth, wanted := _at_most(vectors, space, wanted)):
             return Verdict(True, f"{said}.")
         hints = ["fewer neighbours keep what is near"] if neighbours > 20 else []
-        hints += ["a smaller min_dist lets near points stand close"] if distance > 0.3 else []
-        hints += ["with very few neighbours the map falls to pieces"] if neighbours < 5 else []
+        hints += ["a smaller min_dist lets near points be close"] if distance > 0.3 else []
+        hints += ["with very few neighbours the map breaks into pieces"] if neighbours < 5 else []
         return Verdict(
             False,
             f"{said}; at least {wanted[0]:.3f} and {wanted[1]:.3f} are wanted. "
@@ -68,8 +69,8 @@ def _at_most(vectors: Any, space: Neighbors, wanted: tuple[float, float]) -> tup
 
 STATEMENTS = {
     "a": "Most points have a neighbour of their own kind next to them.",
-    "b": "The two kinds whose islands are furthest apart are the same on every map.",
-    "c": "The largest island belongs to the same kind on every map.",
+    "b": "The two kinds whose islands are furthest apart, centre to centre, are the same on every map.",
+    "c": "The widest island belongs to the same kind on every map.",
     "d": "The leftmost point is the same on every map.",
 }
 
@@ -78,34 +79,14 @@ def surviving(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> set
     """Which of STATEMENTS hold on all of these maps."""
     names = np.asarray(labels)
     alike = [(names[plane_neighbors(one.places, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
+    islands = [groups_of(one.places, names) for one in layouts]
     kept = {
         "a": all(alike),
-        "b": len({_furthest(one, names) for one in layouts}) == 1,
-        "c": len({_largest(one, names) for one in layouts}) == 1,
+        "b": len({int(one.distances.argmax()) for one in islands}) == 1,
+        "c": len({int(one.widths.argmax()) for one in islands}) == 1,
         "d": len({int(one.places[:, 0].argmin()) for one in layouts}) == 1,
     }
     return {letter for letter, holds in kept.items() if holds}
-
-
-def _furthest(layout: Layout, names: NDArray) -> tuple[str, str]:
-    kinds = np.unique(names)
-    centres = np.array([np.median(layout.places[names == kind], axis=0) for kind in kinds])
-    distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-    first, second = np.unravel_index(distances.argmax(), distances.shape)
-    return str(kinds[first]), str(kinds[second])
-
-
-def _largest(layout: Layout, names: NDArray) -> str:
-    kinds = np.unique(names)
-    spreads = [
-        np.median(
-            np.linalg.norm(
-                layout.places[names == kind] - np.median(layout.places[names == kind], axis=0), axis=1
-            )
-        )
-        for kind in kinds
-    ]
-    return str(kinds[int(np.argmax(spreads))])
 
 
 def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Callable[[Any], Verdict]:
