@@ -39,14 +39,14 @@ _CREDITS = {
         shows="a pavilion of the Summer Palace in Beijing",
         author="danielbuechele on Flickr",
         licence=_BY,
-        source="flickr.com/photos/danielbuechele/6061409035, by way of scikit-learn's sample images",
+        source="flickr.com/photos/danielbuechele/6061409035, via scikit-learn's sample images",
     ),
     "flower": Credit(
         name="flower.jpg",
         shows="a dahlia in bloom",
         author="vultilion on Flickr",
         licence=_BY,
-        source="flickr.com/photos/vultilion/6056698931, by way of scikit-learn's sample images",
+        source="flickr.com/photos/vultilion/6056698931, via scikit-learn's sample images",
         note="(scikit-learn's README names danielbuechele here, too, but its links lead to vultilion.)",
     ),
 }

@@ -167,7 +167,8 @@ def show_scores(scores: Scores, *, alt: str) -> None:
                 label=space,
             )
         spot.axvline(next(iter(scores.values()))[question].chance or 0.0, color=palette.GUIDE, ls="--", lw=1)
-        spot.set(xlim=(0, 1.03), xlabel="share right", ylabel=" ")
+        spot.set(xlim=(0, 1.08), xlabel="share right", ylabel=" ")
+        spot.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         spot.set_yticks(range(len(scores)), labels=list(scores))
         spot.grid(axis="x", alpha=0.3)
         plots.write_title(spot, question)
@@ -184,9 +185,10 @@ def show_linked_maps(
     k: int = 6,
     alt: str,
 ) -> None:
-    """Two maps of the same pictures; lines from one picture to its nearest in each space.
+    """Draw maps of the same pictures, with lines from one picture to its nearest in each space.
 
-    Full lines lead to neighbours that both spaces have, dashed ones to those of one space alone.
+    The nearest are ringed. Full lines lead to neighbours that both spaces have, dotted ones to those of one
+    space alone.
     """
     fig, axes = plots.figure(1, len(layouts), height=3.6)
     near = {name: set(space.indices[chosen, :k].tolist()) for name, space in spaces.items()}
@@ -196,7 +198,8 @@ def show_linked_maps(
         for row in near[name]:
             ends = layout.places[[chosen, row]]
             spot.plot(*ends.T, color=plots.BLACK, lw=1.4, ls="-" if row in both else ":", zorder=3)
-        spot.plot(*layout.places[chosen], marker="o", ms=11, mfc="none", mec=plots.BLACK, mew=2)
+            spot.plot(*layout.places[row], marker="o", ms=8, mfc="none", mec=plots.BLACK, mew=0.8, zorder=4)
+        spot.plot(*layout.places[chosen], marker="o", ms=12, mfc="none", mec=plots.BLACK, mew=2, zorder=4)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
     plots.show(fig, alt=alt)
 
