@@ -112,6 +112,11 @@ def text_encoder(model: Any) -> Any:
     return encoder
 
 
+def load_families() -> None:
+    """Import all families of this package, so that they are known by name."""
+    _families()
+
+
 @cache
 def _families() -> list[tuple[Any, tuple[str, ...]]]:
     """Return (encoder class, model types) for each module of this package that defines `MODEL_TYPES`."""

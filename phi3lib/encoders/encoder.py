@@ -135,6 +135,7 @@ class Recipes(Mapping[str, Recipe]):
 
 
 _REGISTERED: dict[str, dict[str, Recipe]] = {}
+_FAMILIES: set[str] = set()
 
 
 def recipes_of(family: str) -> dict[str, Recipe]:
@@ -154,13 +155,14 @@ def recipe(
     """Register a function as a recipe of a family: decorate a function from features to vectors (n, d).
 
     says: None: the first line of the function's docstring, or its name. For the others see `Recipe`. A
-    function may be registered again (a notebook cell that runs twice). Raises ValueError for a name with a
-    colon, and for one that another function has in this family.
+    function may be registered again (a notebook cell that runs twice). Raises ValueError for an unknown
+    family, for a name with a colon, and for one that another function has in this family.
     """
     if not name or ":" in name:
         raise ValueError(f"the name of a recipe is a word or some, without a colon; got {name!r}")
 
     def register(pool: Callable[[Any], torch.Tensor]) -> Callable[[Any], torch.Tensor]:
+        _require_family(family, getattr(pool, "__globals__", {}).get("FAMILY"))
         known = recipes_of(family)
         if name in known and _home(known[name].pool) != _home(pool):
             raise ValueError(f"the family {family!r} has a recipe {name!r}; give yours another name")
@@ -169,6 +171,24 @@ def recipe(
         return pool
 
     return register
+
+
+def _require_family(family: str, of_file: str | None) -> None:
+    """Raise ValueError for a family that no encoder has: its recipe would never be found.
+
+    In the file of a family, recipes may come before the class: `of_file`, the file's constant FAMILY,
+    names it.
+    """
+    if family in _FAMILIES or family == of_file:
+        return
+    from phi3lib.encoders import load_families
+
+    load_families()
+    if family not in _FAMILIES:
+        raise ValueError(
+            f"there is no family of encoders {family!r}; there are: {', '.join(sorted(_FAMILIES))}. The "
+            f"recipes of a new family come after its class, a subclass of Encoder with family = {family!r}"
+        )
 
 
 def _home(pool: Callable[..., Any]) -> tuple[str, str]:
@@ -262,6 +282,11 @@ class Encoder:
     """A base class for encoders: a subclass gives a family and `features`."""
 
     family = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.family:
+            _FAMILIES.add(cls.family)
 
     def __init__(self, name: str, *, network: nn.Module | None = None, revision: str | None = None) -> None:
         self.name, self.revision = name, revision

@@ -208,6 +208,14 @@ def test_a_recipe_of_ones_own(clip, images, tmp_path):
         recipe("gem: 3", family="clip")
 
 
+def test_a_recipe_of_an_unknown_family_is_refused_by_a_sentence_that_names_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"no family of encoders 'clpi'; there are: .*clip, .*dino, .*siglip"
+    ):
+        recipe("gem", family="clpi")(lambda features: features)
+    assert "clpi" not in encoder_module._REGISTERED
+
+
 @pytest.mark.usefixtures("own_recipes")
 def test_names_that_begin_alike_are_different_recipes(clip, images):
     @recipe("patches largest", family="clip", says="largest numbers of the patches")
