@@ -33,6 +33,7 @@ CARDS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "data").rgl
 PROJECT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", *CARDS)
 GUIDES = (
     "architecture.md",
+    "explorers.md",
     "add_a_recipe.md",
     "add_an_encoder.md",
     "add_an_instrument.md",

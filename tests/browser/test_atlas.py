@@ -234,7 +234,7 @@ def test_sliders_colours_and_lines_repaint_at_once(page):
     assert moved != before
     page.get_by_label("Colour").select_option("between")
     assert canvas.evaluate(LOOK) != moved
-    expect(page.locator("summary").first).to_contain_text("neighbours shared by one and two")
+    expect(page.locator(".lists summary").first).to_contain_text("neighbours shared by one and two")
     page.locator("label", has_text=re.compile("^Map")).locator("select").select_option("PCA")
     expect(page.get_by_role("status")).to_contain_text("PCA")
     page.get_by_label("Show").select_option(label="g2")

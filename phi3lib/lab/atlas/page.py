@@ -36,12 +36,16 @@ PARTS = (
     "dom",
     "data",
     "plane",
+    "filters",
+    "names",
     "picks",
     "link",
     "marks",
+    "writing",
     "map",
     "gestures",
     "legend",
+    "facets",
     "detail",
     "lists",
     "named",
@@ -247,8 +251,9 @@ def whole_page(data: dict[str, Any], title: str) -> str:
     )
     body = body.replace("<", "\\u003c")
     style = _STYLE + styles()
+    beside = " 'self'" if any(data.get("files") or ()) else ""  # the pictures' own files, for a large view
     policy = (
-        "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'; "
+        f"default-src 'none'; img-src data:{beside}; form-action 'none'; base-uri 'none'; "
         f"script-src 'sha256-{_sha256(_START)}' 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(style)}'"
     )
     return (

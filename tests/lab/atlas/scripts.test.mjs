@@ -6,11 +6,13 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["data", "plane", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["data", "plane", "filters", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog } = new Function(`${code}; return { ${names} };`)();
+
+const range = (count) => Array.from({ length: count }, (_, n) => n);
 
 // Numbers between 0 and 1, always the same.
 function numbers(count, seed = 1) {
@@ -236,4 +238,62 @@ test("names to show stand beside the ids in the file of a selection", () => {
   const spec = { ...model().get("spec"), keys: ["k0", "k1", "k2", "k3"] };
   const lines = tableOf(new Data(model({ spec })), [2]);
   assert.deepEqual([lines[0].slice(0, 3), lines[1].slice(0, 3)], [["id", "name", "kind"], ["k2", 'd"e', "cat"]]);
+});
+
+test("all filters hold at once, and a column's chart leaves its own out", () => {
+  const data = new Data(model()), limits = new Map([["size", { low: 1, high: 3 }], ["kind", { codes: [0] }]]);
+  const passing = (filtered, without) => [...(passingOf(4, testsOf(data, filtered, without)) || "all")];
+  assert.deepEqual(passing({ limits }), [1, 0, 1, 0]);
+  assert.deepEqual(passing({ limits }, "size"), [1, 0, 1, 0]);
+  assert.deepEqual(passing({ limits }, "kind"), [1, 0, 1, 0]); // what is missing lies in no range
+  assert.deepEqual(passing({ limits: new Map([["size", { low: 2, high: 20 }]]), only: new Set([2]) }), [0, 0, 1, 0]);
+  assert.deepEqual(passing({ kind: 1, text: Uint8Array.from([1, 1, 1, 0]) }), [0, 1, 0, 0]);
+  assert.equal(passingOf(4, testsOf(data, { kind: -1, text: null, only: null })), null);
+});
+
+test("a chart has a bar for each whole number where they are few, and a stretch of it is a range of them", () => {
+  const whole = histogram({ name: "n", type: "number", values: [1, 3, 3, null] }, Uint8Array.from([0, 1, 0, 1]));
+  assert.deepEqual([[...whole.all], [...whole.shown], whole.low, whole.high], [[1, 0, 2], [0, 0, 1], 1, 3]);
+  assert.deepEqual(stretch(whole, 0.9, 0.4), { low: 2, high: 3 });
+  assert.deepEqual(stretch(whole, -1, 0.1), { low: 1, high: 1 });
+  const broad = histogram({ name: "n", type: "number", values: [0.5, 10.5] }, null);
+  assert.equal(broad.all.length, 24);
+  assert.deepEqual([broad.all[0], broad.all[23]], [1, 1]);
+  assert.deepEqual(stretch(broad, 0.25, 0.5), { low: 3, high: 5.5 });
+  const one = histogram({ name: "n", type: "number", values: [2.5, 2.5] }, null);
+  assert.equal(one.all.reduce((a, b) => a + b, 0), 2);
+  assert.equal(histogram({ name: "n", type: "number", values: [null] }, null), null);
+  assert.deepEqual(frequent({ name: "k", type: "text", kinds: ["a", "b"], codes: [1, 1, 0] }, Uint8Array.from([1, 0, 1])).map(({ words, all, shown }) => [words, all, shown]), [["b", 2, 1], ["a", 1, 1]]);
+});
+
+test("limits and what alone is shown go into a link and back, and nothing that does not fit", () => {
+  const having = { all: 4, maps: 1, colors: [], settings: [], columns: ["kind", "size"], kinds: [], sorts: { kind: 2, size: 0 }, named: [] };
+  const limits = [["size", { low: -1.5, high: 3 }], ["kind", { codes: [0, 1] }]], { text } = linkOf({ limits, only: [1, 2] });
+  assert.deepEqual(shownBy(text, having), { limits, only: [1, 2] });
+  for (const bad of ["3..1 size", "1..x size", "1 size", "=0 size", "=5 kind", "0..1 kind", "= kind", "1..2 other", "1..2 __proto__", "1..Infinity size", "size"]) {
+    assert.deepEqual(shownBy(new URLSearchParams({ limit: bad, only: "9" }).toString(), having), {}, bad);
+  }
+});
+
+test("a place without a leading kind is described by what is more frequent there than elsewhere", () => {
+  const kinds = Array.from({ length: 600 }, (_, n) => (n % 2 ? `a red ship ${n}` : `the green ship ${n}`)), codes = range(600);
+  const known = termsOf(kinds), camera = new Camera(), places = Float32Array.from({ length: 1200 }, (_, n) => (n % 2 ? 0.5 : (n >> 1) % 2 ? 0.1 : 0.9));
+  Object.assign(camera, { width: 600, height: 600 });
+  camera.frame(places);
+  const rare = { terms: known.terms, of: known.of.map((terms, code) => (code % 20 === 1 ? terms : terms.filter((term) => known.terms[term] !== "red"))) };
+  assert.ok(known.terms.includes("red") && known.terms.includes("ship") && !known.terms.includes("the") && !known.terms.includes("a"));
+  assert.deepEqual(telling(camera, places, codes, known, 110, () => false), []); // twice as frequent is too little
+  const all = Float32Array.from({ length: 1200 }, (_, n) => (n % 2 ? 0.5 : (n >> 1) % 20 === 1 ? 0.1 : 0.9));
+  assert.deepEqual(telling(camera, all, codes, rare, 110, () => false).map(({ words, x }) => [words, x.toFixed(2)]), [["red", "0.10"]]);
+  assert.deepEqual(telling(camera, all, codes, rare, 110, (point) => point % 20 === 1), []);
+  assert.deepEqual(termsOf(["red ship"]), { terms: ["red ship"], of: [[0]] });
+});
+
+test("density is the greatest where most points are, and nothing of hidden ones", () => {
+  const places = Float32Array.from([0.25, 0.75, 0.25, 0.75, 0.8, 0.1]), side = Math.sqrt(fog(places, () => false).length);
+  const line = (share) => Math.floor(((share + 0.1) / 1.2) * side), at = (shares, x, y) => shares[line(1 - y) * side + line(x)];
+  const shares = fog(places, () => false);
+  assert.equal(Math.max(...shares), 1);
+  assert.ok(at(shares, 0.25, 0.75) > 0.9 && at(shares, 0.8, 0.1) < 0.6 && at(shares, 0.8, 0.1) > 0.3);
+  assert.equal(at(fog(places, (point) => point === 2), 0.8, 0.1), 0);
 });

@@ -14,7 +14,7 @@ class Address {
   having() {
     const { data, controls } = this.app, { spec } = data;
     return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings,
-      columns: data.columns.map(({ name }) => name), kinds: spec.kinds, named: this.app.named.all().map(([name]) => name) };
+      columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name) };
   }
 
   /** @returns {Shown} */
@@ -26,6 +26,7 @@ class Address {
       views: app.maps.every((one) => one.camera.atHome()) ? undefined : app.maps.map(({ camera }) => [camera.x, camera.y, camera.zoom]),
       text: view.filter, where: view.where,
       kind: view.kind < 0 ? undefined : view.kind,
+      limits: [...view.limits], only: view.only ? [...view.only] : undefined,
       opened: view.opened < 0 ? undefined : data.row(view.opened),
       selected: rows, as,
       named: named.all().filter(([name]) => !this.given.has(name)),

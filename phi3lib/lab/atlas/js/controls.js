@@ -51,7 +51,16 @@ class Controls {
     const { app } = this, set = (name, draw) => (on) => { app.view[name] = on; draw(); }, redraw = () => app.redraw();
     const pictures = toggle("pictures", app.view.pictures, set("pictures", redraw)), names = toggle("names", app.view.names, set("names", redraw));
     const lines = toggle("true neighbours", false, set("lines", () => app.drawOvers()));
-    return this.group("Look", this.color.label, ...(app.pictures.any ? [pictures] : []), names, lines);
+    const sizes = [this.size("size of points", "points", redraw), ...(app.pictures.any ? [this.size("size of pictures", "size", redraw)] : [])];
+    const everywhere = toggle("pictures everywhere", false, set("everywhere", redraw));
+    const more = make("details", { className: "other" }, make("summary", {}, "More"), make("span", {}, ...sizes, ...(app.pictures.any ? [everywhere] : []), toggle("density", false, set("fog", redraw))));
+    return this.group("Look", this.color.label, ...(app.pictures.any ? [pictures] : []), names, lines, more);
+  }
+
+  // How large points or pictures are drawn, times the usual size.
+  size(words, name, draw) {
+    const control = make("input", { type: "range", min: 0.4, max: 2, step: 0.1, value: 1, on: { input: () => { this.app.view[name] = Number(control.value); draw(); } } });
+    return labelled(words, control);
   }
 
   filterGroup() {
@@ -74,6 +83,7 @@ class Controls {
     const act = (words, title, click) => button(words, click, { title });
     this.undo = act("Undo", "Undo the last selection: Control and Z", () => app.undo());
     this.redo = act("Redo", "Redo: Control, Shift and Z", () => app.redo());
+    this.only = act("Only these", "Show the selected pictures alone; again: all", () => app.isolate());
     this.ofSelection = [
       act("Clear", "Select nothing: Escape", () => app.select([], { how: "new" })),
       act("Zoom to it", "Zoom to the selection", () => app.zoomToSelection()),
@@ -115,8 +125,10 @@ class Controls {
 
   // Set what a link names.
   /** @param {Shown} shown */
-  take({ color, text, where, kind }) {
+  take({ color, text, where, kind, limits, only }) {
     const { app } = this;
+    if (limits) { app.view.limits = new Map(limits); app.refilter(); }
+    if (only) app.isolate(only);
     if (color !== undefined) { this.color.control.value = color; app.color(color); }
     if (kind !== undefined) { this.kind.value = String(kind); app.filterKind(kind); }
     if (text === undefined) return;
@@ -140,6 +152,8 @@ class Controls {
     this.undo.disabled = !app.steps.past.length;
     this.redo.disabled = !app.steps.future.length;
     for (const one of this.ofSelection) one.disabled = !app.model.get("selected").length;
+    this.only.disabled = !app.view.only && !app.model.get("selected").length;
+    this.only.setAttribute("aria-pressed", String(Boolean(app.view.only)));
   }
 
   syncSlider({ name, control, shown, label }, now) {

@@ -116,6 +116,13 @@ class Data {
     return values && byShares(measures(spec)[name].words, values);
   }
 
+  // What may be written of a coloring's kinds, made once.
+  terms(coloring) {
+    this.known = this.known || new Map();
+    if (!this.known.has(coloring)) this.known.set(coloring, termsOf(coloring.entries.map(({ words }) => words)));
+    return this.known.get(coloring);
+  }
+
   // Which points a filter's text leaves: by name, by one column, or by all of both.
   matching(text, where) {
     const wanted = text.trim().toLowerCase(), found = new Uint8Array(this.count).fill(1);

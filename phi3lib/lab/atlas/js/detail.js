@@ -34,7 +34,7 @@ class Detail {
   // The way to the picture itself: a file beside an exported page, in a notebook all its pixels.
   /** @param {number} point */
   source(point) {
-    const { app } = this, { large } = app.data.spec, file = (app.model.get("files") || [])[point];
+    const { app } = this, { large } = app.data.spec, file = app.pictures.file(point);
     if (file) return [make("a", { className: "file", href: file, target: "_blank", rel: "noopener" }, "Open the file")];
     return large && !app.model.alone ? [button("Full size", () => app.pictures.openWhole(point), { className: "file", title: "Open the picture with all its pixels in a new tab" })] : [];
   }
@@ -60,6 +60,7 @@ class Detail {
     ];
     return make("section", {},
       ...row(`True neighbours${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
+      button("Select it with its true neighbours", (event) => app.select([point, ...truth], { how: app.how(event) }), { className: "plain" }),
       ...row(`Neighbours on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbour"));
   }
 

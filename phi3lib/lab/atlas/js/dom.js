@@ -20,8 +20,11 @@ function toggle(words, checked, changed) {
 }
 
 /** @param {string} name @param {string} text */
-function save(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+function save(name, text) { saveBlob(name, new Blob([text], { type: "text/csv" })); }
+
+/** @param {string} name @param {Blob} blob */
+function saveBlob(name, blob) {
+  const address = URL.createObjectURL(blob);
   make("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
@@ -94,10 +97,12 @@ class Pictures {
   // A picture as large as there is one: the thumbnail at once, in a notebook the picture itself when it comes.
   /** @param {number} point @param {number} side */
   whole(point, side) {
-    const small = this.thumb(point, side);
-    if (this.app.model.alone || !this.app.data.spec.large) return small;
+    const small = this.thumb(point, side), { alone } = this.app.model, file = this.file(point);
+    if (alone ? !file : !this.app.data.spec.large) return small;
     const place = make("div", { className: "whole" }, ...(small ? [small] : [])), row = this.app.data.row(point);
-    const show = (address) => place.replaceChildren(make("img", { src: address, alt: this.app.data.spec.ids[point] }));
+    const picture = (address) => make("img", { src: address, alt: this.app.data.spec.ids[point] });
+    const show = (address) => place.replaceChildren(picture(address));
+    if (alone) { this.showFile(picture(file), place); return place; }
     if (this.large.has(row)) show(this.large.get(row));
     else {
       this.waiting.set(row, show);
@@ -105,6 +110,12 @@ class Pictures {
     }
     return place;
   }
+
+  // The address of a picture's file beside an exported page.
+  file(point) { return (this.app.model.get("files") || [])[point]; }
+
+  // A file that is no longer there leaves the thumbnail.
+  showFile(image, place) { image.decode().then(() => place.replaceChildren(image), () => {}); }
 
   // The tab opens with the press, as browsers want it; the picture follows.
   /** @param {number} point */

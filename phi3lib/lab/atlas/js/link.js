@@ -14,6 +14,8 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  * @property {string} [text] of the filter
  * @property {string} [where] the column that the filter looks at
  * @property {number} [kind] the only kind that is shown
+ * @property {[string, Limit][]} [limits] what columns are limited to
+ * @property {number[]} [only] the only rows that are shown
  * @property {number} [opened] the row of the picture beside the map
  * @property {number[]} [selected] rows
  * @property {string} [as] the name of the selection
@@ -21,8 +23,8 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  */
 
 /**
- * What a page has, so that a link can be held against it.
- * @typedef {{all: number, maps: number, colors: string[], settings: Record<string, any>[], columns: string[], kinds: string[], named: string[]}} Having
+ * What a page has (of columns also how many kinds of text, 0 for values), so that a link can be held against it.
+ * @typedef {{all: number, maps: number, colors: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[]}} Having
  */
 
 /**
@@ -75,6 +77,7 @@ function linkOf(shown) {
   if (shown.text) fields.set("filter", shown.text);
   if (shown.text && shown.where) fields.set("in", shown.where);
   if (shown.kind !== undefined) fields.set("show", String(shown.kind));
+  for (const [name, limit] of shown.limits || []) fields.append("limit", `${"codes" in limit ? `=${rowsAsText(limit.codes)}` : `${limit.low}..${limit.high}`} ${name}`);
   if (shown.opened !== undefined) fields.set("open", shown.opened.toString(36));
   const add = (/** @type {string} */ name, /** @type {string} */ value, /** @type {string} */ what) => {
     fields.append(name, value);
@@ -84,6 +87,7 @@ function linkOf(shown) {
     kept.forEach((one) => fields.append(name, one));
     left.push(what);
   };
+  if (shown.only) add("only", rowsAsText(shown.only), `the ${grouped(shown.only.length)} pictures that alone are shown`);
   for (const [name, rows] of shown.named || []) add("named", `${rowsAsText(rows)} ${name}`, `“${name}” of ${grouped(rows.length)} pictures`);
   const whole = `the selection of ${grouped(selected.length)} pictures`;
   if (as === undefined && selected.length) add("selected", rowsAsText(selected), whole);
@@ -111,7 +115,23 @@ function shownBy(text, having) {
   if (show !== null && /^\d{1,6}$/.test(show) && Number(show) < having.kinds.length) shown.kind = Number(show);
   const opened = open === null ? null : rowsOfText(open, having.all);
   if (opened && opened.length === 1) shown.opened = opened[0];
+  const limits = fields.getAll("limit").slice(0, MOST_NAMED).map((text) => limitOf(text, having.sorts)).filter((one) => one !== null);
+  if (limits.length) shown.limits = limits;
+  const only = rowsOfText(get("only") || "", having.all);
+  if (only && only.length) shown.only = only;
   return { ...shown, ...selectionsOf(fields, having) };
+}
+
+/** @param {string} text @param {Record<string, number>} sorts @returns {[string, Limit] | null} */
+function limitOf(text, sorts) {
+  const cut = text.indexOf(" "), name = text.slice(cut + 1), given = text.slice(0, Math.max(cut, 0));
+  if (!Object.hasOwn(sorts, name)) return null;
+  if (given.startsWith("=")) {
+    const codes = rowsOfText(given.slice(1), sorts[name]);
+    return codes && codes.length ? [name, { codes }] : null;
+  }
+  const [low, high, ...rest] = given.split("..").map(Number);
+  return sorts[name] === 0 && given.includes("..") && !rest.length && low <= high && Number.isFinite(high - low) ? [name, { low, high }] : null;
 }
 
 /** @param {string | null} text @param {number} maps @returns {[number, number, number][] | null} */

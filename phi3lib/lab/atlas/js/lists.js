@@ -98,14 +98,38 @@ class Lists {
   // All that the maps show, in words; its boxes select as a click on a point does.
   fillTable() {
     const { data } = this.app, all = range(data.count).filter((point) => !this.app.hidden(point));
-    const points = this.app.view.order === "selected" ? [...new Set([...this.app.selection(), ...all])] : this.ordered(all);
+    const columns = this.columns(), points = this.sorted(all, columns);
     this.refold(this.table, `Table: ${grouped(all.length)} pictures, ${grouped(this.app.selection().length)} selected`);
     if (!this.table.open) return;
-    const columns = this.columns(), head = make("tr", {}, ...["selected", ...columns.map(([words]) => words)].map((words) => make("th", { scope: "col" }, words)));
+    const head = make("tr", {}, make("th", { scope: "col" }, "selected"), ...columns.map(([words]) => this.headOf(words)));
     const body = make("tbody", {}, ...points.slice(0, this.rows).map((point) => this.line(point, columns)));
     this.table.lastElementChild.append(make("div", { className: "scrolling", tabIndex: 0, role: "region", "aria-label": "Table of the pictures" },
       make("table", {}, make("thead", {}, head), body)));
     if (points.length > this.rows) this.table.lastElementChild.append(this.more(points, body, columns));
+  }
+
+  // By the column whose head was pressed, numbers as numbers; else as the gallery is.
+  sorted(points, columns) {
+    const { app, by } = this, column = by && columns.find(([words]) => words === by.words);
+    if (!column) return app.view.order === "selected" ? [...new Set([...app.selection(), ...points])] : this.ordered(points);
+    const [, text] = column, texts = points.map((point) => [point, text(point)]), sign = by.down ? -1 : 1;
+    const compared = new Intl.Collator(undefined, { numeric: true }).compare, number = (words) => Number(words.replace(/%$/, ""));
+    const numbers = texts.every(([, words]) => words === "" || Number.isFinite(number(words))), compare = numbers ? (a, b) => number(a) - number(b) : compared;
+    const missing = (words) => Number(words === ""); // last, whichever way
+    return texts.sort((a, b) => missing(a[1]) - missing(b[1]) || sign * compare(a[1], b[1]) || a[0] - b[0]).map(([point]) => point);
+  }
+
+  headOf(words) {
+    const on = this.by && this.by.words === words, press = () => {
+      this.by = on && this.by.down ? null : { words, down: Boolean(on) };
+      this.fillTable();
+      /** @type {NodeListOf<HTMLButtonElement>} */
+      const heads = this.table.querySelectorAll("th button");
+      [...heads].find((one) => one.value === words)?.focus();
+    };
+    const mark = on ? (this.by.down ? " ↓" : " ↑") : "", head = make("th", { scope: "col" }, button(words + mark, press, { value: words, title: `Sort by ${words}` }));
+    if (on) head.setAttribute("aria-sort", this.by.down ? "descending" : "ascending");
+    return head;
   }
 
   // The words above each column, and what it has for a point.

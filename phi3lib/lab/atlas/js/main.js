@@ -10,7 +10,7 @@ class App {
     /** @type {"h3" | "h4"} */
     this.smaller = model.alone ? "h3" : "h4";
     this.data = new Data(model);
-    this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: /** @type {Drag | null} */ (null) };
+    this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: /** @type {Drag | null} */ (null), points: 1, size: 1, fog: false, everywhere: false, only: /** @type {Set<number> | null} */ (null), limits: /** @type {Map<string, Limit>} */ (new Map()) };
     this.passing = null; // which points a filter leaves; null: all
     this.wheeled = 0; // when the wheel last turned
     this.wheeledElsewhere = false;
@@ -22,6 +22,7 @@ class App {
     this.takeSelection();
     this.maps = this.data.spec.names.map((_, map) => new MapView(this, map));
     this.legend = new Legend(this);
+    this.facets = new Facets(this);
     this.detail = new Detail(this);
     this.lists = new Lists(this);
     this.named = new Named(this);
@@ -39,12 +40,12 @@ class App {
   assemble(el) {
     const orders = [["selected", "selected first"], ["name", "by name"], ["kept", "by neighbours kept"]];
     const sort = this.controls.choose("Sort", orders, (order) => { this.view.order = order; this.lists.fillGallery(); this.lists.fillTable(); });
-    const side = make("aside", { className: "side", "aria-label": "Legend and picture" }, this.legend.element, this.detail.element);
+    const side = make("aside", { className: "side", "aria-label": "Legend and picture" }, this.legend.element, this.facets.element, this.detail.element);
     const stage = make("div", { className: "stage" }, make("div", { className: "maps" }, ...this.maps.map((one) => one.box)), side);
     stage.dataset.maps = String(Math.min(this.maps.length, 2));
     // Keys stay here: Jupyter would take them for its own.
     this.root = make("div", { className: "phi3lib-atlas", "data-lm-suppress-shortcuts": "true", on: { keydown: (event) => event.stopPropagation() } },
-      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, this.lists.element);
+      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, this.controls.only, ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, this.lists.element);
     this.leave = attend({ model: this.model, el }, this.root);
   }
 
@@ -115,6 +116,7 @@ class App {
   repaint() {
     this.paint();
     this.legend.fill();
+    this.facets.fill();
     this.lists.fillWorst();
     this.lists.fillTable();
   }
@@ -206,9 +208,32 @@ class App {
     this.refilter();
   }
 
+  // Limit a column to a range or to some of its values; null: to nothing.
+  limit(name, limit) {
+    if (limit) this.view.limits.set(name, limit);
+    else if (!this.view.limits.delete(name)) return;
+    this.refilterSoon();
+  }
+
+  unlimit() {
+    this.view.limits.clear();
+    this.refilter();
+  }
+
+  // Show the selected pictures alone, or all again.
+  isolate(rows = this.model.get("selected")) {
+    this.view.only = this.view.only || !rows.length ? null : new Set(rows);
+    this.controls.syncSelection();
+    this.refilter();
+  }
+
+  // While a range is dragged, once in a frame.
+  refilterSoon() {
+    if (!this.filtering) this.filtering = requestAnimationFrame(() => { this.filtering = 0; this.refilter(); });
+  }
+
   refilter() {
-    const { kind, text } = this.view, { codes } = this.data.spec, all = range(this.data.count);
-    this.passing = kind < 0 && !text ? null : Uint8Array.from(all, (point) => Number((kind < 0 || codes[point] === kind) && (!text || text[point] === 1)));
+    this.passing = passingOf(this.data.count, testsOf(this.data, this.view));
     this.known = null;
     this.repaint();
     const left = this.passing ? this.passing.reduce((a, b) => a + b, 0) : this.data.count;

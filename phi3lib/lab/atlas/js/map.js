@@ -2,7 +2,7 @@
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
-const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_EVERYWHERE = 900, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
 const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
@@ -33,7 +33,18 @@ class MapView {
     const act = (words, title, click) => button(words, () => { click(); this.moved(); }, { title, "aria-label": `${title}: ${named}` });
     return make("div", { className: "zoom" },
       act("+", "Zoom in", () => this.camera.zoomBy(1.6)), act("−", "Zoom out", () => this.camera.zoomBy(1 / 1.6)),
-      act("⌂", "Whole map", () => this.camera.home()));
+      act("⌂", "Whole map", () => this.camera.home()), this.fullScreen(named), this.saving(named));
+  }
+
+  // Not in every frame a page may fill the screen.
+  fullScreen(named) {
+    const press = () => (document.fullscreenElement ? document.exitFullscreen() : this.frame.requestFullscreen().catch(() => this.app.say("The browser does not allow a full screen here")));
+    return document.fullscreenEnabled ? button("⤢", press, { title: "Full screen", "aria-label": `Full screen: ${named}` }) : "";
+  }
+
+  saving(named) {
+    const press = () => this.canvas.toBlob((blob) => saveBlob(`${this.name}.png`, blob));
+    return button("↓", press, { title: "Save what is shown as a picture", "aria-label": `Save as a picture: ${named}` });
   }
 
   // Canvases of as many pixels as the screen shows: anew when the page is zoomed or the map resized.
@@ -153,6 +164,7 @@ class MapView {
     if (picking) raster.paint({ ...common, order: app.order, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: Math.max(all, 0.9), wanted: 1 });
     raster.show(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (app.view.fog) drawFog(this, pen);
     this.drawRings(pen, radius);
     this.decorate(pen, coloring);
     this.moves = this.laid ? app.movers() : [];
@@ -189,21 +201,21 @@ class MapView {
     const { view, pictures } = this.app;
     [this.shown, this.names] = [[], []];
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
-    if (view.names && coloring.shaped && coloring.entries.length > 1) this.drawNames(pen, coloring);
+    if (view.names && coloring.shaped && coloring.entries.length > 1) writeNames(this, pen, coloring);
   }
 
   // The first of each cell where most have room or the map is zoomed in, else only where no cell around has more.
   drawPictures(pen, coloring) {
     const { app, camera } = this, hidden = (point) => app.hidden(point) || (app.picked.size > 0 && !app.picked.has(point));
-    const found = this.counted("pictures", () => crowds(camera, this.now, app.order, PICTURE, hidden)), inView = found.reduce((sum, { count }) => sum + count, 0);
+    const usual = PICTURE * app.view.size, found = this.counted("pictures", () => crowds(camera, this.now, app.order, usual, hidden)), inView = found.reduce((sum, { count }) => sum + count, 0);
     const apart = inView <= MOST_PICTURES && 2 * found.length >= inView; // there is room for most of them
-    const all = apart || camera.zoom >= 6, side = all ? PICTURE : PICTURE * 0.7, taken = [];
+    const all = apart || camera.zoom >= 6 || app.view.everywhere, most = app.view.everywhere ? MOST_EVERYWHERE : MOST_PICTURES, side = all ? usual : usual * 0.7, taken = [];
     for (const { point, count, top } of found) {
       if (!all && (!top || count < 3)) continue;
       const across = this.x(point), down = this.y(point), room = all ? side + 2 : 2.2 * side;
       if (taken.some(([x, y]) => Math.abs(x - across) < room && Math.abs(y - down) < room)) continue;
       taken.push([across, down]);
-      if (taken.length > MOST_PICTURES) break;
+      if (taken.length > most) break;
       this.drawPicture(pen, point, across, down, side, app.marks.color(coloring.palette[Math.min(coloring.codes[point], coloring.palette.length - 1)]));
     }
   }
@@ -215,31 +227,6 @@ class MapView {
     pen.lineWidth = 2;
     pen.strokeStyle = this.app.picked.has(point) ? HERE : color;
     pen.strokeRect(across - width / 2 - 1, down - height / 2 - 1, width + 2, height + 2);
-  }
-
-  // Names of the kinds where most of a cell is of one; none over another.
-  drawNames(pen, coloring) {
-    const { app, camera } = this, { paper, line } = app.ink(), boxes = [];
-    this.names = boxes;
-    pen.font = "600 12px system-ui, sans-serif";
-    [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
-    for (const { kind, x, y } of this.counted("names", () => spots(camera, this.now, coloring.codes, 110, (point) => app.hidden(point)))) {
-      const whole = coloring.entries[kind] ? coloring.entries[kind].words : "", words = whole.length > 28 ? `${whole.slice(0, 27)}…` : whole;
-      const wide = pen.measureText(words).width / 2 + 6, across = Math.min(Math.max(camera.across(x), wide), camera.width - wide), down = this.below(across, Math.min(Math.max(camera.down(y), 12), camera.height - 12), wide);
-      if (!words || boxes.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) continue;
-      if (boxes.some((box) => box.kind === kind && Math.hypot(box.across - across, box.down - down) < 300)) continue;
-      boxes.push({ across, down, wide, kind });
-      [pen.lineWidth, pen.strokeStyle, pen.fillStyle] = [4, paper, line];
-      pen.strokeText(words, across, down);
-      pen.fillText(words, across, down);
-      if (boxes.length >= 40) break;
-    }
-  }
-
-  // Where a name stands that would cover a picture: below it.
-  below(across, down, wide) {
-    const under = this.shown.filter(([x, y, side]) => Math.abs(x - across) < side / 2 + wide - 6 && Math.abs(y - down) < side / 2 + 8);
-    return under.reduce((low, [, y, side]) => Math.max(low, y + side / 2 + 11), down);
   }
 
   // ---------------------------------------------------------------------------------------- what follows the pointer

@@ -121,7 +121,7 @@ class Marks {
   /** @param {number} zoom */
   radius(zoom) {
     const { count } = this.app.data, base = count <= 500 ? 5 : count <= 3000 ? 3.6 : count <= 30_000 ? 2.1 : 1.3;
-    return Math.min(base * Math.min(zoom, 400) ** 0.28, 7);
+    return Math.min(Math.min(base * Math.min(zoom, 400) ** 0.28, 7) * this.app.view.points, 8.5); // a stamp has 20 pixels around
   }
 
   // More points than room for them: the more of them, the more transparent, so that density shows.
