@@ -6,14 +6,21 @@ for near copies, where a product of float32 numbers has lost it. Products in flo
 be among the nearest; their rounding error has an upper bound, so nothing that belongs to the result is lost.
 """
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.embeddings.run_time import usable_cores
 from phi3lib.moved import old_names
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
+PART = 128  # of them that a core sorts out at a time
+MEASURED = 128  # of so many candidates the distances are measured even where some are equal
+GROUP = 16  # similarities whose maximum stands for them in the search for the k-th greatest
 GATHERED = 2**22  # numbers that are gathered at a time to measure single distances: 32 MB
 # Distances that differ by less are equal: float32 vectors of length one are known to about 1e-7. On a map, of
 # its width.
@@ -49,17 +56,27 @@ class Neighbors:
         Items at the same distance as the last neighbour count, listed or not. Without `points` only listed
         items count.
         """
-        if self.points is None:
+        points = self.points
+        if points is None:
             return (asked[:, :, None] == self.indices[:, None, :]).any(2)
         answer = np.empty(asked.shape, dtype=bool)
-        step = max(GATHERED // (max(asked.shape[1], 1) * self.points.shape[1]), 1)
-        for start in range(0, len(asked), step):
+        step = max(GATHERED // (max(asked.shape[1], 1) * points.shape[1]), 1)
+
+        def fill(start: int) -> None:
             part = slice(start, start + step)
-            here = self.points[part, None, :].astype(np.float64)
-            reach = np.linalg.norm(self.points[self.indices[part, -1:]] - here, axis=-1)
-            away = np.linalg.norm(self.points[asked[part]] - here, axis=-1)
-            answer[part] = away <= reach + self.tie
+            reach = _lengths(points, part, self.indices[part, -1:])
+            answer[part] = _lengths(points, part, asked[part]) <= reach + self.tie
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(fill, range(0, len(asked), step)))
         return answer
+
+
+def _lengths(points: NDArray[np.floating], part: slice, others: Rows) -> Matrix:
+    """Return the distances of the points of a slice to some others each: (n, m)."""
+    apart = points[others].astype(np.float64)
+    apart -= points[part, None, :]
+    return np.sqrt(np.einsum("nmd,nmd->nm", apart, apart))
 
 
 def share_reached(truth: Neighbors, shown: Neighbors) -> NDArray[np.float64]:
@@ -120,41 +137,72 @@ class Directions:
         """Return the k rows nearest to each asked one, and their cosine distances: each (asked, k).
 
         Nearest first, of equally near ones the earlier. itself: whether a row that is asked about may be
-        found; without it, `asked` must be these rows.
+        found; without it, `asked` must be these rows. Uses all cores.
         """
         count = len(asked.exact)
         rows, distances = np.empty((count, k), dtype=np.intp), np.empty((count, k))
-        for start in range(0, count, BLOCK):
-            scores = asked.quick[start : start + BLOCK] @ self.quick.T
-            if not itself:
-                scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
-            may_be = self._candidates(asked.exact[start : start + BLOCK], scores, k)
-            for row, good in enumerate(may_be, start):
-                candidates = np.flatnonzero(good)
-                apart = self._distances(asked.exact[row], candidates)
-                order = np.argsort(apart, kind="stable")[:k]
-                rows[row], distances[row] = candidates[order], apart[order]
+
+        def fill(start: int, scores: NDArray[np.float32]) -> None:
+            part = slice(start, start + len(scores))
+            rows[part], distances[part] = self._sorted_out(asked.exact[part], scores, k)
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for start in range(0, count, BLOCK):
+                scores = asked.quick[start : start + BLOCK] @ self.quick.T
+                if not itself:
+                    scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+                parts = range(0, len(scores), PART)
+                list(pool.map(fill, (start + n for n in parts), (scores[n : n + PART] for n in parts)))
+        return rows, distances
+
+    def _sorted_out(self, asked: Matrix, scores: NDArray[np.float32], k: int) -> tuple[Rows, Matrix]:
+        """Return the k rows nearest to each of some directions, whose products with all rows these are."""
+        rows, distances = np.empty((len(asked), k), dtype=np.intp), np.empty((len(asked), k))
+        for one, good in enumerate(self._candidates(asked, scores, k)):
+            candidates = np.flatnonzero(good)
+            apart = self._distances(asked[one], candidates)
+            order = np.argsort(apart, kind="stable")[:k]
+            rows[one], distances[one] = candidates[order], apart[order]
         return rows, distances
 
     def _candidates(self, asked: Matrix, scores: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
-        """Tell for each row of a block which items may be among its k nearest: all that the margin allows."""
-        may_be = scores >= _kth_greatest(scores, k) - 2 * self.margin
-        crowded = np.flatnonzero(may_be.sum(1) > 4 * k + 64)
-        for start in range(0, len(crowded), BLOCK // 8):  # near copies: sieve once more, in float64
-            rows = crowded[start : start + BLOCK // 8]
-            fine = np.where(may_be[rows], asked[rows] @ self.exact.T, -np.inf)
-            may_be[rows] &= fine >= _kth_greatest(fine, k) - 2 * self._fine_margin
+        """Tell for each row of scores which items may be among its k nearest: all that the margin allows."""
+        may_be = scores >= _not_above_kth(scores, k) - 2 * self.margin
+        if len(crowded := _crowded(may_be, k)):  # an order of the items that the groups follow
+            some = scores[crowded]
+            may_be[crowded] = some >= _kth_greatest(some, k) - 2 * self.margin
+        if len(crowded := _crowded(may_be, k)):  # near copies: once more, in float64
+            fine = np.where(may_be[crowded], asked[crowded] @ self.exact.T, -np.inf)
+            may_be[crowded] &= fine >= _kth_greatest(fine, k) - 2 * self._fine_margin
         return may_be
 
     def _distances(self, asked: Matrix, rows: Rows) -> Matrix:
         """Return the cosine distances of some rows to one direction; of equal rows one is measured."""
-        if len(rows) <= 64:
-            return half_squares(self.exact[rows] - asked)
+        if len(rows) <= MEASURED:
+            return half_squares(np.subtract(near := self.exact[rows], asked, out=near))
         different, places = np.unique(self.copy_of[rows], return_inverse=True)
         return half_squares(self.exact[different] - asked)[places]
 
 
-def _kth_greatest(scores: NDArray[np.floating], k: int) -> NDArray[np.floating]:
+def _crowded(may_be: NDArray[np.bool_], k: int) -> Rows:
+    """Return the rows with many more candidates than k."""
+    return np.flatnonzero([np.count_nonzero(row) > 4 * k + 64 for row in may_be])
+
+
+def _not_above_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Return a number for each row that at least k of its scores reach, near the k-th greatest: (rows, 1).
+
+    It is the k-th greatest of the maxima of groups of scores: k groups have a score that reaches it.
+    """
+    groups = scores.shape[1] // GROUP
+    while math.gcd(groups, 210) > 1:  # classes that come in turn would stand in few groups
+        groups -= 1
+    if groups < 4 * k:
+        return _kth_greatest(scores, k)
+    return _kth_greatest(scores[:, : groups * GROUP].reshape(-1, GROUP, groups).max(1), k)
+
+
+def _kth_greatest(scores: NDArray[Any], k: int) -> NDArray[Any]:
     """Return the k-th greatest of each row: (rows, 1)."""
     place = scores.shape[1] - k
     return np.partition(scores, place, axis=1)[:, place : place + 1]
@@ -212,12 +260,19 @@ def exact_unit_rows(vectors: ArrayLike) -> Matrix:
 
 def first_equal_row(matrix: Matrix) -> Rows:
     """Return for each row the number of the first row that equals it: (N,)."""
-    if not len(matrix):
-        return np.arange(0)
+    first = np.arange(len(matrix))
+    if not matrix.size:
+        return np.zeros_like(first)
     rows = np.ascontiguousarray(matrix + 0.0)  # no negative zeros: rows are compared byte by byte
-    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    _, first, of = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return first[of]
+    factors = np.random.default_rng(0).integers(2**64, size=rows.shape[1], dtype=np.uint64)
+    sums = (rows.view(np.uint64) * factors).sum(1)  # equal rows have equal sums, others hardly ever
+    _, of, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero(counts[of] > 1)
+    if len(alike):
+        as_bytes = rows[alike].view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+        _, earliest, of = np.unique(as_bytes, return_index=True, return_inverse=True)
+        first[alike] = alike[earliest[of]]
+    return first
 
 
 __getattr__ = old_names(__name__, {"Neighbours": "Neighbors"})  # changed in 0.2.0

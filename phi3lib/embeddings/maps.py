@@ -30,6 +30,7 @@ from phi3lib.embeddings.knn import (
     unit_rows,
 )
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.umap_kernels import keep_compiled
 from phi3lib.moved import old_names
 
 Places = NDArray[np.float32]
@@ -125,7 +126,9 @@ def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.i
     apart = np.sqrt(np.maximum(2 - 2 * of_near, 0))
     # The cosine of an item that is nearer by more than a tie; 1e-12 is above the rounding of the product.
     nearer = 1 - np.square(np.maximum(apart - TIE, 0)) / 2 + 1e-12
-    return np.stack([(likeness > column[:, None]).sum(1) + 1 for column in nearer.T], axis=1)
+    return np.array(
+        [[np.count_nonzero(row > one) + 1 for one in of] for row, of in zip(likeness, nearer, strict=True)]
+    )
 
 
 def sample_rows(count: int, most: int) -> NDArray[np.intp]:
@@ -141,15 +144,15 @@ def pca_map(vectors: ArrayLike) -> Layout:
     The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
     """
-    unit = unit_rows(vectors).astype(np.float64)
-    if len(unit) < 3:
-        raise ValueError(f"a map needs three items at least; there are {len(unit)}")
-    if unit.shape[1] < 2:
+    centred = unit_rows(vectors).astype(np.float64)
+    if len(centred) < 3:
+        raise ValueError(f"a map needs three items at least; there are {len(centred)}")
+    if centred.shape[1] < 2:
         raise ValueError("vectors of one number have no two directions")
-    centred = unit - unit.mean(0)
+    centred -= centred.mean(0)
     directions = _widest_directions(centred)
     places = centred @ directions.T
-    total = float(np.square(centred).sum())
+    total = float(np.einsum("nd,nd->", centred, centred))
     shares = [float(np.square(axis).sum() / total) if total else 0.0 for axis in places.T]
     return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
 
@@ -179,6 +182,7 @@ def umap_map(
     map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
     earlier layout of the same items, from which fewer rounds are enough. ValueError for what does not fit.
     """
+    keep_compiled()
     from umap.umap_ import find_ab_params, simplicial_set_embedding
 
     count = len(space.indices)
@@ -204,7 +208,7 @@ def umap_map(
         b=b,
         gamma=1.0,
         negative_sample_rate=5,
-        n_epochs=EPOCHS_WARM if warm else EPOCHS if count <= MANY else EPOCHS_OF_MANY,
+        n_epochs=EPOCHS_WARM if warm else epochs_for(count),
         init=_start(vectors, start, seed),
         random_state=np.random.RandomState(seed),  # what umap-learn takes
         metric="cosine",
@@ -217,8 +221,14 @@ def umap_map(
     return Layout(places.astype(np.float32), {**parameters, "start": "a layout" if warm else start})
 
 
+def epochs_for(count: int) -> int:
+    """Return the rounds in which UMAP lays out so many items, unless it starts from an earlier layout."""
+    return EPOCHS if count <= MANY else EPOCHS_OF_MANY
+
+
 def fuzzy_graph(space: Neighbors, n_neighbors: int) -> Any:
     """UMAP's graph of these neighbours, the item itself first as umap-learn counts it: sparse (N, N)."""
+    keep_compiled()
     from umap.umap_ import fuzzy_simplicial_set
 
     count = len(space.indices)

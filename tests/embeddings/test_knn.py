@@ -51,6 +51,17 @@ def test_equal_and_unequal_copies_are_told_apart():
     assert (np.diff(found.indices, axis=1) > 0).all()  # of equals the earlier comes first
 
 
+@pytest.mark.parametrize("classes", [1, 7, 16, 41])
+def test_no_order_of_the_items_hides_a_neighbor(classes):
+    """Many items: the k-th nearest is estimated by groups of them, which classes in turn could all fill."""
+    rng = np.random.default_rng(classes)
+    vectors = (rng.normal(size=(classes, 24)) * 3)[np.arange(656) % classes] + rng.normal(size=(656, 24))
+    for ordered in (vectors, vectors[np.argsort(np.arange(656) % classes, kind="stable")]):
+        found, (rows, apart) = nearest(ordered, 6), by_differences(ordered, 6)
+        assert (found.indices == rows).all()
+        assert found.distances == pytest.approx(apart, rel=1e-6)
+
+
 def test_distances_reach_from_0_to_2():
     opposite = nearest(np.array([[1.0, 0.0], [-3.0, 0.0]]), 1)
     assert opposite.distances.tolist() == [[2.0], [2.0]]

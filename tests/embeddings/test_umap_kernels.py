@@ -1,0 +1,51 @@
+"""What umap-learn compiles is kept, and compiled beside something else; no failure is hidden."""
+
+import numpy as np
+import pytest
+from umap import umap_
+
+from phi3lib.embeddings import umap_kernels
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.maps import umap_map
+
+
+@pytest.fixture
+def anew():
+    """Nothing has been prepared yet, before and after the test."""
+    umap_kernels.keep_compiled.cache_clear()
+    umap_kernels._compile.cache_clear()
+    yield
+    umap_kernels.keep_compiled.cache_clear()
+    umap_kernels._compile.cache_clear()
+
+
+def test_maps_are_the_same_with_kernels_that_were_compiled_beside():
+    vectors = np.random.default_rng(0).normal(size=(30, 4))
+    space = nearest(vectors, 6)
+    before = umap_map(vectors, space, n_neighbors=5).places
+    with umap_kernels.compiling():
+        pass
+    assert (umap_map(vectors, space, n_neighbors=5).places == before).all()
+
+
+def test_a_computer_without_a_folder_for_them_compiles_each_time(monkeypatch, anew):
+    class NoFolder:
+        def enable_caching(self):
+            raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(umap_, "smooth_knn_dist", NoFolder())
+    umap_kernels.keep_compiled()
+
+
+def test_an_error_of_the_body_is_raised_and_one_of_the_compilation_is_left_to_the_map(monkeypatch, anew):
+    def fails():
+        raise OSError("no kernels")
+
+    monkeypatch.setattr("phi3lib.embeddings.maps.keep_compiled", fails)
+    with umap_kernels.compiling():
+        pass
+    with pytest.raises(ValueError, match="of the body"), umap_kernels.compiling():
+        raise ValueError("of the body")
+    vectors = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.raises(OSError, match="no kernels"):
+        umap_map(vectors, nearest(vectors, 4), n_neighbors=4)
