@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.drafts import described, least_size
 from phi3lib.embeddings.embed import TILES_AT_ONCE, encoder_of
 from phi3lib.embeddings.reading import PIXELS_AT_ONCE
 from phi3lib.embeddings.run_time import in_words, usable_cores
@@ -23,6 +24,7 @@ from phi3lib.embeddings.sources import Item, find_items
 from phi3lib.embeddings.store import stored_marks
 from phi3lib.encoders import ImageEncoder, Recipe
 from phi3lib.vision.inputs import as_path
+from phi3lib.vision.pictures import Least
 
 FLOAT_BYTES = 4
 
@@ -73,13 +75,14 @@ def estimate_cost(
     out: str | os.PathLike[str] | None = None,
     count: int | None = None,
     sample: int = 8,
+    draft: bool = False,
 ) -> Cost:
     """Read and embed a few images, evenly spread over a source, and return what all of them will cost.
 
-    images, model, pooling, out: as for `embed_images`; images that are in `out` with an unchanged file cost
-    nothing. count: the number of images to cost, if there are to be more than in this source. sample: how
-    many to measure; images that cannot be read are not counted, and if all of them are unreadable, `measured`
-    and all seconds are 0. Nothing is written. Raises ValueError as `embed_images` does.
+    images, model, pooling, out, draft: as for `embed_images`; images that are in `out` with an unchanged file
+    cost nothing. count: the number of images to cost, if there are to be more than in this source. sample:
+    how many to measure; images that cannot be read are not counted, and if all of them are unreadable,
+    `measured` and all seconds are 0. Nothing is written. Raises ValueError as `embed_images` does.
     """
     if sample < 1 or (count is not None and count < 1):
         raise ValueError(f"sample={sample}, count={count}: both must be at least 1")
@@ -87,12 +90,13 @@ def estimate_cost(
     items = find_items(images, own=target).items
     encoder = encoder_of(model)
     recipe = encoder.recipes.choose(pooling)
-    marks = {} if target is None else stored_marks(target, encoder.provenance(recipe))
+    made_by = described(encoder, recipe, draft=draft)
+    marks = {} if target is None else stored_marks(target, made_by)
     pending = [item for item in items if not _is_stored(item, marks)]
     wanted = count if count is not None else len(items)
     left = wanted if count is not None else len(pending)
     megabytes = wanted * recipe.width(encoder) * FLOAT_BYTES / 1e6
-    pictures, reading = _read(_spread(pending, sample))
+    pictures, reading = _read(_spread(pending, sample), least_size(made_by) if draft else None)
     if not pictures:
         return Cost(wanted, left, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, megabytes)
     tiles = np.array([encoder.tiles(*picture.size) for picture in pictures], dtype=float)
@@ -125,13 +129,13 @@ def _spread(items: Sequence[Item], count: int) -> list[Item]:
     return [items[place] for place in dict.fromkeys(places.tolist())]
 
 
-def _read(items: Sequence[Item]) -> tuple[list[Image.Image], np.ndarray]:
+def _read(items: Sequence[Item], least: Least | None) -> tuple[list[Image.Image], np.ndarray]:
     """Return the readable pictures, and the seconds that each took to read: (n,)."""
     pictures, seconds = [], []
     for item in items:
         start = time.perf_counter()
         try:
-            loaded = item.load()
+            loaded = item.load(least=least)
         except ValueError:  # the run will report it
             continue
         if loaded.reading is not None:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from phi3lib.embeddings.drafts import described, least_size
 from phi3lib.embeddings.labels import Column, labels_of
 from phi3lib.embeddings.memory import Trimmer
 from phi3lib.embeddings.reading import Batch, batches
@@ -32,6 +33,7 @@ from phi3lib.embeddings.trial import AUTO, precision_for
 from phi3lib.encoders import ImageEncoder, Recipe, as_encoder, joined, text_encoder
 from phi3lib.loading.log import tell
 from phi3lib.vision.inputs import as_path, as_texts
+from phi3lib.vision.pictures import Least
 from phi3lib.vision.precision import agreement, precision_of
 
 # Tiles that are computed together: pictures of one CLIP batch, or crops and global views of Phi-3.
@@ -49,6 +51,7 @@ def embed_images(
     out: str | os.PathLike[str] | None = None,
     labels: Any = None,
     precision: str | None = None,
+    draft: bool = False,
     progress: bool = True,
 ) -> EmbeddingTable:
     """Return one vector for each image, in the order of the images.
@@ -61,7 +64,9 @@ def embed_images(
     file names, or a frame; see `labels_of`. Labels of an earlier run into `out` that are not given again are
     kept for images that have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how
     far the vectors of a few images are then from those of the original model is logged. "auto": the fastest
-    here, by a trial of about a second; a table that is resumed keeps its own. None: as it is.
+    here, by a trial of about a second; a table that is resumed keeps its own. None: as it is. draft: decode
+    JPEG files no larger than about twice the input of the model, which is several times faster for
+    photographs; vectors then differ slightly, as the recipe of the table says (`phi3lib.embeddings.drafts`).
 
     Images that cannot be read are in `.errors` of the table with their reasons; what was lost or left out
     (transparency, further frames, files that are no images) is in `.notes`, and a warning counts it.
@@ -77,12 +82,13 @@ def embed_images(
     if precision == AUTO:
         precision = precision_for(encoder, recipe, found.items, stored_recipe(target))
     quick = encoder if precision is None else encoder.in_precision(precision)
-    described = quick.provenance(recipe)
-    with nullcontext() if target is None else open_store(target, described) as store:
+    made_by = described(quick, recipe, draft=draft)
+    least = least_size(made_by) if draft else None
+    with nullcontext() if target is None else open_store(target, made_by) as store:
         run = _Run(found, store)
-        work = Work(quick, recipe, None if precision is None else _Comparison(encoder, precision))
+        work = Work(quick, recipe, None if precision is None else _Comparison(encoder, precision), least)
         run.compute(work, progress=progress)
-        return run.finish(columns, described)
+        return run.finish(columns, made_by)
 
 
 def embed_recipes(
@@ -227,6 +233,7 @@ class Work:
     encoder: ImageEncoder
     recipe: Recipe
     comparison: _Comparison | None = None
+    least: Least | None = None
     estimates: bool = field(default=False, init=False)
 
     def results(
@@ -243,6 +250,7 @@ class Work:
                 most_tiles=TILES_AT_ONCE,
                 first_alone=self.estimates,
                 expected=expected,
+                least=self.least,
             ):
                 errors.update(batch.errors)
                 bar.update(len(batch))

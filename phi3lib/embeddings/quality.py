@@ -1,6 +1,5 @@
 """Whether an image shows anything, and whether it is sharp: two numbers from its pixels, without a model."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.embeddings.run_time import usable_cores
-from phi3lib.vision.picture_files import open_image, open_regular
-from phi3lib.vision.pictures import read_upright
+from phi3lib.vision.pictures import read_small
 
 SIDE = 512  # pixels of the longer side at which images are measured: comparable, and quick for photographs
 WINDOW = 9  # of the low-pass filter, as in the reference
@@ -62,12 +60,7 @@ def quality_of(image: Any) -> Quality:
 
 def _small(image: Any) -> Image.Image:
     """Return an RGB image whose longer side is at most SIDE."""
-    if isinstance(image, str | os.PathLike):
-        with open_regular(image) as file, open_image(file) as opened:
-            opened.draft("RGB", (SIDE, SIDE))  # of a JPEG only as much is decoded as is needed
-            small = read_upright(opened)
-    else:
-        small = read_upright(image)
+    small = read_small(image, SIDE)
     scale = SIDE / max(small.size)
     if scale < 1:
         width, height = (max(round(side * scale), 1) for side in small.size)

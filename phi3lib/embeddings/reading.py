@@ -1,13 +1,17 @@
-"""Images read ahead of the model: in a thread of their own, in batches, bounded by pixels in memory."""
+"""Images read ahead of the model: on several threads, in batches, bounded by pixels in memory."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Queue
 
 from PIL import Image
 
+from phi3lib.embeddings.run_time import usable_cores
 from phi3lib.embeddings.sources import Item, Loaded
+from phi3lib.vision.pictures import Least
 
 PIXELS_AT_ONCE = 32_000_000  # of the images of a batch: 96 MB, so that photographs do not fill the memory
 PIXELS_IN_MEMORY = 48_000_000  # of all batches that were read and not computed yet; one larger image alone
@@ -41,20 +45,32 @@ class _Stopped(BaseException):
 
 
 class _Room:
-    """Counts pixels in memory; `take` waits until there is room, or until nothing else is in memory."""
+    """Counts pixels in memory, and lets images ask for room in their order.
+
+    In their order: what holds pixels then never waits for an image that waits for pixels.
+    """
 
     def __init__(self, most: int) -> None:
-        self.most, self.taken, self.stopped = most, 0, False
+        self.most, self.taken, self.turn, self.stopped = most, 0, 0, False
         self.changed = threading.Condition()
 
     def has(self, pixels: int) -> bool:
         return self.taken == 0 or self.taken + pixels <= self.most
 
-    def take(self, pixels: int) -> None:
+    def wait_for_turn(self, number: int) -> None:
+        """Wait until all images of smaller numbers have ended their turn."""
         with self.changed:
-            self.changed.wait_for(lambda: self.stopped or self.has(pixels))
-            if self.stopped:
-                raise _Stopped
+            self._wait_for(lambda: self.turn == number)
+
+    def end_turn(self) -> None:
+        with self.changed:
+            self.turn += 1
+            self.changed.notify_all()
+
+    def take(self, pixels: int) -> None:
+        """Wait until there is room, or until nothing else is in memory."""
+        with self.changed:
+            self._wait_for(lambda: self.has(pixels))
             self.taken += pixels
 
     def give(self, pixels: int) -> None:
@@ -67,6 +83,11 @@ class _Room:
             self.stopped = True
             self.changed.notify_all()
 
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        self.changed.wait_for(lambda: self.stopped or condition())
+        if self.stopped:
+            raise _Stopped
+
 
 def batches(
     items: Sequence[Item],
@@ -75,14 +96,17 @@ def batches(
     most_tiles: int,
     first_alone: bool = False,
     expected: Mapping[str, str] | None = None,
+    least: Least | None = None,
 ) -> Iterator[Batch]:
     """Yield the images of the items in their order, read ahead, in batches of at most `most_tiles`.
 
     cost: tiles of an image of this width and height. expected: checksums of contents that need not be
-    decoded again, by id. first_alone: give the first image a batch of its own. An image that cannot be read,
-    for want of memory too, is an error of its batch. A batch is forgotten when the next one is asked for.
+    decoded again, by id. first_alone: give the first image a batch of its own. least: width and height that
+    are needed of an image; see `phi3lib.vision.pictures.read`. An image that cannot be read, for want of
+    memory too, is an error of its batch. A batch is forgotten when the next one is asked for. Files are
+    decoded on all cores.
     """
-    reader = _Reader(items, cost, most_tiles, first_alone, dict(expected or {}))
+    reader = _Reader(items, cost, most_tiles, first_alone, dict(expected or {}), least)
     thread = threading.Thread(target=reader.run, name="phi3lib image reader", daemon=True)
     thread.start()
     try:
@@ -96,8 +120,24 @@ def batches(
         thread.join()
 
 
+@dataclass
+class _Ticket:
+    """One image on its way.
+
+    decided: set when it is known whether it begins a batch. tiles, pixels: what it was admitted with.
+    """
+
+    number: int
+    item: Item
+    decided: threading.Event = field(default_factory=threading.Event)
+    begins: bool = False
+    is_admitted: bool = False
+    tiles: int = 0
+    pixels: int = 0
+
+
 class _Reader:
-    """Reads items into batches and queues them."""
+    """Reads items on several threads, puts them into batches in their order, and queues these."""
 
     def __init__(
         self,
@@ -106,69 +146,107 @@ class _Reader:
         most_tiles: int,
         first_alone: bool,
         expected: dict[str, str],
+        least: Least | None,
     ) -> None:
         self.items, self.cost, self.most_tiles, self.expected = items, cost, most_tiles, expected
-        self.first_alone = first_alone
+        self.first_alone, self.least = first_alone, least
         self.room = _Room(PIXELS_IN_MEMORY)
         self.queue: Queue[Batch | BaseException | None] = Queue()
         self.batch = Batch()
+        self.planned_tiles = self.planned_pixels = 0  # of the batch that the next image may come into
 
     def run(self) -> None:
         """Read all items; the end of the queue is None, or the error that ended it."""
         try:
-            for item in self.items:
-                self._add(item)
+            self._read_all()
             self._pass_on()
             self.queue.put(None)
         except _Stopped:
             pass
         except BaseException as error:  # what is no fault of an image is the caller's to see
+            self.room.stop()
             self.queue.put(error)
 
-    def _add(self, item: Item) -> None:
-        taken: list[tuple[int, int]] = []
+    def _read_all(self) -> None:
+        threads = usable_cores()
+        tickets = (_Ticket(number, item) for number, item in enumerate(self.items))
+        coming: deque[tuple[_Ticket, Future[Loaded | str]]] = deque()
+        with ThreadPoolExecutor(threads, "phi3lib image reader") as pool:
+            try:
+                for ticket in tickets:
+                    coming.append((ticket, pool.submit(self._load, ticket)))
+                    if len(coming) > 2 * threads:
+                        self._add(*coming.popleft())
+                while coming:
+                    self._add(*coming.popleft())
+            except BaseException:
+                self.room.stop()  # the threads wait for it
+                raise
 
-        def admit(width: int, height: int) -> None:
-            taken.append(self._make_room(width, height))
-
+    def _load(self, ticket: _Ticket) -> Loaded | str:
+        """Return what came of an image, or why it cannot be read; called on the threads."""
         try:
-            loaded = item.load(admit, self.expected.get(item.id, ""))
-        except (ValueError, OSError, MemoryError) as error:
-            self._give_back(taken)
-            self.batch.errors[item.id] = (
-                str(error) or f"not enough memory to read it ({type(error).__name__})"
-            )
+            try:
+                return self._decode(ticket)
+            except (ValueError, OSError, MemoryError) as error:
+                self.room.give(ticket.pixels)
+                return str(error) or f"not enough memory to read it ({type(error).__name__})"
+            finally:
+                if not ticket.is_admitted:
+                    self.room.wait_for_turn(ticket.number)
+                    self.room.end_turn()
+        finally:
+            ticket.decided.set()
+
+    def _decode(self, ticket: _Ticket) -> Loaded:
+        def admit(width: int, height: int) -> None:
+            self._admit(ticket, width, height)
+
+        item = ticket.item
+        if not item.is_own:
+            self.room.wait_for_turn(ticket.number)
+        loaded = item.load(admit, self.expected.get(item.id, ""), self.least)
+        if loaded.reading is None:
+            self.room.give(ticket.pixels)
+        elif not ticket.is_admitted:  # an array: its size is known only now
+            admit(*loaded.reading.picture.size)
+        return loaded
+
+    def _admit(self, ticket: _Ticket, width: int, height: int) -> None:
+        """Wait for the image's turn and for room; a batch that it would make too large ends before it."""
+        self.room.wait_for_turn(ticket.number)
+        tiles, pixels = self.cost(width, height), width * height
+        planned_tiles, planned_pixels = self.planned_tiles + tiles, self.planned_pixels + pixels
+        is_full = planned_tiles > self.most_tiles or planned_pixels > PIXELS_AT_ONCE
+        ticket.begins = is_full or not self.room.has(pixels)
+        if ticket.begins:
+            planned_tiles, planned_pixels = tiles, pixels
+        if not (self.first_alone and ticket.number == 0):
+            self.planned_tiles, self.planned_pixels = planned_tiles, planned_pixels
+        ticket.decided.set()
+        self.room.take(pixels)
+        ticket.tiles, ticket.pixels, ticket.is_admitted = tiles, pixels, True
+        self.room.end_turn()
+
+    def _add(self, ticket: _Ticket, coming: "Future[Loaded | str]") -> None:
+        """Put the next image into its batch."""
+        ticket.decided.wait()
+        if ticket.begins:
+            self._pass_on()
+        found, name = coming.result(), ticket.item.id
+        if isinstance(found, str):
+            self.batch.errors[name] = found
         else:
-            self._keep(item, loaded, taken)
+            self.batch.loaded[name] = found
+            if found.reading is None:
+                self.batch.unchanged.append(name)
+            else:
+                self.batch.pictures[name] = found.reading.picture
+                self.batch.tiles += ticket.tiles
+                self.batch.pixels += ticket.pixels
         if self.first_alone or len(self.batch) >= 4 * self.most_tiles:
             self.first_alone = False
             self._pass_on()
-
-    def _keep(self, item: Item, loaded: Loaded, taken: list[tuple[int, int]]) -> None:
-        if loaded.reading is None:
-            self._give_back(taken)
-            self.batch.unchanged.append(item.id)
-        else:
-            if not taken:  # an array: its size is known only now
-                taken.append(self._make_room(*loaded.reading.picture.size))
-            self.batch.pictures[item.id] = loaded.reading.picture
-            self.batch.tiles += taken[0][0]
-            self.batch.pixels += taken[0][1]
-        self.batch.loaded[item.id] = loaded
-
-    def _give_back(self, taken: list[tuple[int, int]]) -> None:
-        for _, pixels in taken:
-            self.room.give(pixels)
-
-    def _make_room(self, width: int, height: int) -> tuple[int, int]:
-        """Tiles and pixels of one more image; a batch that it would make too large is passed on before."""
-        tiles, pixels = self.cost(width, height), width * height
-        batch = self.batch
-        is_full = batch.tiles + tiles > self.most_tiles or batch.pixels + pixels > PIXELS_AT_ONCE
-        if batch.pictures and (is_full or not self.room.has(pixels)):
-            self._pass_on()
-        self.room.take(pixels)
-        return tiles, pixels
 
     def _pass_on(self) -> None:
         if len(self.batch):

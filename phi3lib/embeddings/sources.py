@@ -18,7 +18,7 @@ from PIL import Image
 from phi3lib.embeddings.folders import Leftover, files_in
 from phi3lib.vision.inputs import as_list, as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular, reason
-from phi3lib.vision.pictures import Admit, Reading, read
+from phi3lib.vision.pictures import Admit, Least, Reading, read
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,20 @@ class Item:
     """One image to come.
 
     id: its name. open: a binary file, an image or an array; raises ValueError or OSError. identity: that of
-    its file, without opening it; "" where there is none.
+    its file, without opening it; "" where there is none. is_own: whether nothing else is touched by reading
+    it, so that it may be read while others are; an image object could be in the list twice.
     """
 
     id: str
     open: Callable[[], Any]
     identity: Callable[[], str] = field(default=lambda: "")
+    is_own: bool = False
 
-    def load(self, admit: Admit | None = None, expected: str = "") -> Loaded:
+    def load(self, admit: Admit | None = None, expected: str = "", least: Least | None = None) -> Loaded:
         """Return the upright image with its mark; only the mark if its content has the checksum `expected`.
 
-        `admit(width, height)` is called before pixels are decoded. Raises ValueError with the reason if it
-        cannot be read.
+        `admit(width, height)` is called before pixels are decoded; least: see `read`. Raises ValueError with
+        the reason if it cannot be read.
         """
         try:
             source = self.open()
@@ -66,17 +68,17 @@ class Item:
         if not hasattr(source, "read"):
             return _load_pixels(source, admit, expected)
         with source:
-            return _load_file(source, admit, expected)
+            return _load_file(source, admit, expected, least)
 
 
-def _load_file(file: BinaryIO, admit: Admit | None, expected: str) -> Loaded:
+def _load_file(file: BinaryIO, admit: Admit | None, expected: str, least: Least | None) -> Loaded:
     identity = _identity(os.fstat(file.fileno())) if _has_number(file) else ""
     if expected:
         mark = Mark(identity, _checksum(file))
         if mark.content == expected:
             return Loaded(mark, None)
-        return Loaded(mark, read(file, admit))
-    reading = read(file, admit)
+        return Loaded(mark, read(file, admit, least))
+    reading = read(file, admit, least)
     return Loaded(Mark(identity, _checksum(file)), reading)
 
 
@@ -214,7 +216,7 @@ def _of_file(name: str, path: Path) -> Item:
         except (OSError, ValueError):  # opening it will say what is wrong
             return ""
 
-    return Item(printable(name), lambda: open_regular(path), identity)
+    return Item(printable(name), lambda: open_regular(path), identity, is_own=True)
 
 
 def _of_one(number: int, image: Any) -> Item:
@@ -222,7 +224,7 @@ def _of_one(number: int, image: Any) -> Item:
     if isinstance(image, str | os.PathLike):
         return _of_file(os.fsdecode(image), _untouched(image))
     if isinstance(image, bytes | bytearray | memoryview):
-        return Item(str(number), lambda: _in_memory(bytes(image)))
+        return Item(str(number), lambda: _in_memory(bytes(image)), is_own=True)
     if hasattr(image, "read") and hasattr(image, "seek"):
         return Item(str(number), lambda: _copy_of(image))
     return Item(str(number), lambda: _require_image(image))

@@ -28,7 +28,9 @@ from phi3lib.vision.picture_files import open_image, open_regular, reason
 Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor | str | os.PathLike[str]
 Pictures: TypeAlias = Picture | Sequence["Pictures"]
 Admit: TypeAlias = Callable[[int, int], None]
+Least: TypeAlias = Callable[[int, int], tuple[int, int]]
 
+DRAFTED = ("JPEG", "MPO")
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPARENT = "it has transparent pixels; transparency is dropped"
 FRAMES = "it has several frames or pages; the first one was taken"
@@ -63,24 +65,44 @@ def read_upright(picture: Picture | bytes | BinaryIO) -> Image.Image:
     return read(picture).picture
 
 
-def read(picture: Picture | bytes | BinaryIO, admit: Admit | None = None) -> Reading:
+def read_small(picture: Picture | bytes | BinaryIO, side: int) -> Image.Image:
+    """Return what `read_upright` returns, of a JPEG file at a fraction of its size that saves time.
+
+    Its shorter side is at least `side` pixels where that of the file is.
+    """
+    return read(picture, least=lambda width, height: (side, side)).picture
+
+
+def read(
+    picture: Picture | bytes | BinaryIO, admit: Admit | None = None, least: Least | None = None
+) -> Reading:
     """Return an upright image with notes; `admit(width, height)` is called before its pixels are decoded.
+
+    least: gives for the width and height of a file those that are needed at least: a JPEG is then decoded
+    at the half, a quarter or an eighth of its size, averaged, if that is enough, and `admit` has this size.
 
     Raises ValueError with the reason if it cannot be read.
     """
     try:
         if isinstance(picture, str | os.PathLike):
             with open_regular(picture) as file:
-                return _read_opened(open_image(file), admit)
+                return _read_opened(_drafted(open_image(file), least), admit)
         if isinstance(picture, bytes | bytearray | memoryview):
-            return _read_opened(open_image(io.BytesIO(picture)), admit)
+            return _read_opened(_drafted(open_image(io.BytesIO(picture)), least), admit)
         if isinstance(picture, Image.Image):
             return _read_opened(picture, admit, in_memory=True)
         if not isinstance(picture, np.ndarray | torch.Tensor) and hasattr(picture, "read"):
-            return _read_opened(open_image(picture), admit)
+            return _read_opened(_drafted(open_image(picture), least), admit)
         return Reading(read_picture(picture))  # type: ignore[arg-type]  # an array, or a ValueError
     except Exception as error:  # damaged files make Pillow's readers raise almost anything
         raise ValueError(reason(error)) from error
+
+
+def _drafted(opened: Image.Image, least: Least | None) -> Image.Image:
+    """Return the opened file, of which a JPEG will be decoded at a fraction of its size if that is enough."""
+    if least is not None and opened.format in DRAFTED:
+        opened.draft("RGB", least(*opened.size))
+    return opened
 
 
 def _read_opened(opened: Image.Image, admit: Admit | None, *, in_memory: bool = False) -> Reading:
