@@ -43,15 +43,20 @@ def embed(asked: Any, terminal: Terminal, found: list[Any]) -> None:
 @_of_vectors
 def atlas(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     """Write the maps of a folder as one HTML file."""
+    from phi3lib.embeddings.run_time import in_words
     from phi3lib.lab.atlas import Atlas
+    from phi3lib.lab.atlas.stages import Costs
 
-    terminal.say(f"computing the maps of {len(found[0].table):,} images")
+    count = len(found[0].table)
+    expected = sum(Costs(count, one.table.vectors.shape[1]).all() for one in found)
+    terminal.say(f"computing the maps of {count:,} images: about {in_words(expected)}")
     readers = [one.encoder for one in found if one.encoder is not None and _reads_texts(one.encoder)]
     made = Atlas(
         {one.name: one.table for one in found},
         pictures=found[0].folder,
         model=readers[0] if readers else None,
         title=asked.title or _title(found[0]),
+        progress=terminal.shows_progress,
     )
     terminal.say(f"writing {asked.out}")
     page = made.to_html(asked.out)

@@ -11,6 +11,7 @@ from phi3lib.cli.terminal import Terminal, shown
 from phi3lib.embeddings.costs import Cost, estimate_cost
 from phi3lib.embeddings.embed import embed_images
 from phi3lib.embeddings.labels import KEYS
+from phi3lib.embeddings.run_time import in_words
 from phi3lib.embeddings.sources import find_items
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.encoders import as_encoder, load_encoder
@@ -72,7 +73,7 @@ def embedded(asked: Any, terminal: Terminal) -> list[Embedded] | None:
     runs = [_Run(asked, source, load(name)) for name in names]
     costs = [run.estimate(terminal) for run in runs]
     if asked.estimate:
-        _say_estimates(runs, costs, terminal)
+        _say_estimates(runs, costs, terminal, with_maps=asked.command == "atlas")
         return None
     return [run.embed(labels, terminal) for run in runs]
 
@@ -82,7 +83,7 @@ class _Run:
 
     def __init__(self, asked: Any, folder: Path, encoder: Any) -> None:
         self.folder, self.encoder, self.pooling = folder, encoder, asked.pooling
-        self.only_estimate = asked.estimate
+        self.only_estimate, self.draft = asked.estimate, asked.draft
         self.name = re.sub(r"[^\w.+-]+", "_", Path(encoder.name).name) or "model"
         self.file = as_path(asked.vectors) if asked.vectors else self._usual_file()
 
@@ -94,9 +95,19 @@ class _Run:
         """Measure a few images and say how long all take; None for a few images."""
         if not self.only_estimate and len(find_items(self.folder, own=self.file).items) < SHORT_RUN:
             return None
-        cost = estimate_cost(self.folder, model=self.encoder, pooling=self.pooling, out=self.file)
+        cost = estimate_cost(
+            self.folder, model=self.encoder, pooling=self.pooling, out=self.file, draft=self.draft
+        )
         terminal.say(f"{self.name}: {cost}; the table takes {cost.megabytes:.1f} MB")
         return cost
+
+    def seconds_for_maps(self) -> float:
+        """Return how long the maps will take, if all images can be read."""
+        from phi3lib.lab.atlas.stages import Costs
+
+        width = self.encoder.recipes.choose(self.pooling).width(self.encoder)
+        count = len(find_items(self.folder, own=self.file).items)
+        return Costs(max(count, 4), width).all()
 
     def embed(self, labels: Any, terminal: Terminal) -> Embedded:
         """Compute what is not stored yet, and say what was left out."""
@@ -113,6 +124,7 @@ class _Run:
                 pooling=self.pooling,
                 out=self.file,
                 labels=labels,
+                draft=self.draft,
                 progress=terminal.shows_progress,
             )
         terminal.interrupted = (
@@ -124,18 +136,25 @@ class _Run:
         return Embedded(self.name, table, self.file, self.folder, self.encoder)
 
 
-def _say_estimates(runs: list[_Run], costs: list[Cost | None], terminal: Terminal) -> None:
+def _say_estimates(
+    runs: list[_Run], costs: list[Cost | None], terminal: Terminal, *, with_maps: bool
+) -> None:
     found = {run.name: cost for run, cost in zip(runs, costs, strict=True) if cost is not None}
-    terminal.result(
-        [f"{shown(name)}: {cost}" for name, cost in found.items()],
-        {"estimates": {name: vars(cost) for name, cost in found.items()}},
-    )
+    lines = [f"{shown(name)}: {cost}" for name, cost in found.items()]
+    data: dict[str, Any] = {"estimates": {name: vars(cost) for name, cost in found.items()}}
+    if with_maps:
+        seconds = sum(run.seconds_for_maps() for run in runs)
+        lines.append(f"maps, afterwards: about {in_words(seconds)}")
+        data["maps_seconds"] = seconds
+    terminal.result(lines, data)
 
 
 def _from_file(file: Path, asked: Any) -> Embedded:
     table = EmbeddingTable.load(file)
-    if asked.estimate or asked.vectors:
-        raise ValueError(f"{asked.source!r} holds vectors already; --estimate and --vectors need a folder")
+    if asked.estimate or asked.vectors or asked.draft:
+        raise ValueError(
+            f"{asked.source!r} holds vectors already; --estimate, --vectors and --draft need a folder"
+        )
     names = asked.model or []
     encoder = load(names[0]) if names else None
     if asked.labels not in ("folders", "none"):

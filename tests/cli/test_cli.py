@@ -65,6 +65,13 @@ def test_search_by_image(shell):
     assert "even if none fits" in err
 
 
+def test_the_estimate_of_an_atlas_has_its_maps(shell):
+    code, out, _ = shell("atlas", "photos", "--estimate", "--json")
+    assert code == 0 and json.loads(out)["maps_seconds"] > 0
+    code, out, _ = shell("atlas", "photos", "--estimate")
+    assert code == 0 and "maps, afterwards: about " in out
+
+
 def test_estimate_computes_nothing_but_a_sample(shell, tmp_path):
     code, out, _ = shell("embed", "photos", "--estimate", "--json")
     found = json.loads(out)["estimates"]["colors"]

@@ -127,12 +127,19 @@ def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
     def tell(share: float) -> None:
         widget.progress = share
 
-    settings = state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+    state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+    show_settings(state, widget)
+
+
+def show_settings(state: AtlasState, widget: Any) -> None:
+    """Send all maps that there are now, and which one is chosen."""
     data = page_data(state, None)
+    of_pictures = {name: widget.spec[name] for name in ("large", "shapes")}  # these are not sent again
+    data["spec"] |= of_pictures
     with widget.hold_sync():
         for name in ("places", "near", "shares", "shade", "spec"):
             setattr(widget, name, data[name])
-        widget.chosen = asdict(settings)
+        widget.chosen = asdict(state.chosen)
 
 
 def _number(message: dict[str, Any], name: str) -> float:

@@ -4,6 +4,7 @@ No widget inside; `atlas.py` puts it on the screen.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -18,11 +19,13 @@ from phi3lib.embeddings.knn import Neighbors, cosine_matrix, nearest, share_in_c
 from phi3lib.embeddings.maps import Layout, pca_map, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
+from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_places, label_column
 from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
+from phi3lib.lab.atlas.stages import Costs, Stage
 from phi3lib.lab.atlas.tables import require_directions, same_pictures
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vision.inputs import as_texts as text_list
@@ -78,6 +81,7 @@ class AtlasState:
         own = {} if layout is None else given_places(layout, given, self.ids)
         self._given = {name: Layout(places, {"method": GIVEN}) for name, places in own.items()}
         self.settings = self._offered(grid)
+        self.waiting: list[Settings] = []
         self.chosen = self.settings[0] if self._given else most_usual(self.settings)
         self._layouts: dict[tuple[str, Settings], Layout] = {}
         self._known = Known()
@@ -129,7 +133,9 @@ class AtlasState:
             self.recall = {name: one.sentence() for name, one in found.items()}
             return {name: one.neighbors for name, one in found.items()}
         most = min(max(K, 50), len(self.ids) - 1)
-        return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
+        makes_maps = any(one.method == "UMAP" for one in self.settings)
+        with compiling() if makes_maps else nullcontext():
+            return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
 
     @cached_property
     def codes(self) -> NDArray[np.intp]:
@@ -177,17 +183,34 @@ class AtlasState:
         )
         return next(kin, None)
 
-    def steps(self, settings: Sequence[Settings]) -> list[tuple[str, Callable[[], Any]]]:
-        """Return what is still to be computed for these maps, as (words, function); each result is kept."""
-        found: list[tuple[str, Callable[[], Any]]] = []
+    def stages(self, settings: Sequence[Settings]) -> list[Stage]:
+        """Return what is still to be computed for these maps; each result is kept."""
+        costs = {name: Costs(len(self.ids), table.vectors.shape[1]) for name, table in self.tables.items()}
+        found: list[Stage] = []
         if "spaces" not in self.__dict__:
-            found.append(("true neighbors", lambda: self.spaces))
+            seconds = sum(one.neighbors() for one in costs.values())
+            found.append(Stage("true neighbors", lambda: self.spaces, seconds))
         for one in settings:
             for name in self.names:
                 if (name, one) not in self._layouts:
-                    found.append((f"map: {one.sentence()}", partial(self.layout, name, one)))
-                    found.append(("trust in it", partial(self.trust, name, one)))
+                    make, know = partial(self.layout, name, one), partial(self.trust, name, one)
+                    found.append(Stage(f"map: {one.sentence()}", make, costs[name].layout(one)))
+                    found.append(Stage("trust in it", know, costs[name].trust(self.k)))
         return found
+
+    def steps(self, settings: Sequence[Settings]) -> list[tuple[str, Callable[[], Any]]]:
+        """Return `stages` as (words, function)."""
+        return [(stage.words, stage.compute) for stage in self.stages(settings)]
+
+    def postpone(self) -> None:
+        """Offer only the map that is chosen, and those without parameters; the others are `waiting`."""
+        ready = [one for one in self.settings if one.method != "UMAP" or one == self.chosen]
+        self.waiting += [one for one in self.settings if one not in ready]
+        self.settings = ready
+
+    def offer_all(self) -> None:
+        """Offer the postponed maps, too."""
+        self.settings, self.waiting = [*self.settings, *self.waiting], []
 
     def recompute(
         self, n_neighbors: int, min_dist: float, seed: int, tell: Callable[[float], None] | None = None
@@ -211,6 +234,7 @@ class AtlasState:
                 tell(done / len(self.names))
         if settings not in self.settings:
             self.settings.append(settings)
+        self.waiting = [one for one in self.waiting if one != settings]
         self.chosen = settings
         return settings
 

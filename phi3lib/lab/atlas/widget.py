@@ -19,9 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from phi3lib.embeddings.files import replacing
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import by_row
-from phi3lib.lab.atlas.live import make_atlas, standing
+from phi3lib.lab.atlas.live import make_atlas, show_settings, standing
 from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
@@ -31,6 +32,7 @@ from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.lab.widgets.without_kernel.form import WholePage
+from phi3lib.loading.log import tell
 from phi3lib.vision.inputs import as_list, as_path
 
 PNG_DPI = 200
@@ -81,6 +83,7 @@ class Atlas(Instrument):
         layout: Any = None,
         names: Any = None,
         words: Sequence[str] = (),
+        progress: bool = True,
     ) -> None:
         super().__init__()
         first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
@@ -96,7 +99,7 @@ class Atlas(Instrument):
             names=names,
             words=words,
         )
-        self.title = title
+        self.title, self.progress = title, progress
         self.pictures = None
         if shown is not None:
             row_of = {name: row for row, name in enumerate(first.ids)}
@@ -149,21 +152,29 @@ class Atlas(Instrument):
         """Call `observer` with the selected rows, once after each gesture on the page."""
         self._observers.append(observer)
 
-    def _prepare(self, settings: Sequence[Settings]) -> None:
-        """Compute what these maps need; of many pictures with a bar that shows how far it is."""
-        steps = self.state.steps(settings)
-        if len(self.state.ids) < LARGE or not steps:
-            return
-        from tqdm.auto import tqdm
+    def estimate(self) -> str:
+        """Return how long all maps that are asked for will take, and their parts, in words."""
+        return stages.said(
+            self.state.stages([*self.state.settings, *self.state.waiting]), len(self.state.ids)
+        )
 
-        with tqdm(steps, unit="step", leave=False) as bar:
-            for words, compute in bar:
-                bar.set_description(f"{len(self.state.ids):,} pictures · {words}")
-                compute()
+    def prepare(self) -> None:
+        """Compute all maps of the grid; those of many pictures are not computed before they are asked for."""
+        self.state.offer_all()
+        self._compute(self.state.settings)
+        if self._widget is not None:
+            show_settings(self.state, self._widget)
+
+    def _compute(self, settings: Sequence[Settings]) -> None:
+        """Compute what these maps need; of many pictures with an estimate and a bar."""
+        missing = self.state.stages(settings) if len(self.state.ids) >= LARGE else []
+        if missing:
+            tell(stages.said(missing, len(self.state.ids)))
+            stages.compute(missing, len(self.state.ids), progress=self.progress)
 
     def still(self) -> plots.Still:
         """Return the maps as they stand, as a picture."""
-        self._prepare([self.state.chosen])
+        self._compute([self.state.chosen])
         return plots.still(self._figure(), alt=f"{self.title}. {self.state.sentence()}")
 
     def _figure(self) -> Any:
@@ -187,8 +198,12 @@ class Atlas(Instrument):
     def live(self) -> Any:
         """Return the widget; it is made once, so that all its views show the same selection."""
         if self._widget is None:
-            self._prepare(self.state.settings)
+            if len(self.state.ids) >= LARGE:
+                self.state.postpone()
+            self._compute(self.state.settings)
             self._widget = make_atlas(self)
+            if self.state.waiting:
+                tell(f"{len(self.state.waiting)} further maps are computed by .prepare() of the Atlas")
         return self._widget
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -203,7 +218,8 @@ class Atlas(Instrument):
 
     def _page(self, folder: Path | None) -> str:
         """Return the page; pictures in `folder`, where it will be, are linked."""
-        self._prepare(self.state.settings)
+        self.state.offer_all()
+        self._compute(self.state.settings)
         data = page_data(self.state, self.pictures) | standing(self.state)
         if folder is not None:
             data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)

@@ -1,5 +1,6 @@
 """The way from the page to a picture itself: a file beside the page; in a notebook, all its pixels."""
 
+import base64
 import io
 from urllib.parse import unquote
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas.page import linked_files
+from phi3lib.lab.atlas.page import linked_files, sheets_with_shapes
 
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}
 
@@ -54,3 +55,17 @@ def test_a_notebook_is_sent_all_pixels_when_it_asks(monkeypatch):
         (900, 700),
         (640, pytest.approx(498, abs=1)),
     ]
+
+
+def test_thumbnails_of_files_are_those_of_the_whole_pictures(tmp_path):
+    square = np.linspace(0, 255, 600).astype(np.uint8)
+    pixels = np.stack([np.tile(square, (400, 1)), np.tile(square[:400, None], 600), np.zeros((400, 600))], 2)
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    picture.save(tmp_path / "large.jpg", quality=95)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    files = [tmp_path / "large.jpg", tmp_path / "broken.jpg", tmp_path / "large.jpg"]
+    small, shapes = sheets_with_shapes([*files, picture], 40)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(small[0].partition(",")[2]))), dtype=float)
+    first, broken, again, whole = (sheet[:40, 40 * n : 40 * n + 40] for n in range(4))
+    assert shapes == [150, 100, 150, 150]
+    assert abs(first - whole).mean() < 4 and abs(first - again).mean() < 4 < abs(first - broken).mean()

@@ -1,0 +1,106 @@
+"""What is computed before an explorer is shown, in stages, and how long each will take.
+
+The estimate is rough: a trial of a moment measures how fast this machine multiplies matrices, and everything
+else is taken to be as fast in proportion. The bar corrects it while the stages are computed.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from phi3lib.embeddings.approximate import MANY
+from phi3lib.embeddings.maps import MOST_ASKED, epochs_for
+from phi3lib.embeddings.run_time import in_words
+from phi3lib.lab.atlas.settings import Settings, usable, usual_grid
+
+# Seconds of one core of the machine of benchmarks/README.md, on which a product of TRIAL took SECONDS.
+TRIAL, SECONDS = (512, 4_096, 512), 0.025
+PRODUCT = 1.4e-11  # for each pair of numbers that a product of vectors multiplies
+SORTED = 7e-5  # for the neighbors of one picture, when the products are known
+DESCENT = 3e-4  # for the approximate neighbors of one picture
+PULL = 1.2e-7  # for each picture, neighbor and round of UMAP
+COMPARED = 1.3e-9  # for each pair of pictures, and true neighbor, whose distances are compared
+IMPORTS = 5.0  # for the import of umap-learn and what is compiled for it
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the work: its name, the function that does it and keeps the result, its expected seconds."""
+
+    words: str
+    compute: Callable[[], Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Expected seconds for maps of so many vectors of so many numbers."""
+
+    count: int
+    width: int
+
+    def neighbors(self) -> float:
+        """Return those for the true neighbors of each picture, or most of them."""
+        imports = 0.0 if "umap.umap_" in sys.modules else IMPORTS  # beside this, on another core
+        if self.count > MANY:
+            return slowness() * (imports + self.count * DESCENT)
+        return slowness() * (imports + self.count * (self.count * self.width * PRODUCT + SORTED))
+
+    def layout(self, settings: Settings) -> float:
+        """Return those for the places of a map."""
+        if settings.method != "UMAP":
+            return slowness() * self.count * self.width * 4e-8
+        rounds = epochs_for(self.count)
+        return slowness() * (self.count * settings.n_neighbors * rounds * PULL)
+
+    def trust(self, k: int) -> float:
+        """Return those for the trustworthiness of a map."""
+        asked = min(self.count, MOST_ASKED)
+        return slowness() * asked * self.count * (2 * self.width * PRODUCT + k * COMPARED)
+
+    def all(self) -> float:
+        """Return those for all maps that are made if no grid is asked for."""
+        maps = usable(usual_grid(self.count), self.count)
+        return self.neighbors() + sum(self.layout(one) + self.trust(10) for one in maps)
+
+
+@cache
+def slowness() -> float:
+    """Return how many times slower this machine multiplies than the one of the constants."""
+    rows, others, width = TRIAL
+    rng = np.random.default_rng(0)
+    one, other = (rng.random((count, width), dtype=np.float32) for count in (rows, others))
+    seconds = []
+    for _ in range(4):  # the first one starts threads
+        start = time.perf_counter()
+        one @ other.T
+        seconds.append(time.perf_counter() - start)
+    return max(min(seconds[1:]) / SECONDS, 0.1)
+
+
+def said(stages: Sequence[Stage], count: int) -> str:
+    """Return the estimate in words: for all stages, then for the kinds of them."""
+    by_words: dict[str, float] = {}
+    for one in stages:
+        kind = one.words.partition(":")[0]
+        by_words[kind] = by_words.get(kind, 0.0) + one.seconds
+    parts = ", ".join(f"{words} {in_words(seconds)}" for words, seconds in by_words.items())
+    return f"about {in_words(sum(by_words.values()))} for {count:,} pictures ({parts})"
+
+
+def compute(stages: Sequence[Stage], count: int, *, progress: bool = True) -> None:
+    """Compute the stages with a bar that shows how far it is, weighed by the expected seconds."""
+    from tqdm.auto import tqdm
+
+    shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    total = sum(one.seconds for one in stages)
+    with tqdm(total=total, bar_format=shape, leave=False, disable=not progress) as bar:
+        for one in stages:
+            bar.set_description_str(f"{count:,} pictures · {one.words}")
+            one.compute()
+            bar.update(one.seconds)
