@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from report import machine, table, write_section
+from report import publish, table
 
 from phi3lib import Atlas, EmbeddingTable
 
@@ -121,15 +121,12 @@ def main() -> None:
         "the same with all selected, ms",
         "to recompute, s",
     ]
-    text = table(names, rows)
-    print(text)
-    write_section(
-        "atlas",
-        f"## The explorer\n\n`python benchmarks/atlas.py`: one map by PCA, exported with thumbnails and "
-        f"opened in headless Chromium without a graphics card. Recomputing is one UMAP with other "
-        f"parameters, from the map that is there. What takes less than 16 ms is fluid at 60 frames a "
-        f"second.\n\n{text}\n\n{machine()}",
+    text = (
+        "`python benchmarks/atlas.py`: one map by PCA, exported with thumbnails and opened in headless "
+        "Chromium without a graphics card. Recomputing is one UMAP with other parameters, from the map that "
+        "is there. What takes less than 16 ms is fluid at 60 frames a second."
     )
+    publish("atlas", "The explorer", text, table(names, rows), quick=False)
 
 
 if __name__ == "__main__":

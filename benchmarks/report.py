@@ -1,9 +1,10 @@
-"""Where the benchmarks write: each its own section of README.md, with the machine's name and versions."""
+"""Where the benchmarks write: each its own section of README.md, in it a block for each processor."""
 
 import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 README = Path(__file__).with_name("README.md")
+LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before the benchmark adds its own
+BLOCK = re.compile(r"<!-- on (.+?): begin -->\n(.*?)\n<!-- on \1: end -->", re.DOTALL)
+MACHINE = re.compile(r"transformers [\w.+-]+, (.+), \d+ of \d+ threads")
 
 
 def write_section(name: str, text: str) -> None:
@@ -22,6 +26,19 @@ def write_section(name: str, text: str) -> None:
     else:
         before, after = old.rstrip() + "\n\n", "\n"
     README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def blocks_of(name: str) -> dict[str, str]:
+    """What a section holds, by processor; without blocks its tables are of the processor it names."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    old = README.read_text(encoding="utf-8") if README.is_file() else ""
+    if begin not in old or end not in old:
+        return {}
+    section = old[old.index(begin) + len(begin) : old.index(end)]
+    if found := dict(BLOCK.findall(section)):
+        return found
+    named, first_row = MACHINE.findall(section), section.find("\n| ")
+    return {named[-1]: section[first_row:].strip()} if named and first_row >= 0 else {}
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -37,7 +54,9 @@ def machine() -> str:
 
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     threads = f"{torch.get_num_threads()} of {os.cpu_count()} threads"
-    return f"Python {platform.python_version()}, {versions}, {processor()}, {threads}."
+    return (
+        f"Python {platform.python_version()}, {versions}, {processor()}, {threads}; load {LOAD:.1f} before."
+    )
 
 
 def processor() -> str:
@@ -95,10 +114,16 @@ def parser_of(text: str) -> argparse.ArgumentParser:
 
 
 def publish(name: str, title: str, text: str, figures: str, *, quick: bool) -> None:
-    """Print the figures; those of a full run go into README.md, with what was measured and the machine."""
+    """Print the figures; those of a full run go into README.md, with what was measured and the machine.
+
+    Figures of other processors stay as they are; those of this one are replaced.
+    """
     print(f"{figures}\n\n{machine()}")
-    if not quick:
-        write_section(name, f"## {title}\n\n{text}\n\n{figures}\n\n{machine()}")
+    if quick:
+        return
+    blocks = blocks_of(name) | {processor(): f"{figures}\n\n{machine()}"}
+    shown = [f"<!-- on {one}: begin -->\n{body}\n<!-- on {one}: end -->" for one, body in blocks.items()]
+    write_section(name, "\n\n".join([f"## {title}", text, *shown]))
 
 
 def in_own_process(file: str, *arguments: str) -> dict:

@@ -6,7 +6,6 @@ python benchmarks/scale.py --quick    small folders, to try it
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,6 @@ def main() -> None:
     if options.child:
         embed_and_report(options.child, options.workers)
         return
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     count, rounds, sizes = (QUICK_COMPARED, 1, QUICK_SIZES) if options.quick else (COMPARED, ROUNDS, SIZES)
     with tempfile.TemporaryDirectory() as scratch:
         figures = f"{compared(Path(scratch), count, rounds)}\n\n{growth(Path(scratch), sizes)}"
@@ -89,8 +87,8 @@ def main() -> None:
         f"on one machine; {count:,} images, the fastest of {rounds} runs in turn, then folders of several "
         f"sizes. Seconds are those from the first group to the last; starting Ray and loading the model "
         f"have a column. Goal: two workers at least 1.8 × one where two cores are free, and as many "
-        f"milliseconds an image however many there are. {os.cpu_count()} processors; the load before the "
-        f"runs was {load:.1f}: where it is not near 0, other programs took part of them."
+        f"milliseconds an image however many there are. Where the load before the runs is not near 0, other "
+        f"programs took part of the processors."
     )
     publish("scale", "Several workers", text, figures, quick=options.quick)
 
