@@ -115,8 +115,8 @@ def _affine(hand: Hand, side: int) -> tuple[float, ...]:
 def read_drawings(folder: Path, split: str | None = None) -> list[HandDrawing]:
     """Return the drawings in `folder`, of one split or all.
 
-    Drawings without a kind are in "calibrate" or "test", with different categories in each. ValueError for
-    an unknown split, FileNotFoundError if the folder holds no drawings.
+    Drawings without a kind are in "calibrate" or "test", with different categories in each, unless their
+    sheet names a split. ValueError for an unknown split, FileNotFoundError if the folder holds no drawings.
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are: {', '.join(map(repr, SPLITS))}")
@@ -129,8 +129,9 @@ def read_drawings(folder: Path, split: str | None = None) -> list[HandDrawing]:
             cells = _cells(np.asarray(opened.convert("L")))
         for row, name in enumerate(sheet["names"]):
             kind = sheet["kinds"][row] if "kinds" in sheet else ""
-            drawings += [HandDrawing(name, kind, number, lines) for number, lines in enumerate(cells[row])]
-    return [drawing for drawing in drawings if split is None or split_of(drawing) == split]
+            some = [HandDrawing(name, kind, number, lines) for number, lines in enumerate(cells[row])]
+            drawings += [one for one in some if split in (None, sheet.get("split") or split_of(one))]
+    return drawings
 
 
 def split_of(drawing: HandDrawing) -> str:

@@ -70,6 +70,21 @@ def _about_chart(scene: Scene) -> Iterator[Question]:
             )
         for before, after in pairwise(map(str, names)):
             yield Question(f"Which bar is right of {before}?", after, "label", _last(scene, after))
+        yield from _compared(scene, names)
+
+
+def _compared(scene: Scene, names: tuple[object, ...]) -> Iterator[Question]:
+    """Ask which of two neighboring bars is higher."""
+    values = scene.facts["values"]
+    if not isinstance(values, tuple):
+        return
+    heights = [float(str(value)) for value in values]
+    for (first, a), (second, b) in pairwise(zip(map(str, names), heights, strict=True)):
+        if a != b:
+            higher = first if a > b else second
+            yield Question(
+                f"Which bar is higher, {first} or {second}?", higher, "higher", _last(scene, higher)
+            )
 
 
 def _last(scene: Scene, text: str) -> Box | None:

@@ -30,6 +30,7 @@ from picturebook.splits import rng_of
 STYLES = ("things", "print", "page")
 PRINT_KINDS = ("letter", "number", "word")
 STRINGS = "string"  # letters without a meaning: no scene holds them unless they are asked for
+PAGES = (*DOCUMENTS, *CHARTS)
 CAPS = (9, 12)  # pixels: the least and the greatest height of small print
 PRINT_FONTS = ("sans bold", "sans", "serif bold", "mono bold")
 _QUADRANTS = ((-1, -1), (1, -1), (-1, 1), (1, 1))
@@ -78,18 +79,21 @@ def draw_scene(
     grid: tuple[int, int] = (2, 2),
     print_kind: str | None = None,
     caps: tuple[int, int] = CAPS,
+    page: str | None = None,
 ) -> Scene:
     """Scene `number` of a split for `grid` (rows, columns) tiles of `tile` pixels.
 
     style: one of STYLES, or None for any. print_kind: one of PRINT_KINDS, or STRINGS, for all print. caps:
-    the least and the greatest height of its capitals in pixels; where a word finds no room, CAPS hold. In the
-    split "held-out" words are those that are never trained, and things come in colours held out for their
-    kind. ValueError for names that there are not.
+    the least and the greatest height of its capitals in pixels; where a word finds no room, CAPS hold. page:
+    one of PAGES, for the style "page". In the split "held-out" words are those that are never trained, and
+    things come in colours held out for their kind. ValueError for names that there are not.
     """
     if style is not None and style not in STYLES:
         raise ValueError(f"no style {style!r}; there are: {', '.join(STYLES)}")
     if print_kind is not None and print_kind not in (*PRINT_KINDS, STRINGS):
         raise ValueError(f"no kind of print {print_kind!r}; there are: {', '.join((*PRINT_KINDS, STRINGS))}")
+    if page is not None and page not in PAGES:
+        raise ValueError(f"no page {page!r}; there are: {', '.join(PAGES)}")
     rng = rng_of(split, number)
     size = (grid[1] * tile, grid[0] * tile)
     chosen = style or STYLES[int(rng.integers(len(STYLES)))]
@@ -97,7 +101,7 @@ def draw_scene(
         return _things(split, size, rng)
     if chosen == "print":
         return _prints(split, size, rng, print_kind, caps)
-    return _page(size, rng)
+    return _page(size, rng, page)
 
 
 def close_up(number: int, *, split: str = "train", side: int = 224) -> Scene:
@@ -265,10 +269,10 @@ def _print(
 # --------------------------------------------------------------------------- pages
 
 
-def _page(size: tuple[int, int], rng: Generator) -> Scene:
+def _page(size: tuple[int, int], rng: Generator, wanted: str | None) -> Scene:
     """Return a document or a chart with legible print, filling most of the picture."""
-    names = (*DOCUMENTS, *CHARTS)
-    name = names[int(rng.integers(len(names)))]
+    drawn = PAGES[int(rng.integers(len(PAGES)))]
+    name = wanted or drawn
     ground = _any_colour(rng)
     drawing = _page_drawing(name, round(min(size) * rng.uniform(0.9, 0.98)), rng)
     image = ground_picture(ground, size, rng)

@@ -4,8 +4,9 @@
 
 One part after the other, each a few hundred steps: scenes are drawn, the two small towers are trained (labels
 for every patch; masked patches without labels), and for each tower the projector is trained with tower and
-language model frozen, then LoRA on the language model, or both. Every part leaves a file in --run: an
-interrupted program repeats the part that was under way. --only names parts; --out is written after each.
+language model frozen, then LoRA on the language model, both, or the projector again. Every part leaves a file
+in --run: an interrupted program repeats the part that was under way. --only names parts; --out is written
+after each.
 """
 
 import argparse
@@ -54,15 +55,17 @@ from picturebook.scenes import draw_scene
 from training.cards import BEGIN, END
 from training.dense_labels import dense_labels
 
-SCENES = 480  # for training; every stage sees each of them at most once
+SCENES = 1_900  # for training; every stage sees each of them at most once
 TEST, TEST_CURVE = 100, 40  # scenes that final scores and points of curves are measured on
 TEST_PRINT = 60  # scenes with small print, which no part is trained on
 POINTS = (1 / 4, 1 / 2)  # of a stage: points of its curve between first and last
 TOWER_STEPS, TOWER_BATCH = 240, 64
+CROPS = ("sharp", "blurred")
 PRINT = "print"  # the part that scores it, and the topic
 PATCHES = TILE // PATCH
 MASKED = 0.6  # of the patches
-STEPS = {"projector": SCENES // BATCH, "lora": 60, "both": 60}
+# "further" goes on with the projector alone, as long as "lora" and "both": what more steps do without LoRA.
+STEPS = {"projector": SCENES // BATCH, "further": 60, "lora": 60, "both": 60}
 
 
 def arguments() -> argparse.Namespace:
@@ -176,7 +179,7 @@ class Program:
             "pixels-projector": partial(self.align, "pixels", "projector"),
             "clip-new-projector": partial(self.align, "clip-new", "projector"),
         }
-        for stage in ("lora", "both"):  # of one tower: it compares stages, not towers
+        for stage in ("further", "lora", "both"):  # of one tower: it compares stages, not towers
             parts[f"clip-{stage}"] = partial(self.align, "clip", stage)
         parts[PRINT] = self.small_print  # last: it scores what the others have left
         return parts
@@ -250,10 +253,10 @@ class Program:
 
     def original(self) -> dict[str, Any]:
         """Score the model as it is, with sharp and with blurred crops."""
-        return {"final": self.final(small_phi3())}
+        return self.final(small_phi3())
 
     def align(self, tower: str, stage: str) -> dict[str, Any]:
-        """Train a stage for a tower; "lora" and "both" continue from "projector"."""
+        """Train a stage for a tower; the others continue from "projector"."""
         before = () if stage == "projector" else ("projector",)
         model = with_tower(small_phi3(), tower, before)
         test = rows_of(model, self.scenes("test")[:TEST_CURVE])
@@ -273,7 +276,8 @@ class Program:
                 point(step)
 
         point(0)
-        trained = train(model, trained_on, stage, steps=steps, seed=STAGE_SEEDS[stage], each=each)
+        learns = "projector" if stage == "further" else stage
+        trained = train(model, trained_on, learns, steps=steps, seed=STAGE_SEEDS[stage], each=each)
         save_file(
             {key: tensor.contiguous() for key, tensor in adapter_of(trained).items()},
             self.out / f"{tower}-{stage}.safetensors",
@@ -281,7 +285,7 @@ class Program:
         point(steps)
         facts = {"steps": steps, "trainable": sum(weight.numel() for weight in trained.values())}
         tail = losses[-max(1, steps // 10) :]
-        return {**facts, "loss": float(np.mean(tail)), "curve": curve, "final": self.final(model)}
+        return {**facts, "loss": float(np.mean(tail)), "curve": curve, **self.final(model)}
 
     def small_print(self) -> dict[str, Any]:
         """Score how each finished stage reads words in small print: {part: {crops: score}}."""
@@ -291,10 +295,16 @@ class Program:
         return {name: _print_scores(model, scenes) for name, model in models.items()}
 
     def final(self, model: Any) -> dict[str, Any]:
-        """Return the scores on all test scenes, with sharp crops and with blurred ones."""
+        """Return the scores on all test scenes, with sharp and with blurred crops, and the single answers.
+
+        The answers with sharp crops are one string for each topic, "1" for a right one, in the order of the
+        test scenes, so that parts can be compared question by question.
+        """
+        right = {crops: answered(model, rows_of(model, self.scenes("test"), crops=crops)) for crops in CROPS}
+        single = {topic: "".join(map(str, map(int, values))) for topic, values in right["sharp"].items()}
         return {
-            crops: _plain(scores(answered(model, rows_of(model, self.scenes("test"), crops=crops))))
-            for crops in ("sharp", "blurred")
+            "final": {crops: _plain(scores(values)) for crops, values in right.items()},
+            "answers": {topic: values for topic, values in single.items() if values},
         }
 
 
@@ -307,11 +317,11 @@ def _aligned(part: str) -> Any:
 
 def _print_scores(model: Any, scenes: list[AskedScene]) -> dict[str, Any]:
     num_crops = PRINT_GRID[0] * PRINT_GRID[1]
-    rows = {crops: rows_of(model, scenes, crops=crops, num_crops=num_crops) for crops in ("sharp", "blurred")}
+    rows = {crops: rows_of(model, scenes, crops=crops, num_crops=num_crops) for crops in CROPS}
     return {crops: _plain(scores(answered(model, one)))["print"] for crops, one in rows.items()}
 
 
-STAGE_SEEDS = {"projector": 0, "lora": 1, "both": 1}
+STAGE_SEEDS = {"projector": 0, "further": 1, "lora": 1, "both": 1}
 
 
 def _plain(scored: dict[str, Any]) -> dict[str, Any]:

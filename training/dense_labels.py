@@ -31,7 +31,9 @@ PLANES = {
     "colour": len(COLOURS) + 1,
     "first": len(CHARACTERS) + 1,
     "last": len(CHARACTERS) + 1,
+    "bar": 3,
 }
+BARS = {"highest": 1, "lowest": 2}  # of a bar chart, with the label below
 
 CELLS = 4  # a side: each token of 2×2 or 3×3 crops, and of the global view, lies in one of them
 NOWHERE = -1
@@ -41,12 +43,16 @@ Plane = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DenseLabels:
-    """Four planes (rows, columns) of patches; `first` and `last` are the outermost characters of a patch."""
+    """Planes (rows, columns) of patches.
+
+    `first` and `last` are the outermost characters of a patch, `bar` is one of BARS in charts with bars.
+    """
 
     kind: Plane
     colour: Plane
     first: Plane
     last: Plane
+    bar: Plane
 
     def tiles(self, patches: int) -> dict[str, Plane]:
         """Each plane cut into tiles of `patches` × `patches`, row by row: (tiles, patches²)."""
@@ -65,12 +71,12 @@ def dense_labels(scene: Scene, rows: int, cols: int) -> DenseLabels:
     planes = {name: np.zeros((rows, cols), dtype=np.int64) for name in PLANES}
     cell = (scene.image.width / cols, scene.image.height / rows)  # pixels of a patch: across, down
     for thing in scene.things:
-        left, top, right, bottom = thing.box
-        # A patch belongs to a thing when its middle lies in the thing's box.
-        across = slice(round(left / cell[0]), round(right / cell[0]))
-        down = slice(round(top / cell[1]), round(bottom / cell[1]))
-        planes["kind"][down, across] = _KIND[thing.kind.name]
-        planes["colour"][down, across] = _COLOUR[thing.look.colour.name]
+        patches = _patches_in(thing.box, cell)
+        planes["kind"][patches] = _KIND[thing.kind.name]
+        planes["colour"][patches] = _COLOUR[thing.look.colour.name]
+    for name, value in BARS.items():
+        if name in scene.parts:
+            planes["bar"][_patches_in(scene.parts[name], cell)] = value
     for piece in (*scene.prints, *scene.lines):
         row = min(int((piece.box[1] + piece.box[3]) / 2 / cell[1]), rows - 1)
         for character, x in _middles(piece):
@@ -81,6 +87,13 @@ def dense_labels(scene: Scene, rows: int, cols: int) -> DenseLabels:
                 planes["first"][row, col] = _CHARACTER[character]
             planes["last"][row, col] = _CHARACTER[character]
     return DenseLabels(**planes)
+
+
+def _patches_in(box: Box, cell: tuple[float, float]) -> tuple[slice, slice]:
+    """Return rows and columns of the patches whose middle lies in a box in pixels."""
+    left, top, right, bottom = box
+    down = slice(round(top / cell[1]), round(bottom / cell[1]))
+    return down, slice(round(left / cell[0]), round(right / cell[0]))
 
 
 def _middles(piece: Print) -> list[tuple[str, float]]:

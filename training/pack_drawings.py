@@ -7,6 +7,11 @@ The npm package holds 100 drawings of each of the 345 categories of Google's Qui
 (CC BY 4.0), as lines on 28 × 28 pixels. All drawings of the categories that are kinds of the picture-book are
 kept, and a few of categories that are unlike every kind, to measure what a model does with something unknown.
 The grey levels are reduced to four.
+
+With --more all other categories are written, too. A tower learns from them what strokes are, and a classifier
+what is no kind; the course itself does not need them:
+
+    python -m training.pack_drawings package/src/drawings build/drawings --more
 """
 
 import argparse
@@ -59,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("source", type=Path, help="the package's folder src/drawings")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--more", action="store_true", help="all other categories, too")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     write_sheet(options.out / "kinds.png", [cells_of(options.source, name, OF_KIND) for name in KINDS])
@@ -67,8 +73,18 @@ def main() -> None:
         {"file": "kinds.png", "names": list(KINDS), "kinds": list(KINDS.values())},
         {"file": "others.png", "names": list(OTHERS)},
     ]
+    if options.more:
+        names = more_names(options.source)
+        write_sheet(options.out / "more.png", [cells_of(options.source, name, OF_KIND) for name in names])
+        sheets.append({"file": "more.png", "names": names, "split": "train"})
     text = json.dumps({"source": SOURCE, "sheets": sheets}, indent=1)
     (options.out / INDEX).write_text(text + "\n", encoding="utf-8")
+
+
+def more_names(source: Path) -> list[str]:
+    """Return the names of all categories that are neither kinds nor among those that measure."""
+    names = sorted(path.name.removesuffix(".ndjson.gz") for path in source.glob("*.ndjson.gz"))
+    return [name for name in names if name not in KINDS and name not in OTHERS]
 
 
 def cells_of(source: Path, name: str, count: int) -> NDArray[np.uint8]:

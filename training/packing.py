@@ -23,19 +23,23 @@ from training.dense_labels import token_places, tokens_in_box
 class PackedRows:
     """Tensors for `Phi3Learner.answers`.
 
-    input_ids and positions (N, length); mask (N, 1, length, length) bool; is_answer (N, length) bool: which
+    input_ids and positions (N, length); is_answer (N, length) bool: which
     tokens are to be foretold; question (N, length): the number from 1 of the question that a token belongs
     to, 0 for the picture, -1 for padding; looks (N, 1 + questions, tokens) bool: the visual tokens that show
     what a question is about; token_places (tokens, 2): see `token_places`, the same for all rows.
     """
 
     input_ids: Tensor
-    mask: Tensor
     positions: Tensor
     is_answer: Tensor
     question: Tensor
     looks: Tensor
     token_places: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """(N, 1, length, length) bool: what each token sees. It is large, so it is made where it is used."""
+        return _block_mask(self.question)
 
 
 def pack(processor: Phi3VProcessor, grid: HDGrid, rows: Sequence[Sequence[Question]]) -> PackedRows:
@@ -55,7 +59,7 @@ def pack(processor: Phi3VProcessor, grid: HDGrid, rows: Sequence[Sequence[Questi
         is_answer[row, :used] = torch.tensor(answers)
     stands = torch.from_numpy(token_places(grid))
     looks = _looks(grid, rows)
-    return PackedRows(input_ids, _block_mask(question), positions, is_answer, question, looks, stands)
+    return PackedRows(input_ids, positions, is_answer, question, looks, stands)
 
 
 def _looks(grid: HDGrid, rows: Sequence[Sequence[Question]]) -> Tensor:
@@ -96,7 +100,7 @@ def _pack_row(
 def _block_mask(question: Tensor) -> Tensor:
     """(N, 1, length, length) bool: earlier tokens of the picture and of the same question."""
     length = question.shape[1]
-    earlier = torch.ones(length, length, dtype=torch.bool).tril()
+    earlier = torch.ones(length, length, dtype=torch.bool, device=question.device).tril()
     same = question[:, :, None] == question[:, None, :]  # (N, length, length)
     picture = (question == 0)[:, None, :]
     return ((same | picture) & earlier)[:, None]

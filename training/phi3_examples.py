@@ -1,7 +1,7 @@
 """Batches of scenes with questions for the small Phi-3-vision, and of single tiles for its tower."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ MODES = ("sharp", "blurred", "global")
 # Of MODES: sharp and blurred crops equally often.
 _MODE_SHARES = {"print": (0.45, 0.45, 0.1)}
 _OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
-_ASKED_OF_PAGES = ("title", "highest", "total")
+_ASKED_OF_PAGES = ("title", "highest", "lowest", "total")
 _ASKED_FIRST = ("where", "side")  # in every second scene: the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
@@ -34,13 +34,15 @@ class Diet:
     """What a training sees: shares of the styles, and of numbers and strings among the scenes with print.
 
     No vocabulary helps to guess numbers and strings. details: pages come with questions about every printed
-    part, nearly always with sharp crops, and half of them on 2×2 tiles, which cost half as much.
+    part, nearly always with sharp crops, and half of them on 2×2 tiles, which cost half as much. bars: the
+    share of batches of pages that are all charts with bars, because comparing is learned late.
     """
 
     styles: Mapping[str, float]
     numbers: float
     strings: float = 0.0
     details: bool = False
+    bars: float = 0.0
 
 
 DIETS = {
@@ -50,6 +52,13 @@ DIETS = {
         numbers=0.25,
         strings=0.45,
         details=True,
+    ),
+    "bars": Diet(
+        {"things": 0.08, "close-up": 0.04, "print": 0.35, "page": 0.53},
+        numbers=0.2,
+        strings=0.4,
+        details=True,
+        bars=0.6,
     ),
 }
 _DETAILED_MODE_SHARES = (0.85, 0.1, 0.05)
@@ -77,11 +86,12 @@ def draw_scenes(
     offset: int = 0,
     share: float = 1.0,
     diet: str = "scenes",
+    dtype: torch.dtype = torch.float32,
 ) -> SceneBatch:
     """Scenes of the training split from `start + offset` on, `size` of them if they are large, else more.
 
     `start` decides their style, mode and side, `share` of the training how often print is small and cheap.
-    diet: one of DIETS.
+    diet: one of DIETS. dtype: of the pixels.
     """
     eaten = DIETS[diet]
     rng = np.random.default_rng([7, start])
@@ -99,9 +109,11 @@ def draw_scenes(
     many = size * _SCENES_OF_SIDE[side]
     first = (start + offset) * max(_SCENES_OF_SIDE.values())
     print_kind = _print_kind(eaten, rng)
-    scenes = [_draw(first + number, style, side, caps, print_kind) for number in range(many)]
+    page = "bar chart" if eaten.bars and rng.random() < eaten.bars else None
+    scenes = [_draw(first + number, style, side, caps, print_kind, page) for number in range(many)]
     asked = [_details_of(scene, rng) if detailed else _asked_of(scene, rng) for scene in scenes]
-    return scene_batch(processor, scenes, asked, mode, style, side)
+    batch = scene_batch(processor, scenes, asked, mode, style, side)
+    return replace(batch, pixel_values=batch.pixel_values.to(dtype))
 
 
 def _print_kind(diet: Diet, rng: np.random.Generator) -> str | None:
@@ -128,10 +140,13 @@ def _asked_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
     return questions[:MOST_QUESTIONS]
 
 
-def _draw(number: int, style: str, side: int, caps: tuple[int, int], print_kind: str | None) -> Scene:
+def _draw(
+    number: int, style: str, side: int, caps: tuple[int, int], print_kind: str | None, page: str | None
+) -> Scene:
     if style == "close-up":
         return close_up(number, side=side * TILE)
-    return draw_scene(number, style=style, tile=TILE, grid=(side, side), caps=caps, print_kind=print_kind)
+    grid = (side, side)
+    return draw_scene(number, style=style, tile=TILE, grid=grid, caps=caps, print_kind=print_kind, page=page)
 
 
 def print_side(share: float, rng: np.random.Generator) -> int:
@@ -173,7 +188,8 @@ def scene_batch(
 def scene_labels(scenes: list[Scene], side: int, mode: str) -> dict[str, Tensor]:
     """Labels of all tiles, the global view first: each (scenes, 1 + side², patches²).
 
-    Where letters cannot be read, in the global view and in blurred crops, they are not asked for.
+    Where letters cannot be read, in the global view and in blurred crops, they are not asked for. Bars are
+    compared in the global view only: no crop has all of them.
     """
     planes: dict[str, list[np.ndarray]] = {name: [] for name in PLANES}
     for scene in scenes:
@@ -184,6 +200,8 @@ def scene_labels(scenes: list[Scene], side: int, mode: str) -> dict[str, Tensor]
             if name in ("first", "last") and not (mode == "sharp" and side == 1):
                 unreadable = slice(None) if mode != "sharp" else slice(0, 1)
                 both[unreadable] = 0
+            if name == "bar" and side > 1:
+                both[1:] = 0
             planes[name].append(both)
     return {name: torch.from_numpy(np.stack(values)) for name, values in planes.items()}
 

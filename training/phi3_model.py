@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from phi3lib import Phi3VConfig, Phi3VForCausalLM
 from training.dense_labels import CELLS, NOTHING, NOWHERE, PLANES
 from training.packing import PackedRows
+from training.sketches import SketchHead
 
 TILE, PATCH = 112, 14
 NUM_CROPS = 4  # unless asked for more: small print needs nine
@@ -134,13 +135,17 @@ class Answered:
 
 
 class Phi3Learner(nn.Module):
-    """Phi-3-vision with the dense heads on its tower and the place heads in its language model."""
+    """Phi-3-vision with the dense heads on its tower and the place heads in its language model.
 
-    def __init__(self, phi3: Phi3VForCausalLM) -> None:
+    sketches: categories of drawings that a head on the tower tells apart; 0: there is no such head.
+    """
+
+    def __init__(self, phi3: Phi3VForCausalLM, sketches: int = 0) -> None:
         super().__init__()
         self.phi3 = phi3
         self.dense = DenseHeads(TOWER["hidden_size"])
         self.places = PlaceHeads(phi3.config.hidden_size)
+        self.sketches = SketchHead(TOWER["hidden_size"], TILE // PATCH, sketches) if sketches else None
         self.new_heads = False  # True: the heads learn from the model, and the model not from the heads
 
     @property
@@ -155,8 +160,9 @@ class Phi3Learner(nn.Module):
     def answers(self, features: Tensor, image_sizes: Tensor, rows: PackedRows) -> Answered:
         """What the language model makes of pictures whose tiles' features are (N, 1 + crops, patches², C)."""
         embeds = self.embedding(rows.input_ids, features, image_sizes)  # (N, length, hidden)
-        additive = torch.zeros(rows.mask.shape, dtype=embeds.dtype, device=embeds.device)
-        additive.masked_fill_(~rows.mask, torch.finfo(embeds.dtype).min)
+        mask = rows.mask
+        additive = torch.zeros(mask.shape, dtype=embeds.dtype, device=embeds.device)
+        additive.masked_fill_(~mask, torch.finfo(embeds.dtype).min)
         output = self.phi3.model(
             inputs_embeds=embeds,
             attention_mask=additive,

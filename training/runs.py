@@ -195,7 +195,13 @@ class MixedMuon:
         )
 
 
-HEADS = ("lm_head", "heads", "dense", "places")  # classifiers: each of their rows is an answer of its own
+HEADS = (
+    "lm_head",
+    "heads",
+    "dense",
+    "places",
+    "sketches",
+)  # classifiers: each of their rows is an answer of its own
 
 
 def layer_matrices(model: nn.Module) -> list[Tensor]:

@@ -1,11 +1,13 @@
 """Train the drawing pad's reader of strokes: a classifier of kinds on the features of the small Phi-3-vision.
 
-    python -m training.train_pad --run build/pad --out data/models/pad
+    python -m training.pack_drawings package/src/drawings build/drawings --more
+    python -m training.train_pad --drawings build/drawings --run build/pad --out data/models/pad
 
 The vision tower stays as it is. Its features of each training drawing by people (data/drawings) are computed
-several times, each time as another hand would draw it, and once those of outlines of every kind. The two
-layers of the classifier are trained on these features. Features lie in --run: an interrupted program computes
-only those that are missing.
+several times, each time as another hand would draw it, and once those of outlines of every kind. Drawings of
+other categories, where the folder has them, are a class of their own, without those that look like a kind.
+The two layers of the classifier are trained on these features. Features lie in --run: an interrupted program
+computes only those that are missing.
 """
 
 import argparse
@@ -32,6 +34,19 @@ from picturebook.kinds import SCENE_KINDS
 from training.pad_examples import outlined, redrawn, to_pixels
 
 KINDS = [kind.name for kind in SCENE_KINDS]
+ANYTHING_ELSE = len(KINDS)  # the place of the class behind the kinds
+ELSE_OF_CATEGORY = 30  # drawings of each other category
+# Categories whose drawings are often those of a kind, too.
+LOOKALIKES = frozenset((
+    "alarm clock", "ambulance", "barn", "baseball", "basketball", "beach", "blueberry", "bread", "bush",
+    "cake", "clock", "compass", "cookie", "crayon", "cruise ship", "cup", "donut", "door", "face",
+    "firetruck", "flamingo", "garden", "grass", "hot tub", "house plant", "hurricane", "jacket", "jail",
+    "lantern", "light bulb", "line", "lion", "map", "marker", "mouse", "mug", "octagon", "onion", "owl",
+    "palm tree", "panda", "parrot", "passport", "pickup truck", "picture frame", "police car", "pond",
+    "pool", "popsicle", "postcard", "potato", "purse", "raccoon", "school bus", "shark", "shorts",
+    "snowman", "soccer ball", "sock", "speedboat", "stop sign", "suitcase", "swan", "sweater",
+    "teddy-bear", "tiger", "train", "underwear", "van", "wheel", "wine glass",
+))  # fmt: skip
 OUTLINES = 16  # of each kind
 BATCH, TILES = 128, 48  # pictures of a step of the classifier, and of a step of the tower
 DROPPED = (0.3, 0.5)  # shares of features, and of the hidden layer
@@ -60,7 +75,7 @@ def main() -> None:
     mark = checksum(phi3)
     # Half the precision is enough for training, and a fifth of the time on CPUs with such instructions.
     tower = phi3.to(torch.bfloat16)
-    drawings = read_drawings(options.drawings, "train")
+    drawings = examples(options.drawings)
     parts = [
         kept(options.run / f"view-{view}.safetensors", partial(view_of, tower, drawings, view))
         for view in range(options.views)
@@ -74,6 +89,20 @@ def main() -> None:
     tensors = {name: tensor.half().contiguous() for name, tensor in head.state_dict().items()}
     save_file(tensors, options.out / HEAD, metadata={"phi3": mark, "kinds": json.dumps(KINDS)})
     print(f"{time.process_time():.0f} CPU seconds", flush=True)
+
+
+def examples(folder: Path) -> list[HandDrawing]:
+    """Return the training drawings of all kinds, and some of everything else that looks like no kind."""
+    return [
+        one
+        for one in read_drawings(folder, "train")
+        if one.kind or (one.number < ELSE_OF_CATEGORY and one.name not in LOOKALIKES)
+    ]
+
+
+def place_of(drawing: HandDrawing) -> int:
+    """Return the class of a drawing."""
+    return KINDS.index(drawing.kind) if drawing.kind else ANYTHING_ELSE
 
 
 def kept(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -90,7 +119,7 @@ def view_of(phi3: Any, drawings: list[HandDrawing], view: int) -> dict[str, Tens
     """Return features and kinds of all drawings, each as another hand would draw it."""
     rng = np.random.default_rng([11, view])
     features = features_of(phi3, (redrawn(one, rng) for one in drawings))
-    return {"features": features, "kinds": torch.tensor([KINDS.index(one.kind) for one in drawings])}
+    return {"features": features, "kinds": torch.tensor([place_of(one) for one in drawings])}
 
 
 def outlines_of(phi3: Any) -> dict[str, Tensor]:
@@ -117,8 +146,8 @@ def batched(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.I
 
 
 def train_head(features: Tensor, kinds: Tensor, epochs: int) -> PenHead:
-    """Return a classifier that is trained on features (N, width) and places in KINDS (N,)."""
-    head = PenHead(features.shape[1], KINDS)
+    """Return a classifier that is trained on features (N, width) and classes (N,)."""
+    head = PenHead(features.shape[1], KINDS, anything_else=bool((kinds == ANYTHING_ELSE).any()))
     head.mean.copy_(features.mean(0))
     head.scale.copy_(1 / (features.std(0) + 1e-4))
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)

@@ -16,6 +16,8 @@ part out. To teach it pages and strings without a meaning, on all weights togeth
     python -m training.train_phi3_vision --clip data/models/clip-small \\
         --earlier data/models/phi3-vision-small --diet pages --tower 0 --together 1 --rate 3e-4 \\
         --minutes 120 --processes 2 --run build/pages --out build/phi3-pages
+
+With --sketches FOLDER (see `training.pack_drawings`) the tower learns to tell drawings by people apart, too.
 """
 
 import argparse
@@ -62,6 +64,7 @@ from training.runs import (
     save_half,
     smoothed,
 )
+from training.sketches import SketchBatch, SketchHead, categories, draw_sketches
 
 REPORT_STEPS = 50
 KEEP_STEPS = 200
@@ -77,11 +80,15 @@ CURVE = (
     "right things blurred",
     "right print sharp",
     "right print blurred",
+    "right page sharp",
+    "right sketches",
 )
 READS, LEVEL_STEP = 0.5, 0.004  # print gets smaller while this share of the characters is read
 DENSE_WEIGHT = 0.5  # of the patches' loss beside that of the answers
 PLACE_WEIGHT = 0.2  # of the loss of the visual tokens' places
 LOOK_WEIGHT = 0.2  # of the loss of a head that does not look at what is asked about
+SCENES_TO_SKETCHES = 8  # workers that draw scenes to one that draws sketches
+SKETCH_WEIGHT = 0.5  # of the loss of the drawings by people
 
 
 def arguments() -> argparse.Namespace:
@@ -96,6 +103,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tiles", type=int, default=48, help="tiles of a step and process, tower alone")
     parser.add_argument("--diet", choices=DIETS, default="scenes", help="what the scenes show")
     parser.add_argument("--scenes", type=int, default=4, help="scenes of a step and process")
+    parser.add_argument("--sketches", type=Path, default=None, help="drawings by people, for the tower")
+    parser.add_argument("--hands", type=int, default=32, help="drawings of a step and process")
     return parser.parse_args()
 
 
@@ -126,7 +135,10 @@ def train(rank: int, options: argparse.Namespace, now: Now = time.monotonic) -> 
         start_from_clip(model, str(options.clip / "model.safetensors"))
     else:
         start_from_phi3(model, str(options.earlier / "model.safetensors"))
-    learner = Phi3Learner(model).to(device_of(options.device, rank), DTYPES[options.dtype])
+    folder = vars(options).get("sketches")
+    learner = Phi3Learner(model, len(categories(folder)) if folder else 0).to(
+        device_of(options.device, rank), DTYPES[options.dtype]
+    )
     run = Run(rank, options, processor, learner, now)
     if kept := Checkpoint.load(options.run):
         run.go_on(kept)
@@ -163,7 +175,13 @@ class Run:
         self.step, self.level, self.clock = 0, 0.0, Clock(options.minutes, now=now)
         self.tiles: Ahead[TileBatch] = Ahead(partial(draw_tiles, processor), options.workers)
         diet = vars(options).get("diet", "scenes")
-        self.drawn, self.scenes = 0, Ahead(partial(draw_scenes, processor, diet=diet), options.workers)
+        scenes = partial(draw_scenes, processor, diet=diet, dtype=self.dtype)
+        self.drawn, self.scenes = 0, Ahead(scenes, options.workers)
+        folder: Path | None = vars(options).get("sketches")
+        self.sketches: Ahead[SketchBatch] | None = None
+        if folder is not None:
+            workers = -(-options.workers // SCENES_TO_SKETCHES)
+            self.sketches = Ahead(partial(draw_sketches, folder), workers)
         self.log = Log(options.run / "log.csv")
         self.means: dict[str, float] = {}
         self.enter("tower")
@@ -238,8 +256,21 @@ class Run:
         seen = features.detach() if self.learner.new_heads else features
         dense, _ = self.learner.dense(seen.flatten(0, 1), labels)
         loss, measured = self.answers(batch, features)
-        (loss + DENSE_WEIGHT * dense).backward()
+        loss = loss + DENSE_WEIGHT * dense
+        if self.sketches is not None and self.learner.sketches is not None:
+            sketch_loss, right = self.sketched(self.sketches, self.learner.sketches)
+            loss = loss + SKETCH_WEIGHT * sketch_loss
+            measured |= average({"right sketches": float(right)})
+        loss.backward()
         return measured
+
+    def sketched(self, sketches: Ahead[SketchBatch], head: SketchHead) -> tuple[Tensor, Tensor]:
+        """The loss of this step's drawings by people, and the share whose category was told."""
+        many, processes = self.options.hands, self.options.processes
+        drawn = sketches.take(self.step, lambda step: (step * processes + self.rank, many))
+        drawn = moved(drawn, self.device)
+        features = self.learner.features(drawn.pixels.to(self.dtype))
+        return head(features.detach() if self.learner.new_heads else features, drawn.wanted)
 
     def fresh(self, share: float) -> SceneBatch:
         """Fresh scenes; all processes draw others of one style, mode and side, so that none waits."""
@@ -304,8 +335,9 @@ class Run:
 
     def close(self) -> None:
         """End the workers."""
-        self.tiles.close()
-        self.scenes.close()
+        for ahead in (self.tiles, self.scenes, self.sketches):
+            if ahead is not None:
+                ahead.close()
 
 
 def measures_of(batch: SceneBatch, answered: Answered) -> dict[str, float]:

@@ -63,6 +63,22 @@ def test_a_price_is_beside_its_item():
     assert beside(receipt, "no such item") is None
 
 
+def test_of_two_bars_the_one_with_the_larger_value_is_higher():
+    page = draw_scene(5, style="page", page="bar chart")
+    heights = dict(zip(page.facts["categories"], page.facts["values"], strict=True))
+    asked = [one for one in page_questions(page, np.random.default_rng(0)) if one.topic == "higher"]
+    assert asked
+    for question in asked:
+        pair = question.text.removeprefix("Which bar is higher, ").rstrip("?").split(" or ")
+        assert question.answer == max(pair, key=heights.__getitem__)
+
+
+def test_a_page_can_be_asked_for():
+    assert {draw_scene(n, style="page", page="receipt").page for n in range(6)} == {"receipt"}
+    with pytest.raises(ValueError, match="no page 'poster'; there are: .*receipt"):
+        draw_scene(1, style="page", page="poster")
+
+
 def test_only_pages_have_such_questions():
     scene = draw_scene(1, style="things")
     with pytest.raises(ValueError, match="style 'things'"):

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from phi3lib.lab.lessons import nb10_towers
 from training import align_towers
 
+PARTS = ("masked", "clip-projector", "clip-further", "clip-lora", "print")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -24,13 +26,13 @@ def finished(tmp_path_factory):
             "TEST_PRINT": 2,
             "TOWER_STEPS": 2,
             "TOWER_BATCH": 4,
-            "STEPS": {"projector": 2, "lora": 1, "both": 1},
+            "STEPS": {"projector": 2, "further": 1, "lora": 1, "both": 1},
         }.items():
             patch.setattr(align_towers, name, value)
         patch.setattr(nb10_towers, "FOLDER", out)
         patch.setattr(torch, "set_num_threads", lambda count: None)
         command = ["align_towers", "--run", str(run), "--out", str(out)]
-        patch.setattr(sys, "argv", [*command, "--only", "masked", "clip-projector", "clip-lora", "print"])
+        patch.setattr(sys, "argv", [*command, "--only", *PARTS])
         align_towers.main()
         written = {file.name: file.stat().st_mtime_ns for file in run.iterdir()}
         align_towers.main()
@@ -41,8 +43,8 @@ def finished(tmp_path_factory):
 def test_each_part_leaves_weights_and_facts(finished):
     _, out, _ = finished
     facts = json.loads((out / "curves.json").read_text(encoding="utf-8"))
-    assert set(facts) == {"masked", "clip-projector", "clip-lora", "print", "base"}
-    assert set(facts["print"]) == {"original", "clip-projector", "clip-lora", "cpu seconds"}
+    assert set(facts) == {*PARTS, "base"}
+    assert set(facts["print"]) == {"original", "clip-projector", "clip-further", "clip-lora", "cpu seconds"}
     assert [point["step"] for point in facts["clip-projector"]["curve"]][:1] == [0]
     assert facts["clip-lora"]["trainable"] == sum(
         tensor.numel() for tensor in load_file(out / "clip-lora.safetensors").values()
@@ -50,6 +52,23 @@ def test_each_part_leaves_weights_and_facts(finished):
     learned = load_file(out / "masked.safetensors")
     first = nb10_towers.untrained_network().state_dict()
     assert any(not torch.equal(learned[name].float(), first[name]) for name in first)
+
+
+def test_single_answers_give_the_scores(finished):
+    facts = json.loads((finished[1] / "curves.json").read_text(encoding="utf-8"))
+    for part in ("clip-projector", "clip-further"):
+        for topic, score in facts[part]["final"]["sharp"].items():
+            marks = facts[part]["answers"][topic]
+            assert len(marks) == score["count"]
+            assert marks.count("1") / len(marks) == pytest.approx(score["value"])
+
+
+def test_the_control_of_lora_trains_the_projector_alone_for_as_many_steps(finished):
+    facts = json.loads((finished[1] / "curves.json").read_text(encoding="utf-8"))
+    further, first, lora = (facts[f"clip-{stage}"] for stage in ("further", "projector", "lora"))
+    assert further["trainable"] == first["trainable"] and further["steps"] == lora["steps"]
+    names = set(load_file(finished[1] / "clip-further.safetensors"))
+    assert names == set(load_file(finished[1] / "clip-projector.safetensors"))
 
 
 def test_a_second_start_repeats_nothing(finished):

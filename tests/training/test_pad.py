@@ -33,6 +33,18 @@ def test_the_classifier_learns_what_the_features_hold(monkeypatch):
     assert head.kinds == ["cat", "dog", "star"]
 
 
+def test_drawings_of_other_things_are_a_class_behind_the_kinds(monkeypatch):
+    monkeypatch.setattr(train_pad, "KINDS", ["cat", "dog"])
+    monkeypatch.setattr(train_pad, "ANYTHING_ELSE", 2)
+    generator = torch.Generator().manual_seed(0)
+    classes = torch.arange(300) % 3
+    centres = 3 * torch.randn(3, 20, generator=generator)
+    features = centres[classes] + torch.randn(300, 20, generator=generator)
+    head = train_pad.train_head(features, classes, epochs=8)
+    assert head.kinds == ["cat", "dog"] and head(features).shape == (300, 3)
+    assert (head(features).argmax(1) == classes).float().mean() > 0.95
+
+
 def test_features_that_are_there_are_not_computed_again(tmp_path):
     path = tmp_path / "view.safetensors"
     first = train_pad.kept(path, lambda: {"features": torch.ones(2, 3)})

@@ -28,7 +28,7 @@ from picturebook.scenes import CAPS, close_up, draw_scene
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
 from training.clip_model import PATCH, busiest_patches, contrastive
-from training.dense_labels import CELLS, CHARACTERS, NOWHERE, dense_labels, token_places
+from training.dense_labels import BARS, CELLS, CHARACTERS, NOWHERE, dense_labels, token_places
 from training.drawing import Ahead
 from training.evaluate_clip import picture_vectors
 from training.evaluate_phi3 import NUM_CROPS, objects_of
@@ -43,6 +43,7 @@ from training.phi3_examples import (
     draw_tiles,
     print_side,
     scene_batch,
+    scene_labels,
 )
 from training.phi3_model import (
     TILE,
@@ -740,8 +741,29 @@ def test_the_diet_of_pages_has_pages_and_strings(phi3_run):
     styles = [batch.style for batch in batches]
     assert styles.count("page") >= 3 and "print" in styles
     assert all(batch.rows.looks.any() for batch in batches if batch.style == "page")
-    assert set(DIETS) == {"scenes", "pages"}
+    assert set(DIETS) == {"scenes", "pages", "bars"}
     assert all(abs(sum(diet.styles.values()) - 1) < 1e-9 for diet in DIETS.values())
+
+
+def test_the_diet_of_bars_has_bar_charts_only_in_most_of_its_batches_of_pages(phi3_run):
+    batches = [draw_scenes(phi3_run, number, 1, diet="bars", dtype=torch.bfloat16) for number in range(24)]
+    pages = [batch for batch in batches if batch.style == "page"]
+    with_bars = [bool((batch.labels["bar"] > 0).flatten(1).any(1).all()) for batch in pages]
+    assert sum(with_bars) > len(pages) / 3 and not all(with_bars)
+    assert all(batch.pixel_values.dtype == torch.bfloat16 for batch in batches)
+
+
+def test_the_highest_bar_is_told_in_the_global_view_only():
+    page = draw_scene(5, style="page", tile=TILE, grid=(2, 2), page="bar chart")
+    labels = scene_labels([page], 2, "sharp")["bar"][0]  # (5, patches²)
+    assert not labels[1:].any()
+    cell = page.image.width / PATCHES
+    for name, value in BARS.items():
+        left, top, right, bottom = page.parts[name]
+        rows, columns = np.nonzero(labels[0].view(PATCHES, PATCHES).numpy() == value)
+        assert len(rows)
+        assert ((columns + 0.5) * cell >= left - 1).all() and ((columns + 0.5) * cell <= right + 1).all()
+        assert ((rows + 0.5) * cell >= top - 1).all() and ((rows + 0.5) * cell <= bottom + 1).all()
 
 
 def test_new_heads_do_not_move_an_earlier_model(phi3_run):

@@ -48,21 +48,26 @@ class PadReading:
 
 
 class PenHead(nn.Module):
-    """A classifier of kinds on the features of a vision tower: two layers on means of 2 × 2 patches."""
+    """A classifier of kinds on the features of a vision tower: two layers on means of 2 × 2 patches.
+
+    Behind the kinds comes one more class, for anything else, if it was trained with drawings of other things.
+    """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, width: int, kinds: list[str], hidden: int = 256) -> None:
+    def __init__(
+        self, width: int, kinds: list[str], hidden: int = 256, *, anything_else: bool = False
+    ) -> None:
         super().__init__()
         self.kinds = kinds
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.first = nn.Linear(width, hidden)
-        self.second = nn.Linear(hidden, len(kinds))
+        self.second = nn.Linear(hidden, len(kinds) + anything_else)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, width) of `pooled` → logits (N, kinds)."""
+        """(N, width) of `pooled` → logits (N, kinds, and one for anything else)."""
         logits: Tensor = self.second(nn.functional.gelu(self.first((features - self.mean) * self.scale)))
         return logits
 
@@ -81,7 +86,8 @@ def load_head(path: Path) -> tuple[PenHead, str]:
         facts = file.metadata()
         tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     hidden, width = tensors["first.weight"].shape
-    head = PenHead(width, json.loads(facts["kinds"]), hidden)
+    kinds = json.loads(facts["kinds"])
+    head = PenHead(width, kinds, hidden, anything_else=len(tensors["second.weight"]) > len(kinds))
     head.load_state_dict(tensors)
     return head.eval(), facts["phi3"]
 
@@ -150,13 +156,13 @@ class PadReader:
     def kinds_of(self, pictures: list[Image.Image]) -> Tensor:
         """Return the probability of each kind by the pen reader, of picture and mirror image: (N, kinds)."""
         squares = [for_pen(one) for one in pictures]
-        chances = torch.zeros(len(squares), len(self._head().kinds))
+        chances = torch.zeros(len(squares), len(self._head().second.bias))
         for form in (squares, [ImageOps.mirror(one) for one in squares]):
             inputs = self.phi3.processor.image_processor(form, num_crops=1, return_tensors="pt")
             weight = next(self.phi3.parameters())
             tiles = inputs["pixel_values"][:, 0].to(weight.device, weight.dtype)
             chances += self._head()(pooled(self.phi3, tiles).cpu()).softmax(1) / 2
-        return chances
+        return chances[:, : len(self._head().kinds)]
 
     def _head(self) -> PenHead:
         if self.head is None:

@@ -176,6 +176,22 @@ def test_other_pictures_are_first_read_by_the_model(phi3, tmp_path):
     assert rules(tmp_path, phi3, filled=1.0, pen=0.5).read(filled).caption == "a drawing of a cat"
 
 
+def test_anything_else_is_never_a_caption(phi3, stroke, tmp_path):
+    with torch.inference_mode():
+        tile = phi3.processor.image_processor([for_pen(stroke)], num_crops=1, return_tensors="pt")
+        width = pooled(phi3, tile["pixel_values"][:, 0]).shape[1]
+    head = PenHead(width, ["cat", "umbrella"], hidden=2, anything_else=True)
+    torch.nn.init.zeros_(head.second.weight)
+    head.second.bias.data = torch.tensor([1.0, 0.0, 3.0])
+    facts = {"phi3": checksum(phi3), "kinds": json.dumps(head.kinds)}
+    save_file(head.state_dict(), tmp_path / HEAD, metadata=facts)
+    reader = rules(tmp_path, phi3, filled=0.0, pen=0.5)
+    ((caption, probability),) = reader.captions([stroke], "pen")
+    assert caption == "a drawing of a cat"
+    assert probability == pytest.approx(np.exp(1) / (np.exp(1) + 1 + np.exp(3)), abs=1e-3)
+    assert reader.read(stroke).verdict == "declined"
+
+
 def test_a_head_of_another_model_is_not_used(phi3, stroke, tmp_path):
     facts = {"phi3": "00000000", "kinds": '["cat"]'}
     tensors = PenHead(8, ["cat"], hidden=2).state_dict()
