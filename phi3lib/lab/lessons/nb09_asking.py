@@ -52,7 +52,8 @@ def items_about(
 ) -> list[Item]:
     """Return one question of a topic from each of `count` scenes that have one, always the same scenes.
 
-    style: "things", "print" or "page". In the split "held-out" print holds words that were never trained.
+    style: "things", "print" or "page". Print is words, because some single letters can be told apart without
+    detail; in the split "held-out" they are words that were never trained.
     least_things: leave out scenes with fewer things, and questions that are not about one of them. Raises
     ValueError where such scenes have no question of this topic.
     """
@@ -71,7 +72,7 @@ def items_about(
 
 def _items(topic: str, tile: int, style: str, split: str) -> Iterator[Item]:
     grid = SMALL if style == "things" else LARGE
-    kind = "word" if split == "held-out" else None
+    kind = "word" if style == "print" else None
     for number in range(FIRST, FIRST + MOST_TRIED):
         scene = draw_scene(number, split=split, style=style, tile=tile, grid=grid, print_kind=kind)
         asked = questions_of(scene, np.random.default_rng(number))

@@ -2,13 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from phi3lib.embeddings.confidence import Estimate
+from phi3lib.embeddings.confidence import Estimate, difference
 from phi3lib.lab.checks.nb10 import STATEMENTS
 from phi3lib.lab.figures import plots
-from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_RANK, LORA_TARGETS, STAGES, TOPICS
+from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_RANK, LORA_TARGETS, TOPICS
 from phi3lib.lab.lessons.nb10_towers import measured
+
+# What was trained: every stage but the first goes on from the first.
+STAGE_NAMES = {
+    "projector": "projector",
+    "further": "projector, then projector",
+    "lora": "projector, then LoRA",
+    "both": "projector, then both",
+}
 
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
 LOOKS = {
@@ -78,6 +87,29 @@ def final_table(parts: Mapping[str, str], crops: str = "sharp") -> str:
     )
 
 
+def single_answers(part: str, topic: str) -> list[int]:
+    """Return for each question of a topic whether a part answered it right: 1 or 0, in the same order."""
+    return [int(mark) for mark in measured()[part]["answers"][topic]]
+
+
+def gains(before: str, after: str) -> dict[str, Estimate]:
+    """Return how many more answers are right in one part than in another, in pairs: each topic, and "all"."""
+    answers = {topic: (single_answers(before, topic), single_answers(after, topic)) for topic in TOPICS}
+    every = tuple(list(chain.from_iterable(side)) for side in zip(*answers.values(), strict=True))
+    return {topic: difference(*pair) for topic, pair in {**answers, "all": every}.items()}
+
+
+def gain_table(pairs: Mapping[str, tuple[str, str]]) -> str:
+    """Return a text table of `gains` with their intervals. pairs: (before, after) by the name of the line."""
+    width = max(map(len, pairs))
+    lines = [" ".join([" " * width, *(topic_name(topic).rjust(22) for topic in (*TOPICS, "all"))])]
+    for name, (before, after) in pairs.items():
+        every = gains(before, after).values()
+        cells = [f"{one.value:+.2f} ({one.low:+.2f} to {one.high:+.2f})" for one in every]
+        lines.append(" ".join([name.ljust(width), *(cell.rjust(22) for cell in cells)]))
+    return "\n".join(lines)
+
+
 def curve_counts() -> str:
     """Return how many questions of each topic a point of the curves was measured on, as a line of text."""
     point = measured()["clip-projector"]["curve"][0]
@@ -87,13 +119,12 @@ def curve_counts() -> str:
 
 def stage_table(tower: str) -> str:
     """Return a text table: what each stage of a tower trained, and scenes and CPU seconds that it took."""
-    lines = [f"{'stage':22}{'scenes':>8}{'numbers trained':>17}{'LoRA rank':>11}{'CPU seconds':>13}"]
-    names = {"projector": "projector", "lora": "projector, then LoRA", "both": "projector, then both"}
-    for stage in STAGES:
+    lines = [f"{'stage':25}{'scenes':>8}{'numbers trained':>17}{'LoRA rank':>11}{'CPU seconds':>13}"]
+    for stage, name in STAGE_NAMES.items():
         part = measured()[f"{tower}-{stage}"]
-        rank = "–" if stage == "projector" else str(LORA_RANK)
+        rank = str(LORA_RANK) if stage in ("lora", "both") else "–"
         scenes, seconds = part["curve"][-1]["scenes"], part["cpu seconds"]
-        lines.append(f"{names[stage]:22}{scenes:8}{part['trainable']:17,}{rank:>11}{seconds:13.0f}")
+        lines.append(f"{name:25}{scenes:8}{part['trainable']:17,}{rank:>11}{seconds:13.0f}")
     return "\n".join(lines)
 
 

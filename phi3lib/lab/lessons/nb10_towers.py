@@ -159,7 +159,11 @@ def stages_of(tower: str) -> dict[str, tuple[str, ...]]:
     stages: dict[str, tuple[str, ...]] = {"nothing": ()}
     if (FOLDER / f"{tower}-projector.safetensors").exists():
         stages["projector"] = ("projector",)
-        for stage, said in (("lora", "projector, then LoRA"), ("both", "projector, then both")):
+        for stage, said in (
+            ("further", "projector, then projector"),
+            ("lora", "projector, then LoRA"),
+            ("both", "projector, then both"),
+        ):
             if (FOLDER / f"{tower}-{stage}.safetensors").exists():
                 stages[said] = ("projector", stage)
     return stages

@@ -165,8 +165,20 @@ def test_print_was_scored_for_every_aligned_model_and_read_by_the_original_alone
 
 def test_stages_are_listed_with_what_they_took():
     lines = results.stage_table("clip").splitlines()
-    assert len(lines) == 1 + len(alignment.STAGES)
-    assert "264,192" in lines[1] and f"{alignment.LORA_RANK}" in lines[2].split()
+    assert len(lines) == 1 + len(results.STAGE_NAMES)
+    assert "264,192" in lines[1] and "264,192" in lines[2] and lines[1].split()[-2] == "–"
+    assert f"{alignment.LORA_RANK}" in lines[3].split()
+
+
+def test_gains_are_differences_of_the_stored_scores():
+    gained = results.gains("clip-new-projector", "clip-projector")
+    for topic in alignment.TOPICS:
+        before, after = (results.final_score(f"{one}-projector", topic) for one in ("clip-new", "clip"))
+        assert gained[topic].value == pytest.approx(after["value"] - before["value"])
+        assert len(results.single_answers("clip-projector", topic)) == after["count"]
+    assert gained["all"].count == sum(gained[topic].count for topic in alignment.TOPICS)
+    lines = results.gain_table({"kept": ("clip-new-projector", "clip-projector")}).splitlines()
+    assert lines[0].split()[-1] == "all" and f"{gained['all'].value:+.2f}" in lines[1]
 
 
 def test_the_share_that_came_back_is_that_of_the_loss():
