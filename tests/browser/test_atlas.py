@@ -310,7 +310,10 @@ def test_who_moved_is_laid_out_as_in_python(bare, page):
 
 def test_what_is_drawn_stands_out_in_light_and_dark(bare):
     """Rings, edges, lines and borders against the paper and the page: 3 to 1 at least."""
-    ask = "dark => [App.prototype.ink.call({dark: () => dark}), HERE]"
+    ask = """dark => {
+        const app = Object.assign(Object.create(App.prototype), {dark: () => dark});
+        return [app.ink(), HERE];
+    }"""
     for dark, page_colour in ((False, "#ffffff"), (True, "#111111")):
         ink, here = bare.evaluate(ask, dark)
         for colour in (ink["line"], ink["edge"], here, "#767676", "#0072B2"):
@@ -328,6 +331,15 @@ def contrast(one, other):
 
     low, high = sorted((light(one), light(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("width", [320, 640], ids=["320px", "200%"])
+def test_an_export_reflows_and_its_targets_are_large_enough(page, width):
+    page.set_viewport_size({"width": width, "height": 640})
+    page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    expect(page.get_by_role("checkbox", name="select p12")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert serious_faults(page, "body") == []
 
 
 def test_reduced_motion_means_no_glide(page):

@@ -54,6 +54,7 @@ PARTS = (
     "address",
     "controls",
     "main",
+    "render",
 )
 GRID, FINE_GRID = 4_095, 65_535  # places on a side of a map: more than a screen has; finer for many pictures
 COARSE = 1_500  # pictures up to which the coarse grid keeps them apart at every zoom

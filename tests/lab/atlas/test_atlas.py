@@ -378,7 +378,8 @@ def test_a_thousand_pictures_with_a_whole_grid_stay_small(tmp_path):
             places = rng.normal(size=(1000, 2)).astype(np.float32)
             atlas.state._layouts[name, settings] = Layout(places, {})
     assert len(atlas.state.settings) == 19
-    assert atlas.to_html(tmp_path / "atlas.html").stat().st_size < 310_000
+    # A part of it is scripts and styles, the same for any number of pictures.
+    assert atlas.to_html(tmp_path / "atlas.html").stat().st_size < 325_000
 
 
 def test_an_export_shows_what_is_chosen_selected_and_found(tables, tmp_path):
