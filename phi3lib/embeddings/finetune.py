@@ -132,8 +132,7 @@ def fine_tune(
     sources = [make_pairs(one) for one in (pairs, held_out) if one is not None]
     towers_of(model)  # refused before the copy
     with own_random_numbers(seed):
-        name = f"{as_encoder(model).name}, fine-tuned"
-        tuned = copied(model, name)
+        tuned = copied(model, f"{as_encoder(model).name}, fine-tuned")
         run = _Run(tuned, sources, chosen, batch_size, {} if cache is None else cache)
         rate = learning_rate if learning_rate is not None else _usual_rate(run.towers.network, chosen)
         options = {
@@ -143,11 +142,8 @@ def fine_tune(
         }  # fmt: skip
         with checkpoint_folder(out) as folder:
             trainer = run.trainer(folder, options, chunk_size, patience, watch, keep=out is not None)
-            start = resume_point(folder, run.marks(options | {"patience": patience, **asdict(chosen)}))
-            trainer.args.eval_on_start = held_out is not None and start is None
-            trainer.args.restore_callback_states_from_checkpoint = start is not None  # patience, so far
-            trainer.train(resume_from_checkpoint=None if start is None else str(start))
-            return run.result(trainer, model, name)
+            run.train(trainer, resume_point(folder, run.marks(options | {"patience": patience})))
+            return run.result(trainer, model)
 
 
 def _require_sizes(
@@ -162,6 +158,22 @@ def _require_sizes(
         raise ValueError(
             f"patience={patience}: stopping early needs held_out= pairs and a patience of 1 or more"
         )
+
+
+def _trainer_options(options: Mapping[str, Any], *, scored: bool, saved: bool, best: bool) -> dict[str, Any]:
+    """Return the Trainer's options that follow from those of a run.
+
+    scored: held-out pairs are scored. saved: checkpoints are written. best: the best weights are loaded.
+    """
+    return {
+        "report_to": [], "remove_unused_columns": False, "dataloader_drop_last": True,
+        "lr_scheduler_type": "cosine", "dataloader_pin_memory": False,
+        "logging_steps": max(options["max_steps"] // POINTS, 1), "logging_first_step": True,
+        "eval_strategy": "steps" if scored else "no",
+        "save_strategy": "steps" if saved else "no", "save_steps": options["eval_steps"],
+        "save_total_limit": 2, "load_best_model_at_end": best,
+        "metric_for_best_model": "eval_loss" if scored else None, "greater_is_better": False,
+    }  # fmt: skip
 
 
 def _usual_rate(network: Any, chosen: Trained) -> float:
@@ -184,7 +196,7 @@ class _Run:
     ) -> None:
         from phi3lib.embeddings.finetune_trainer import PairBatches
 
-        self._tuned, self.towers = tuned, towers_of(tuned)
+        self._tuned, self.towers, self._chosen = tuned, towers_of(tuned), chosen
         self._mark = weights_mark(self.towers)  # before adapters are added
         self._adapted = set_trained(self.towers, chosen)
         self.trained = trained_weights(self.towers)
@@ -194,6 +206,7 @@ class _Run:
                 f"{len(self._pairs[0])} readable pairs are fewer than batch_size={batch_size}; pass more "
                 f"pairs or a smaller batch_size"
             )
+        self._scored = len(self._pairs) > 1
         self.errors = {name: why for one in self._pairs for name, why in one.errors.items()}
         if self.errors:
             example, why = next(iter(self.errors.items()))
@@ -214,53 +227,55 @@ class _Run:
         keep: bool,
     ) -> "PairTrainer":
         """Return the Trainer of this run."""
-        from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments
+        from transformers import PrinterCallback, TrainingArguments
 
-        from phi3lib.embeddings.finetune_trainer import Limits, PairTrainer, Watching
+        from phi3lib.embeddings.finetune_trainer import PairTrainer
 
-        saved = keep or patience is not None
-        device = next(self.towers.parameters()).device
-        fixed = {
-            "output_dir": str(folder), "report_to": [], "remove_unused_columns": False,
-            "dataloader_drop_last": True, "lr_scheduler_type": "cosine",
-            "logging_steps": max(options["max_steps"] // POINTS, 1), "logging_first_step": True,
-            "eval_strategy": "steps" if len(self._pairs) > 1 else "no",
-            "save_strategy": "steps" if saved else "no", "save_steps": options["eval_steps"],
-            "save_total_limit": 2, "load_best_model_at_end": patience is not None,
-            "metric_for_best_model": "eval_loss" if len(self._pairs) > 1 else None,
-            "greater_is_better": False, "use_cpu": device.type == "cpu", "dataloader_pin_memory": False,
-        }  # fmt: skip
-        arguments = TrainingArguments(**{**fixed, **options})
+        stops = patience is not None
+        fixed = _trainer_options(options, scored=self._scored, saved=keep or stops, best=stops)
+        fixed["use_cpu"] = next(self.towers.parameters()).device.type == "cpu"
+        arguments = TrainingArguments(**{"output_dir": str(folder), **fixed, **options})
         # Several GPUs in one process would each see a part of the batch, and only these negatives.
         _ = arguments.device
         arguments._n_gpu = min(arguments._n_gpu, 1)
-        callbacks: list[Any] = [Limits(self.towers)]
-        if watch is not None:
-            callbacks.append(Watching(self.towers, watch, options["eval_steps"]))
-        if patience is not None:
-            callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
         trainer = PairTrainer(
             model=self.towers,
             args=arguments,
             train_dataset=self._pairs[0],
-            eval_dataset=self._pairs[1] if len(self._pairs) > 1 else None,
+            eval_dataset=self._pairs[1] if self._scored else None,
             data_collator=self._pairs[0].collate,
-            callbacks=callbacks,
+            callbacks=self._callbacks(options["eval_steps"], patience, watch),
             chunk_size=chunk,
         )
         trainer.remove_callback(PrinterCallback)
         return trainer
 
+    def _callbacks(self, every: int, patience: int | None, watch: "Watch | None") -> list[Any]:
+        from transformers import EarlyStoppingCallback
+
+        from phi3lib.embeddings.finetune_trainer import Limits, Watching
+
+        callbacks: list[Any] = [Limits(self.towers)]
+        if watch is not None:
+            callbacks.append(Watching(self.towers, watch, every))
+        if patience is not None:
+            callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+        return callbacks
+
+    def train(self, trainer: "PairTrainer", start: Path | None) -> None:
+        """Train from a checkpoint on, or from the beginning, where held-out pairs are scored first."""
+        trainer.args.eval_on_start = self._scored and start is None
+        trainer.args.restore_callback_states_from_checkpoint = start is not None  # patience, so far
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+
     def marks(self, options: Mapping[str, Any]) -> dict[str, str]:
         """Return checksums of what a run consists of: equal for two runs that give the same losses."""
         data = "\n".join(line for pairs in self._pairs for line in pairs.content)
-        left_out = ("disable_tqdm",)
-        said = json.dumps(
-            {n: v for n, v in options.items() if n not in left_out}, sort_keys=True, default=str
-        )
+        named = {name: value for name, value in options.items() if name != "disable_tqdm"}
+        said = json.dumps(named | asdict(self._chosen), sort_keys=True, default=str)
         return {"weights": self._mark, "pairs": digest(data), "options": said}
 
-    def result(self, trainer: "PairTrainer", before: Any, name: str) -> FineTuned:
+    def result(self, trainer: "PairTrainer", before: Any) -> FineTuned:
         """Return the trained model with its history, adapters merged, everything trainable again."""
         best = trainer.state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
         network = self.towers.network if self._adapted is None else self._adapted.merge_and_unload()

@@ -92,26 +92,13 @@ def embed_at_scale(
     missing.
     """
     _require_counts(workers=(workers, 0), cpus=(cpus, 1), group=(group, 1), in_flight=(in_flight, 1))
-    if precision == AUTO:
-        raise ValueError(
-            "precision='auto' is a trial on one machine, and workers may differ: name a precision"
-        )
+    _require_named(precision)
     ray = _ray() if workers else None
     images, target = place_of(source), place_of(out)
     listing = _require_images(images.images(without=target))
     columns = labels_of(labels, [one.id for one in listing.entries])
-    job = _described(
-        Job(
-            images,
-            target,
-            _named(model),
-            pooling,
-            device or ("cuda" if gpus else None),
-            dtype,
-            precision,
-            cpus,
-        )
-    )
+    device = device or ("cuda" if gpus else None)
+    job = _described(Job(images, target, _named(model), pooling, device, dtype, precision, cpus))
     with _locked(target):
         run = _Run(job, listing, columns, group)
         run.keep(retry_errors=retry_errors)
@@ -125,6 +112,13 @@ def _require_counts(**given: tuple[int, int]) -> None:
     for name, (value, least) in given.items():
         if value < least:
             raise ValueError(f"{name}={value}; it must be at least {least}")
+
+
+def _require_named(precision: str | None) -> None:
+    if precision == AUTO:
+        raise ValueError(
+            "precision='auto' is a trial on one machine, and workers may differ: name a precision"
+        )
 
 
 def _ray() -> Any:

@@ -36,6 +36,14 @@ def _found(state: AtlasState) -> dict[str, Any]:
 
 
 def make_atlas(atlas: "Atlas") -> Any:
+    """Return the widget of an Atlas: each follows the other."""
+    state = atlas.state
+    widget = _widget_class()(**page_data(state, atlas.pictures), **standing(state))
+    _follow(atlas, widget)
+    return widget
+
+
+def _widget_class() -> Any:
     from phi3lib.lab.widgets.live_view import LiveView
 
     class AtlasWidget(LiveView):
@@ -54,8 +62,12 @@ def make_atlas(atlas: "Atlas") -> Any:
         status = traitlets.Unicode().tag(sync=True)
         progress = traitlets.Float(1.0).tag(sync=True)
 
+    return AtlasWidget
+
+
+def _follow(atlas: "Atlas", widget: Any) -> None:
+    """Take over what is chosen, selected, saved and asked for on the page."""
     state = atlas.state
-    widget = AtlasWidget(**page_data(state, atlas.pictures), **standing(state))
 
     def take_selection(change: Any) -> None:
         if change["new"] == state.selected:
@@ -87,7 +99,6 @@ def make_atlas(atlas: "Atlas") -> Any:
     widget.observe(take_selections, "selections")
     widget.observe(take_settings, "chosen")
     widget.on_msg(receive)
-    return widget
 
 
 def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
