@@ -40,7 +40,9 @@ class Untouched:
         """
         now = _contents()
         changed = {
-            name for name, value in self._before.items() if _without_cython(now.get(name)) is not value
+            name
+            for name, value in self._before.items()
+            if _without_cython(now.get(name)) is not _without_cython(value)
         }
         return sorted(name for name in changed if not _by_itself(name, now.get(name)))
 

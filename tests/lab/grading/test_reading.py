@@ -213,6 +213,18 @@ def test_what_cython_does_to_inspect_is_no_change_and_what_looks_like_it_is(monk
         assert before.changes() == ["inspect.isgenerator"]
 
 
+def test_what_cython_did_before_is_no_change(monkeypatch):
+    space = {"cython_generator_types": {type(iter(()))}}
+    exec(CYTHON, space)
+    monkeypatch.setattr(inspect, "isgenerator", space["cy_wrap"](inspect.isgenerator))
+    before = Untouched()
+    assert before.changes() == []
+    monkeypatch.setattr(inspect, "isgenerator", space["cy_wrap"](inspect.isgenerator))
+    assert before.changes() == []
+    monkeypatch.setattr(inspect, "isgenerator", lambda obj: True)
+    assert before.changes() == ["inspect.isgenerator"]
+
+
 def test_the_command_writes_pages_and_json(tmp_path, monkeypatch, capsys):
     write(tmp_path / "class" / "ann" / "01.ipynb", SET_UP, RIGHT)
     (tmp_path / "class" / "bob.ipynb").write_text("{")
