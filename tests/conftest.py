@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+EACH_NOTEBOOK = "tests/notebooks/test_notebooks.py"
 LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
@@ -100,7 +101,7 @@ def group_of(nodeid: str) -> str:
     if path.startswith("tests/browser/"):
         return "tests/browser"
     notebook = re.search(r"\[(\w+)\]$", nodeid)
-    return f"{path}{notebook[0]}" if path.startswith("tests/notebooks/") and notebook else path
+    return f"{path}{notebook[0]}" if path == EACH_NOTEBOOK and notebook else path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

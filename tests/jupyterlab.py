@@ -229,10 +229,11 @@ def headless_chromium() -> Iterator[Any]:
 
 
 def serious_faults(page: Any, selector: str) -> list[str]:
-    """What axe-core finds serious or critical within the first element that fits."""
-    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+    """What axe-core finds serious or critical within the first element that fits, small targets too."""
+    from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page, context=selector).response["violations"]
+    rules = {"rules": {"target-size": {"enabled": True}}}  # 24 by 24 pixels; axe does not look by default
+    found = Axe().run(page, context=selector, options=rules).response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
     ]

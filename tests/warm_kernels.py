@@ -149,7 +149,7 @@ def main(path: str, arguments: list[str]) -> None:
         pid = _ask_for_fork(connection, path, arguments)
         if pid is None:
             os.execv(sys.executable, [sys.executable, "-m", USUAL, *arguments])
-        Path(f"{arguments[-1]}.pid").write_text(str(pid))
+        Path(f"{arguments[arguments.index('-f') + 1]}.pid").write_text(str(pid))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda got, _: os.kill(pid, got))
         connection.recv(1)  # b"" when the kernel has ended

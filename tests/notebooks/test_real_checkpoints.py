@@ -3,6 +3,9 @@
 Each execution is also what `make real` would report of it.
 """
 
+import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -11,6 +14,7 @@ import pytest
 from phi3lib.lab.lessons import a2_report
 from tests.hub_stand_in import HubStandIn
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
+from tests.warm_kernels import warm_kernels
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_CLIP = {
@@ -21,6 +25,7 @@ WITH_PHI3 = {
     "04_image_embeddings", "06_clip_vs_phi3", "09_phi3_answers", "10_another_encoder", "A2_real_checkpoints",
 }  # fmt: skip
 
+
 # Fewer pictures and steps than a reader with published checkpoints takes. What is tested is that every cell
 # runs: what it computes with random weights has no meaning. Each text is once in its notebook.
 FEWER = {
@@ -30,6 +35,38 @@ FEWER = {
         "steps=60": "steps=4",
     },
 }
+
+
+@dataclass(frozen=True)
+class World:
+    """What all these notebooks run in: the hub, the home of what they download, and warm kernels."""
+
+    hub: HubStandIn
+    home: Path
+    environment: dict[str, str]
+
+    def begin(self) -> None:
+        """Forget what was asked for and downloaded."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.hub.requests.clear()
+
+
+@pytest.fixture(scope="module")
+def world(real, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    make_clip_checkpoint(folder / "clip")
+    make_phi3_checkpoint(folder / "phi3", tokenizer=True)
+    with HubStandIn() as hub:
+        hub.add("openai/clip-vit-base-patch32", folder / "clip")
+        hub.add("microsoft/Phi-3.5-vision-instruct", folder / "phi3")
+        home = folder / "home"
+        changes = {
+            "HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT)
+        }  # fmt: skip
+        environment = {**real.kernel_environment("real"), **changes}
+        with warm_kernels(tmp_path_factory.mktemp("kernels"), {**os.environ, **environment}) as with_kernels:
+            paths = {name: with_kernels[name] for name in ("JUPYTER_PATH",) if name in with_kernels}
+            yield World(hub, home, {**environment, **paths})
 
 
 def with_fewer(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
@@ -44,26 +81,19 @@ def with_fewer(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookN
 @pytest.mark.notebooks
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(WITH_CLIP | WITH_PHI3))
-def test_a_notebook_runs_on_real_checkpoints(name, run, real, tmp_path, monkeypatch):
-    make_clip_checkpoint(tmp_path / "clip")
-    make_phi3_checkpoint(tmp_path / "phi3", tokenizer=True)
-    with HubStandIn() as hub:
-        hub.add("openai/clip-vit-base-patch32", tmp_path / "clip")
-        hub.add("microsoft/Phi-3.5-vision-instruct", tmp_path / "phi3")
-        changes = {
-            "HF_ENDPOINT": hub.url,
-            "HF_HOME": str(tmp_path / "home"),
-            "HF_HUB_OFFLINE": "0",
-        }
-        monkeypatch.setattr(run, "KERNEL_ENVIRONMENT", {**real.kernel_environment("real"), **changes})
-        path = ROOT / "notebooks" / f"{name}.ipynb"
-        notebook, committed = (nbformat.read(path, as_version=4) for _ in range(2))
-        measured = run.execute(with_fewer(notebook, name), path)
-        assert measured.error == ""
-        assert measured.broken_claims() == []  # claims about the bundled models are not made here
-        fetched = {request.path.split("/")[1] for request in hub.requests if "/resolve/" in request.path}
-        wanted = {"openai": name in WITH_CLIP, "microsoft": name in WITH_PHI3}
-        assert fetched == {owner for owner, is_wanted in wanted.items() if is_wanted}
+def test_a_notebook_runs_on_real_checkpoints(name, world, run, real, tmp_path, monkeypatch):
+    world.begin()
+    monkeypatch.setattr(run, "KERNEL_ENVIRONMENT", world.environment)
+    if "JUPYTER_PATH" in world.environment:
+        monkeypatch.setenv("JUPYTER_PATH", world.environment["JUPYTER_PATH"])
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    notebook, committed = (nbformat.read(path, as_version=4) for _ in range(2))
+    measured = run.execute(with_fewer(notebook, name), path)
+    assert measured.error == ""
+    assert measured.broken_claims() == []  # claims about the bundled models are not made here
+    fetched = {request.path.split("/")[1] for request in world.hub.requests if "/resolve/" in request.path}
+    wanted = {"openai": name in WITH_CLIP, "microsoft": name in WITH_PHI3}
+    assert fetched == {owner for owner, is_wanted in wanted.items() if is_wanted}
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "Checkpoints: real" in said
     assert_reported(real.run_of(measured, committed), run.claims(committed), tmp_path)

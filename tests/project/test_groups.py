@@ -31,6 +31,10 @@ def test_it(shared, number):
         ("tests/notebooks/test_notebooks.py::test_runs[03_hd]", "tests/notebooks/test_notebooks.py[03_hd]"),
         ("tests/notebooks/test_notebooks.py::test_links[03_hd]", "tests/notebooks/test_notebooks.py[03_hd]"),
         ("tests/notebooks/test_notebooks.py::test_first", "tests/notebooks/test_notebooks.py"),
+        (
+            "tests/notebooks/test_real_checkpoints.py::test_runs[03_hd]",
+            "tests/notebooks/test_real_checkpoints.py",
+        ),
         ("tests/browser/test_atlas.py::test_it[dark]", "tests/browser"),
         ("tests/browser/test_instruments.py::test_it[strips]", "tests/browser"),
     ],
