@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Frame, Locator, Page, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -53,8 +53,9 @@ def cpu(browser: Browser) -> float:
 
 def pixels(page: Page, box: Any) -> np.ndarray:
     """What stands in a box of the page: (height, width, 3)."""
-    clip = {name: max(box[name], 0) for name in ("x", "y", "width", "height")}
-    clip["height"] = max(min(clip["height"], page.viewport_size["height"] - clip["y"]), 1)
+    seen = page.viewport_size or {"height": box["height"]}
+    x, y, width, height = (max(box[name], 0) for name in ("x", "y", "width", "height"))
+    clip: FloatRect = {"x": x, "y": y, "width": width, "height": max(min(height, seen["height"] - y), 1)}
     return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")).astype(int)
 
 
@@ -168,6 +169,8 @@ def measure(browser: Browser, address: str, selector: str, picture: Path | None)
 
 def _gestures(browser: Browser, page: Page, element: Locator) -> dict[str, Any]:
     box = element.bounding_box()
+    if box is None:
+        raise SystemExit("the map cannot be seen on the page")
     x, y = box["x"] + 0.45 * box["width"], box["y"] + 0.5 * box["height"]
     used, moved = gesture(browser, page, box, lambda: wheel(page, x, y))
     pinched = gesture(browser, page, box, lambda: pinch(page, x, y))[1]

@@ -59,7 +59,7 @@ def photograph(free: Image.Image, number: int, rng: np.random.Generator) -> byte
 
 def read_all(folder: Path, threads: int, least: Any) -> tuple[float, float]:
     """Return the seconds, and those of the processor, for reading all photographs."""
-    reading.usable_cores = lambda: threads  # type: ignore[assignment]  # what the reader takes as the machine
+    reading.usable_cores = lambda: threads  # what the reader takes as the machine
     start, start_busy = time.perf_counter(), time.process_time()
     for batch in reading.batches(items_of(folder), lambda *_: 1, most_tiles=TILES_AT_ONCE, least=least):
         if batch.errors:
@@ -84,11 +84,15 @@ def main() -> None:
     cores = usable_cores()
     with tempfile.TemporaryDirectory() as scratch:
         few, many = Path(scratch) / "few", Path(scratch) / "many"
-        few.mkdir(), many.mkdir()
+        few.mkdir()
+        many.mkdir()
         make_photographs(many, count, different)
         for file in sorted(many.iterdir())[:different]:
             (few / file.name).write_bytes(file.read_bytes())
-        ways = [("1 thread, whole", 1, None), (f"{cores} threads, whole", cores, None)]
+        ways: list[tuple[str, int, Any]] = [
+            ("1 thread, whole", 1, None),
+            (f"{cores} threads, whole", cores, None),
+        ]
         ways += [("1 thread, draft", 1, least), (f"{cores} threads, draft", cores, least)]
         found = [(name, *read_all(many, threads, asked)) for name, threads, asked in ways]
         alike = cosines(few)

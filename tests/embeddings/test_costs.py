@@ -58,9 +58,9 @@ def slow_reading(monkeypatch, clock):
     """Every image takes two seconds to read."""
     load = costs.Item.load
 
-    def slow(item, *options):
+    def slow(item, *options, **named):
         clock.now += 2
-        return load(item, *options)
+        return load(item, *options, **named)
 
     monkeypatch.setattr(costs.Item, "load", slow)
 
