@@ -40,8 +40,13 @@ NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
 READY = (
     "window.jupyterapp?.shell?.currentWidget?.context?.path === path &&"
-    " window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"
+    " window.jupyterapp.shell.currentWidget.context.isReady &&"
+    " window.jupyterapp.shell.currentWidget.sessionContext?.isReady &&"
+    " window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
 )
+# A cell has a number, or its place shows that it waits for one.
+BEGUN = f"{CELLS}.some(c => c.model.executionCount || c.node.innerText.includes('[*]'))"
+TRIES, FIRST_PATIENCE = 5, 10_000  # of "run all", which JupyterLab drops at times where a kernel starts fast
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 # A disposed document, unlike a closed one, does not ask whether to save it.
 CLOSE = (
@@ -124,10 +129,24 @@ class OpenNotebook:
 
     def run_all(self) -> None:
         """Run all cells and wait until each of them has a number of its own and the kernel rests."""
-        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self._begin()
         done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
         failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
         self.page.wait_for_function(f"{done} || {failed}", timeout=PATIENCE, polling=LOOK_EVERY)
+
+    def _begin(self) -> None:
+        """Ask for all cells until one of them has begun."""
+        from playwright.sync_api import TimeoutError as TooLate
+
+        for _ in range(TRIES):
+            # It is not awaited: it ends with the last cell.
+            self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+            try:
+                self.page.wait_for_function(BEGUN, timeout=FIRST_PATIENCE, polling=LOOK_EVERY)
+            except TooLate:
+                continue
+            return
+        raise AssertionError(f"no cell began, although JupyterLab was asked {TRIES} times to run all")
 
     def errors_of_cells(self) -> list[str]:
         """The errors that cells ended with."""
