@@ -271,7 +271,7 @@ def _print(
 
 def _page(size: tuple[int, int], rng: Generator, wanted: str | None) -> Scene:
     """Return a document or a chart with legible print, filling most of the picture."""
-    drawn = PAGES[int(rng.integers(len(PAGES)))]
+    drawn = PAGES[int(rng.integers(len(PAGES)))]  # in any case: the numbers behind it stay the same
     name = wanted or drawn
     ground = _any_colour(rng)
     drawing = _page_drawing(name, round(min(size) * rng.uniform(0.9, 0.98)), rng)

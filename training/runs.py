@@ -195,13 +195,8 @@ class MixedMuon:
         )
 
 
-HEADS = (
-    "lm_head",
-    "heads",
-    "dense",
-    "places",
-    "sketches",
-)  # classifiers: each of their rows is an answer of its own
+# Classifiers: each of their rows is an answer of its own.
+HEADS = ("lm_head", "heads", "dense", "places", "sketches")
 
 
 def layer_matrices(model: nn.Module) -> list[Tensor]:

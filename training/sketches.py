@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from phi3lib.lab.widgets.pad_reader import averaged
 from picturebook.drawings import HandDrawing, read_drawings
 from training.pad_examples import redrawn, to_pixels
 
@@ -28,6 +29,7 @@ def training_sketches(folder: Path) -> list[HandDrawing]:
     return read_drawings(folder, "train")
 
 
+@lru_cache(maxsize=1)
 def categories(folder: Path) -> list[str]:
     """Return the names of all categories among the training drawings, in order."""
     return sorted({drawing.name for drawing in training_sketches(folder)})
@@ -51,9 +53,6 @@ class SketchHead(nn.Module):
 
     def forward(self, features: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """features (N, patches², C), wanted (N,): the loss, and the share that was right."""
-        side = round(features.shape[1] ** 0.5)
-        grid = features.transpose(1, 2).unflatten(2, (side, side))  # (N, C, patches, patches)
-        seen = nn.functional.avg_pool2d(grid, 2).flatten(1)  # (N, C · (patches / 2)²)
-        logits = self.head(nn.functional.dropout(seen, DROPPED)).float()
+        logits = self.head(nn.functional.dropout(averaged(features), DROPPED)).float()
         right = (logits.argmax(1) == wanted).float().mean()
         return nn.functional.cross_entropy(logits, wanted, label_smoothing=0.05), right

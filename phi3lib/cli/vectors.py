@@ -101,12 +101,11 @@ class _Run:
         terminal.say(f"{self.name}: {cost}; the table takes {cost.megabytes:.1f} MB")
         return cost
 
-    def seconds_for_maps(self) -> float:
-        """Return how long the maps will take, if all images can be read."""
+    def seconds_for_maps(self, count: int) -> float:
+        """Return how long the maps of so many images will take, if all can be read."""
         from phi3lib.lab.atlas.stages import Costs
 
         width = self.encoder.recipes.choose(self.pooling).width(self.encoder)
-        count = len(find_items(self.folder, own=self.file).items)
         return Costs(max(count, 4), width).all()
 
     def embed(self, labels: Any, terminal: Terminal) -> Embedded:
@@ -143,7 +142,7 @@ def _say_estimates(
     lines = [f"{shown(name)}: {cost}" for name, cost in found.items()]
     data: dict[str, Any] = {"estimates": {name: vars(cost) for name, cost in found.items()}}
     if with_maps:
-        seconds = sum(run.seconds_for_maps() for run in runs)
+        seconds = sum(run.seconds_for_maps(found[run.name].images) for run in runs if run.name in found)
         lines.append(f"maps, afterwards: about {in_words(seconds)}")
         data["maps_seconds"] = seconds
     terminal.result(lines, data)

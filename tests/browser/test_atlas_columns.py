@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from phi3lib import Atlas
-from tests.browser.atlas_page import at, entry, first_map, frame, ninety
+from tests.browser.atlas_page import at, entry, first_map, frame, ninety, open_page
 from tests.jupyterlab import is_drawn, serious_faults
 
 
@@ -28,17 +28,9 @@ def opened(chromium, exported):
     context = chromium.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
     errors = []
 
-    def open_at(fragment=""):
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        inside = re.compile(re.escape(exported.parent.as_uri()) + "|data:|blob:")
-        page.on("request", lambda r: None if inside.match(r.url) else errors.append(r.url))
-        page.goto(exported.as_uri() + fragment)
-        first_map(page).wait_for()
-        return page
-
-    yield open_at
+    inside = re.compile(re.escape(exported.parent.as_uri()) + "|data:|blob:")
+    context.on("request", lambda r: None if inside.match(r.url) else errors.append(r.url))
+    yield lambda fragment="": open_page(context, exported.as_uri() + fragment, errors)
     context.close()
     assert not errors
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.atlas_page import entry, first_map, frame, ninety, zoom
+from tests.browser.atlas_page import entry, first_map, frame, ninety, open_page, zoom
 
 LINK = "() => location.hash"
 
@@ -23,16 +23,7 @@ def opened(chromium, exported):
     context = chromium.new_context(viewport={"width": 1300, "height": 900})
     errors = []
 
-    def open_at(fragment=""):
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.on("dialog", lambda dialog: errors.append(dialog.message))
-        page.goto(exported.as_uri() + fragment)
-        first_map(page).wait_for()
-        return page
-
-    yield open_at
+    yield lambda fragment="": open_page(context, exported.as_uri() + fragment, errors)
     context.close()
     assert not errors
 

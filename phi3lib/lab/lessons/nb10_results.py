@@ -9,15 +9,7 @@ from phi3lib.embeddings.confidence import Estimate, difference
 from phi3lib.lab.checks.nb10 import STATEMENTS
 from phi3lib.lab.figures import plots
 from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_RANK, LORA_TARGETS, TOPICS
-from phi3lib.lab.lessons.nb10_towers import measured
-
-# What was trained: every stage but the first goes on from the first.
-STAGE_NAMES = {
-    "projector": "projector",
-    "further": "projector, then projector",
-    "lora": "projector, then LoRA",
-    "both": "projector, then both",
-}
+from phi3lib.lab.lessons.nb10_towers import STAGE_NAMES, measured
 
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
 LOOKS = {

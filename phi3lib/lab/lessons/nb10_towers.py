@@ -30,6 +30,13 @@ SMALL: dict[str, Any] = {
     "patch_size": PATCH,
     "hidden_act": "gelu",
 }
+# What was trained: every stage but the first goes on from the first.
+STAGE_NAMES = {
+    "projector": "projector",
+    "further": "projector, then projector",
+    "lora": "projector, then LoRA",
+    "both": "projector, then both",
+}
 # Each tower and how it came to see; the small ones have one architecture and the same first weights.
 TOWERS = {
     "original": "the tower that was trained inside this Phi-3-vision",
@@ -159,11 +166,7 @@ def stages_of(tower: str) -> dict[str, tuple[str, ...]]:
     stages: dict[str, tuple[str, ...]] = {"nothing": ()}
     if (FOLDER / f"{tower}-projector.safetensors").exists():
         stages["projector"] = ("projector",)
-        for stage, said in (
-            ("further", "projector, then projector"),
-            ("lora", "projector, then LoRA"),
-            ("both", "projector, then both"),
-        ):
-            if (FOLDER / f"{tower}-{stage}.safetensors").exists():
+        for stage, said in STAGE_NAMES.items():
+            if stage != "projector" and (FOLDER / f"{tower}-{stage}.safetensors").exists():
                 stages[said] = ("projector", stage)
     return stages

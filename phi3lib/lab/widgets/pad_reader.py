@@ -74,9 +74,13 @@ class PenHead(nn.Module):
 
 def pooled(phi3: Any, pixels: Tensor) -> Tensor:
     """Return the tower's features of tiles (N, 3, side, side), averaged over 2 × 2 patches: (N, width)."""
-    patches = phi3.model.vision_embed_tokens.get_img_features(pixels)  # (N, patches², C)
+    return averaged(phi3.model.vision_embed_tokens.get_img_features(pixels).float())
+
+
+def averaged(patches: Tensor) -> Tensor:
+    """Return features of patches (N, patches², C) averaged over 2 × 2 patches: (N, C · patches² / 4)."""
     side = round(patches.shape[1] ** 0.5)
-    grid = patches.float().transpose(1, 2).unflatten(2, (side, side))
+    grid = patches.transpose(1, 2).unflatten(2, (side, side))  # (N, C, patches, patches)
     return nn.functional.avg_pool2d(grid, 2).flatten(1)
 
 
