@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from phi3lib.vision.crop_controls import blurred_crops
-from phi3lib.vision.pictures import Picture
+from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
 
 CAPTION = "Describe the picture."
 CROPS = ("sharp", "blurred", "none")
@@ -27,7 +27,7 @@ def prompt_of(question: str, num_pictures: int = 1) -> str:
 @torch.inference_mode()
 def answer(
     model: Any,
-    pictures: Sequence[Picture] | Sequence[Sequence[Picture]],
+    pictures: Pictures,
     questions: str | Sequence[str] = CAPTION,
     *,
     num_crops: int | None = None,
@@ -37,28 +37,30 @@ def answer(
 ) -> list[str]:
     """Return the model's likeliest answer to each question, by greedy decoding.
 
-    model: from `load_phi3_model(language_model=True)`. pictures: one for each question, or a list of pictures
-    for each question that is about several. questions: one for all, or one for each. num_crops: the most
-    crops of a picture; None: the model's own number. crops: "sharp"; "blurred", rebuilt from the global view
-    (`crop_controls.blurred_crops`); or "none", where the only crop is the global view once more. batch_size:
-    how many questions are answered at once. Raises ValueError where numbers differ, and for other words.
+    model: from `load_phi3_model(language_model=True)`. pictures: one for each question (a single one counts
+    as a list of one), or a list of pictures for each question that is about several. questions: one for all,
+    or one for each. num_crops: the most crops of a picture; None: the model's own number. crops: "sharp";
+    "blurred", rebuilt from the global view (`crop_controls.blurred_crops`); or "none", where the only crop is
+    the global view once more. batch_size: how many questions are answered at once. Raises ValueError where
+    numbers differ, and for other words.
     """
-    asked = [questions] * len(pictures) if isinstance(questions, str) else list(questions)
-    if len(asked) != len(pictures):
+    groups = _groups(pictures)
+    asked = [questions] * len(groups) if isinstance(questions, str) else list(questions)
+    if len(asked) != len(groups):
         raise ValueError(
-            f"{len(asked)} questions about {len(pictures)} pictures: pass one, or one for each picture"
+            f"{len(asked)} questions about {len(groups)} pictures: pass one, or one for each picture"
         )
     said: list[str] = []
     for start in range(0, len(asked), batch_size):
         batch = slice(start, start + batch_size)
-        inputs = question_inputs(model, pictures[batch], asked[batch], num_crops=num_crops, crops=crops)
+        inputs = question_inputs(model, groups[batch], asked[batch], num_crops=num_crops, crops=crops)
         said += generate_answers(model, inputs, max_new_tokens=max_new_tokens)
     return said
 
 
 def question_inputs(
     model: Any,
-    pictures: Sequence[Picture] | Sequence[Sequence[Picture]],
+    pictures: Pictures,
     questions: Sequence[str],
     *,
     num_crops: int | None = None,
@@ -67,7 +69,7 @@ def question_inputs(
     """Return the processor's output for questions about pictures; arguments as in `answer`."""
     if crops not in CROPS:
         raise ValueError(f"no crops {crops!r}; there are: {', '.join(CROPS)}")
-    groups = [list(one) if isinstance(one, list | tuple) else [one] for one in pictures]
+    groups = _groups(pictures)
     processor = model.processor
     inputs = processor(
         [prompt_of(question, len(group)) for question, group in zip(questions, groups, strict=True)],
@@ -79,6 +81,12 @@ def question_inputs(
         tile = processor.image_processor.tile
         inputs["pixel_values"] = blurred_crops(inputs["pixel_values"], inputs["image_sizes"], tile)
     return inputs
+
+
+def _groups(pictures: Pictures) -> list[list[Picture]]:
+    """Return the pictures of each question; what is no list is one picture, or an array of several."""
+    listed = pictures if isinstance(pictures, list | tuple) else flatten_pictures(pictures)
+    return [flatten_pictures(one) for one in listed]
 
 
 @torch.inference_mode()
@@ -94,7 +102,7 @@ def generate_answers(model: Any, inputs: Any, *, max_new_tokens: int = 60) -> li
 @torch.inference_mode()
 def answers_with_probabilities(
     model: Any,
-    pictures: Sequence[Picture],
+    pictures: Pictures,
     question: str = CAPTION,
     *,
     num_crops: int | None = None,
@@ -107,8 +115,9 @@ def answers_with_probabilities(
     gives to exactly this answer. model, num_crops, max_new_tokens, batch_size: as in `answer`.
     """
     found: list[tuple[str, float]] = []
-    for start in range(0, len(pictures), batch_size):
-        batch = pictures[start : start + batch_size]
+    groups = _groups(pictures)
+    for start in range(0, len(groups), batch_size):
+        batch = groups[start : start + batch_size]
         inputs = question_inputs(model, batch, [question] * len(batch), num_crops=num_crops)
         inputs = inputs.to(next(model.parameters()).device)
         output = model.generate(

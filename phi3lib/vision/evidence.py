@@ -20,7 +20,7 @@ import torch
 
 from phi3lib.vision.answers import CAPTION, question_inputs
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
-from phi3lib.vision.pictures import Picture, read_picture
+from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.placeholders import find_placeholders
 
 
@@ -71,7 +71,7 @@ class AnswerTrace:
 @torch.inference_mode()
 def prepare_question(
     model: Any,
-    pictures: Sequence[Picture],
+    pictures: Pictures,
     question: str = CAPTION,
     *,
     num_crops: int | None = None,
@@ -82,9 +82,9 @@ def prepare_question(
     model: from `load_phi3_model(language_model=True)`. num_crops and crops as in `answer`. Raises ValueError
     without pictures and for unknown crops.
     """
-    if not len(pictures):
-        raise ValueError("no pictures: pass a list of at least one picture")
-    images = [read_picture(picture) for picture in pictures]
+    images = [read_picture(picture) for picture in flatten_pictures(pictures)]
+    if not images:
+        raise ValueError("no pictures: pass one picture, or a list of at least one")
     inputs = question_inputs(model, [images], [question], num_crops=num_crops, crops=crops)
     inputs = inputs.to(next(model.parameters()).device)
     ids = inputs["input_ids"]

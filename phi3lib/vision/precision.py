@@ -21,7 +21,8 @@ def in_precision(model: Any, precision: str) -> Any:
 
     "fp32" and "bf16" are the dtype of all weights. "int8": the linear layers hold whole numbers of eight
     bits, one scale for each row of weights, and their inputs are rounded as they come (dynamic
-    quantisation); all else stays float32. CPU only. ValueError for other names.
+    quantisation); all else stays float32. ValueError for other names, and for "int8" on another device than
+    the CPU, for which PyTorch itself has no such layers.
     """
     if isinstance(model, Clip):
         network = network_in_precision(model.model, precision)
@@ -33,6 +34,12 @@ def network_in_precision(network: nn.Module, precision: str) -> nn.Module:
     """Return a copy of a network that computes at this precision; see `in_precision`."""
     if precision not in PRECISIONS:
         raise ValueError(f"no precision {precision!r}; there are: {', '.join(map(repr, PRECISIONS))}")
+    device = next(network.parameters()).device
+    if precision == "int8" and device.type != "cpu":
+        raise ValueError(
+            f"precision 'int8' computes on the CPU only, and the model is on {device}: use 'bf16' there, or "
+            f"load the model with device='cpu'"
+        )
     if precision == "bf16":
         return copy.deepcopy(network).to(torch.bfloat16)
     plain = copy.deepcopy(network).to(torch.float32)

@@ -183,3 +183,8 @@ def test_without_copies_the_model_stays_as_it_came(clip, pictures, monkeypatch):
     assert trial.try_precisions(encoder, recipe, []).chosen is None
     monkeypatch.setattr(trial, "MOST_WEIGHTS", 10)
     assert trial.try_precisions(encoder, recipe, pictures) == trial.Trial(None, {}, {})
+
+
+def test_eight_bits_are_for_the_cpu():
+    with pytest.raises(ValueError, match="'int8' computes on the CPU only, and the model is on meta"):
+        in_precision(torch.nn.Linear(4, 4, device="meta"), "int8")

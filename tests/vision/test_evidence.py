@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phi3lib import load_phi3_model
-from phi3lib.vision.answers import answer, prompt_of, question_inputs
+from phi3lib.vision.answers import answer, answers_with_probabilities, prompt_of, question_inputs
 from phi3lib.vision.evidence import (
     answers_without,
     log_probabilities,
@@ -69,6 +69,19 @@ def test_answers_take_several_pictures_and_say_what_is_wrong(phi3, scene):
         prepare_question(phi3, [], "What is it?")
     with pytest.raises(ValueError, match="no crops 'soft'"):
         prepare_question(phi3, [scene], crops="soft")
+
+
+def test_one_picture_is_one_picture_whichever_way_it_comes(phi3, scene, tmp_path):
+    scene.save(tmp_path / "scene.png")
+    path = str(tmp_path / "scene.png")  # a string has a length, which is no number of pictures
+    ways = [scene, path, [path], (scene,), np.asarray(scene), np.asarray(scene)[None]]
+    said = [answer(phi3, way, "What is it?", num_crops=1, max_new_tokens=3) for way in ways]
+    assert said == [said[0]] * len(ways)
+    assert len(said[0]) == 1
+    wanted = prepare_question(phi3, [scene], num_crops=1).input_ids
+    for way in ways:
+        assert torch.equal(prepare_question(phi3, way, num_crops=1).input_ids, wanted)
+        assert answers_with_probabilities(phi3, way, num_crops=1, max_new_tokens=3)[0][1] <= 1
 
 
 # ---------------------------------------------------------------------------------- attention

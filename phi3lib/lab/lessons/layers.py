@@ -26,11 +26,9 @@ def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]
     """
     parts = []
     for start in range(0, len(pictures), 32):
-        pixels = clip.processor(images=list(pictures[start : start + 32]), return_tensors="pt")[
-            "pixel_values"
-        ]
+        pixels = clip.pixel_values(pictures[start : start + 32])
         states = clip.model.vision_model(pixel_values=pixels, output_hidden_states=True).hidden_states
-        parts.append([state.float().numpy() for state in states])
+        parts.append([state.float().cpu().numpy() for state in states])
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
 
 

@@ -124,7 +124,8 @@ def rows_of(
     pixels = batch["pixel_values"]
     if crops == "blurred":
         pixels = blurred_crops(pixels, batch["image_sizes"], processor.image_processor.tile)
-    features = [embedding.get_img_features(tiles) for tiles in pixels]
+    tower = next(embedding.img_processor.parameters())
+    features = [embedding.get_img_features(tiles.to(tower.device, tower.dtype)) for tiles in pixels]
     counts = batch["num_img_tokens"].tolist()
     rows = [
         _pack(processor.tokenizer, count, scene.questions)
@@ -165,16 +166,18 @@ class Batch:
     mask: Tensor
 
 
-def _batch(rows: Sequence[PackedRow], pad: int) -> Batch:
+def _batch(rows: Sequence[PackedRow], pad: int, like: Tensor) -> Batch:
+    """Return rows side by side, on the device of `like` and with a mask of its dtype."""
     length = max(len(row.ids) for row in rows)
 
     def padded(lists: Iterable[list], value: int) -> Tensor:
-        return torch.tensor([[*one, *[value] * (length - len(one))] for one in lists])
+        return torch.tensor([[*one, *[value] * (length - len(one))] for one in lists], device=like.device)
 
     block = padded((row.block for row in rows), -1)
-    earlier = torch.ones(length, length, dtype=torch.bool).tril()
+    earlier = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()
     sees = ((block[:, :, None] == block[:, None, :]) | (block == 0)[:, None, :]) & earlier
-    mask = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[:, None]
+    mask = torch.zeros(sees.shape, dtype=like.dtype, device=like.device)
+    mask = mask.masked_fill(~sees, torch.finfo(like.dtype).min)[:, None]
     return Batch(
         padded((row.ids for row in rows), pad),
         padded((row.positions for row in rows), 0),
@@ -189,8 +192,9 @@ def _batch(rows: Sequence[PackedRow], pad: int) -> Batch:
 
 def _foretold(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits of the answers' tokens, the right ids, and the row and question of each."""
-    batch = _batch([scenes.rows[number] for number in chosen], model.processor.tokenizer.pad_token_id)
-    embedding, places = vision_part(model), torch.as_tensor(list(chosen))
+    words = model.get_input_embeddings().weight
+    batch = _batch([scenes.rows[number] for number in chosen], model.processor.tokenizer.pad_token_id, words)
+    embedding, places = vision_part(model), list(chosen)
     embeds = embedding(
         batch.ids, scenes.features[places], scenes.image_sizes[places], wte=model.get_input_embeddings()
     )
@@ -198,7 +202,7 @@ def _foretold(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Ten
         inputs_embeds=embeds, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
     ).last_hidden_state
     before = batch.answers.roll(-1, dims=1)  # the place before a token foretells it
-    rows = torch.arange(len(chosen))[:, None].expand_as(batch.ids)
+    rows = torch.arange(len(chosen), device=words.device)[:, None].expand_as(batch.ids)
     return (
         model.lm_head(states[before]),
         batch.ids[batch.answers],

@@ -1,7 +1,11 @@
 """Layers of the tower: shapes, colours, the explorer's state and still picture."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from phi3lib import load_clip
@@ -89,3 +93,9 @@ def test_a_wide_picture_is_shown_as_the_tower_sees_it(features, pictures):
     wide = Image.new("RGB", (90, 40))
     wide.paste(pictures[0], (25, 0))
     assert LayerExplorer([wide] * 7, features, layer=0).pictures[0].tobytes() == pictures[0].tobytes()
+
+
+def test_pictures_follow_the_tower_to_its_dtype(clip, pictures, features):
+    half = replace(clip, model=copy.deepcopy(clip.model).to(torch.bfloat16))
+    for one, exact in zip(layer_features(half, pictures), features, strict=True):
+        np.testing.assert_allclose(one, exact, rtol=0.1, atol=0.1)

@@ -1,5 +1,6 @@
 """Notebook 10: packed questions are scored as greedy answers are, stages train what they say, towers fit."""
 
+import copy
 import json
 
 import numpy as np
@@ -43,6 +44,27 @@ def test_packed_questions_are_scored_as_greedy_answers_are(phi3, clip_tower, sce
             for question, text in zip(scene.questions, said, strict=True):
                 want[question.topic].append(text == question.answer)
         assert right == want
+
+
+def test_scenes_follow_their_model_to_its_device(phi3, scenes):
+    """The meta device has shapes and no numbers; a tensor that stayed on the CPU does not fit to it."""
+    away = copy.deepcopy(phi3).to("meta")
+    away.processor = phi3.processor
+    rows = alignment.rows_of(away, scenes)
+    assert rows.features.device.type == "meta"
+    batch = alignment._batch(rows.rows, 0, away.get_input_embeddings().weight)
+    assert {value.device.type for value in vars(batch).values()} == {"meta"}
+
+
+def test_scenes_follow_their_model_to_its_dtype(phi3, scenes):
+    half = copy.deepcopy(phi3).to(torch.bfloat16)
+    half.processor = phi3.processor
+    rows = alignment.rows_of(half, scenes)
+    assert rows.features.dtype == torch.bfloat16
+    exact = alignment.answer_loss(phi3, alignment.rows_of(phi3, scenes), [0, 2])
+    torch.testing.assert_close(
+        alignment.answer_loss(half, rows, [0, 2]).float(), exact.float(), rtol=0.1, atol=0.02
+    )
 
 
 def test_a_question_does_not_see_the_others(clip_tower, scenes):
