@@ -113,15 +113,17 @@ def parser_of(text: str) -> argparse.ArgumentParser:
     return parser
 
 
-def publish(name: str, title: str, text: str, figures: str, *, quick: bool) -> None:
+def publish(name: str, title: str, text: str, figures: str, *, quick: bool, on: str | None = None) -> None:
     """Print the figures; those of a full run go into README.md, with what was measured and the machine.
 
-    Figures of other processors stay as they are; those of this one are replaced.
+    on: the machine in words, where it is not this one's processor that was measured. Figures of other
+    machines stay as they are; those of this one are replaced.
     """
-    print(f"{figures}\n\n{machine()}")
+    figures = f"{figures}\n\n{on or machine()}"
+    print(figures)
     if quick:
         return
-    blocks = blocks_of(name) | {processor(): f"{figures}\n\n{machine()}"}
+    blocks = blocks_of(name) | {on or processor(): figures}
     shown = [f"<!-- on {one}: begin -->\n{body}\n<!-- on {one}: end -->" for one, body in blocks.items()]
     write_section(name, "\n\n".join([f"## {title}", text, *shown]))
 

@@ -1,7 +1,16 @@
 """What notebook A2 calls, from its modules: sizes, costs, commands, the report and the published vectors."""
 
 from phi3lib.lab.lessons.a2_board import MemoryBoard
-from phi3lib.lab.lessons.a2_costs import fresh_pictures, measured_costs, seconds_here, seconds_of, show_costs
+from phi3lib.lab.lessons.a2_costs import (
+    GPU_TABLE,
+    fresh_pictures,
+    measured_costs,
+    seconds_here,
+    seconds_of,
+    show_costs,
+    show_gpu_costs,
+    show_gpu_steps,
+)
 from phi3lib.lab.lessons.a2_offline import IN_THE_ROOM, WITH_NETWORK, show_commands, show_variables
 from phi3lib.lab.lessons.a2_report import read_report
 from phi3lib.lab.lessons.a2_sizes import (
@@ -23,6 +32,7 @@ __all__ = [
     "CACHE_SHAPE",
     "DEVICES",
     "GB",
+    "GPU_TABLE",
     "IN_THE_ROOM",
     "PUBLISHED_BYTES",
     "WITH_NETWORK",
@@ -37,6 +47,8 @@ __all__ = [
     "seconds_of",
     "show_commands",
     "show_costs",
+    "show_gpu_costs",
+    "show_gpu_steps",
     "show_sizes",
     "show_variables",
     "show_where_it_fits",

@@ -1,7 +1,8 @@
-"""Notebook A2: what the published checkpoints cost, as `benchmarks/real_checkpoints.py` measured it.
+"""Notebooks A2 and 10: what the published checkpoints cost, as two programs of `benchmarks/` measured it.
 
-The program ran with random weights of the published shapes. Its table holds costs and no results, and names
-the processor. `seconds_here` measures the models that the notebook uses, on the machine where it runs.
+They ran with random weights of the published shapes, one on a processor and one on a GPU. Their tables hold
+costs and no results, and name the machine. `seconds_here` measures the models that the notebook uses, on the
+machine where it runs.
 """
 
 import json
@@ -18,18 +19,21 @@ from phi3lib.vision.hd_transform import hd_grid
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "benchmarks" / "real_checkpoints.json"
-COMMAND = "python benchmarks/real_checkpoints.py"
+GPU_TABLE = ROOT / "benchmarks" / "real_checkpoints_gpu.json"
 
 
 def measured_costs(path: Path = TABLE) -> dict[str, Any]:
-    """Return the committed table: `processor`, `machine`, `picture`, and `rows`, one for each precision.
+    """Return a committed table: TABLE, of a processor, or GPU_TABLE.
 
-    A row has `model`, `part`, `precision`, `seconds` (of each piece of work, on one thread), and where the
-    model was loaded at this precision `load_seconds`, `bytes` and `peak_bytes`. Raises FileNotFoundError
-    outside a checkout of the project.
+    TABLE has `processor`, `machine`, `picture`, and `rows`, one for each precision. A row has `model`,
+    `part`, `precision`, `seconds` (of each piece of work, on one thread), and where the model was loaded at
+    this precision `load_seconds`, `bytes` and `peak_bytes`. GPU_TABLE has `machine`, `rows` with `model`,
+    `precision`, `seconds` and `bytes` (the peak of the work), and `towers`: a step of each stage of notebook
+    10. Raises FileNotFoundError outside a checkout of the project.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing: use a checkout of the project, or run `{COMMAND}`")
+        command = f"python benchmarks/{path.stem}.py"
+        raise FileNotFoundError(f"{path.name} is missing: use a checkout of the project, or run `{command}`")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -61,6 +65,34 @@ def show_costs(costs: dict[str, Any]) -> None:
         for what, seconds_at in work.items():
             columns = (f"{seconds_at[p]:9.3f}" if p in seconds_at else f"{'–':>9}" for p in PRECISIONS)
             print(f"  {_with_crops(what, (width, height)):66}{''.join(columns)}")
+
+
+def show_gpu_costs(costs: dict[str, Any]) -> None:
+    """Print the GPU, then a line for each piece of work with milliseconds and the peak of the memory."""
+    print(f"{costs['machine']}, random weights")
+    print(f"{'ms':>83}{'peak, GB':>11}")
+    shown = ""
+    for row in costs["rows"]:
+        if row["model"] != shown:
+            shown = row["model"]
+            print(f"\n{shown}")
+        for what, seconds in row["seconds"].items():
+            work = f"{what}, {row['precision']}"
+            print(f"  {work:70}{1000 * seconds:11.2f}{row['bytes'] / GB:11.1f}")
+
+
+def show_gpu_steps(costs: dict[str, Any]) -> None:
+    """Print for each tower and stage of notebook 10 the milliseconds of a step and the peak of its memory."""
+    print(f"{costs['machine']}, random weights; {costs['scenes']} scenes of 4 crops")
+    print(f"{'':34}{'step, ms':>30}{'peak of the memory, GB':>32}")
+    stages = ("projector", "lora", "both")
+    names = "".join(f"{stage.replace('lora', 'LoRA'):>10}" for stage in stages)
+    print(f"{'':34}{names}  {names}")
+    for tower in dict.fromkeys(row["tower"] for row in costs["towers"]):
+        rows = {row["stage"]: row for row in costs["towers"] if row["tower"] == tower}
+        steps = "".join(f"{1000 * rows[stage]['step_seconds']:10.0f}" for stage in stages)
+        peaks = "".join(f"{rows[stage]['bytes'] / GB:10.1f}" for stage in stages)
+        print(f"{tower:34}{steps}  {peaks}")
 
 
 def _with_crops(work: str, size: tuple[int, int]) -> str:

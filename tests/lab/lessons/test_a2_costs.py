@@ -2,7 +2,16 @@
 
 import pytest
 
-from phi3lib.lab.lessons.a2_costs import measured_costs, seconds_here, seconds_of, show_costs
+from phi3lib.lab.lessons.a2_costs import (
+    GPU_TABLE,
+    measured_costs,
+    seconds_here,
+    seconds_of,
+    show_costs,
+    show_gpu_costs,
+    show_gpu_steps,
+)
+from phi3lib.lab.lessons.nb10_results import PUBLISHED, published_costs
 
 PHI3, CLIP = "microsoft/Phi-3.5-vision-instruct", "openai/clip-vit-base-patch32"
 
@@ -45,6 +54,40 @@ def test_the_printed_table_fits_a_page_and_holds_each_row_once(capsys):
     numbers = sum(len(row["seconds"]) + ("load_seconds" in row) for row in costs["rows"])
     shown = [cell for line in lines if line.startswith("  ") for cell in line[68:].split()]
     assert len([cell for cell in shown if cell != "–"]) == numbers
+
+
+def test_the_gpu_s_table_names_it_and_holds_costs_of_random_weights_only():
+    costs = measured_costs(GPU_TABLE)
+    assert "NVIDIA" in costs["machine"] and costs["weights"].startswith("random numbers")
+    assert {(CLIP, "fp32"), (CLIP, "bf16"), (PHI3, "bf16")} <= {
+        (r["model"], r["precision"]) for r in costs["rows"]
+    }
+    assert all(set(row) == {"model", "precision", "seconds", "bytes"} for row in costs["rows"])
+    assert all(seconds > 0 for row in costs["rows"] for seconds in row["seconds"].values())
+
+
+@pytest.mark.parametrize("tower", PUBLISHED)
+def test_a_measured_step_trains_what_the_table_on_paper_counts_and_needs_more_than_its_weights(tower):
+    measured, paper = measured_costs(GPU_TABLE), published_costs(tower, lora_rank=16)
+    assert measured["lora_rank"] == 16
+    rows = {row["stage"]: row for row in measured["towers"] if row["tower"] == tower}
+    for stage in ("projector", "lora", "both"):
+        assert rows[stage]["trained"] == paper[stage]
+        assert rows[stage]["bytes"] > 1e9 * paper[f"{stage} GB"]  # activations come on top
+
+
+def test_the_gpu_s_tables_fit_a_page_and_hold_each_row_once(capsys):
+    costs = measured_costs(GPU_TABLE)
+    show_gpu_costs(costs)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith("  ") and line[-1].isdigit() for line in lines) == sum(
+        len(row["seconds"]) for row in costs["rows"]
+    )
+    show_gpu_steps(costs)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line[:34].strip() for line in lines[3:]] == list(PUBLISHED)
 
 
 def test_work_is_measured_after_a_first_call():
