@@ -69,16 +69,16 @@ def _first_back(curves: Curves, before: Mapping[str, float]) -> str:
 
 _MADE_UP: tuple[tuple[Curves, dict[str, float]], ...] = (
     (
-        {"color": [(0, 0.1), (50, 0.2), (100, 0.9)], "side": [(0, 0.8), (50, 0.95), (100, 0.97)]},
-        {"color": 1.0, "side": 1.0},
+        {"colour": [(0, 0.1), (50, 0.2), (100, 0.9)], "side": [(0, 0.8), (50, 0.95), (100, 0.97)]},
+        {"colour": 1.0, "side": 1.0},
     ),
     (  # "side" has half of the original's score from the start, and gains less than half of what it lost
-        {"color": [(0, 0.0), (50, 0.55), (100, 0.9)], "side": [(0, 0.5), (50, 0.55), (100, 0.6)]},
-        {"color": 1.0, "side": 1.0},
+        {"colour": [(0, 0.0), (50, 0.55), (100, 0.9)], "side": [(0, 0.5), (50, 0.55), (100, 0.6)]},
+        {"colour": 1.0, "side": 1.0},
     ),
     (  # "side" is always higher, and gains less than half of what it lost
-        {"color": [(0, 0.1), (50, 0.6), (100, 0.7)], "side": [(0, 0.8), (50, 0.85), (100, 0.88)]},
-        {"color": 1.0, "side": 1.0},
+        {"colour": [(0, 0.1), (50, 0.6), (100, 0.7)], "side": [(0, 0.8), (50, 0.85), (100, 0.88)]},
+        {"colour": 1.0, "side": 1.0},
     ),
     (  # "count" gains most at the end, but is the later one; "kind" had less to win back
         {"count": [(0, 0.0), (50, 0.1), (100, 0.9)], "kind": [(0, 0.2), (50, 0.4), (100, 0.45)]},
@@ -118,7 +118,7 @@ def first_back(function: Callable[[Curves, Mapping[str, float]], str]) -> Verdic
                 return not_yet(said, slip)
         scenes = _half_way(curves[right], before[right])
         return not_yet(f"{said}: {right} is half-way back after {scenes} scenes")
-    return Verdict(True, "Half of what was lost: topics with a high level of chance are not favored.")
+    return Verdict(True, "Half of what was lost: topics with a high level of chance are not favoured.")
 
 
 # ------------------------------------------------------------------------- 10.3 what is not shown
@@ -126,7 +126,7 @@ def first_back(function: Callable[[Curves, Mapping[str, float]], str]) -> Verdic
 STATEMENTS = {
     "a": "In this notebook's model, the projector alone brings some answers back.",
     "b": "Captions are better for pretraining than labels, as the CLIP tower and the labels tower show.",
-    "c": "The labels tower gives better answers about color than the same network with random weights.",
+    "c": "The labels tower gives better answers about colours than the same network with random weights.",
     "d": "SigLIP is a better tower than CLIP for the published Phi-3.5-vision.",
     "e": "In all topics but print, the original tower needs no more detail than its global view has.",
     "f": "Without training the projector, a tower of the same width can be used as it is.",

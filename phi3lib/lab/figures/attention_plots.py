@@ -130,19 +130,29 @@ def show_prompt(asked: AskedQuestion, *, alt: str) -> None:
 
 
 def show_heads(
-    image: Image.Image, placed: PlacedPicture, attention: Any, *, alt: str, box: Sequence[int] | None = None
+    image: Image.Image,
+    placed: PlacedPicture,
+    attention: Any,
+    *,
+    alt: str,
+    box: Sequence[int] | None = None,
+    inside: Sequence[int] = (),
 ) -> None:
-    """Show the weights of every layer and head on the crops: attention (layers, heads, length)."""
+    """Show the weights of every layer and head on the crops: attention (layers, heads, length).
+
+    inside: the columns of what the frame `box` is around; the title of each map gives the weight on them.
+    """
     attention = np.asarray(attention, dtype=float)
     layers, heads = min(len(attention), 4), min(attention.shape[1], 4)
-    fig, axes = plots.figure(layers, heads, width=6.0, height=1.25 * layers, squeeze=False)
+    fig, axes = plots.figure(layers, heads, width=5.2, height=1.25 * layers, squeeze=False)
     for layer, head in np.ndindex(layers, heads):
+        on_it = f"\n{attention[layer, head, list(inside)].sum():.2f} on the thing" if len(inside) else ""
         draw_attention(
             axes[layer, head],
             image,
             placed,
             attention[layer, head],
-            title=f"layer {layer}, head {head}",
+            title=f"layer {layer}, head {head}{on_it}",
             box=box,
         )
     plots.show(fig, alt=alt)

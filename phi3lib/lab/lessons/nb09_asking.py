@@ -182,6 +182,28 @@ def page_scores(items: Sequence[Item], said: Sequence[str]) -> Estimate:
     return of_mean(right(items, said), chance)
 
 
+def small_words(phi3: Any, count: int, tile: int) -> dict[str, tuple[list[Item], list[str]]]:
+    """Return questions about words in small print and the answers: words that were trained, and others.
+
+    Both are drawn by one program in the same sizes, so only the words differ.
+    """
+    splits = {"trained word": "test", "unseen word": "held-out"}
+    words = {
+        name: items_about("print", count, tile, style="print", split=split) for name, split in splits.items()
+    }
+    return {name: (items, asked(phi3, items)) for name, items in words.items()}
+
+
+def wrong_ones(items: Sequence[Item], said: Sequence[str], most: int = 3) -> str:
+    """Return up to `most` wrong answers, each beside the right one, in words."""
+    wrong = [
+        f"{text!r} for {one.question.answer!r}"
+        for one, text in zip(items, said, strict=True)
+        if text != one.question.answer
+    ]
+    return ", ".join(wrong[:most]) or "none"
+
+
 def share_of_letters(wanted: str, said: str) -> float:
     """Return the share of the letters of `wanted` that `said` has in the same place."""
     return sum(one == other for one, other in zip(wanted, said, strict=False)) / max(len(wanted), 1)

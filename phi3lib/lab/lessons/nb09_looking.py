@@ -168,16 +168,27 @@ def drops_by_head(
 
 
 def effects_by_weight(heads: Sequence[tuple[int, int]], weights: Numbers, drops: Numbers) -> str:
-    """Return in words the mean falls of heads with little weight on the asked thing, and with much."""
+    """Return in words the mean falls of heads with little weight on the asked thing, and with much.
+
+    The last line states whether the two ranges overlap, where there are heads of both kinds.
+    """
     means = drops.mean(1)
     there = np.array([weights[one] for one in heads])
     groups = {f"below {LITTLE:g}": there < LITTLE, f"above {MUCH:g}": there > MUCH}
-    return "\n".join(
+    lines = [
         f"weight on the thing {name} (heads: {int(chosen.sum())}): falls of {means[chosen].min():.2f} to "
         f"{means[chosen].max():.2f} nats"
         for name, chosen in groups.items()
         if chosen.any()
-    )
+    ]
+    if len(lines) == len(groups):
+        little, much = (means[chosen] for chosen in groups.values())
+        lines.append(
+            "The ranges do not overlap: each head of the second line has more effect than any of the first."
+            if much.min() > little.max()
+            else "The ranges overlap: a head of the first line has an effect as large as one of the second."
+        )
+    return "\n".join(lines)
 
 
 def blind_answers(phi3: Any, items: Sequence[Item]) -> list[str]:
@@ -220,8 +231,11 @@ def show_weights_and_drops(
 
 
 def show_reading(phi3: Any, item: Item, layer: int, head: int, *, alt: str) -> dict[str, str]:
-    """Show one print with sharp crops, blurred ones and none, with a head's weights; return the answers."""
-    fig, axes = plots.figure(2, len(CROPS), height=5.2)
+    """Show one print with sharp crops, blurred ones and none, with a head's weights; return the answers.
+
+    Each title gives the head's weight on the print: in the crops, and in the global view.
+    """
+    fig, axes = plots.figure(2, len(CROPS), width=6.6, height=3.9, height_ratios=(1, 0.5))
     said = {}
     for (above, below), crops in zip(axes.T, CROPS, strict=True):
         one = look(phi3, item, crops)
@@ -234,12 +248,21 @@ def show_reading(phi3: Any, item: Item, layer: int, head: int, *, alt: str) -> d
             item.image,
             placed,
             one.attention[layer, head],
-            title=f"crops: {crops}",
+            title=f"crops: {crops}\n{_on_the_print(one, layer, head)}",
             box=item.question.box,
         )
         plots.picture_axes(below, _as_seen(item, crops), f"reads “{one.trace.text[:24]}” ({verdict})")
     plots.show(fig, alt=alt)
     return said
+
+
+def _on_the_print(one: Looked, layer: int, head: int) -> str:
+    """Return in words how much of a head's weight is on the print, by view."""
+    crops = columns_of_the_thing(one.asked, one.item, crops_only=True)
+    weights = one.attention[layer, head]
+    in_crops = float(weights[list(crops)].sum())
+    in_global = float(weights[list(one.inside)].sum()) - in_crops
+    return f"weight: crops {in_crops:.2f}, global {in_global:.2f}"
 
 
 def _as_seen(item: Item, crops: str, around: int = 20) -> Any:

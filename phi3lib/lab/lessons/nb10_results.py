@@ -1,16 +1,27 @@
 """Notebook 10: figures and tables of what was measured, and what alignment costs at full size."""
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
-from phi3lib.embeddings.confidence import Estimate, difference
+import numpy as np
+
+from phi3lib.embeddings.confidence import LEVEL, Estimate, difference
 from phi3lib.lab.checks.nb10 import STATEMENTS
 from phi3lib.lab.figures import plots
-from phi3lib.lab.lessons.nb10_alignment import CHANCE, LORA_RANK, LORA_TARGETS, TOPICS
+from phi3lib.lab.lessons.nb10_alignment import (
+    CHANCE,
+    LORA_RANK,
+    LORA_TARGETS,
+    TEST_SCENES,
+    TOPICS,
+    asked_scenes,
+)
 from phi3lib.lab.lessons.nb10_towers import STAGE_NAMES, measured
 
+CROPS = ("sharp", "blurred")  # the ways in which final scores are stored
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
 LOOKS = {
     "clip": (plots.BLUE, "-", "o"),
@@ -20,11 +31,6 @@ LOOKS = {
     "pixels": (plots.ORANGE, "-", "^"),
     "untrained": (plots.BLACK, "--", "x"),
 }
-
-
-def topic_name(topic: str) -> str:
-    """Return how a topic is called in figures and tables; the questions of the models say "colour"."""
-    return {"colour": "color"}.get(topic, topic)
 
 
 def curve_of(tower: str, stage: str, topic: str) -> tuple[list[int], list[float], list[float], list[float]]:
@@ -52,7 +58,7 @@ def show_curves(towers: Sequence[str], stage: str = "projector", *, alt: str) ->
                 spot.fill_between(scenes, low, high, color=color, alpha=0.12, lw=0)
         spot.axhline(CHANCE[topic], color=plots.PADDING, ls=":", lw=1.2, label="chance")
         spot.set_ylim(-0.03, 1.03)
-        plots.write_title(spot, topic_name(topic))
+        plots.write_title(spot, topic)
         spot.set_xlabel("scenes seen")
         spot.set_ylabel("right answers")
     spots[-1].set_axis_off()
@@ -69,9 +75,9 @@ def final_table(parts: Mapping[str, str], crops: str = "sharp") -> str:
     width = max(map(len, [*parts.values(), "questions"]))
     topics = [*TOPICS, "print"]
     scores = {name: [final_score(part, topic, crops) for topic in topics] for part, name in parts.items()}
-    rows = {"": [topic_name(topic) for topic in topics]}
+    rows = {"": topics}
     for name, row in scores.items():
-        rows[name] = [f"{one['value']:.0%} ({one['low']:.0%} to {one['high']:.0%})" for one in row]
+        rows[name] = [with_interval(one) for one in row]
     rows["chance"] = [f"{CHANCE[topic]:.0%}" for topic in topics]
     rows["questions"] = [str(one["count"]) for one in next(iter(scores.values()))]
     return "\n".join(
@@ -87,14 +93,14 @@ def single_answers(part: str, topic: str) -> list[int]:
 def gains(before: str, after: str) -> dict[str, Estimate]:
     """Return how many more answers are right in one part than in another, in pairs: each topic, and "all"."""
     answers = {topic: (single_answers(before, topic), single_answers(after, topic)) for topic in TOPICS}
-    every = tuple(list(chain.from_iterable(side)) for side in zip(*answers.values(), strict=True))
+    every = tuple(list(itertools.chain.from_iterable(side)) for side in zip(*answers.values(), strict=True))
     return {topic: difference(*pair) for topic, pair in {**answers, "all": every}.items()}
 
 
 def gain_table(pairs: Mapping[str, tuple[str, str]]) -> str:
     """Return a text table of `gains` with their intervals. pairs: (before, after) by the name of the line."""
     width = max(map(len, pairs))
-    lines = [" ".join([" " * width, *(topic_name(topic).rjust(22) for topic in (*TOPICS, "all"))])]
+    lines = [" ".join([" " * width, *(topic.rjust(22) for topic in (*TOPICS, "all"))])]
     for name, (before, after) in pairs.items():
         every = gains(before, after).values()
         cells = [f"{one.value:+.2f} ({one.low:+.2f} to {one.high:+.2f})" for one in every]
@@ -102,11 +108,67 @@ def gain_table(pairs: Mapping[str, tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def excluding_zero(pairs: Mapping[str, tuple[str, str]]) -> str:
+    """Return which intervals of `gain_table` exclude 0, in words; how many would by chance; and "all"."""
+    found = {name: gains(*parts) for name, parts in pairs.items()}
+    outside = [
+        f"{name} at {topic} ({one.value:+.2f})"
+        for name, row in found.items()
+        for topic, one in row.items()
+        if topic != "all" and (one.low > 0 or one.high < 0)
+    ]
+    overall = [name for name, row in found.items() if row["all"].low > 0 or row["all"].high < 0]
+    count = len(pairs) * len(TOPICS)
+    return (
+        f"of {count} intervals of single topics, these exclude 0: {', '.join(outside) or 'none'} "
+        f"(by chance, {(1 - LEVEL) * count:.1f} on average)\n"
+        f"over all topics, these exclude 0: {', '.join(overall) or 'none'}"
+    )
+
+
+def crops_table(parts: Mapping[str, str]) -> str:
+    """Return a text table: each part's share right with sharp crops → with blurred ones, by topic."""
+    width, topics = max(map(len, parts.values())), [*TOPICS, "print"]
+    rows = {"": topics}
+    for part, name in parts.items():
+        ends = [[final_score(part, topic, crops)["value"] for crops in CROPS] for topic in topics]
+        rows[name] = [f"{sharp:.0%} → {blurred:.0%}" for sharp, blurred in ends]
+    return "\n".join(
+        " ".join([name.ljust(width), *(cell.rjust(13) for cell in cells)]) for name, cells in rows.items()
+    )
+
+
+def with_interval(score: Mapping[str, float]) -> str:
+    """Return a score with its interval, in percent."""
+    return f"{score['value']:.0%} ({score['low']:.0%} to {score['high']:.0%})"
+
+
 def curve_counts() -> str:
     """Return how many questions of each topic a point of the curves was measured on, as a line of text."""
     point = measured()["clip-projector"]["curve"][0]
-    counts = ", ".join(f"{topic_name(topic)} {point[topic]['count']}" for topic in TOPICS)
+    counts = ", ".join(f"{topic} {point[topic]['count']}" for topic in TOPICS)
     return f"questions behind a point of the curves: {counts}"
+
+
+def curve_against_others(part: str) -> str:
+    """Return a part's final scores on the questions of its curve and on the others, as a line of text.
+
+    The scenes of the curves are the first ones of those that the final scores are measured on.
+    """
+    point, said = measured()[part]["curve"][-1], []
+    for topic in TOPICS:
+        answers, count = single_answers(part, topic), point[topic]["count"]
+        said.append(f"{topic} {np.mean(answers[:count]):.0%} / {np.mean(answers[count:]):.0%}")
+    return ", ".join(said)
+
+
+def commonest_right(topic: str) -> str:
+    """Return the most frequent right answer to a topic's questions of the curves and its share, in words."""
+    count = measured()["clip-projector"]["curve"][0][topic]["count"]
+    scenes = (asked_scenes(1, split="test", first=number)[0] for number in itertools.count(TEST_SCENES))
+    wanted = (one.answer for scene in scenes for one in scene.questions if one.topic == topic)
+    answer, hits = Counter(itertools.islice(wanted, count)).most_common(1)[0]
+    return f"{answer!r}, {hits / count:.2f} of {count} questions"
 
 
 def stage_table(tower: str) -> str:
@@ -147,8 +209,8 @@ def curves_for_exercise(tower: str) -> tuple[dict[str, list[tuple[int, float]]],
     curves = {}
     for topic in TOPICS:
         scenes, share, _, _ = curve_of(tower, "projector", topic)
-        curves[topic_name(topic)] = list(zip(scenes, share, strict=True))
-    return curves, {topic_name(topic): final_score("original", topic)["value"] for topic in TOPICS}
+        curves[topic] = list(zip(scenes, share, strict=True))
+    return curves, {topic: final_score("original", topic)["value"] for topic in TOPICS}
 
 
 def tower_names(towers: Sequence[str], stage: str) -> dict[str, str]:
@@ -251,11 +313,12 @@ def _costs(model: Any, lora_rank: int) -> dict[str, float]:
 def show_costs(*, lora_rank: int = 16) -> None:
     """Print the costs of every tower of PUBLISHED as a table."""
     lora = f"LoRA {lora_rank}"
-    print(f"{'':34} {'tower':>7} {'projector':>10} {lora:>8} {'tokens':>7} {'memory of a stage, GB':>24}")
-    print(f"{'':34} {'million parameters':>27} {'a tile':>7} {'projector':>10} {'LoRA':>6} {'both':>6}")
+    print(f"{'':34} {'million parameters':^27}  {'tokens':>7} {'memory of a stage, GB':>24}")
+    columns = f"{'a tile':>7} {'projector':>10} {'LoRA':>6} {'both':>6}"
+    print(f"{'':34} {'tower':>7} {'projector':>10} {lora:>8}  {columns}")
     for name, settings in PUBLISHED.items():
         cost = published_costs(name, lora_rank=lora_rank)
         tower, projector, adapters = (f"{cost[part] / 1e6:.0f}" for part in ("tower", "projector", "lora"))
         a, b, c = (f"{cost[f'{stage} GB']:.1f}" for stage in ("projector", "lora", "both"))
         tokens = settings["num_img_tokens"]
-        print(f"{name:34} {tower:>7} {projector:>10} {adapters:>8} {tokens:>7} {a:>10} {b:>6} {c:>6}")
+        print(f"{name:34} {tower:>7} {projector:>10} {adapters:>8}  {tokens:>7} {a:>10} {b:>6} {c:>6}")

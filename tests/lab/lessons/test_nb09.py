@@ -1,15 +1,19 @@
 """Notebook 09's lessons: questions with their places, pairs, what is hidden, what the lens reads."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from phi3lib import load_phi3_model
-from phi3lib.lab.figures.attention_plots import view_of_weights
+from phi3lib.lab.figures import plots
+from phi3lib.lab.figures.attention_plots import show_heads, view_of_weights
 from phi3lib.lab.lessons import nb09_asking as asking
 from phi3lib.lab.lessons import nb09_looking as looking
 from phi3lib.vision.token_map import TokenKind
+from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
+from picturebook.scenes import CAPS
 
 TILE = 112
 
@@ -91,7 +95,29 @@ def test_effects_are_told_for_heads_with_little_and_with_much_weight():
     assert looking.effects_by_weight(heads, weights, drops).splitlines() == [
         "weight on the thing below 0.1 (heads: 1): falls of 0.30 to 0.30 nats",
         "weight on the thing above 0.4 (heads: 2): falls of 0.10 to 2.00 nats",
+        "The ranges overlap: a head of the first line has an effect as large as one of the second.",
     ]
+    apart = looking.effects_by_weight(heads, weights, np.array([[0.0], [3.0], [2.0], [9.0]]))
+    assert apart.splitlines()[-1].startswith("The ranges do not overlap:")
+    one_kind = looking.effects_by_weight(heads[1:3], weights, drops[1:3])
+    assert one_kind.count("nats") == 1 and "overlap" not in one_kind
+
+
+def test_small_words_differ_in_the_words_alone(monkeypatch):
+    monkeypatch.setattr(asking, "asked", lambda phi3, items: ["?"] * len(items))
+    words = asking.small_words(None, 4, TILE)
+    for (items, said), vocabulary in zip(words.values(), (TRAINED_WORDS, HELD_OUT_WORDS), strict=True):
+        assert len(items) == len(said) == 4
+        assert {one.question.answer for one in items} <= set(vocabulary)
+        assert all(CAPS[0] <= piece.cap_height <= CAPS[1] for one in items for piece in one.scene.prints)
+
+
+def test_wrong_answers_stand_beside_the_right_ones():
+    items = asking.items_about("print", 3, TILE, style="print")
+    right = [one.question.answer for one in items]
+    assert asking.wrong_ones(items, right) == "none"
+    assert asking.wrong_ones(items, ["X", *right[1:]]) == f"'X' for {right[0]!r}"
+    assert asking.wrong_ones(items, ["X"] * 3, most=1) == f"'X' for {right[0]!r}"
 
 
 def test_columns_of_the_thing_are_visual_and_see_it(looked):
@@ -133,6 +159,36 @@ def test_hiding_is_counted_beside_random_tokens(phi3, looked):
     assert thing > max(many, other) and read >= few
     heads, drops = looking.drops_by_head(phi3, looked, most=3)
     assert len(heads) == 3 and drops.shape == (3, 3) and (2, 0) in heads
+
+
+def titles_of(monkeypatch, draw):
+    """The titles of the figure that `draw` shows."""
+    shown = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: shown.append(figure))
+    draw()
+    return [axes.get_title() for axes in shown[0].axes]
+
+
+def test_maps_of_heads_state_their_weight_on_the_thing(monkeypatch, looked):
+    one = looked[0]
+    picture, box = one.asked.pictures[0], one.item.question.box
+    titles = titles_of(
+        monkeypatch,
+        lambda: show_heads(one.item.image, picture, one.attention, box=box, inside=one.inside, alt="Maps."),
+    )
+    on_it = one.attention[2, 0, list(one.inside)].sum()
+    assert titles[8] == f"layer 2, head 0\n{on_it:.2f} on the thing"
+    bare = titles_of(monkeypatch, lambda: show_heads(one.item.image, picture, one.attention, alt="Maps."))
+    assert bare[8] == "layer 2, head 0"
+
+
+def test_a_reading_states_the_weight_on_the_print_by_view(monkeypatch, phi3):
+    item = asking.items_about("print", 1, TILE, style="print")[0]
+    titles = titles_of(monkeypatch, lambda: looking.show_reading(phi3, item, 2, 0, alt="Three ways."))
+    seen = looking.look(phi3, item)
+    weights = [float(part) for part in re.findall(r"\d\.\d\d", titles[0])]
+    assert len(weights) == 2 and titles[0].startswith("crops: sharp\n")
+    assert sum(weights) == pytest.approx(seen.attention[2, 0, list(seen.inside)].sum(), abs=0.011)
 
 
 def test_the_lens_and_the_vectors_have_one_value_for_each_question(phi3, looked):

@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 
 from phi3lib import swap_vision_tower
+from phi3lib.embeddings.confidence import Estimate
 from phi3lib.lab.lessons import nb10_alignment as alignment
 from phi3lib.lab.lessons import nb10_results as results
 from phi3lib.lab.lessons import nb10_towers as towers
@@ -171,7 +172,7 @@ def test_measured_values_are_complete():
         "chance",
         "questions",
     ]
-    assert "colour" not in table and table.splitlines()[0].split()[-1] == "print"
+    assert table.splitlines()[0].split() == [*alignment.TOPICS, "print"]
 
 
 def test_print_was_scored_for_every_aligned_model_and_read_by_the_original_alone():
@@ -201,6 +202,44 @@ def test_gains_are_differences_of_the_stored_scores():
     assert gained["all"].count == sum(gained[topic].count for topic in alignment.TOPICS)
     lines = results.gain_table({"kept": ("clip-new-projector", "clip-projector")}).splitlines()
     assert lines[0].split()[-1] == "all" and f"{gained['all'].value:+.2f}" in lines[1]
+
+
+def test_the_scenes_of_the_curves_are_the_first_of_the_final_ones():
+    said = results.curve_against_others("clip-projector")
+    last = towers.measured()["clip-projector"]["curve"][-1]
+    for topic, shares in zip(alignment.TOPICS, said.split(", "), strict=True):
+        assert shares.startswith(f"{topic} {last[topic]['value']:.0%} / ")
+
+
+def test_the_most_frequent_right_answer_is_one_of_the_curves_questions():
+    said = results.commonest_right("count")
+    share, count = float(said.split()[1]), towers.measured()["clip-projector"]["curve"][0]["count"]["count"]
+    assert said.startswith("'") and said.endswith(f"of {count} questions") and 1 / 4 <= share <= 1
+
+
+def test_intervals_that_exclude_zero_are_named(monkeypatch):
+    def interval(low, high):
+        return Estimate((low + high) / 2, low, high, 0.0, 10)
+
+    rows = {
+        "better": {topic: interval(-0.1, 0.1) for topic in (*alignment.TOPICS, "all")}
+        | {"side": interval(0.1, 0.3)},
+        "worse": {topic: interval(-0.3, -0.1) for topic in (*alignment.TOPICS, "all")},
+    }
+    monkeypatch.setattr(results, "gains", lambda before, after: rows[after])
+    first, second = results.excluding_zero({name: ("", name) for name in rows}).splitlines()
+    assert first.startswith("of 10 intervals") and "better at side (+0.20), worse at kind (-0.20)" in first
+    assert first.endswith("(by chance, 0.5 on average)") and second.endswith(": worse")
+    none = results.excluding_zero({"better": ("", "better")})
+    assert none.endswith("over all topics, these exclude 0: none")
+
+
+def test_sharp_and_blurred_crops_stand_side_by_side():
+    lines = results.crops_table({"original": "the original"}).splitlines()
+    sharp, blurred = (results.final_score("original", "print", crops) for crops in ("sharp", "blurred"))
+    assert lines[0].split() == [*alignment.TOPICS, "print"]
+    assert lines[1].endswith(f"{sharp['value']:.0%} → {blurred['value']:.0%}")
+    assert results.with_interval({"value": 0.5, "low": 0.25, "high": 0.75}) == "50% (25% to 75%)"
 
 
 def test_the_share_that_came_back_is_that_of_the_loss():
