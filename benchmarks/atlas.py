@@ -22,8 +22,8 @@ MOST_RECOMPUTED = 5_000
 ONE_MAP = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0,)}
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}  # where points stand is all one here
 REPAINT = """(count) => {
-  const ofColours = (one) => [...one.options].some((option) => option.value === "kept");
-  const select = [...document.querySelectorAll("select")].find(ofColours);
+  const ofColors = (one) => [...one.options].some((option) => option.value === "kept");
+  const select = [...document.querySelectorAll("select")].find(ofColors);
   const start = performance.now();
   for (let n = 0; n < count; n++) {
     select.value = n % 2 ? "label" : "kept";
@@ -55,9 +55,9 @@ def recompute_seconds(count: int) -> float:
     """The median time from other parameters to a widget that has the maps; the first one compiles."""
     atlas = Atlas(made_up(count), grid=ONE_MAP)
     widget, seconds = atlas.live(), []
-    for neighbours in (5, 8, 10, 12, 20, 30):
+    for neighbors in (5, 8, 10, 12, 20, 30):
         start = time.perf_counter()
-        asked = {"do": "recompute", "n_neighbors": neighbours, "min_dist": 0.3, "seed": 0}
+        asked = {"do": "recompute", "n_neighbors": neighbors, "min_dist": 0.3, "seed": 0}
         widget._msg_callbacks(widget, asked, [])
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))

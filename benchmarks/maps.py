@@ -27,8 +27,8 @@ GOAL = 0.5  # seconds for a change at 2,000
 def made_up(count: int) -> np.ndarray:
     """Vectors in groups: (count, WIDTH) float32."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(GROUPS, WIDTH)) * 2
-    return (centres[np.arange(count) % GROUPS] + rng.normal(size=(count, WIDTH))).astype(np.float32)
+    centers = rng.normal(size=(GROUPS, WIDTH)) * 2
+    return (centers[np.arange(count) % GROUPS] + rng.normal(size=(count, WIDTH))).astype(np.float32)
 
 
 def theirs(vectors: np.ndarray, **options: Any) -> Layout:

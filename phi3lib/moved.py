@@ -3,6 +3,8 @@
 Delete an entry one release after the move that its comment names; delete this file with the last one.
 """
 
+import functools
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,7 +12,9 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _A1 = "phi3lib.lab.lessons.a1"
 # Moved in 0.2.0.
@@ -132,6 +136,29 @@ def old_attribute(old: str, new: str) -> property:
         return getattr(owner, new)
 
     return property(get)
+
+
+def old_keyword(old: str, new: str) -> Callable[[Function], Function]:
+    """Return a decorator for a function or a class with a renamed parameter: the old name warns and works."""
+
+    def decorate(function: Function) -> Function:
+        owner: Any = function
+        is_class = inspect.isclass(owner)
+        called = owner.__init__ if is_class else owner
+
+        @functools.wraps(called)
+        def with_new_name(*given: Any, **options: Any) -> Any:
+            if old in options:
+                _warn_of(f"{old}= of {owner.__name__}", f"{new}=")
+                options[new] = options.pop(old)
+            return called(*given, **options)
+
+        if is_class:
+            owner.__init__ = with_new_name
+            return function
+        return with_new_name  # type: ignore[return-value]
+
+    return decorate
 
 
 def _warn_of(old: str, new: str) -> None:

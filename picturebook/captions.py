@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from numpy.random import Generator
 
 from picturebook.kind import Fact, Kind, Look
+from picturebook.moved import old_keyword
 
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 PLACES = {
@@ -19,7 +20,7 @@ PLACES = {
     (1, 1): "in the bottom right corner",
 }
 SIZES = ("small", "large")
-_SYNONYM_OF_COLOUR = {"purple": ("violet",), "grey": ("gray",)}
+_SYNONYM_OF_COLOR = {"purple": ("violet",), "grey": ("gray",)}
 _SYNONYM_OF_PATTERN = {"striped": ("striped",), "dotted": ("dotted", "spotted")}
 
 SENTENCES = (
@@ -62,23 +63,25 @@ def adjectives(kind: Kind, look: Look, rng: Generator) -> list[str]:
     words = []
     if look.pattern != "plain" and rng.random() < 0.7:
         words.append(pick(_SYNONYM_OF_PATTERN[look.pattern], rng))
-    if kind.takes_colour and rng.random() < 0.85:
-        names = (look.colour.name,) * 3 + _SYNONYM_OF_COLOUR.get(look.colour.name, ())
+    if kind.takes_color and rng.random() < 0.85:
+        names = (look.color.name,) * 3 + _SYNONYM_OF_COLOR.get(look.color.name, ())
         words.append(pick(names, rng))
     return words
 
 
-def class_phrase(kind: Kind, colour: str = "") -> str:
+@old_keyword("colour", "color")  # changed in 0.2.0
+def class_phrase(kind: Kind, color: str = "") -> str:
     """Return the phrase of a zero-shot class: the kind, or the kind in a color, with its article."""
-    return with_article(f"{colour} {kind.name}".strip())
+    return with_article(f"{color} {kind.name}".strip())
 
 
-def french_phrase(kind: Kind, colour: str = "") -> str:
+@old_keyword("colour", "color")  # changed in 0.2.0
+def french_phrase(kind: Kind, color: str = "") -> str:
     """Return the French phrase of a class; the bundled CLIP was not trained on French."""
-    from picturebook.colours import COLOURS
+    from picturebook.colors import COLORS
 
     article = "une" if kind.feminine else "un"
-    if not colour:
+    if not color:
         return f"{article} {kind.french}"
-    paint = COLOURS[colour]
+    paint = COLORS[color]
     return f"{article} {kind.french} {paint.french_feminine if kind.feminine else paint.french}"

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from picturebook.colours import COLOURS, Colour
+from picturebook.colors import COLORS, Color
 
 INDEX = "drawings.json"
 CELL = 28  # pixels of a stored drawing
@@ -90,8 +90,8 @@ class HandDrawing:
         side: int,
         hand: Hand = Hand(),  # frozen
         *,
-        ink: Colour = COLOURS["black"],
-        paper: Colour = COLOURS["white"],
+        ink: Color = COLORS["black"],
+        paper: Color = COLORS["white"],
     ) -> Image.Image:
         """Return the drawing in this ink on this paper, RGB, side × side pixels."""
         image = Image.new("RGB", (side, side), paper.rgb)

@@ -10,8 +10,9 @@ la droite").
 
 from numpy.random import Generator
 
-from picturebook.colours import COLOURS, Colour
+from picturebook.colors import COLORS, Color
 from picturebook.kind import Kind
+from picturebook.moved import old_keyword, old_names
 from picturebook.pictures import Picture, Placed
 
 # Nouns whose last words say more about them: the color stands before these words.
@@ -20,23 +21,25 @@ FRAMES = ("{}", "{}", "{}", "une image {de}", "un dessin {de}", "voici {}", "c'e
 _VOWELS = "aeiouyàâéèêëîïôöùûœ"
 
 
-def phrase(kind: Kind, colour: Colour | None = None) -> str:
+@old_keyword("colour", "color")  # changed in 0.2.0
+def phrase(kind: Kind, color: Color | None = None) -> str:
     """Return the noun phrase of a kind with its article, in a color if one is given.
 
     >>> from picturebook.kinds import KINDS
-    >>> phrase(KINDS["cup"], COLOURS["green"]), phrase(KINDS["arrow pointing left"], COLOURS["white"])
+    >>> phrase(KINDS["cup"], COLORS["green"]), phrase(KINDS["arrow pointing left"], COLORS["white"])
     ('une tasse verte', 'une flèche blanche vers la gauche')
     """
     head, rest = _parted(kind.french)
-    words = ["une" if kind.feminine else "un", head, colour_word(kind, colour), rest]
+    words = ["une" if kind.feminine else "un", head, color_word(kind, color), rest]
     return " ".join(word for word in words if word)
 
 
-def colour_word(kind: Kind, colour: Colour | None) -> str:
+@old_keyword("colour", "color")  # changed in 0.2.0
+def color_word(kind: Kind, color: Color | None) -> str:
     """Return the adjective of a color as it agrees with a kind; "" without a color."""
-    if colour is None:
+    if color is None:
         return ""
-    return colour.french_feminine if kind.feminine else colour.french
+    return color.french_feminine if kind.feminine else color.french
 
 
 def _parted(noun: str) -> tuple[str, str]:
@@ -65,10 +68,13 @@ def caption(picture: Picture, rng: Generator | None = None) -> str:
         raise ValueError(f"a picture of {len(picture.things)} things; French captions are for one thing")
     thing = picture.things[0]
     if rng is None:
-        return phrase(thing.kind, _colour(thing))
-    said = phrase(thing.kind, _colour(thing) if rng.random() < 0.6 else None)
+        return phrase(thing.kind, _color(thing))
+    said = phrase(thing.kind, _color(thing) if rng.random() < 0.6 else None)
     return FRAMES[int(rng.integers(len(FRAMES)))].format(said, de=of(said))
 
 
-def _colour(thing: Placed) -> Colour | None:
-    return COLOURS[thing.look.colour.name] if thing.kind.takes_colour else None
+def _color(thing: Placed) -> Color | None:
+    return COLORS[thing.look.color.name] if thing.kind.takes_color else None
+
+
+__getattr__ = old_names(__name__, {"colour_word": "color_word"})  # changed in 0.2.0

@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from picturebook.kinds import KINDS
+from picturebook.moved import old_attribute
 from picturebook.pictures import draw_picture
 from picturebook.scenes import STYLES, draw_scene
 
@@ -28,15 +29,17 @@ GRIDS = ((1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (4, 4))
 
 @dataclass(frozen=True)
 class GalleryPicture:
-    """A picture of the gallery. `colour` is empty where the kind brings its own colours."""
+    """A picture of the gallery. `color` is empty where the kind brings its own colours."""
 
     path: Path
     caption: str
     kind: str
     family: str
-    colour: str
+    color: str
     background: str
     sha256: str
+
+    colour = old_attribute("colour", "color")  # changed in 0.2.0
 
     def open(self) -> Image.Image:
         """Return the picture, RGB."""
@@ -50,7 +53,7 @@ def read_gallery(folder: Path) -> list[GalleryPicture]:
     if not index.exists():
         raise FileNotFoundError(f"{str(folder)!r} holds no gallery: {INDEX} is missing")
     rows = (json.loads(line) for line in index.read_text(encoding="utf-8").splitlines())
-    return [GalleryPicture(folder / row.pop("file"), **row) for row in rows]
+    return [GalleryPicture(folder / row.pop("file"), color=row.pop("colour"), **row) for row in rows]
 
 
 def write_gallery(folder: Path) -> int:
@@ -74,7 +77,7 @@ def _small_pictures(folder: Path) -> list[dict[str, str]]:
                 "caption": picture.caption,
                 "kind": first.kind.name,
                 "family": first.kind.family,
-                "colour": first.look.colour.name if first.kind.takes_colour else "",
+                "colour": first.look.color.name if first.kind.takes_color else "",
                 "background": picture.background.name,
             }
         )

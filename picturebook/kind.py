@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from numpy.random import Generator
 from PIL import Image
 
-from picturebook.colours import Colour
+from picturebook.colors import Color
+from picturebook.moved import old_attribute, old_keyword
 
 Fact = str | int | tuple[str, ...] | tuple[int, ...]
 
 PATTERNS = ("plain", "striped", "dotted")
 
 
+@old_keyword("colour", "color")  # changed in 0.2.0
 @dataclass(frozen=True)
 class Look:
     """How a kind that takes a colour is painted."""
 
-    colour: Colour
+    color: Color
     pattern: str = "plain"
+
+    colour = old_attribute("colour", "color")  # changed in 0.2.0
 
 
 Box = tuple[int, int, int, int]
@@ -49,12 +53,13 @@ class Drawing:
     parts: Mapping[str, Box] = field(default_factory=dict)
 
 
+@old_keyword("takes_colour", "takes_color")  # changed in 0.2.0
 @dataclass(frozen=True)
 class Kind:
     """One kind of picture.
 
     `draw(look, side, rng)` returns a Drawing whose longer side is `side` pixels; `look` is ignored where
-    `takes_colour` is false (a flag brings its own colours). `describe(facts)` is the noun phrase of a
+    `takes_color` is false (a flag brings its own colours). `describe(facts)` is the noun phrase of a
     drawing with facts, without article, such as "clock showing half past three"; None: the name says all.
     """
 
@@ -64,6 +69,8 @@ class Kind:
     french: str
     feminine: bool
     draw: Callable[[Look, int, Generator], Drawing]
-    takes_colour: bool = True
+    takes_color: bool = True
     synonyms: tuple[str, ...] = ()
     describe: Callable[[Mapping[str, Fact]], str] | None = None
+
+    takes_colour = old_attribute("takes_colour", "takes_color")  # changed in 0.2.0

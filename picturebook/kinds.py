@@ -13,4 +13,4 @@ SCENE_KINDS: tuple[Kind, ...] = tuple(kind for kind in STENCIL_KINDS if kind.fam
 
 def takes_pattern(kind: Kind) -> bool:
     """Whether stripes or dots can be seen on this kind."""
-    return kind.takes_colour and kind.name not in WITHOUT_PATTERN
+    return kind.takes_color and kind.name not in WITHOUT_PATTERN

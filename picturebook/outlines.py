@@ -13,12 +13,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kind import Kind, Look
 from picturebook.pages.ink import size_with_side
 
 Plane = NDArray[np.float32]
-_LOOK = Look(COLOURS["red"])  # body, detail and paper differ in it
+_LOOK = Look(COLORS["red"])  # body, detail and paper differ in it
 _LEVELS = {"outside": 0, "body": 1, "detail": 2, "paper": 3}
 _VARIANTS = 4
 _WAVES = 3  # of each bend: half a wave to one and a half over the picture
@@ -46,7 +46,7 @@ def _parts(kind: Kind, side: int, variant: int) -> Image.Image:
     drawn = kind.draw(_LOOK, side, np.random.default_rng(variant)).image
     pixels = np.asarray(drawn).astype(int)
     red, green, alpha = pixels[..., 0], pixels[..., 1], pixels[..., 3]
-    body_red, body_green = _LOOK.colour.rgb[:2]
+    body_red, body_green = _LOOK.color.rgb[:2]
     parts = np.full(alpha.shape, _LEVELS["body"], dtype=np.uint8)
     parts[red < 0.75 * body_red] = _LEVELS["detail"]
     parts[green > body_green + 100] = _LEVELS["paper"]

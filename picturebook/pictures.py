@@ -17,9 +17,10 @@ from PIL import Image
 
 from picturebook import captions
 from picturebook.captions import PLACES, SIZES, pick, with_article
-from picturebook.colours import COLOURS, Colour, contrast, luminance
+from picturebook.colors import COLORS, Color, contrast, luminance
 from picturebook.kind import Drawing, Fact, Kind, Look
 from picturebook.kinds import KINDS, SCENE_KINDS, takes_pattern
+from picturebook.moved import old_keyword, old_names
 from picturebook.pages.signs import FORMS, SIGN, SIGN_FONTS, draw_sign
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
 from picturebook.splits import RELATIONS, held_out, rng_of
@@ -52,7 +53,7 @@ class Picture:
 
     image: Image.Image
     caption: str
-    background: Colour
+    background: Color
     things: tuple[Placed, ...]
 
     @property
@@ -94,7 +95,7 @@ def draw_word(
     words = words or (HELD_OUT_WORDS if split == "held-out" else TRAINED_WORDS)
     look, ground = _paint(SIGN, "train", level, rng)
     if rng.random() > level / 0.3:
-        look, ground = Look(COLOURS["white"]), COLOURS["grey"]
+        look, ground = Look(COLORS["white"]), COLORS["grey"]
     share = rng.uniform(0.94 - 0.44 * level, 0.97)
     drawing = draw_sign(
         words[int(rng.integers(len(words)))],
@@ -113,55 +114,56 @@ def draw_word(
 def _pick_kind(split: str, rng: Generator) -> Kind:
     while True:
         kind = _KINDS[int(np.searchsorted(_CUMULATED, rng.random()))]
-        if split != "held-out" or colours_of(kind, split):
+        if split != "held-out" or colors_of(kind, split):
             return kind
 
 
-def colours_of(kind: Kind, split: str) -> list[Colour]:
+def colors_of(kind: Kind, split: str) -> list[Color]:
     """Return the colours in which this kind may be drawn in this split."""
     wanted = split == "held-out"
-    if not kind.takes_colour:
-        return [] if wanted else list(COLOURS.values())
-    return [colour for colour in COLOURS.values() if held_out(kind.name, colour.name) == wanted]
+    if not kind.takes_color:
+        return [] if wanted else list(COLORS.values())
+    return [color for color in COLORS.values() if held_out(kind.name, color.name) == wanted]
 
 
-def colours_apart(first: Colour, second: Colour) -> bool:
+def colors_apart(first: Color, second: Color) -> bool:
     """Whether a thing of one colour is plain to see on a ground of the other."""
     difference = np.subtract(first.rgb, second.rgb)
     return float(np.linalg.norm(difference)) > 105 and contrast(first.rgb, second.rgb) > 1.2
 
 
-def _paint(kind: Kind, split: str, level: float, rng: Generator) -> tuple[Look, Colour]:
+def _paint(kind: Kind, split: str, level: float, rng: Generator) -> tuple[Look, Color]:
     """Return a look and a background, the easier the lower the level."""
-    colours, grounds = colours_of(kind, split), list(COLOURS.values())
-    if not kind.takes_colour:
+    colors, grounds = colors_of(kind, split), list(COLORS.values())
+    if not kind.takes_color:
         # What brings its own paper stands out on a ground of colour.
         grounds = [ground for ground in grounds if ground.name not in ("white", "black")]
     while True:
-        colour, ground = colours[rng.integers(len(colours))], grounds[rng.integers(len(grounds))]
+        color, ground = colors[rng.integers(len(colors))], grounds[rng.integers(len(grounds))]
         if rng.random() > level / 0.3:
-            colour, ground = _darkest(colours), COLOURS["white"]
-        elif rng.random() > (level - 0.3) / 0.6 and luminance(colour.rgb) > luminance(ground.rgb):
+            color, ground = _darkest(colors), COLORS["white"]
+        elif rng.random() > (level - 0.3) / 0.6 and luminance(color.rgb) > luminance(ground.rgb):
             continue
-        if colours_apart(colour, ground) or not kind.takes_colour:
+        if colors_apart(color, ground) or not kind.takes_color:
             break
     patterned = takes_pattern(kind) and rng.random() < 0.36 * np.clip(2 * level - 1, 0, 1)
-    return Look(colour, ("striped", "dotted")[rng.integers(2)] if patterned else "plain"), ground
+    return Look(color, ("striped", "dotted")[rng.integers(2)] if patterned else "plain"), ground
 
 
-def _darkest(colours: list[Colour]) -> Colour:
-    return min(colours, key=lambda colour: luminance(colour.rgb))
+def _darkest(colors: list[Color]) -> Color:
+    return min(colors, key=lambda color: luminance(color.rgb))
 
 
-def ground_picture(colour: Colour, size: tuple[int, int], rng: Generator) -> Image.Image:
+@old_keyword("colour", "color")  # changed in 0.2.0
+def ground_picture(color: Color, size: tuple[int, int], rng: Generator) -> Image.Image:
     """Return a background of `size` (width, height) in this colour: even, or brighter on one side."""
-    image = Image.new("RGB", size, colour.rgb)
+    image = Image.new("RGB", size, color.rgb)
     if rng.random() < 0.3:
         down, across = np.meshgrid(
             np.linspace(-10, 10, size[1]), np.linspace(-10, 10, size[0]), indexing="ij"
         )
         ramp = (down, across, -down, -across)[int(rng.integers(4))]
-        shade = ramp[..., None] + np.asarray(colour.rgb)
+        shade = ramp[..., None] + np.asarray(color.rgb)
         image = Image.fromarray(np.clip(shade, 0, 255).astype(np.uint8))
     return image
 
@@ -171,7 +173,7 @@ def ground_picture(colour: Colour, size: tuple[int, int], rng: Generator) -> Ima
 
 def _single(split: str, side: int, level: float, rng: Generator, kind: Kind | None) -> Picture:
     kind = kind or _pick_kind(split, rng)
-    if not colours_of(kind, split):
+    if not colors_of(kind, split):
         raise ValueError(f"{kind.name!r} has no colour that is held out")
     look, ground = _paint(kind, split, level, rng)
     least = max(_LEAST.get(kind.family, 0.28), 0.8 - 0.6 * level)
@@ -183,7 +185,7 @@ def _single(split: str, side: int, level: float, rng: Generator, kind: Kind | No
 def _framed(
     kind: Kind,
     look: Look,
-    ground: Colour,
+    ground: Color,
     drawing: Drawing,
     share: float,
     side: int,
@@ -210,7 +212,7 @@ def _spot(drawn: Image.Image, side: int, level: float, rng: Generator) -> tuple[
     return int(left), int(top), PLACES[int(cell[0]), int(cell[1])] if clear else ""
 
 
-def _caption_of_one(thing: Placed, ground: Colour, share: float, place: str, rng: Generator) -> str:
+def _caption_of_one(thing: Placed, ground: Color, share: float, place: str, rng: Generator) -> str:
     words = captions.adjectives(thing.kind, thing.look, rng)
     if rng.random() < 0.3 and (share < 0.42 or share > 0.8):
         words.insert(0, SIZES[int(share > 0.6)])
@@ -254,7 +256,7 @@ def _pair(split: str, side: int, rng: Generator) -> Picture:
     relation = RELATIONS[rng.integers(len(RELATIONS))]
     first, second = _two_kinds(relation, rng)
     (look, ground), other = _paint(first, split, 1.0, rng), None
-    while other is None or not colours_apart(other.colour, ground) or other.colour == look.colour:
+    while other is None or not colors_apart(other.color, ground) or other.color == look.color:
         other = _paint(second, split, 1.0, rng)[0]
     image = ground_picture(ground, (side, side), rng)
     halves = [(0, 0), (1, 0)] if relation in ("left of", "right of") else [(0, 0), (0, 1)]
@@ -291,3 +293,8 @@ def _two_kinds(relation: str, rng: Generator) -> tuple[Kind, Kind]:
 def _put(image: Image.Image, drawn: Image.Image, left: int, top: int, kind: Kind, look: Look) -> Placed:
     image.paste(drawn, (left, top), drawn)
     return Placed(kind, look, (left, top, left + drawn.width, top + drawn.height))
+
+
+__getattr__ = old_names(  # changed in 0.2.0
+    __name__, {"colours_of": "colors_of", "colours_apart": "colors_apart"}
+)

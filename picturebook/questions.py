@@ -47,7 +47,7 @@ def _about_things(scene: Scene, rng: Generator) -> Iterator[Question]:
     if alike:
         first = scene.things[0]
         yield Question(f"How many {first.kind.plural} are there?", NUMBERS[len(things)], "count")
-        yield Question(f"Which colour are the {first.kind.plural}?", first.look.colour.name, "colour")
+        yield Question(f"Which colour are the {first.kind.plural}?", first.look.color.name, "colour")
         return
     for thing, place in things:
         name = thing.kind.name
@@ -59,13 +59,13 @@ def _about_things(scene: Scene, rng: Generator) -> Iterator[Question]:
         )
         yield Question(
             pick((f"Which colour is the {name}?", f"What colour is the {name}?"), rng),
-            thing.look.colour.name,
+            thing.look.color.name,
             "colour",
             thing.box,
         )
         yield Question(f"Where is the {name}?", place, "where", thing.box)
         yield from _sides(thing, place)
-        yield Question(f"What is {thing.look.colour.name}?", f"the {name}", "kind", thing.box)
+        yield Question(f"What is {thing.look.color.name}?", f"the {name}", "kind", thing.box)
     yield from _relations(scene.things)
 
 
@@ -83,7 +83,7 @@ def _sides(thing: Placed, place: str) -> Iterator[Question]:
 def _relations(things: tuple[Placed, ...]) -> Iterator[Question]:
     """For every thing with exactly one other thing beside it, or above or below it."""
     for thing in things:
-        for relation, near in _NEIGHBOURS.items():
+        for relation, near in _NEIGHBORS.items():
             others = [other for other in things if other is not thing and near(other, thing)]
             if len(others) == 1:
                 asked = f"What is {relation} the {thing.kind.name}?"
@@ -104,7 +104,7 @@ def _in_column(other: Placed, thing: Placed) -> bool:
     return other.box[0] < _middle(thing)[0] < other.box[2] or thing.box[0] < _middle(other)[0] < thing.box[2]
 
 
-_NEIGHBOURS: dict[str, Callable[[Placed, Placed], bool]] = {
+_NEIGHBORS: dict[str, Callable[[Placed, Placed], bool]] = {
     "left of": lambda other, thing: _beside(other, thing) and other.box[2] <= thing.box[0],
     "right of": lambda other, thing: _beside(other, thing) and other.box[0] >= thing.box[2],
     "above": lambda other, thing: _in_column(other, thing) and other.box[3] <= thing.box[1],
@@ -118,9 +118,9 @@ def _about_close_up(scene: Scene, rng: Generator) -> Iterator[Question]:
     first, count = scene.things[0], len(scene.things)
     how_many = pick(("How many things are there?", "How many things do you see?"), rng)
     yield Question(how_many, NUMBERS[count], "count")
-    if first.kind.takes_colour:
+    if first.kind.takes_color:
         named = f"are the {first.kind.plural}" if count > 1 else f"is the {first.kind.name}"
-        yield Question(f"Which colour {named}?", first.look.colour.name, "colour")
+        yield Question(f"Which colour {named}?", first.look.color.name, "colour")
 
 
 def _about_print(scene: Scene, rng: Generator) -> Iterator[Question]:

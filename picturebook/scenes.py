@@ -17,14 +17,14 @@ from numpy.random import Generator
 from PIL import Image
 
 from picturebook.captions import COUNTS, PLACES, with_article
-from picturebook.colours import COLOURS, Colour, contrast
+from picturebook.colors import COLORS, Color, contrast
 from picturebook.kind import Drawing, Fact, Kind, Look
 from picturebook.kinds import SCENE_KINDS, takes_pattern
 from picturebook.pages.charts import CHARTS, draw_chart
 from picturebook.pages.documents import DOCUMENTS, draw_document
 from picturebook.pages.ink import draw_text, readable_ink, text_width
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from picturebook.pictures import Box, Placed, colours_apart, colours_of, draw_picture, ground_picture
+from picturebook.pictures import Box, Placed, colors_apart, colors_of, draw_picture, ground_picture
 from picturebook.splits import rng_of
 
 STYLES = ("things", "print", "page")
@@ -59,7 +59,7 @@ class Scene:
 
     image: Image.Image
     style: str
-    background: Colour
+    background: Color
     caption: str
     things: tuple[Placed, ...] = ()
     places: tuple[str, ...] = ()  # of the things, in their order
@@ -122,7 +122,7 @@ def _phrase_of_all(things: Sequence[Placed]) -> str:
     first = things[0]
     kind, look = first.kind, first.look
     words = [look.pattern] if look.pattern != "plain" else []
-    words += [look.colour.name] if kind.takes_colour else []
+    words += [look.color.name] if kind.takes_color else []
     if len(things) > 1:
         return " ".join([COUNTS[len(things)], *words, kind.plural])
     noun = kind.describe(first.facts) if kind.describe else kind.name
@@ -135,7 +135,7 @@ def _phrase_of_all(things: Sequence[Placed]) -> str:
 def _things(split: str, size: tuple[int, int], rng: Generator) -> Scene:
     """One to four things; two to four stand in the corners, one anywhere."""
     count = int(rng.integers(1, _MOST_THINGS + 1))
-    ground = _any_colour(rng)
+    ground = _any_color(rng)
     same = count > 1 and rng.random() < 0.3
     chosen = _kinds_and_looks(split, 1 if same else count, ground, rng)
     chosen = chosen * count if same else chosen
@@ -157,24 +157,24 @@ def _places(count: int, rng: Generator) -> list[tuple[int, int]]:
     )
 
 
-def _any_colour(rng: Generator) -> Colour:
-    names = tuple(COLOURS)
-    return COLOURS[names[int(rng.integers(len(names)))]]
+def _any_color(rng: Generator) -> Color:
+    names = tuple(COLORS)
+    return COLORS[names[int(rng.integers(len(names)))]]
 
 
-def _kinds_and_looks(split: str, count: int, ground: Colour, rng: Generator) -> list[tuple[Kind, Look]]:
+def _kinds_and_looks(split: str, count: int, ground: Color, rng: Generator) -> list[tuple[Kind, Look]]:
     """Different kinds in different colours, all of which can be told from the ground."""
     chosen: list[tuple[Kind, Look]] = []
     while len(chosen) < count:
         kind = SCENE_KINDS[int(rng.integers(len(SCENE_KINDS)))]
-        colours = colours_of(kind, split)
-        if not colours or any(kind == other for other, _ in chosen):
+        colors = colors_of(kind, split)
+        if not colors or any(kind == other for other, _ in chosen):
             continue
-        colour = colours[int(rng.integers(len(colours)))]
-        if colours_apart(colour, ground) and all(colour != look.colour for _, look in chosen):
+        color = colors[int(rng.integers(len(colors)))]
+        if colors_apart(color, ground) and all(color != look.color for _, look in chosen):
             patterned = takes_pattern(kind) and rng.random() < 0.2
             chosen.append(
-                (kind, Look(colour, ("striped", "dotted")[int(rng.integers(2))] if patterned else "plain"))
+                (kind, Look(color, ("striped", "dotted")[int(rng.integers(2))] if patterned else "plain"))
             )
     return chosen
 
@@ -196,13 +196,13 @@ def _put(image: Image.Image, drawn: Image.Image, place: tuple[int, int], count: 
 
 def phrase_of(thing: Placed) -> str:
     """Colour and kind of a thing, with its article."""
-    return with_article(f"{thing.look.colour.name} {thing.kind.name}")
+    return with_article(f"{thing.look.color.name} {thing.kind.name}")
 
 
 def _caption(things: Sequence[Placed], places: Sequence[str], *, same: bool) -> str:
     if same:
         first = things[0]
-        return f"{COUNTS[len(things)]} {first.look.colour.name} {first.kind.plural}"
+        return f"{COUNTS[len(things)]} {first.look.color.name} {first.kind.plural}"
     phrases = [f"{phrase_of(thing)} {place}" for thing, place in zip(things, places, strict=True)]
     return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
 
@@ -214,7 +214,7 @@ def _prints(
     split: str, size: tuple[int, int], rng: Generator, kind: str | None, caps: tuple[int, int]
 ) -> Scene:
     """One to four pieces of small print, each somewhere in its own quarter."""
-    ground = _any_colour(rng)
+    ground = _any_color(rng)
     image = ground_picture(ground, size, rng)
     places = _places(int(rng.integers(2, 5)) if rng.random() < 0.8 else 1, rng)
     prints = [_print(image, split, ground, place, len(places), rng, kind, caps) for place in places]
@@ -243,7 +243,7 @@ def print_text(kind: str, split: str, rng: Generator) -> str:
 def _print(
     image: Image.Image,
     split: str,
-    ground: Colour,
+    ground: Color,
     place: tuple[int, int],
     count: int,
     rng: Generator,
@@ -258,7 +258,7 @@ def _print(
     cap = fitting[int(rng.integers(len(fitting)))]
     # On a slip of paper, or straight on the background.
     slip = rng.random() < 0.5 or contrast(readable_ink(ground.rgb), ground.rgb) < 3
-    paper = COLOURS["white"].rgb if slip else ground.rgb
+    paper = COLORS["white"].rgb if slip else ground.rgb
     ink = draw_text(text, cap, font, readable_ink(paper))
     margin = cap // 2 if slip else 0
     drawn = Image.new("RGBA", (ink.width + 2 * margin, ink.height + 2 * margin), (*paper, 255 if slip else 0))
@@ -273,7 +273,7 @@ def _page(size: tuple[int, int], rng: Generator, wanted: str | None) -> Scene:
     """Return a document or a chart with legible print, filling most of the picture."""
     drawn = PAGES[int(rng.integers(len(PAGES)))]  # in any case: the numbers behind it stay the same
     name = wanted or drawn
-    ground = _any_colour(rng)
+    ground = _any_color(rng)
     drawing = _page_drawing(name, round(min(size) * rng.uniform(0.9, 0.98)), rng)
     image = ground_picture(ground, size, rng)
     left, top, _, _ = _put(image, drawing.image, (0, 0), 1, rng)

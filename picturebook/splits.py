@@ -27,7 +27,7 @@ def rng_of(split: str, number: int) -> Generator:
 def held_out(kind: str, quality: str) -> bool:
     """Whether this pair of a kind's name with a colour or a relation is never trained.
 
-    >>> any(held_out("cat", colour) for colour in ("red", "blue", "green", "white", "black", "pink"))
+    >>> any(held_out("cat", color) for color in ("red", "blue", "green", "white", "black", "pink"))
     True
     """
     return crc32(f"{kind}|{quality}".encode()) % 1000 < 1000 * _HELD_OUT_SHARE

@@ -39,7 +39,7 @@ def checksum(split: str) -> str:
 
 
 def _description(drawn: Picture | Scene) -> list[object]:
-    things = [[thing.kind.name, thing.look.colour.name, thing.box, thing.facts] for thing in drawn.things]
+    things = [[thing.kind.name, thing.look.color.name, thing.box, thing.facts] for thing in drawn.things]
     facts = drawn.facts if isinstance(drawn, Scene) else {}
     return [drawn.caption, drawn.background.name, things, facts]
 

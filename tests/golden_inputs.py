@@ -55,6 +55,6 @@ def synth_picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> 
         return Image.fromarray(array[..., 0] if channels == 1 else array)
     picture = Image.new("P", (width, height))
     picture.putdata((array[..., 0] // 16).ravel().tolist())
-    colours = [((i * 37) % 256, (i * 91 + 40) % 256, (i * 13 + 99) % 256) for i in range(16)]
-    picture.putpalette([value for colour in colours for value in colour] + [0] * 720)
+    colors = [((i * 37) % 256, (i * 91 + 40) % 256, (i * 13 + 99) % 256) for i in range(16)]
+    picture.putpalette([value for color in colors for value in color] + [0] * 720)
     return picture

@@ -49,7 +49,7 @@ from phi3lib.lab.lessons.nb10_towers import (
     with_tower,
 )
 from phi3lib.loading.defaults import BUNDLED_FOLDER
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 from picturebook.scenes import draw_scene
 from training.cards import BEGIN, END
@@ -245,7 +245,7 @@ class Program:
             scene = draw_scene(number, style="things", tile=TILE, grid=(2, 2))
             whole = dense_labels(scene, PATCHES, PATCHES).tiles(PATCHES)
             parts = dense_labels(scene, 2 * PATCHES, 2 * PATCHES).tiles(PATCHES)
-            both = [np.concatenate([whole[name], parts[name]]) for name in ("kind", "colour")]
+            both = [np.concatenate([whole[name], parts[name]]) for name in ("kind", "color")]
             planes.append(np.stack(both, -1))
         return torch.from_numpy(np.concatenate(planes))
 
@@ -337,7 +337,7 @@ class Labels(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         width = SMALL["hidden_size"]
-        self.heads = nn.ModuleList([nn.Linear(width, len(KINDS) + 1), nn.Linear(width, len(COLOURS) + 1)])
+        self.heads = nn.ModuleList([nn.Linear(width, len(KINDS) + 1), nn.Linear(width, len(COLORS) + 1)])
 
     def forward(self, network: Any, tiles: Tensor, labels: Tensor, _: np.random.Generator) -> Tensor:
         """Return the sum of both cross-entropies."""

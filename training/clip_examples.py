@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.pictures import Picture, draw_picture, draw_word
@@ -17,7 +17,7 @@ WORDS_SHARE = 4  # every fourth picture is a word
 DIGITS_SHARE = 3  # and every third of the others a digit: few hands have to teach what all have in common
 _KIND = {name: place for place, name in enumerate(KINDS)}
 _DIGITS = [kind for kind in KINDS.values() if kind.family == "digits"]
-_COLOUR = {name: place for place, name in enumerate(COLOURS)}
+_COLOR = {name: place for place, name in enumerate(COLORS)}
 _WORD = {word: place for place, word in enumerate(TRAINED_WORDS)}
 
 
@@ -83,7 +83,7 @@ def _targets(pictures: list[Picture], words: list[bool]) -> Targets:
     def column(values: list[int]) -> Tensor:
         return torch.tensor(values)
 
-    colours = [_COLOUR[p.things[0].look.colour.name] if p.kind.takes_colour else -1 for p in pictures]
+    colors = [_COLOR[p.things[0].look.color.name] if p.kind.takes_color else -1 for p in pictures]
     said = [
         _WORD.get(str(p.things[0].facts.get("text")), -1) if w else -1
         for p, w in zip(pictures, words, strict=True)
@@ -91,8 +91,8 @@ def _targets(pictures: list[Picture], words: list[bool]) -> Targets:
     return Targets(
         # A word's picture is always a sign: its kind is no question.
         kind=column([-1 if w else _KIND[p.kind.name] for p, w in zip(pictures, words, strict=True)]),
-        colour=column(colours),
-        background=column([_COLOUR[p.background.name] for p in pictures]),
+        color=column(colors),
+        background=column([_COLOR[p.background.name] for p in pictures]),
         count=column([len(p.things) - 1 for p in pictures]),
         word=column(said),
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.pictures import SIDE
@@ -52,8 +52,8 @@ class Heads(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.kind = nn.Linear(width, len(KINDS))
-        self.colour = nn.Linear(width, len(COLOURS))
-        self.background = nn.Linear(width, len(COLOURS))
+        self.color = nn.Linear(width, len(COLORS))
+        self.background = nn.Linear(width, len(COLORS))
         self.count = nn.Linear(width, MOST)
         self.word = nn.Linear(width, len(TRAINED_WORDS))
 
@@ -63,13 +63,13 @@ class Targets:
     """What the heads should say, each (N,) int64; -1 where there is nothing to say."""
 
     kind: Tensor
-    colour: Tensor
+    color: Tensor
     background: Tensor
     count: Tensor
     word: Tensor
 
 
-WEIGHTS = {"kind": 1.0, "colour": 0.3, "background": 0.2, "count": 0.3, "word": 1.0}
+WEIGHTS = {"kind": 1.0, "color": 0.3, "background": 0.2, "count": 0.3, "word": 1.0}
 
 
 class ClipLearner(nn.Module):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phi3lib.vision.hd_transform import HDGrid
 from phi3lib.vision.token_map import padded_box_of_token, pixels_of_token
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 from picturebook.pages.ink import cap_font
 from picturebook.pictures import Box
@@ -23,12 +23,12 @@ from picturebook.scenes import Print, Scene
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING = 0  # in every plane; kinds, colours and characters count from 1
 _KIND = {name: place for place, name in enumerate(KINDS, 1)}
-_COLOUR = {name: place for place, name in enumerate(COLOURS, 1)}
+_COLOR = {name: place for place, name in enumerate(COLORS, 1)}
 _CHARACTER = {character: place for place, character in enumerate(CHARACTERS, 1)}
 
 PLANES = {
     "kind": len(KINDS) + 1,
-    "colour": len(COLOURS) + 1,
+    "color": len(COLORS) + 1,
     "first": len(CHARACTERS) + 1,
     "last": len(CHARACTERS) + 1,
     "bar": 3,
@@ -49,7 +49,7 @@ class DenseLabels:
     """
 
     kind: Plane
-    colour: Plane
+    color: Plane
     first: Plane
     last: Plane
     bar: Plane
@@ -73,7 +73,7 @@ def dense_labels(scene: Scene, rows: int, cols: int) -> DenseLabels:
     for thing in scene.things:
         patches = _patches_in(thing.box, cell)
         planes["kind"][patches] = _KIND[thing.kind.name]
-        planes["colour"][patches] = _COLOUR[thing.look.colour.name]
+        planes["color"][patches] = _COLOR[thing.look.color.name]
     for name, value in BARS.items():
         if name in scene.parts:
             planes["bar"][_patches_in(scene.parts[name], cell)] = value

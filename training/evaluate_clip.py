@@ -17,7 +17,7 @@ from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.search import class_vectors
 from phi3lib.vision.clip import Clip
 from picturebook import captions
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 from picturebook.pages.digits import NAMES, TEST_DIGITS, TRAIN_DIGITS, handwritten_digit
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
@@ -91,15 +91,15 @@ def _kinds(clip: Clip, sample: int | None) -> dict[str, Estimate]:
 
 def _held_out(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     """Kind and colour both right, among all pairs, where this pair was never trained."""
-    pairs = [(kind, colour) for kind in KINDS.values() if kind.takes_colour for colour in COLOURS]
-    classes = class_vectors(clip, [captions.class_phrase(kind, colour) for kind, colour in pairs])
-    place = {(kind.name, colour): index for index, (kind, colour) in enumerate(pairs)}
+    pairs = [(kind, color) for kind in KINDS.values() if kind.takes_color for color in COLORS]
+    classes = class_vectors(clip, [captions.class_phrase(kind, color) for kind, color in pairs])
+    place = {(kind.name, color): index for index, (kind, color) in enumerate(pairs)}
     scores = {}
     for split in ("test", "held-out"):
         numbers = _some(range(2 * PICTURES), sample and 2 * sample)  # about half of them fit
         pictures = [draw_picture(number, split=split) for number in numbers]
-        pictures = [p for p in pictures if len(p.things) == 1 and p.kind.takes_colour][:PICTURES]
-        wanted = np.array([place[p.kind.name, p.things[0].look.colour.name] for p in pictures])
+        pictures = [p for p in pictures if len(p.things) == 1 and p.kind.takes_color][:PICTURES]
+        wanted = np.array([place[p.kind.name, p.things[0].look.color.name] for p in pictures])
         found = (picture_vectors(clip, _images(pictures)) @ classes.T).argmax(1)
         which = "trained pairs" if split == "test" else "pairs never trained"
         scores[f"zero-shot, kind and colour, {which}"] = of_mean(found == wanted, 1 / len(pairs))

@@ -12,7 +12,7 @@ from phi3lib import load_phi3_model
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.vision.answers import answer
 from picturebook.captions import PLACES
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.questions import Question, questions_of
 from picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
@@ -28,7 +28,7 @@ MODES = {
 }
 # Guessing without looking: one of so many answers.
 CHANCE = {
-    "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLOURS), "where": 1 / 9, "side": 1 / 2, "count": 1 / 4,
+    "kind": 1 / len(SCENE_KINDS), "colour": 1 / len(COLORS), "where": 1 / 9, "side": 1 / 2, "count": 1 / 4,
     "relation": 1 / len(SCENE_KINDS),
     "letter": 1 / 26, "number": 0.0, "word": 1 / len(TRAINED_WORDS),
     "title": 0.0, "highest": 1 / 3, "total": 0.0,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from phi3lib.lab.widgets.pad_reader import SIDE, for_pen
 from phi3lib.vision.image_processing import CLIP_MEAN, CLIP_STD
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.drawings import HandDrawing, other_hand
 from picturebook.kind import Kind
 from picturebook.outlines import outline
@@ -21,8 +21,8 @@ def redrawn(drawing: HandDrawing, rng: Generator) -> Image.Image:
 
 def outlined(kind: Kind, rng: Generator) -> Image.Image:
     """Return the outlines of a kind, as the pad hands them to the reader."""
-    image = Image.new("RGB", (SIDE, SIDE), COLOURS["white"].rgb)
-    image.paste(COLOURS["black"].rgb, (0, 0), outline(kind, SIDE, rng))
+    image = Image.new("RGB", (SIDE, SIDE), COLORS["white"].rgb)
+    image.paste(COLORS["black"].rgb, (0, 0), outline(kind, SIDE, rng))
     return for_pen(image)
 
 

@@ -44,7 +44,7 @@ from training.tokenizer import make_tokenizer
 
 REPORT_STEPS = 50
 KEEP_STEPS = 250
-CURVE = ("minutes", "pictures", "loss", "pair", "kind", "colour", "word", "hard", "hard_words")
+CURVE = ("minutes", "pictures", "loss", "pair", "kind", "color", "word", "hard", "hard_words")
 PATCHES = (SIDE // PATCH) ** 2
 
 

@@ -124,7 +124,7 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
     of drawing other items to ask about; that their neighbours would be others, too, is left out.
     """
-    space, wanted = _labelled(vectors, labels, k + 1)
+    space, wanted = _labeled(vectors, labels, k + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
     counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbour: votes for its label
     found = votes[np.arange(len(space)), counts.argmax(1)]
@@ -149,7 +149,7 @@ def probe_hits(
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    space, wanted = _labelled(vectors, labels, folds)
+    space, wanted = _labeled(vectors, labels, folds)
     smallest = np.bincount(wanted).min()
     if smallest < folds:
         raise ValueError(
@@ -164,7 +164,7 @@ def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, fo
 
     ValueError as in `probe_hits`.
     """
-    _, wanted = _labelled(vectors, labels, folds)
+    _, wanted = _labeled(vectors, labels, folds)
     return of_mean(probe_hits(vectors, labels, folds=folds), _commonest(wanted))
 
 
@@ -193,7 +193,7 @@ def mean_average_precision(vectors: ArrayLike, labels: Sequence[object] | NDArra
 
     Items without a partner are left out. Chance: about the share of the label, averaged.
     """
-    space, wanted = _labelled(vectors, labels, 8)
+    space, wanted = _labeled(vectors, labels, 8)
     unit = exact_unit_rows(space)
     others = np.bincount(wanted)[wanted] - 1  # for each item: how many share its label
     if not others.any():
@@ -282,9 +282,9 @@ def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
     space = _matrix(vectors)
     if not 1 <= width <= min(space.shape):
         raise ValueError(f"{width} directions of {len(space)} vectors with {space.shape[1]} numbers each")
-    centred = space - space.mean(0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    return centred @ directions[:width].T
+    centered = space - space.mean(0)
+    _, _, directions = np.linalg.svd(centered, full_matrices=False)
+    return centered @ directions[:width].T
 
 
 # --------------------------------------------------------------------------- helpers
@@ -304,7 +304,7 @@ def _pair(first: ArrayLike, second: ArrayLike, least: int) -> tuple[Matrix, Matr
     return a, b
 
 
-def _labelled(
+def _labeled(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, least: int
 ) -> tuple[Matrix, NDArray[np.intp]]:
     """Return the vectors, and their labels as integers from 0."""

@@ -14,20 +14,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.labels import known_labels
+from phi3lib.moved import old_attribute
 
 
 @dataclass(frozen=True)
 class Groups:
     """Groups in the order of their names.
 
-    centres (G, d); distances (G, G), Euclidean, between centres; widths (G,), the mean distance of a group's
-    members from its centre. In the unit of the points.
+    centers (G, d); distances (G, G), Euclidean, between centers; widths (G,), the mean distance of a group's
+    members from its center. In the unit of the points.
     """
 
     names: tuple[str, ...]
-    centres: NDArray[np.float64]
+    centers: NDArray[np.float64]
     distances: NDArray[np.float64]
     widths: NDArray[np.float64]
+
+    centres = old_attribute("centres", "centers")  # changed in 0.2.0
 
     def pairs(self) -> NDArray[np.float64]:
         """Return the distances of all pairs of groups, each once: (G·(G − 1) / 2,)."""
@@ -47,9 +50,9 @@ def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
         )
     names = np.unique(of)
     members = [spots[of == name] for name in names]
-    centres = np.stack([those.mean(0) for those in members])  # (G, d)
-    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)  # (G, G)
+    centers = np.stack([those.mean(0) for those in members])  # (G, d)
+    apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1)  # (G, G)
     widths = [
-        np.linalg.norm(those - centre, axis=1).mean() for those, centre in zip(members, centres, strict=True)
+        np.linalg.norm(those - center, axis=1).mean() for those, center in zip(members, centers, strict=True)
     ]
-    return Groups(tuple(map(str, names)), centres, apart, np.array(widths))
+    return Groups(tuple(map(str, names)), centers, apart, np.array(widths))

@@ -144,25 +144,25 @@ def pca_map(vectors: ArrayLike) -> Layout:
     The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
     """
-    centred = unit_rows(vectors).astype(np.float64)
-    if len(centred) < 3:
-        raise ValueError(f"a map needs three items at least; there are {len(centred)}")
-    if centred.shape[1] < 2:
+    centered = unit_rows(vectors).astype(np.float64)
+    if len(centered) < 3:
+        raise ValueError(f"a map needs three items at least; there are {len(centered)}")
+    if centered.shape[1] < 2:
         raise ValueError("vectors of one number have no two directions")
-    centred -= centred.mean(0)
-    directions = _widest_directions(centred)
-    places = centred @ directions.T
-    total = float(np.einsum("nd,nd->", centred, centred))
+    centered -= centered.mean(0)
+    directions = _widest_directions(centered)
+    places = centered @ directions.T
+    total = float(np.einsum("nd,nd->", centered, centered))
     shares = [float(np.square(axis).sum() / total) if total else 0.0 for axis in places.T]
     return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
 
 
-def _widest_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+def _widest_directions(centered: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the two unit directions of largest variance: (2, d)."""
-    if len(centred) > centred.shape[1]:  # the smaller of the two products has the same answer
-        directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1].T
+    if len(centered) > centered.shape[1]:  # the smaller of the two products has the same answer
+        directions = np.linalg.eigh(centered.T @ centered)[1][:, :-3:-1].T
     else:
-        directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+        directions = np.linalg.svd(centered, full_matrices=False)[2][:2]
     longest = np.abs(directions).argmax(1)
     return directions * np.sign(directions[[0, 1], longest])[:, None]
 

@@ -21,7 +21,7 @@ _HOMES = {
     "Atlas": "phi3lib.lab.atlas:Atlas",
     "DrawingPad": "phi3lib.lab.widgets.drawing_pad:DrawingPad",
     "MapReader": "phi3lib.lab.widgets.map_reader:MapReader",
-    "NeighbourPicker": "phi3lib.lab.lessons.picker:NeighbourPicker",
+    "NeighborPicker": "phi3lib.lab.lessons.picker:NeighborPicker",
     "RankedStrips": "phi3lib.lab.widgets.ranked_strips:RankedStrips",
     "RecipeSwitches": "phi3lib.lab.widgets.recipes:RecipeSwitches",
     "Scrubber": "phi3lib.lab.widgets.scrubber:Scrubber",
@@ -65,4 +65,6 @@ _HOMES = {
 }
 
 __all__ = ["how_many", "start", *_HOMES]
-__getattr__, __dir__ = lazy_names(globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(  # changed in 0.2.0
+    globals(), _HOMES, old={"NeighbourPicker": "NeighborPicker"}
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from phi3lib.loading.defaults import DATA_FOLDER
+from phi3lib.moved import old_attribute
 from phi3lib.vision.inputs import as_path
 from phi3lib.vision.pictures import read_upright
 from picturebook.gallery import GalleryPicture, read_gallery
@@ -20,13 +21,15 @@ class Credit:
     name: str
     shows: str
     author: str
-    licence: str
+    license: str
     source: str
     note: str = ""
 
+    licence = old_attribute("licence", "license")  # changed in 0.2.0
+
     def __str__(self) -> str:
         text = (
-            f"{self.name}: {self.shows}. Photograph by {self.author}, {self.licence}. Source: {self.source}."
+            f"{self.name}: {self.shows}. Photograph by {self.author}, {self.license}. Source: {self.source}."
         )
         lines = textwrap.wrap(f"{text} {self.note}", 100, break_long_words=False, break_on_hyphens=False)
         return "\n".join(lines)
@@ -38,14 +41,14 @@ _CREDITS = {
         name="china.jpg",
         shows="a pavilion of the Summer Palace in Beijing",
         author="danielbuechele on Flickr",
-        licence=_BY,
+        license=_BY,
         source="flickr.com/photos/danielbuechele/6061409035, via scikit-learn's sample images",
     ),
     "flower": Credit(
         name="flower.jpg",
         shows="a dahlia in bloom",
         author="vultilion on Flickr",
-        licence=_BY,
+        license=_BY,
         source="flickr.com/photos/vultilion/6056698931, via scikit-learn's sample images",
         note="(scikit-learn's README names danielbuechele here, too, but its links lead to vultilion.)",
     ),

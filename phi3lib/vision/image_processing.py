@@ -21,6 +21,7 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.processing_utils import ImagesKwargs
 
+from phi3lib.moved import old_names
 from phi3lib.vision.hd_transform import HDGrid, TileGeometry, hd_grid, pad_picture, resize_picture, tiles_of
 from phi3lib.vision.options import LOADER_OPTIONS, nearest, require_known
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures, naming_picture, read_picture
@@ -70,7 +71,7 @@ def hd_picture(picture: Image.Image, grid: HDGrid) -> Image.Image:
     return pad_picture(resize_picture(picture, grid), grid)
 
 
-def normalise(
+def normalize(
     picture: Image.Image,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
@@ -257,7 +258,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         room = 1 + self.num_crops if self.pad_to_num_crops else max(num_tiles)
         pixel_values = torch.empty(len(pictures), room, 3, self.tile_size, self.tile_size)
         for place, picture, used in zip(pixel_values, prepared, num_tiles, strict=True):
-            place[:used] = tiles_of(normalise(picture, mean, std, rescale_factor=factor), self.tile)
+            place[:used] = tiles_of(normalize(picture, mean, std, rescale_factor=factor), self.tile)
             place[used:] = 0
         sizes = torch.tensor([grid.image_size for grid in grids])
         tokens = torch.tensor([grid.num_image_tokens for grid in grids])
@@ -348,3 +349,6 @@ def _as_kind(tensor: torch.Tensor, return_tensors: str | None) -> Any:
     if return_tensors == "np":
         return tensor.numpy()
     return list(tensor) if tensor.is_floating_point() else tensor.tolist()
+
+
+__getattr__ = old_names(__name__, {"normalise": "normalize"})  # changed in 0.2.0

@@ -210,7 +210,7 @@ def _convert(picture: Image.Image) -> Image.Image:
             "its values are floats of unknown range; scale them to 0…255 and convert it to mode L"
         )
     if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _grey_from_deep(np.array(picture), sixteen_bits=picture.mode != "I").convert("RGB")
+        return _gray_from_deep(np.array(picture), sixteen_bits=picture.mode != "I").convert("RGB")
     if picture.mode == "La":  # Pillow converts it to nothing else
         picture = picture.convert("LA")
     if picture.mode == "P" and "transparency" in picture.info:
@@ -219,7 +219,7 @@ def _convert(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _grey_from_deep(values: np.ndarray, *, sixteen_bits: bool) -> Image.Image:
+def _gray_from_deep(values: np.ndarray, *, sixteen_bits: bool) -> Image.Image:
     """(H, W) integers → 8-bit grey picture. 16-bit values are divided by 257 and rounded: 65535 is white.
 
     Mode I does not say how many bits it means: up to 255 the values are kept, up to 65535 taken as 16 bits.
@@ -248,7 +248,7 @@ def _picture_of_array(array: np.ndarray, kind: str, shape: Sequence[int]) -> Ima
         raise ValueError(
             "16 bits are read for grey pictures only; divide colours by 257 and convert to uint8"
         )
-    return _grey_from_deep(array, sixteen_bits=True)
+    return _gray_from_deep(array, sixteen_bits=True)
 
 
 def _require_dtype(dtype: Any, *allowed: Any) -> None:

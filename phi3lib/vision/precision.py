@@ -43,10 +43,10 @@ def network_in_precision(network: nn.Module, precision: str) -> nn.Module:
     if precision == "bf16":
         return copy.deepcopy(network).to(torch.bfloat16)
     plain = copy.deepcopy(network).to(torch.float32)
-    return _quantised(plain) if precision == "int8" else plain
+    return _quantized(plain) if precision == "int8" else plain
 
 
-def _quantised(network: nn.Module) -> nn.Module:
+def _quantized(network: nn.Module) -> nn.Module:
     from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
     # A patch embedding is read by transformers for the dtype of its weight, which then would be a method.

@@ -101,6 +101,6 @@ CARD = Kind(
     french="carte à jouer",
     feminine=True,
     draw=_draw,
-    takes_colour=False,
+    takes_color=False,
     describe=_describe,
 )

@@ -26,7 +26,7 @@ class Style:
 
     font: str
     paper: RGB
-    colour: int
+    color: int
     grid: bool
 
 
@@ -68,15 +68,15 @@ def plan_with_text(kind: str, data: ChartData, size: tuple[int, int], cap: int, 
     width, height = size
     if kind == "pie chart":
         plan = _pie_plan(data, width, height, cap, style)
-        centre, room = width / 2, width
+        center, room = width / 2, width
     else:
         numbers = max(text_width(label, style.font, cap) for label in _numbers(data))
         left = round(2.6 * cap) + numbers + cap
         plan = Plan(width, height, left, round(3.2 * cap), width - 2 * cap, height - 1 - 5 * cap, cap, style)
-        centre, room = (plan.left + plan.right) / 2, plan.bottom - plan.top
+        center, room = (plan.left + plan.right) / 2, plan.bottom - plan.top
         _check_labels(data, plan)
     half = text_width(data.title, style.font, cap) / 2
-    if centre - half < cap / 2 or centre + half > width - cap / 2:
+    if center - half < cap / 2 or center + half > width - cap / 2:
         raise LayoutError("the title is wider than the chart")
     if kind != "pie chart" and text_width(data.y, style.font, cap) + cap > room:
         raise LayoutError("the word on the y axis is longer than the axis")

@@ -43,7 +43,7 @@ def draw_chart(
     style = Style(
         font=_FONTS[rng.integers(len(_FONTS))],
         paper=_PAPERS[rng.integers(len(_PAPERS))],
-        colour=int(rng.integers(len(PALETTE))),
+        color=int(rng.integers(len(PALETTE))),
         grid=bool(rng.integers(2)),
     )
     if with_text if with_text is not None else side >= _TEXT_FROM:
@@ -110,13 +110,13 @@ def _bars(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> 
     # One colour for all, or one for each: both are usual.
     many = plan.style.grid
     for number, (x, y) in enumerate(places(data, plan)):
-        fill = PALETTE[(plan.style.colour + many * number) % len(PALETTE)]
+        fill = PALETTE[(plan.style.color + many * number) % len(PALETTE)]
         box = (x - 0.36 * slot, y, x + 0.36 * slot, plan.bottom)
         pen.rectangle([edge * scale for edge in box], fill=fill)
 
 
 def _line(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> None:
-    ink = PALETTE[plan.style.colour]
+    ink = PALETTE[plan.style.color]
     width = max(plan.width / 70, min(2.2, plan.width / 32)) * scale
     points = [(x * scale, y * scale) for x, y in places(data, plan)]
     pen.line(points, fill=ink, width=round(width), joint="curve")
@@ -125,7 +125,7 @@ def _line(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> 
 
 
 def _dots(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -> None:
-    ink, radius = PALETTE[plan.style.colour], max(plan.width / 75, min(2.2, plan.width / 28)) * scale
+    ink, radius = PALETTE[plan.style.color], max(plan.width / 75, min(2.2, plan.width / 28)) * scale
     for x, y in data.points:
         across = plan.left + x * (plan.right - plan.left)
         up = plan.bottom - y * (plan.bottom - plan.top)
@@ -141,7 +141,7 @@ def _slices(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan, scale: int) -
     start = -90.0
     for number, value in enumerate(data.values):
         end = start + 3.6 * value
-        fill = PALETTE[(plan.style.colour + number) % len(PALETTE)]
+        fill = PALETTE[(plan.style.color + number) % len(PALETTE)]
         line = max(round(plan.width / 120 * scale), 1)
         pen.pieslice(box, start, end, fill=fill, outline=plan.style.paper, width=line)
         start = end
@@ -208,7 +208,7 @@ def _legend(pen: ImageDraw.ImageDraw, data: ChartData, plan: Plan) -> list[tuple
     left = plan.right + cap
     for number, (name, value) in enumerate(zip(data.categories, data.values, strict=True)):
         y = top + number * pitch
-        fill = PALETTE[(plan.style.colour + number) % len(PALETTE)]
+        fill = PALETTE[(plan.style.color + number) % len(PALETTE)]
         pen.rectangle((left, y, left + cap, y + cap), fill=fill)
         entries.append((left + 2 * cap, y + cap, f"{name} {value}%", "ls"))
     return entries
@@ -228,7 +228,7 @@ def _kind(name: str, plural: str, french: str, synonyms: tuple[str, ...], *, fem
         french=french,
         feminine=feminine,
         draw=draw,
-        takes_colour=False,
+        takes_color=False,
         synonyms=synonyms,
         describe=describe,
     )

@@ -45,14 +45,14 @@ def draw_clock(hour: int, minute: int, look: Look, side: int, *, form: str = "wa
         raise ValueError(f"no {form!r} clock shows {hour}:{minute:02}")
     size = master_size(side)
     make = _kept_face if side <= SMALL else _face
-    face = make(form, look.colour.rgb, size, numerals=side >= _NUMERALS_FROM).copy()
-    centre, radius = _dial(form, size)
+    face = make(form, look.color.rgb, size, numerals=side >= _NUMERALS_FROM).copy()
+    center, radius = _dial(form, size)
     pen = ImageDraw.Draw(face)
     # Among numerals the hands are shorter, so that they cover none.
     short, long = (0.4, 0.64) if side >= _NUMERALS_FROM else (0.5, 0.82)
-    _hand(pen, centre, (hour % 12 + minute / 60) / 12, short * radius, 0.135 * radius)
-    _hand(pen, centre, minute / 60, long * radius, 0.08 * radius)
-    _disc(pen, centre, 0.11 * radius, BLACK)
+    _hand(pen, center, (hour % 12 + minute / 60) / 12, short * radius, 0.135 * radius)
+    _hand(pen, center, minute / 60, long * radius, 0.08 * radius)
+    _disc(pen, center, 0.11 * radius, BLACK)
     return face.resize(size_with_side(*face.size, side), Image.Resampling.BOX)
 
 
@@ -68,28 +68,28 @@ def _face(form: str, rgb: RGB, size: int, *, numerals: bool) -> Image.Image:
     width = round(0.86 * size) if form == "alarm" else size
     image = Image.new("RGBA", (width, size), (*outline_of(rgb), 0))
     pen = ImageDraw.Draw(image)
-    centre, radius = _dial(form, size)
+    center, radius = _dial(form, size)
     line = 0.012 * size
     if form == "square":
         rounded(pen, (0, 0, size - 1, size - 1), 0.14 * size, fill=outline_of(rgb))
         rounded(pen, (line, line, size - 1 - line, size - 1 - line), 0.14 * size - line, fill=rgb)
     else:
         if form == "alarm":
-            _bells(pen, centre, size, rgb, line)
+            _bells(pen, center, size, rgb, line)
         rim = 0.08 * size + radius
-        _disc(pen, centre, rim, outline_of(rgb))
-        _disc(pen, centre, rim - line, rgb)
-    _disc(pen, centre, radius + line, outline_of(rgb))
-    _disc(pen, centre, radius, mix(WHITE, rgb, 0.04))
-    _hours(image, centre, radius, numerals=numerals)
+        _disc(pen, center, rim, outline_of(rgb))
+        _disc(pen, center, rim - line, rgb)
+    _disc(pen, center, radius + line, outline_of(rgb))
+    _disc(pen, center, radius, mix(WHITE, rgb, 0.04))
+    _hours(image, center, radius, numerals=numerals)
     return image
 
 
 _kept_face = lru_cache(maxsize=72)(_face)
 
 
-def _bells(pen: ImageDraw.ImageDraw, centre: tuple[float, float], size: int, rgb: RGB, line: float) -> None:
-    x, y = centre
+def _bells(pen: ImageDraw.ImageDraw, center: tuple[float, float], size: int, rgb: RGB, line: float) -> None:
+    x, y = center
     for way in (-1, 1):
         foot = (x + way * 0.36 * size, 0.985 * size)
         pen.line(
@@ -103,35 +103,35 @@ def _bells(pen: ImageDraw.ImageDraw, centre: tuple[float, float], size: int, rgb
     _disc(pen, (x, 0.045 * size), 0.042 * size, outline_of(rgb))
 
 
-def _hours(image: Image.Image, centre: tuple[float, float], radius: float, *, numerals: bool) -> None:
+def _hours(image: Image.Image, center: tuple[float, float], radius: float, *, numerals: bool) -> None:
     pen = ImageDraw.Draw(image)
     for hour in range(1, 13):
         angle = hour / 12
         if numerals:
             number = draw_text(str(hour), max(round(0.155 * radius), 5), "sans bold")
-            x, y = _point(centre, angle, 0.84 * radius)
+            x, y = _point(center, angle, 0.84 * radius)
             image.paste(BLACK, (round(x - number.width / 2), round(y - number.height / 2)), number)
         else:
             inner, width = (0.74, 0.09) if hour % 3 == 0 else (0.84, 0.05)
-            ends = [_point(centre, angle, inner * radius), _point(centre, angle, 0.95 * radius)]
+            ends = [_point(center, angle, inner * radius), _point(center, angle, 0.95 * radius)]
             pen.line(ends, fill=BLACK, width=max(round(width * radius), 1))
 
 
-def _point(centre: tuple[float, float], turn: float, distance: float) -> tuple[float, float]:
+def _point(center: tuple[float, float], turn: float, distance: float) -> tuple[float, float]:
     """Return the point at `turn` (0 is twelve o'clock, 0.25 three o'clock)."""
-    return centre[0] + distance * sin(2 * pi * turn), centre[1] - distance * cos(2 * pi * turn)
+    return center[0] + distance * sin(2 * pi * turn), center[1] - distance * cos(2 * pi * turn)
 
 
 def _hand(
-    pen: ImageDraw.ImageDraw, centre: tuple[float, float], turn: float, length: float, width: float
+    pen: ImageDraw.ImageDraw, center: tuple[float, float], turn: float, length: float, width: float
 ) -> None:
-    tip = _point(centre, turn, length)
-    pen.line([centre, tip], fill=BLACK, width=max(round(width), 1))
+    tip = _point(center, turn, length)
+    pen.line([center, tip], fill=BLACK, width=max(round(width), 1))
     _disc(pen, tip, width / 2, BLACK)
 
 
-def _disc(pen: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, fill: RGB) -> None:
-    x, y = centre
+def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, fill: RGB) -> None:
+    x, y = center
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
 

@@ -37,7 +37,7 @@ def draw_die(value: int, look: Look, side: int, *, depth: float = 0.08, turned: 
     """
     if value not in _PIPS:
         raise ValueError(f"a die has no {value}")
-    rgb, size = look.colour.rgb, master_size(side)
+    rgb, size = look.color.rgb, master_size(side)
     image = (_kept_body if side <= SMALL else _body)(rgb, depth, size).copy()
     pen, face = ImageDraw.Draw(image), size * (1 - depth)
     for x, y in _PIPS[value]:

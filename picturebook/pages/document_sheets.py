@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 
 # Where the part with the seat is torn off a ticket, as a share of its width.
 SEAT_AT = 0.72
-_GREY: RGB = (128, 128, 132)
+_GRAY: RGB = (128, 128, 132)
 # Paper and accent of a ticket; board, print and heading of a timetable.
 _TINTS: tuple[tuple[RGB, RGB], ...] = (
     ((255, 240, 208), (176, 96, 16)),
@@ -69,10 +69,10 @@ def _receipt_paper(sheet: Sheet) -> Image.Image:
     """Return a strip torn off with teeth at its lower end."""
     scale = scale_of(sheet.height)
     width, height = sheet.width * scale, sheet.height * scale
-    image = Image.new("RGBA", (width, height), (*_GREY, 0))
+    image = Image.new("RGBA", (width, height), (*_GRAY, 0))
     pen, line = ImageDraw.Draw(image), max(height // 250, scale)
     teeth, deep = 9, 0.035 * height
-    for inset, fill in ((0.0, _GREY), (float(line), sheet.paper)):
+    for inset, fill in ((0.0, _GRAY), (float(line), sheet.paper)):
         far, low = width - 1 - inset, height - 1 - deep - 1.3 * inset
         points = [(inset, inset), (far, inset)]
         for tooth in range(2 * teeth, -1, -1):
@@ -86,19 +86,19 @@ def _ticket_paper(sheet: Sheet) -> Image.Image:
     """Return a tinted card with a notch in each side and a perforation before the part that is torn off."""
     scale = scale_of(sheet.width)
     width, height = sheet.width * scale, sheet.height * scale
-    image = Image.new("RGBA", (width, height), (*_GREY, 0))
+    image = Image.new("RGBA", (width, height), (*_GRAY, 0))
     pen, line = ImageDraw.Draw(image), max(width // 250, scale)
     middle = SEAT_AT * width
-    rounded(pen, (0, 0, width - 1, height - 1), 0.08 * height, fill=_GREY)
+    rounded(pen, (0, 0, width - 1, height - 1), 0.08 * height, fill=_GRAY)
     box = (line, line, width - 1 - line, height - 1 - line)
     rounded(pen, box, 0.08 * height - line, fill=sheet.paper)
     for y in (0, height):
-        for reach, fill in ((0.075 * height + line, (*_GREY, 255)), (0.075 * height, (*_GREY, 0))):
+        for reach, fill in ((0.075 * height + line, (*_GRAY, 255)), (0.075 * height, (*_GRAY, 0))):
             pen.ellipse((middle - reach, y - reach, middle + reach, y + reach), fill=fill)
     holes = 9
     for hole in range(2, holes):
         down, radius = hole / (holes + 1) * height, max(0.012 * height, 0.45 * scale)
-        pen.ellipse((middle - radius, down - radius, middle + radius, down + radius), fill=_GREY)
+        pen.ellipse((middle - radius, down - radius, middle + radius, down + radius), fill=_GRAY)
     return image.reduce(scale)
 
 

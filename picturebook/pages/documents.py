@@ -208,7 +208,7 @@ def _kind(name: str, french: str, synonyms: tuple[str, ...], describe: Describe)
         french=french,
         feminine=False,
         draw=draw,
-        takes_colour=False,
+        takes_color=False,
         synonyms=synonyms,
         describe=describe,
     )

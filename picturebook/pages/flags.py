@@ -23,12 +23,12 @@ def bands(*parts: Part, upright: bool = False) -> Paint:
 
     def paint(image: Image.Image) -> None:
         pen, total, start = ImageDraw.Draw(image), sum(share for _, share in parts), 0.0
-        for colour, share in parts:
+        for color, share in parts:
             end = start + share / total
             left, far = (start, end) if upright else (0.0, 1.0)
             top, bottom = (0.0, 1.0) if upright else (start, end)
             x, y = image.size
-            pen.rectangle((round(left * x), round(top * y), round(far * x), round(bottom * y)), fill=colour)
+            pen.rectangle((round(left * x), round(top * y), round(far * x), round(bottom * y)), fill=color)
             start = end
 
     return paint
@@ -307,7 +307,7 @@ def _kind(flag: Flag) -> Kind:
         french=f"drapeau {flag.french}",
         feminine=False,
         draw=draw,
-        takes_colour=False,
+        takes_color=False,
         synonyms=(f"{flag.adjective} flag",),
     )
 

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from picturebook.colours import contrast
+from picturebook.colors import contrast
 from picturebook.kind import Look, Printed
 
 RGB = tuple[int, int, int]
@@ -174,15 +174,15 @@ def outline_of(rgb: RGB) -> RGB:
 
 def painted(mask: Image.Image, look: Look, pitch: int) -> Image.Image:
     """RGBA: `mask` (mode L) filled with the colour and pattern of `look`; a pattern repeats after `pitch`."""
-    image = Image.new("RGB", mask.size, look.colour.rgb)
+    image = Image.new("RGB", mask.size, look.color.rgb)
     if look.pattern != "plain":
-        second = _second_colour(look.colour.rgb)
+        second = _second_color(look.color.rgb)
         image.paste(second, (0, 0), _pattern(look.pattern, max(pitch, 3), *mask.size))
     image.putalpha(mask)
     return image
 
 
-def _second_colour(rgb: RGB) -> RGB:
+def _second_color(rgb: RGB) -> RGB:
     light = contrast(WHITE, rgb) < 2
     return mix(rgb, BLACK, 0.5) if light else mix(rgb, WHITE, 0.72)
 

@@ -29,7 +29,7 @@ def draw_sign(
     font = font or SIGN_FONTS[rng.integers(len(SIGN_FONTS))]
     if form not in FORMS:
         raise ValueError(f"no form {form!r}; there are: {', '.join(FORMS)}")
-    rgb = look.colour.rgb
+    rgb = look.color.rgb
     arrow = form.startswith("arrow")
     mask, cap = word_mask(word, font, side * (0.70 if arrow else 0.84), side * 0.42)
     height = min(round(mask.height * (2.2 if arrow else 1.9)) + round(side * 0.06), side)

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from scipy.ndimage import minimum_filter
 
-from picturebook.colours import luminance
+from picturebook.colors import luminance
 from picturebook.kind import Drawing, Kind, Look
 from picturebook.pages.ink import BLACK, RGB, WHITE, font, mix, painted, size_with_side
 
@@ -163,7 +163,7 @@ def paint(stencil: Stencil, look: Look, side: int, rng: Generator) -> Image.Imag
     layers = layers.resize(size_with_side(*layers.size, side), Image.Resampling.HAMMING)
     alpha, detail, paper = layers.split()
     image = painted(alpha, look, max(side // 7, 5))
-    rgb = look.colour.rgb
+    rgb = look.color.rgb
     image.paste(paper_of(rgb), (0, 0), paper)
     image.paste(detail_of(rgb), (0, 0), detail)
     image.putalpha(alpha)

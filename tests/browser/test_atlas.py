@@ -223,7 +223,7 @@ def test_clicks_add_and_take_away_and_the_gallery_only_looks(page):
     expect(status).to_have_text("0 selected")
 
 
-def test_sliders_colours_and_lines_repaint_at_once(page):
+def test_sliders_colors_and_lines_repaint_at_once(page):
     canvas = page.locator("canvas").first
     before = canvas.evaluate(LOOK)
     page.get_by_label("n_neighbors").first.focus()
@@ -314,18 +314,18 @@ def test_what_is_drawn_stands_out_in_light_and_dark(bare):
         const app = Object.assign(Object.create(App.prototype), {dark: () => dark});
         return [app.ink(), HERE];
     }"""
-    for dark, page_colour in ((False, "#ffffff"), (True, "#111111")):
+    for dark, page_color in ((False, "#ffffff"), (True, "#111111")):
         ink, here = bare.evaluate(ask, dark)
-        for colour in (ink["line"], ink["edge"], here, "#767676", "#0072B2"):
-            papers = (ink["paper"], page_colour) if colour != "#0072B2" else (page_colour,)
-            assert all(contrast(colour, paper) >= 3 for paper in papers), (dark, colour)
+        for color in (ink["line"], ink["edge"], here, "#767676", "#0072B2"):
+            papers = (ink["paper"], page_color) if color != "#0072B2" else (page_color,)
+            assert all(contrast(color, paper) >= 3 for paper in papers), (dark, color)
 
 
 def contrast(one, other):
     """The ratio of WCAG 2."""
 
-    def light(colour):
-        parts = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+    def light(color):
+        parts = np.array([int(color[n : n + 2], 16) for n in (1, 3, 5)]) / 255
         linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 

@@ -130,7 +130,7 @@ def test_pictures_stand_on_the_map_few_at_first_more_when_zoomed_in(page):
     assert zoom(canvas) > 2 and int(canvas.get_attribute("data-pictures")) > few
 
 
-def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbours(page):
+def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbors(page):
     canvas = first_map(page)
     canvas.focus()
     page.keyboard.press("n")

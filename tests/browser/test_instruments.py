@@ -40,8 +40,8 @@ space = nearest(table.vectors, 12)
 PANELS = {
     "picker": (
         "tiles = lab.first_embedding.photo_tiles()\n"
-        "raw = [lab.first_embedding.mean_colours(tile.picture) for tile in tiles]\n"
-        "lab.NeighbourPicker(tiles, lab.first_embedding.to_unit_length(raw), chosen=18)",
+        "raw = [lab.first_embedding.mean_colors(tile.picture) for tile in tiles]\n"
+        "lab.NeighborPicker(tiles, lab.first_embedding.to_unit_length(raw), chosen=18)",
         "Look at",
         "ArrowDown",
     ),
@@ -134,7 +134,7 @@ def test_no_key_on_a_control_reaches_the_notebook(instrument):
 
 
 @pytest.mark.parametrize("instrument", PANELS, indirect=True)
-def test_a_key_on_a_labelled_control_moves_the_picture_and_the_words(instrument, request):
+def test_a_key_on_a_labeled_control_moves_the_picture_and_the_words(instrument, request):
     notebook, output, _ = instrument
     _, label, key = PANELS[request.node.callspec.params["instrument"]]
     words, picture = output.get_by_role("status"), output.get_by_role("img")

@@ -16,7 +16,7 @@ def vectors() -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_most_true_neighbours_are_found_and_their_share_is_told(vectors):
+def test_most_true_neighbors_are_found_and_their_share_is_told(vectors):
     found, exact = approximate_nearest(vectors, 15), nearest(vectors, 15)
     rows = np.arange(1200)[:, None]
     assert found.neighbors.indices.shape == (1200, 15) and not (found.neighbors.indices == rows).any()
@@ -28,7 +28,7 @@ def test_most_true_neighbours_are_found_and_their_share_is_told(vectors):
     assert "of the true neighbours found, measured on 500 pictures" in found.sentence()
 
 
-def test_the_recall_of_exact_neighbours_is_one_and_of_wrong_ones_falls(vectors):
+def test_the_recall_of_exact_neighbors_is_one_and_of_wrong_ones_falls(vectors):
     exact = nearest(vectors, 10)
     assert measured_recall(exact, 10).value == 1
     half = exact.indices.copy()
@@ -39,6 +39,6 @@ def test_the_recall_of_exact_neighbours_is_one_and_of_wrong_ones_falls(vectors):
         measured_recall(Neighbors(half, exact.distances), 10)
 
 
-def test_more_neighbours_than_items_are_refused(vectors):
+def test_more_neighbors_than_items_are_refused(vectors):
     with pytest.raises(ValueError, match="12 neighbours of 12 items"):
         approximate_nearest(vectors[:12], 12)

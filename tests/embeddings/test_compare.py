@@ -54,7 +54,7 @@ def test_debiased_cka_of_unrelated_wide_spaces_is_near_zero():
     assert biased > 0.5
 
 
-def test_mutual_neighbours_are_symmetric_with_a_known_chance(space):
+def test_mutual_neighbors_are_symmetric_with_a_known_chance(space):
     others = [np.random.default_rng(seed).normal(size=(60, 20)) for seed in range(20)]
     both, back = mutual_knn(space, others[0], 5), mutual_knn(others[0], space, 5)
     assert both.value == pytest.approx(back.value)
@@ -120,7 +120,7 @@ def test_a_narrow_cone_is_anisotropic(space):
     assert anisotropy(space + 10).value > 0.9
 
 
-def test_the_gap_closes_when_both_are_centred(space):
+def test_the_gap_closes_when_both_are_centered(space):
     other = np.random.default_rng(8).normal(size=(50, 8)) + np.array([5, 0, 0, 0, 0, 0, 0, 0])
     assert modality_gap(space, other) > 0.5
     assert modality_gap(space, space) == 0
@@ -150,7 +150,7 @@ def test_similarity_is_that_of_scipy():
     assert rsa(*spaces).value == pytest.approx(spearmanr(*cosines).statistic)
 
 
-def test_neighbours_vote_as_in_scikit_learn(space):
+def test_neighbors_vote_as_in_scikit_learn(space):
     from sklearn.model_selection import LeaveOneOut, cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -27,10 +27,10 @@ def test_a_share_has_the_interval_of_wilson():
     z = norm.ppf(0.975)
     for right, count in ((7, 20), (20, 20), (0, 81), (1, 2)):
         share = right / count
-        centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+        center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
         reach = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
         found = of_mean(np.arange(count) < right, 0.5)
-        assert (found.low, found.high) == pytest.approx((centre - reach, centre + reach))
+        assert (found.low, found.high) == pytest.approx((center - reach, center + reach))
         assert (found.value, found.chance, found.count) == (share, 0.5, count)
     assert of_mean(np.ones(20)).low < 0.85  # twenty of twenty are not "1.000 to 1.000"
 
@@ -128,7 +128,7 @@ def test_intervals_of_comparisons_hold_about_as_often_as_they_say(name):
     assert share_of_hits(found, float(np.mean([one.value for one in found]))) > 0.88
 
 
-def test_intervals_of_shared_neighbours_are_rather_too_wide():
+def test_intervals_of_shared_neighbors_are_rather_too_wide():
     rng, found = np.random.default_rng(5), []
     for _ in range(40):
         space = rng.normal(size=(40, 6))

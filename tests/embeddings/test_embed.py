@@ -332,9 +332,9 @@ def test_a_slow_run_is_written_before_a_shard_is_full(clip, photos, tmp_path, mo
 def test_other_pictures_of_the_same_name_are_computed_anew(clip, tmp_path):
     out = tmp_path / "table.parquet"
     red, blue = Image.new("RGB", (30, 30), "red"), Image.new("RGB", (30, 30), "blue")
-    for colour, picture in (("red", red), ("blue", blue)):
-        (tmp_path / colour).mkdir()
-        picture.save(tmp_path / colour / "same.png")
+    for color, picture in (("red", red), ("blue", blue)):
+        (tmp_path / color).mkdir()
+        picture.save(tmp_path / color / "same.png")
     wanted = embed_images([red, blue], model=clip, progress=False).vectors
     sources = [[red], [blue], tmp_path / "red", tmp_path / "blue"]
     for number, source in enumerate(sources):
@@ -463,7 +463,7 @@ def test_texts_share_the_space_of_pictures(clip, phi3):
 
 def test_texts_in_the_space_of_the_language_model(phi3_folder):
     whole = load_phi3_model(phi3_folder, language_model=True, dtype=torch.float32)
-    pictures = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "blue")]
     table = embed_images(pictures, model=whole, pooling="last token", progress=False)
     texts = embed_texts(["a red square", "two words"], model=whole)
     alone = embed_texts(["two words"], model=whole)

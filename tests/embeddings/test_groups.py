@@ -12,7 +12,7 @@ def test_distances_and_widths_are_those_of_the_points() -> None:
     points = np.concatenate([SQUARE, 3 * SQUARE + [3, 4]])
     found = groups_of(points, ["near"] * 4 + ["far"] * 4)
     assert found.names == ("far", "near")
-    np.testing.assert_allclose(found.centres, [[3, 4], [0, 0]], atol=1e-12)
+    np.testing.assert_allclose(found.centers, [[3, 4], [0, 0]], atol=1e-12)
     np.testing.assert_allclose(found.distances, [[0, 5], [5, 0]])
     np.testing.assert_allclose(found.widths, [3, 1])
 

@@ -36,7 +36,7 @@ def by_differences(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-3, 1e-5])
-def test_neighbours_of_near_copies_are_exact(spread):
+def test_neighbors_of_near_copies_are_exact(spread):
     vectors = near_copies(200, 64, spread)
     found, (rows, apart) = nearest(vectors, 5), by_differences(vectors, 5)
     assert (found.indices == rows).mean() > 0.999
@@ -127,7 +127,7 @@ def test_copies_on_one_point_are_all_kept():
     assert (kept[:60] == 1).all() and kept[60:].mean() < 0.9
 
 
-def test_two_spaces_with_the_same_copies_share_all_neighbours():
+def test_two_spaces_with_the_same_copies_share_all_neighbors():
     rng = np.random.default_rng(1)
     space = np.repeat(rng.normal(size=(6, 8)), 10, axis=0)
     turned = space[:, ::-1] + 1e-9 * rng.normal(size=space.shape)  # ties in one space, an order in the other
@@ -142,7 +142,7 @@ def test_a_space_of_equals_shares_no_more_than_chance():
     assert np.mean(shared) == pytest.approx(6 / 59, abs=0.05)
 
 
-def test_shared_neighbours_without_ties_are_the_overlap_of_two_sets():
+def test_shared_neighbors_without_ties_are_the_overlap_of_two_sets():
     rng = np.random.default_rng(3)
     one = rng.normal(size=(40, 5))
     other = one + rng.normal(size=(40, 5))
@@ -164,7 +164,7 @@ def test_wobble_does_not_come_from_items_on_one_place():
     assert (found.distances == 0).all() and (found.indices // 12 == np.arange(60)[:, None] // 12).all()
 
 
-def test_the_first_of_the_neighbours():
+def test_the_first_of_the_neighbors():
     found = nearest(np.random.default_rng(5).normal(size=(12, 3)), 6)
     assert (found.first(2).indices == found.indices[:, :2]).all()
     assert found.first(6).distances.shape == (12, 6)
@@ -173,13 +173,13 @@ def test_the_first_of_the_neighbours():
             found.first(bad)
 
 
-def test_no_item_has_as_many_neighbours_as_there_are_items():
+def test_no_item_has_as_many_neighbors_as_there_are_items():
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     assert nearest(vectors, 4).indices.shape == (5, 4)
     with pytest.raises(ValueError, match="5 neighbours of 5 items"):
         nearest(vectors, 5)
 
 
-def test_the_first_of_the_neighbours_have_the_same_idea_of_a_tie():
+def test_the_first_of_the_neighbors_have_the_same_idea_of_a_tie():
     known = Neighbors(np.array([[1, 2]]), np.zeros((1, 2), np.float32), np.zeros((3, 2)), tie=0.5)
     assert known.first(1).tie == 0.5

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phi3lib.embeddings import knn as neighbours_module
+from phi3lib.embeddings import knn as neighbors_module
 from phi3lib.embeddings import maps as maps_module
 from phi3lib.embeddings.knn import nearest, unit_rows
 from phi3lib.embeddings.maps import (
@@ -22,15 +22,15 @@ from phi3lib.embeddings.table import EmbeddingTable
 @pytest.fixture(scope="module")
 def groups() -> np.ndarray:
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(4, 16)) * 3
-    return (np.repeat(centres, 40, 0) + rng.normal(size=(160, 16))).astype(np.float32)
+    centers = rng.normal(size=(4, 16)) * 3
+    return (np.repeat(centers, 40, 0) + rng.normal(size=(160, 16))).astype(np.float32)
 
 
 # ------------------------------------------------------------------------------- neighbours
 
 
-def test_neighbours_are_those_of_brute_force(groups, monkeypatch):
-    monkeypatch.setattr(neighbours_module, "BLOCK", 37)
+def test_neighbors_are_those_of_brute_force(groups, monkeypatch):
+    monkeypatch.setattr(neighbors_module, "BLOCK", 37)
     near = nearest(groups, 7)
     unit = groups / np.linalg.norm(groups, axis=1, keepdims=True)
     likeness = unit @ unit.T
@@ -39,7 +39,7 @@ def test_neighbours_are_those_of_brute_force(groups, monkeypatch):
     assert np.allclose(near.distances, 1 - np.sort(likeness, axis=1)[:, ::-1][:, :7], atol=1e-5)
 
 
-def test_equal_vectors_are_neighbours_and_no_item_is_its_own():
+def test_equal_vectors_are_neighbors_and_no_item_is_its_own():
     vectors = np.ones((5, 3))
     near = nearest(vectors, 3)
     assert all(row not in near.indices[row] for row in range(5))
@@ -56,7 +56,7 @@ def test_equal_vectors_are_neighbours_and_no_item_is_its_own():
         (np.ones(4), 1, "shape"),
     ],
 )
-def test_what_has_no_neighbours_is_refused(vectors, k, words):
+def test_what_has_no_neighbors_is_refused(vectors, k, words):
     with pytest.raises(ValueError, match=words):
         nearest(vectors, k)
 
@@ -71,7 +71,7 @@ def maps(groups) -> list[Layout]:
 
 
 @pytest.mark.slow
-def test_umap_keeps_neighbours_better_than_chance_and_groups_together(groups, maps):
+def test_umap_keeps_neighbors_better_than_chance_and_groups_together(groups, maps):
     space = nearest(groups, 30)
     kept = maps[0].kept_estimate(space)
     assert kept.low > 3 * kept.chance
@@ -223,7 +223,7 @@ def test_layouts_are_saved_with_their_parameters(groups, tmp_path):
     assert ids[3] == "3"
 
 
-def test_points_on_one_place_are_neighbours_of_each_other():
+def test_points_on_one_place_are_neighbors_of_each_other():
     near = plane_neighbors(np.zeros((4, 2), np.float32), 3)
     assert all(sorted([*row, place]) == [0, 1, 2, 3] for place, row in enumerate(near.tolist()))
 

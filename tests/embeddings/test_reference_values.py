@@ -63,7 +63,7 @@ def test_principal_parts_keep_the_widest_directions():
 def test_groups_by_hand():
     found = groups_of([[0, 0], [2, 0], [5, 4], [0, 8]], ["x", "x", "y", "z"])
     assert found.names == ("x", "y", "z")
-    assert found.centres.tolist() == [[1, 0], [5, 4], [0, 8]]
+    assert found.centers.tolist() == [[1, 0], [5, 4], [0, 8]]
     assert found.widths.tolist() == [1, 0, 0]
     assert found.pairs() == pytest.approx([np.sqrt(32), np.sqrt(65), np.sqrt(41)])
 
@@ -71,7 +71,7 @@ def test_groups_by_hand():
 # ------------------------------------------------------------------------------- chance
 
 
-def test_the_chance_of_neighbours_and_maps_is_that_of_unrelated_ones():
+def test_the_chance_of_neighbors_and_maps_is_that_of_unrelated_ones():
     rng = np.random.default_rng(3)
     spaces = rng.normal(size=(12, 2, 31, 5))
     found = [mutual_knn(one, other, 6) for one, other in spaces]

@@ -242,7 +242,7 @@ def test_free_photographs_have_credits_and_unique_pieces():
     assert {"china", "flower"} <= set(photographs)
     items = items_of(photographs)
     assert len({item.id for item in items}) == len(items) == 13 * len(photographs)
-    assert all(credit.licence and credit.author for _, credit in photographs.values())
+    assert all(credit.license and credit.author for _, credit in photographs.values())
     assert len(set(QUERIES)) == len(QUERIES)
 
 
@@ -255,7 +255,7 @@ def test_photographs_of_scikit_image_are_taken_where_it_is_installed(monkeypatch
     monkeypatch.setattr(a2_photographs, "_skimage_folder", lambda: data)
     found = free_photographs()
     assert list(found) == ["china", "flower", "camera"]
-    assert found["camera"][0].mode == "RGB" and found["camera"][1].licence == "CC0"
+    assert found["camera"][0].mode == "RGB" and found["camera"][1].license == "CC0"
     shutil.rmtree(data)
     assert list(free_photographs()) == ["china", "flower"]
 

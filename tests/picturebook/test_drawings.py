@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from phi3lib.loading.defaults import DATA_FOLDER
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.drawings import CELL, SPLITS, Hand, HandDrawing, other_hand, read_drawings, split_of
 from picturebook.kinds import KINDS, SCENE_KINDS
 from picturebook.outlines import bent, outline
@@ -64,7 +64,7 @@ def test_a_folder_without_drawings_and_an_unknown_split_are_refused(tmp_path):
         read_drawings(FOLDER, "validation")
 
 
-def test_the_source_and_the_licence_are_named():
+def test_the_source_and_the_license_are_named():
     assert "CC BY 4.0" in json.loads((FOLDER / "drawings.json").read_text(encoding="utf-8"))["source"]
 
 
@@ -90,10 +90,10 @@ def test_another_hand_mirrors_turns_and_widens():
     assert moved[0] == pytest.approx(across + 0.1, abs=0.01)
 
 
-def test_ink_and_paper_have_their_colours():
-    picture = ell().picture(112, ink=COLOURS["red"], paper=COLOURS["yellow"])
-    assert picture.getpixel((0, 0)) == COLOURS["yellow"].rgb
-    assert COLOURS["red"].rgb in {colour for _, colour in picture.getcolors(100_000)}
+def test_ink_and_paper_have_their_colors():
+    picture = ell().picture(112, ink=COLORS["red"], paper=COLORS["yellow"])
+    assert picture.getpixel((0, 0)) == COLORS["yellow"].rgb
+    assert COLORS["red"].rgb in {color for _, color in picture.getcolors(100_000)}
 
 
 def test_hands_by_chance_are_the_same_for_the_same_seed():

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from picturebook import french
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kind import Look
 from picturebook.kinds import KINDS
 from picturebook.pictures import Picture, draw_picture
 
 
 @pytest.mark.parametrize(
-    ("kind", "colour", "said"),
+    ("kind", "color", "said"),
     [
         ("house", "white", "une maison blanche"),
         ("cat", "green", "un chat vert"),
@@ -24,18 +24,18 @@ from picturebook.pictures import Picture, draw_picture
         ("flag of Italy", None, "un drapeau de l'Italie"),
     ],
 )
-def test_phrases(kind, colour, said):
-    assert french.phrase(KINDS[kind], COLOURS[colour] if colour else None) == said
+def test_phrases(kind, color, said):
+    assert french.phrase(KINDS[kind], COLORS[color] if color else None) == said
 
 
 def test_every_kind_has_a_noun_of_its_own():
     nouns = [kind.french for kind in KINDS.values()]
     assert len(set(nouns)) == len(nouns)
     for kind in KINDS.values():
-        for colour in COLOURS.values():
-            words = french.phrase(kind, colour).split()
+        for color in COLORS.values():
+            words = french.phrase(kind, color).split()
             assert words[0] == ("une" if kind.feminine else "un")
-            assert (colour.french_feminine if kind.feminine else colour.french) in words
+            assert (color.french_feminine if kind.feminine else color.french) in words
 
 
 def test_captions_say_what_is_shown_and_are_the_same_every_time():
@@ -45,9 +45,9 @@ def test_captions_say_what_is_shown_and_are_the_same_every_time():
         assert first == again
         noun = picture.kind.french.split()[0]
         assert noun in first
-        if picture.kind.takes_colour:
+        if picture.kind.takes_color:
             look = picture.things[0].look
-            assert french.caption(picture) == french.phrase(picture.kind, look.colour)
+            assert french.caption(picture) == french.phrase(picture.kind, look.color)
     said = {french.caption(picture, np.random.default_rng(seed)) for seed in range(40)}
     assert any("d'un" in one for one in said) and any(one.startswith("voici un") for one in said)
 

@@ -8,7 +8,7 @@ from numpy.random import default_rng
 from PIL import Image
 from scipy import ndimage
 
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kind import Kind, Look
 from picturebook.pages import PAGE_KINDS, WITHOUT_PATTERN, digits
 from picturebook.pages.cards import RANKS, SUITS, draw_card
@@ -23,7 +23,7 @@ from picturebook.pages.ink import BLACK, TEXT_FONTS, cap_font, draw_text, text_m
 from picturebook.pages.signs import FORMS, draw_sign
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS, position_classes
 
-RED, WHITE = Look(COLOURS["red"]), Look(COLOURS["white"])
+RED, WHITE = Look(COLORS["red"]), Look(COLORS["white"])
 by_name = pytest.mark.parametrize("kind", PAGE_KINDS, ids=lambda kind: kind.name)
 
 
@@ -41,8 +41,8 @@ def ring(image: Image.Image, width: int = 2) -> np.ndarray:
     return pixels[~inner]
 
 
-def near(pixels: np.ndarray, colour: tuple[int, int, int], distance: int = 40) -> np.ndarray:
-    return np.abs(pixels - np.array(colour)).max(axis=-1) < distance
+def near(pixels: np.ndarray, color: tuple[int, int, int], distance: int = 40) -> np.ndarray:
+    return np.abs(pixels - np.array(color)).max(axis=-1) < distance
 
 
 # All kinds
@@ -73,25 +73,25 @@ def test_a_drawing_can_be_changed_without_changing_the_next(kind: Kind) -> None:
 
 
 @by_name
-def test_a_kind_shows_the_colour_that_it_takes_and_no_other(kind: Kind) -> None:
+def test_a_kind_shows_the_color_that_it_takes_and_no_other(kind: Kind) -> None:
     pictures = {}
-    for colour in ("red", "green", "purple"):
-        image = kind.draw(Look(COLOURS[colour]), 80, default_rng(1)).image
-        pictures[colour] = image.tobytes()
+    for color in ("red", "green", "purple"):
+        image = kind.draw(Look(COLORS[color]), 80, default_rng(1)).image
+        pictures[color] = image.tobytes()
         pixels = np.asarray(image).astype(int)
         solid = pixels[pixels[..., 3] > 250][:, :3]
-        if kind.takes_colour:  # a clock does on its rim only
-            assert near(solid, COLOURS[colour].rgb).mean() > 0.1
-    assert len(set(pictures.values())) == (3 if kind.takes_colour else 1)
+        if kind.takes_color:  # a clock does on its rim only
+            assert near(solid, COLORS[color].rgb).mean() > 0.1
+    assert len(set(pictures.values())) == (3 if kind.takes_color else 1)
 
 
 @by_name
 def test_a_pattern_is_shown_except_where_it_is_said_not_to_be(kind: Kind) -> None:
     pictures = {
-        pattern: kind.draw(Look(COLOURS["blue"], pattern), 40, default_rng(2)).image.tobytes()
+        pattern: kind.draw(Look(COLORS["blue"], pattern), 40, default_rng(2)).image.tobytes()
         for pattern in ("plain", "striped", "dotted")
     }
-    shown = kind.takes_colour and kind.name not in WITHOUT_PATTERN
+    shown = kind.takes_color and kind.name not in WITHOUT_PATTERN
     assert len(set(pictures.values())) == (3 if shown else 1)
 
 
@@ -398,12 +398,12 @@ POINTS = {
 
 
 @pytest.mark.parametrize("country", POINTS)
-def test_flags_have_their_colours(country: str) -> None:
+def test_flags_have_their_colors(country: str) -> None:
     for side in (60, 90, 400):
         image = draw_flag(country, side).convert("RGB")
-        for (x, y), colour in POINTS[country].items():
+        for (x, y), color in POINTS[country].items():
             place = (int(x * image.width), int(y * image.height))
-            assert near(np.array(image.getpixel(place)), colour, 30), (side, place)
+            assert near(np.array(image.getpixel(place)), color, 30), (side, place)
 
 
 def test_no_two_flags_look_alike() -> None:

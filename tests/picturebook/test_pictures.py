@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from picturebook import captions
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import FAMILIES, KINDS
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
-from picturebook.pictures import SIDE, Picture, colours_apart, draw_picture, draw_word
+from picturebook.pictures import SIDE, Picture, colors_apart, draw_picture, draw_word
 from picturebook.splits import RELATIONS, SPLITS, held_out, rng_of
 
 SOME = range(300)
@@ -45,22 +45,22 @@ def test_what_is_no_picture_is_refused(split: str, number: int) -> None:
 def test_held_out_combinations_are_not_drawn(split: str) -> None:
     for number in SOME:
         for thing in draw_picture(number, split=split).things:
-            if thing.kind.takes_colour:
-                assert not held_out(thing.kind.name, thing.look.colour.name)
+            if thing.kind.takes_color:
+                assert not held_out(thing.kind.name, thing.look.color.name)
 
 
 def test_the_held_out_split_has_nothing_else() -> None:
     for number in SOME:
         (thing,) = draw_picture(number, split="held-out").things
-        assert held_out(thing.kind.name, thing.look.colour.name)
+        assert held_out(thing.kind.name, thing.look.color.name)
 
 
-def test_about_a_tenth_is_held_out_and_every_kind_keeps_enough_colours() -> None:
-    coloured = [kind.name for kind in KINDS.values() if kind.takes_colour]
-    held = [[held_out(name, colour) for colour in COLOURS] for name in coloured]
+def test_about_a_tenth_is_held_out_and_every_kind_keeps_enough_colors() -> None:
+    colored = [kind.name for kind in KINDS.values() if kind.takes_color]
+    held = [[held_out(name, color) for color in COLORS] for name in colored]
     assert 0.07 < np.mean(held) < 0.13
     assert max(map(sum, held)) <= 6
-    assert 0.05 < np.mean([held_out(name, relation) for name in coloured for relation in RELATIONS]) < 0.15
+    assert 0.05 < np.mean([held_out(name, relation) for name in colored for relation in RELATIONS]) < 0.15
 
 
 def test_captions_name_what_is_there(pictures: list[Picture]) -> None:
@@ -100,8 +100,8 @@ def test_relations_are_true() -> None:
 def test_things_can_be_told_from_their_background(pictures: list[Picture]) -> None:
     for picture in pictures:
         for thing in picture.things:
-            if thing.kind.takes_colour:
-                assert colours_apart(thing.look.colour, picture.background)
+            if thing.kind.takes_color:
+                assert colors_apart(thing.look.color, picture.background)
 
 
 def test_things_lie_inside_the_picture_and_do_not_cover_each_other(pictures: list[Picture]) -> None:
@@ -123,8 +123,8 @@ def test_the_easiest_pictures_are_dark_on_white_large_and_central() -> None:
         assert max(right - left, bottom - top) >= 0.7 * SIDE
         assert abs(left + right - SIDE) < 4
         assert abs(top + bottom - SIDE) < 4
-        if thing.kind.takes_colour:
-            assert sum(thing.look.colour.rgb) < 400  # the darkest that is not held out
+        if thing.kind.takes_color:
+            assert sum(thing.look.color.rgb) < 400  # the darkest that is not held out
 
 
 def test_every_kind_can_be_asked_for() -> None:
@@ -132,7 +132,7 @@ def test_every_kind_can_be_asked_for() -> None:
         assert draw_picture(1, kind=kind).kind.name == name
 
 
-def test_a_kind_without_colours_of_its_own_has_nothing_held_out() -> None:
+def test_a_kind_without_colors_of_its_own_has_nothing_held_out() -> None:
     with pytest.raises(ValueError, match="held out"):
         draw_picture(0, split="held-out", kind=KINDS["flag of Japan"])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from picturebook.captions import PLACES
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.gallery import read_gallery, write_gallery
 from picturebook.kinds import KINDS
 from picturebook.pages.words import HELD_OUT_WORDS, TRAINED_WORDS
@@ -47,11 +47,11 @@ def test_places_are_where_they_say() -> None:
                 assert (high in place) == (share > 0.58), (place, share)
 
 
-def test_things_in_one_scene_have_kinds_and_colours_of_their_own() -> None:
+def test_things_in_one_scene_have_kinds_and_colors_of_their_own() -> None:
     for scene in scenes("things"):
         names = {thing.kind.name for thing in scene.things}
-        colours = {thing.look.colour.name for thing in scene.things}
-        assert len(names) == len(colours)
+        colors = {thing.look.color.name for thing in scene.things}
+        assert len(names) == len(colors)
         assert len(names) in (1, len(scene.things))
 
 
@@ -91,7 +91,7 @@ def test_questions_have_true_answers() -> None:
                     spot = scene.places[[thing.box for thing in scene.things].index(question.box)]
                     assert question.answer in spot
                 if question.topic == "colour":
-                    assert question.answer in COLOURS
+                    assert question.answer in COLORS
                 if question.topic == "count":
                     shown = len(scene.things) or len(scene.prints)
                     assert question.answer == NUMBERS[shown]
@@ -140,8 +140,8 @@ def test_a_close_up_shows_one_kind_and_says_so_always_alike(number):
     assert len({thing.kind.name for thing in scene.things}) == 1
     first = scene.things[0]
     assert scene.caption.endswith(f"{scene.background.name} background")
-    if first.kind.takes_colour:
-        assert first.look.colour.name in scene.caption
+    if first.kind.takes_color:
+        assert first.look.color.name in scene.caption
     asked = {question.topic: question for question in questions_of(scene, np.random.default_rng(number))}
     assert asked["caption"].answer == scene.caption
     assert asked["count"].answer == NUMBERS[len(scene.things)]

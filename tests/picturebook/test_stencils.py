@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kind import PATTERNS, Kind, Look
 from picturebook.pages import PAGE_KINDS
 from picturebook.stencils import STENCIL_KINDS
@@ -16,9 +16,9 @@ by_name = pytest.mark.parametrize("kind", STENCIL_KINDS, ids=lambda kind: kind.n
 
 
 def drawn(
-    kind: Kind, colour: str = "red", pattern: str = "plain", side: int = 90, seed: int = 0
+    kind: Kind, color: str = "red", pattern: str = "plain", side: int = 90, seed: int = 0
 ) -> Image.Image:
-    return kind.draw(Look(COLOURS[colour], pattern), side, np.random.default_rng(seed)).image
+    return kind.draw(Look(COLORS[color], pattern), side, np.random.default_rng(seed)).image
 
 
 @by_name
@@ -34,21 +34,21 @@ def test_the_same_seed_draws_the_same(kind: Kind) -> None:
 
 
 @by_name
-def test_the_colour_that_is_asked_for_is_there(kind: Kind) -> None:
-    for colour in ("red", "white", "black"):
-        rgba = np.asarray(drawn(kind, colour)).astype(int)
+def test_the_color_that_is_asked_for_is_there(kind: Kind) -> None:
+    for color in ("red", "white", "black"):
+        rgba = np.asarray(drawn(kind, color)).astype(int)
         solid = rgba[rgba[..., 3] == 255][:, :3]
-        share = (np.abs(solid - COLOURS[colour].rgb).sum(1) < 12).mean()
+        share = (np.abs(solid - COLORS[color].rgb).sum(1) < 12).mean()
         assert share > 0.1, share
 
 
 @by_name
 def test_white_on_white_and_black_on_black_stay_visible(kind: Kind) -> None:
-    for colour in ("white", "black"):
-        picture = drawn(kind, colour, side=40)
-        ground = Image.new("RGB", picture.size, COLOURS[colour].rgb)
+    for color in ("white", "black"):
+        picture = drawn(kind, color, side=40)
+        ground = Image.new("RGB", picture.size, COLORS[color].rgb)
         ground.paste(picture, (0, 0), picture)
-        far = np.abs(np.asarray(ground).astype(int) - COLOURS[colour].rgb).max(-1) > 40
+        far = np.abs(np.asarray(ground).astype(int) - COLORS[color].rgb).max(-1) > 40
         assert far.mean() > 0.03
 
 
@@ -69,13 +69,13 @@ def test_no_name_stands_for_two_kinds() -> None:
 
 
 def test_no_two_kinds_look_alike() -> None:
-    greys = {}
+    grays = {}
     for kind in STENCIL_KINDS:
         picture = drawn(kind, "grey", side=48, seed=1)
         ground = Image.new("RGB", (48, 48), "white")
         ground.paste(picture, ((48 - picture.width) // 2, (48 - picture.height) // 2), picture)
-        greys[kind.name] = np.asarray(ground.convert("L")).astype(int)
-    for (first, a), (second, b) in combinations(greys.items(), 2):
+        grays[kind.name] = np.asarray(ground.convert("L")).astype(int)
+    for (first, a), (second, b) in combinations(grays.items(), 2):
         # A wink is one eye of a happy face, the least that two kinds differ by.
         assert (np.abs(a - b) > 50).mean() > 0.015, (first, second)
 

@@ -110,7 +110,7 @@ def test_no_package_index_is_prescribed(name):
     assert not re.search(r"https?://|file://|--extra-index-url +http|/home/|/Users/", text)
 
 
-def test_versions_and_licence_agree():
+def test_versions_and_license_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## (\S+)", changes, re.MULTILINE)[1]

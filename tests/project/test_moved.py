@@ -5,13 +5,20 @@ import pkgutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import phi3lib
-from phi3lib import lab
+from phi3lib import EmbeddingTable, lab
 from phi3lib.embeddings.approximate import Found
+from phi3lib.embeddings.groups import groups_of
 from phi3lib.lab import widgets
+from phi3lib.lab.photographs import Credit
 from phi3lib.moved import NEW_NAMES, new_name
+from picturebook.captions import class_phrase
+from picturebook.colors import COLORS
+from picturebook.kind import Look
+from picturebook.kinds import KINDS
 
 
 @pytest.mark.parametrize("package", [phi3lib, lab, widgets], ids=lambda package: package.__name__)
@@ -59,15 +66,26 @@ def test_the_package_itself_uses_no_old_name():
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("knn", "Neighbours", "Neighbors"),
-        ("compare", "shared_neighbours", "shared_neighbors"),
-        ("maps", "plane_neighbours", "plane_neighbors"),
-        ("maps", "map_neighbours", "map_neighbors"),
-        ("maps", "neighbours_for_maps", "neighbors_for_maps"),
+        ("phi3lib.embeddings.knn", "Neighbours", "Neighbors"),
+        ("phi3lib.embeddings.compare", "shared_neighbours", "shared_neighbors"),
+        ("phi3lib.embeddings.maps", "plane_neighbours", "plane_neighbors"),
+        ("phi3lib.embeddings.maps", "map_neighbours", "map_neighbors"),
+        ("phi3lib.embeddings.maps", "neighbours_for_maps", "neighbors_for_maps"),
+        ("phi3lib.lab", "NeighbourPicker", "NeighborPicker"),
+        ("phi3lib.lab.figures.hd_plots", "COLOURS", "COLORS"),
+        ("phi3lib.lab.lessons.first_embedding", "mean_colours", "mean_colors"),
+        ("phi3lib.lab.lessons.first_embedding", "order_of_neighbours", "order_of_neighbors"),
+        ("phi3lib.lab.lessons.layers", "patch_colours", "patch_colors"),
+        ("phi3lib.lab.lessons.picker", "NeighbourPicker", "NeighborPicker"),
+        ("phi3lib.lab.lessons.spaces", "COLOUR_NAMES", "COLOR_NAMES"),
+        ("phi3lib.vision.image_processing", "normalise", "normalize"),
+        ("picturebook.french", "colour_word", "color_word"),
+        ("picturebook.pictures", "colours_apart", "colors_apart"),
+        ("picturebook.pictures", "colours_of", "colors_of"),
     ],
 )
 def test_old_names_warn_and_give_the_new_ones(module, old, new):
-    home = importlib.import_module(f"phi3lib.embeddings.{module}")
+    home = importlib.import_module(module)
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
         assert getattr(home, old) is getattr(home, new)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -79,3 +97,38 @@ def test_an_old_attribute_warns_and_gives_the_new_one():
     with pytest.warns(DeprecationWarning, match="Found.neighbours is now neighbors") as warned:
         assert found.neighbours == "near"
     assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("one", "old", "new"),
+    [
+        (Look(COLORS["red"]), "colour", "color"),
+        (KINDS["cup"], "takes_colour", "takes_color"),
+        (groups_of([[0.0, 1.0], [1.0, 0.0]], ["a", "b"]), "centres", "centers"),
+        (Credit("a", "b", "c", "CC0", "d"), "licence", "license"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else type(given).__name__,
+)
+def test_old_spellings_of_attributes_warn(one, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"{type(one).__name__}\.{old} is now {new}"):
+        assert getattr(one, old) is getattr(one, new)
+
+
+def test_old_spellings_of_parameters_warn():
+    red = COLORS["red"]
+    with pytest.warns(DeprecationWarning, match="colour= of Look is now color=") as warned:
+        assert Look(colour=red) == Look(red)
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match="colour= of class_phrase is now color="):
+        assert class_phrase(KINDS["cup"], colour="red") == "a red cup"
+    table = EmbeddingTable(np.eye(2, dtype=np.float32), ["a", "b"])
+    with pytest.warns(DeprecationWarning, match="centred= of RecipeSwitches is now centered="):
+        switches = lab.RecipeSwitches({"r": table}, [None, None], recipe="r", centred=True)
+    assert switches.state.centered
+
+
+def test_the_old_module_of_colors_warns():
+    sys.modules.pop("picturebook.colours", None)
+    with pytest.warns(DeprecationWarning, match="picturebook.colours is now picturebook.colors"):
+        old = importlib.import_module("picturebook.colours")
+    assert old.COLOURS is COLORS and old.Colour is type(COLORS["red"])

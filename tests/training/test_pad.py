@@ -26,8 +26,8 @@ def test_the_classifier_learns_what_the_features_hold(monkeypatch):
     monkeypatch.setattr(train_pad, "KINDS", ["cat", "dog", "star"])
     generator = torch.Generator().manual_seed(0)
     kinds = torch.arange(300) % 3
-    centres = 3 * torch.randn(3, 20, generator=generator)
-    features = centres[kinds] + torch.randn(300, 20, generator=generator)
+    centers = 3 * torch.randn(3, 20, generator=generator)
+    features = centers[kinds] + torch.randn(300, 20, generator=generator)
     head = train_pad.train_head(features, kinds, epochs=8)
     assert (head(features).argmax(1) == kinds).float().mean() > 0.95
     assert head.kinds == ["cat", "dog", "star"]
@@ -38,8 +38,8 @@ def test_drawings_of_other_things_are_a_class_behind_the_kinds(monkeypatch):
     monkeypatch.setattr(train_pad, "ANYTHING_ELSE", 2)
     generator = torch.Generator().manual_seed(0)
     classes = torch.arange(300) % 3
-    centres = 3 * torch.randn(3, 20, generator=generator)
-    features = centres[classes] + torch.randn(300, 20, generator=generator)
+    centers = 3 * torch.randn(3, 20, generator=generator)
+    features = centers[classes] + torch.randn(300, 20, generator=generator)
     head = train_pad.train_head(features, classes, epochs=8)
     assert head.kinds == ["cat", "dog"] and head(features).shape == (300, 3)
     assert (head(features).argmax(1) == classes).float().mean() > 0.95

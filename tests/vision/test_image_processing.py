@@ -343,9 +343,9 @@ def test_arrays_tensors_and_files_give_what_pillow_gives(tmp_path: Path) -> None
     tensor = torch.from_numpy(array).permute(2, 0, 1)
     for same in (array, array[:, ::1], tensor, str(tmp_path / "a.png"), tmp_path / "a.png"):
         assert same_pixels(same, picture)
-    grey = Image.fromarray(array[..., 0])
+    gray = Image.fromarray(array[..., 0])
     for same in (array[..., 0], array[..., :1], tensor[0], tensor[:1], tensor[0].numpy()[:, :, None]):
-        assert same_pixels(same, grey)
+        assert same_pixels(same, gray)
     four = np.dstack([array, array[..., 0]])
     assert same_pixels(four, picture), "the fourth channel is dropped"
     assert same_pixels(torch.from_numpy(four).permute(2, 0, 1), picture)
@@ -412,8 +412,8 @@ def test_mode_i_up_to_255_means_eight_bits() -> None:
 
 
 def test_animation_gives_the_first_frame_of_a_file(tmp_path: Path) -> None:
-    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    frames = [Image.new("RGB", (12, 8), colour) for colour in colours]
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    frames = [Image.new("RGB", (12, 8), color) for color in colors]
     for name, options in {"a.gif": {}, "a.png": {}, "a.webp": {"lossless": True}}.items():
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
         assert read_picture(tmp_path / name).getpixel((3, 3)) == (255, 0, 0)

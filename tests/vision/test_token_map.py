@@ -65,13 +65,13 @@ def test_boxes_are_where_the_tensors_put_the_tokens(rows: int, cols: int, order:
     features = patches.flatten(2).transpose(1, 2)  # (n, 16, 2)
     nothing = torch.full((8,), float("nan"))
     places = hd_sequence(features, rows, cols, row_separator=nothing, view_separator=nothing, order=order)
-    centres = places.reshape(-1, 4, 2).mean(1)  # the four patches of a token lie around its centre
-    for index, centre in enumerate(centres.tolist()):
+    centers = places.reshape(-1, 4, 2).mean(1)  # the four patches of a token lie around its centre
+    for index, center in enumerate(centers.tolist()):
         box = padded_box_of_token(grid, index, order)
         if box is None:
-            assert centre[0] != centre[0], "a separator came from no patch"
+            assert center[0] != center[0], "a separator came from no patch"
         else:
-            assert centre == [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
+            assert center == [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
 
 
 @pytest.mark.parametrize("order", ORDERS)

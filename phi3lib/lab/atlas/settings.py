@@ -41,9 +41,9 @@ def usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
     """Return PCA, and UMAP for all combinations that so many pictures allow; none for an empty list."""
     fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
     return [Settings("PCA")] + [
-        Settings("UMAP", neighbours, distance, seed)
+        Settings("UMAP", neighbors, distance, seed)
         for seed in grid["seed"]
-        for neighbours in fitting
+        for neighbors in fitting
         for distance in grid["min_dist"]
     ]
 

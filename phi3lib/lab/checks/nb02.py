@@ -118,18 +118,18 @@ def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
 
 def best_layer(
     shape: dict[int, list[bool]],
-    colour: dict[int, list[bool]],
+    color: dict[int, list[bool]],
     *,
     names: tuple[str, str] = ("shape", "colour"),
 ) -> Callable[[Any], Verdict]:
     """Return the check "behind which layer does the first lead the second the most?" for these measurements.
 
-    shape, colour: for each layer, right or wrong for each picture; names: what the sentences call them.
+    shape, color: for each layer, right or wrong for each picture; names: what the sentences call them.
     Every layer whose lead is within the noise of the best one is accepted.
     """
-    lead = {layer: float(np.mean(shape[layer]) - np.mean(colour[layer])) for layer in shape}
+    lead = {layer: float(np.mean(shape[layer]) - np.mean(color[layer])) for layer in shape}
     best = max(lead, key=lambda layer: lead[layer])
-    difference = {layer: _differences(shape[layer], colour[layer]) for layer in shape}
+    difference = {layer: _differences(shape[layer], color[layer]) for layer in shape}
     first, second = names
 
     @exercise
@@ -140,7 +140,7 @@ def best_layer(
         layer = int(layer)
         gap = difference[best] - difference[layer]
         noise = 2 * gap.std() / len(gap) ** 0.5
-        said = f"layer {layer}: {first} {np.mean(shape[layer]):.2f}, {second} {np.mean(colour[layer]):.2f}"
+        said = f"layer {layer}: {first} {np.mean(shape[layer]):.2f}, {second} {np.mean(color[layer]):.2f}"
         if gap.mean() <= noise:
             return Verdict(True, f"{said}; no other layer has a lead that is clearly larger.")
         if lead[layer] == min(lead.values()):
@@ -154,5 +154,5 @@ def best_layer(
     return check
 
 
-def _differences(shape: list[bool], colour: list[bool]) -> NDArray[np.float64]:
-    return np.asarray(shape, dtype=float) - np.asarray(colour, dtype=float)
+def _differences(shape: list[bool], color: list[bool]) -> NDArray[np.float64]:
+    return np.asarray(shape, dtype=float) - np.asarray(color, dtype=float)

@@ -25,21 +25,21 @@ def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
     @exercise
     def check(function: Callable[[], tuple[int, float]]) -> Verdict:
         answer = items(ask(function, shown="no arguments"), 2, "Two numbers, n_neighbors and min_dist,")
-        neighbours, distance = whole(answer[0], "n_neighbors"), number(answer[1], "min_dist")
+        neighbors, distance = whole(answer[0], "n_neighbors"), number(answer[1], "min_dist")
         try:
-            worth = _worth(vectors, space, neighbours, distance)
+            worth = _worth(vectors, space, neighbors, distance)
         except ValueError as error:
             return Verdict(False, f"These settings make no map: {error}.")
         said = (
-            f"n_neighbors {neighbours} and min_dist {distance:g} give a trustworthiness of {worth[0]:.3f} "
+            f"n_neighbors {neighbors} and min_dist {distance:g} give a trustworthiness of {worth[0]:.3f} "
             f"and keep {worth[1]:.3f} of the neighbours"
         )
         wanted = (WANTED_TRUST, WANTED_KEPT)
         if _reaches(worth, wanted) or _reaches(worth, wanted := _at_most(vectors, space, wanted)):
             return Verdict(True, f"{said}.")
-        hints = ["fewer neighbours keep what is near"] if neighbours > 20 else []
+        hints = ["fewer neighbours keep what is near"] if neighbors > 20 else []
         hints += ["a smaller min_dist lets near points be close"] if distance > 0.3 else []
-        hints += ["with very few neighbours the map breaks into pieces"] if neighbours < 5 else []
+        hints += ["with very few neighbours the map breaks into pieces"] if neighbors < 5 else []
         return Verdict(
             False,
             f"{said}; at least {wanted[0]:.3f} and {wanted[1]:.3f} are wanted. "
@@ -49,9 +49,9 @@ def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
     return check
 
 
-def _worth(vectors: Any, space: Neighbors, neighbours: int, distance: float) -> tuple[float, float]:
+def _worth(vectors: Any, space: Neighbors, neighbors: int, distance: float) -> tuple[float, float]:
     """(trustworthiness, share of neighbours kept) of the map of these settings."""
-    layout = umap_map(vectors, space, n_neighbors=neighbours, min_dist=distance, seed=0)
+    layout = umap_map(vectors, space, n_neighbors=neighbors, min_dist=distance, seed=0)
     return layout.trustworthiness(vectors), float(layout.kept(space).mean())
 
 
@@ -171,11 +171,11 @@ def modality_gap(function: Callable[[Matrix, Matrix], float]) -> Verdict:
 # --------------------------------------------------------------------------- 05.4 close the gap
 
 
-def _centred(vectors: Matrix) -> Matrix:
+def _centered(vectors: Matrix) -> Matrix:
     return vectors - vectors.mean(0)
 
 
-_RIGHT_SIDES: tuple[Callable[[Matrix], Matrix], ...] = (_centred, lambda side: _centred(_unit(side)))
+_RIGHT_SIDES: tuple[Callable[[Matrix], Matrix], ...] = (_centered, lambda side: _centered(_unit(side)))
 _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
     "one mean of everything was taken away; each side has its own": lambda own, other: (
         _unit(own) - np.concatenate([_unit(own), _unit(other)]).mean(0)
@@ -184,7 +184,7 @@ _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
         own - np.concatenate([own, other]).mean(0)
     ),
     "this is moved onto the mean of the other side; take its own mean away": lambda own, other: (
-        _centred(own) + other.mean(0)
+        _centered(own) + other.mean(0)
     ),
     "nothing was taken away": lambda own, other: own,
     "only the lengths are gone; the mean is still there": lambda own, other: _unit(own),
@@ -192,11 +192,11 @@ _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
         own - own.mean(1, keepdims=True)
     ),
     "these are z-scores: subtract the mean, and do not divide by the standard deviation": lambda own, other: (
-        _centred(own) / own.std(0)
+        _centered(own) / own.std(0)
     ),
     "Nothing is left: only the mean should go": lambda own, other: np.zeros_like(own),
     "the centred vectors were divided by their lengths, which moves the mean again": lambda own, other: _unit(
-        _centred(own)
+        _centered(own)
     ),
 }
 
@@ -221,8 +221,8 @@ def close_gap(function: Callable[[Matrix, Matrix], tuple[Matrix, Matrix]]) -> Ve
 
 def _about_the_sides(given: tuple[Any, ...], sides: tuple[Matrix, Matrix]) -> Verdict:
     """Whether the centres are apart, the first side that is not centred, and the slip if it is known."""
-    centres = [as_array(one).mean(0) for one in given]  # type: ignore[union-attr]
-    distance = float(np.linalg.norm(centres[0] - centres[1]))
+    centers = [as_array(one).mean(0) for one in given]  # type: ignore[union-attr]
+    distance = float(np.linalg.norm(centers[0] - centers[1]))
     said = f"The centres are still {distance:.3f} apart. " if distance > 1e-3 else ""
     for name, one, own, other in zip(("pictures", "texts"), given, sides, sides[::-1], strict=True):
         if any(near(one, right(own)) for right in _RIGHT_SIDES):

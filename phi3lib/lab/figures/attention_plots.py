@@ -78,7 +78,7 @@ def draw_prompt(axes: Any, asked: AskedQuestion, hidden: Iterable[int] = ()) -> 
     """Draw the prompt as a strip of its tokens, colored by kind; hidden ones are crossed out."""
     length = len(asked.input_ids)
     for start, count, kind in _runs(asked):
-        color = WORD if kind is None else hd_plots.COLOURS[kind]
+        color = WORD if kind is None else hd_plots.COLORS[kind]
         axes.add_patch(
             Rectangle((start, 0), count, 1, facecolor=color, edgecolor="white", lw=0, hatch=_hatch_of(color))
         )
@@ -112,7 +112,7 @@ def prompt_legend(figure: Any) -> None:
     entries = [Patch(color=WORD, label="text")]
     entries += [
         Patch(facecolor=color, edgecolor="white", lw=0, hatch=_hatch_of(color), label=str(kind))
-        for kind, color in hd_plots.COLOURS.items()
+        for kind, color in hd_plots.COLORS.items()
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
 

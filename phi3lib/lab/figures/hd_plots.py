@@ -6,10 +6,11 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from phi3lib.lab.figures import plots
+from phi3lib.moved import old_names
 from phi3lib.vision.hd_transform import HDGrid, pad_picture, resize_picture
 from phi3lib.vision.token_map import TokenKind, padded_box_of_token, token_at
 
-COLOURS = {
+COLORS = {
     TokenKind.CROP: plots.CROP,
     TokenKind.GLOBAL: plots.GLOBAL_VIEW,
     TokenKind.ROW_SEPARATOR: plots.ROW_SEPARATOR,
@@ -77,7 +78,7 @@ def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | Non
     """Draw the token sequence as one ribbon; separators are longer: of rows thin, of views thick."""
     for start, length, kind in runs(grid, order):
         if kind is TokenKind.VIEW_SEPARATOR:  # one token of many hundreds: a line, wider than the token
-            axes.vlines(start + length / 2, -0.4, 1.4, color=COLOURS[kind], lw=2.5, zorder=4)
+            axes.vlines(start + length / 2, -0.4, 1.4, color=COLORS[kind], lw=2.5, zorder=4)
             continue
         tooth = kind is TokenKind.ROW_SEPARATOR
         low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
@@ -85,9 +86,9 @@ def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | Non
             [start, start + length],
             low,
             high,
-            facecolor=COLOURS[kind],
-            edgecolor=COLOURS[kind] if tooth else "white",
-            hatch=None if tooth else plots.HATCHES[COLOURS[kind]],
+            facecolor=COLORS[kind],
+            edgecolor=COLORS[kind] if tooth else "white",
+            hatch=None if tooth else plots.HATCHES[COLORS[kind]],
             lw=0.4 if tooth else 0,
             zorder=2 + tooth,
         )
@@ -111,9 +112,9 @@ def ribbon_legend(fig: Any) -> None:
     """Draw the legend of the four colors of a ribbon."""
     handles = [
         Rectangle(
-            (0, 0), 1, 1, facecolor=colour, hatch=plots.HATCHES[colour], edgecolor="white", label=str(kind)
+            (0, 0), 1, 1, facecolor=color, hatch=plots.HATCHES[color], edgecolor="white", label=str(kind)
         )
-        for kind, colour in COLOURS.items()
+        for kind, color in COLORS.items()
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
 
@@ -178,8 +179,8 @@ def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
     left.set_xlabel("padded width in pixels")
     left.set_ylabel("padded height in pixels")
     bill = token_bill(grid)
-    colours = [COLOURS[kind] for kind in bill]
-    bars = right.barh([str(kind) for kind in bill], list(bill.values()), color=colours)
+    colors = [COLORS[kind] for kind in bill]
+    bars = right.barh([str(kind) for kind in bill], list(bill.values()), color=colors)
     right.bar_label(bars, padding=3)
     right.margins(x=0.2)
     right.set_xlabel("tokens")
@@ -190,7 +191,10 @@ def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
 
 def token_bill(grid: HDGrid) -> dict[TokenKind, int]:
     """How many tokens of each kind the sequence has."""
-    counts = dict.fromkeys(COLOURS, 0)
+    counts = dict.fromkeys(COLORS, 0)
     for _, length, kind in runs(grid):
         counts[kind] += length
     return counts
+
+
+__getattr__ = old_names(__name__, {"COLOURS": "COLORS"})  # changed in 0.2.0

@@ -57,18 +57,18 @@ def show_places(rows: Mapping[str, list[tuple[str, int, int]]], *, alt: str) -> 
     used = {kind for runs in rows.values() for kind, _, _ in runs}
     for height, runs in enumerate(rows.values()):
         for kind, start, length in runs:
-            colour, hatch = _LOOK[kind]
+            color, hatch = _LOOK[kind]
             axes.broken_barh(
                 [(start, length)],
                 (height - 0.35, 0.7),
-                facecolor=colour,
+                facecolor=color,
                 hatch=hatch,
                 edgecolor="white",
                 lw=0.3,
             )
-    for kind, (colour, hatch) in _LOOK.items():
+    for kind, (color, hatch) in _LOOK.items():
         if kind in used:
-            axes.bar(0, 0, facecolor=colour, hatch=hatch, edgecolor="white", label=kind)
+            axes.bar(0, 0, facecolor=color, hatch=hatch, edgecolor="white", label=kind)
     axes.set_yticks(range(len(rows)), labels=list(rows))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_ylabel(" ")

@@ -47,7 +47,7 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise(
         "02.3",
         "Colour before shape",
-        "lab.layers.check_of_layers(states[1:], kept, shape_labels, colour_labels)(my_best_layer)",
+        "lab.layers.check_of_layers(states[1:], kept, shape_labels, color_labels)(my_best_layer)",
     ),
     Exercise("03.1", "Count the tokens", "lab.checks.token_count(my_token_count)"),
     Exercise("03.2", "Merge 2×2", "lab.checks.merge_2x2(my_merge)"),

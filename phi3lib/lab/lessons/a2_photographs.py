@@ -59,10 +59,10 @@ def free_photographs() -> dict[str, tuple[Image.Image, Credit]]:
     found = {name: (photograph(name), credit(name)) for name in ("china", "flower")}
     folder = _skimage_folder()
     if folder is not None:
-        for name, file, shows, author, licence in _SKIMAGE:
+        for name, file, shows, author, license in _SKIMAGE:
             if (folder / file).is_file():
                 source = "skimage.data of scikit-image"
-                found[name] = (picture(folder / file), Credit(file, shows, author, licence, source))
+                found[name] = (picture(folder / file), Credit(file, shows, author, license, source))
     return found
 
 

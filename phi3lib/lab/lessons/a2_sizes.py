@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from phi3lib.lab.figures import plots
+from phi3lib.moved import old_attribute
 
 # Bytes of a weight. int8 here is that of `phi3lib.vision.precision`: linear layers in one byte a weight, and
 # everything else (word embeddings, norms, biases) in float32.
@@ -52,17 +53,19 @@ CACHE_SHAPE = (32, 32, 96)  # layers, heads and the size of a head in Phi-3-visi
 class Counted:
     """A published checkpoint, or the part of one that is loaded.
 
-    linear: weights of linear layers; other: all other weights. stored: the precision of the files. licence:
+    linear: weights of linear layers; other: all other weights. stored: the precision of the files. license:
     its name, and where its authors state it. tensors: their number in the files.
     """
 
     name: str
     part: str
-    licence: str
+    license: str
     stored: str
     linear: int
     other: int
     tensors: int
+
+    licence = old_attribute("licence", "license")  # changed in 0.2.0
 
     @property
     def parameters(self) -> int:
@@ -107,13 +110,13 @@ def published() -> tuple[Counted, ...]:
     return tuple(sorted(found, key=lambda one: one.file_bytes))
 
 
-def _counted(name: str, part: str, licence: str, stored: str, network: Any) -> Counted:
+def _counted(name: str, part: str, license: str, stored: str, network: Any) -> Counted:
     from torch import nn
 
     linear = sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Linear))
     weights = list(network.parameters())
     other = sum(weight.numel() for weight in weights) - linear
-    return Counted(name, part, licence, stored, linear, other, len(weights))
+    return Counted(name, part, license, stored, linear, other, len(weights))
 
 
 def whole_phi3() -> Counted:
@@ -140,8 +143,8 @@ def show_sizes() -> None:
         millions = f"{one.parameters / 1e6:,.0f} M"
         print(f"{one.name:36}{one.part:13}{millions:>9}{one.file_bytes / GB:6.2f} GB{memory}")
     for name in dict.fromkeys(one.name for one in published()):
-        licence = next(one.licence for one in published() if one.name == name)
-        print(f"licence of {name}: {licence}")
+        license = next(one.license for one in published() if one.name == name)
+        print(f"licence of {name}: {license}")
 
 
 # ------------------------------------------------------------------------------- where they fit

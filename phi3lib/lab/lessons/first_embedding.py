@@ -15,6 +15,7 @@ from phi3lib.lab.checks.base import told
 from phi3lib.lab.checks.reading import as_array, truth
 from phi3lib.lab.figures import plots
 from phi3lib.lab.photographs import photograph
+from phi3lib.moved import old_names
 
 GRID = 4
 # What a listener needs in order to guess along; for the tiles of `photo_tiles()`.
@@ -51,7 +52,7 @@ def photo_tiles(rows: int = 3, cols: int = 4, names: Sequence[str] = ("china", "
     return tiles
 
 
-def mean_colours(picture: Image.Image, grid: int = GRID) -> np.ndarray:
+def mean_colors(picture: Image.Image, grid: int = GRID) -> np.ndarray:
     """(grid · grid · 3,) float64 between 0 and 1: red, green and blue of each cell, row by row."""
     small = picture.convert("RGB").resize((grid, grid), Image.Resampling.BOX)  # BOX takes the mean
     return np.asarray(small, dtype=np.float64).reshape(-1) / 255
@@ -64,7 +65,7 @@ def to_unit_length(vectors: Any) -> np.ndarray:
     return vectors / np.where(lengths == 0, 1, lengths)
 
 
-def order_of_neighbours(vectors: Any, query: int) -> list[int]:
+def order_of_neighbors(vectors: Any, query: int) -> list[int]:
     """Numbers of all other rows, the most similar first. Rows must have unit length; ties: lower first."""
     similar = np.asarray(vectors) @ np.asarray(vectors)[query]
     order = np.argsort(-similar, kind="stable")
@@ -73,7 +74,7 @@ def order_of_neighbours(vectors: Any, query: int) -> list[int]:
 
 def compare_guess(guess: Any, vectors: Any, query: int) -> str:
     """Compare a guess with the vectors in one sentence; no answer is wrong."""
-    order = order_of_neighbours(vectors, query)
+    order = order_of_neighbors(vectors, query)
     if guess is None or guess is ...:
         return "No guess yet. Put the number of a tile in the cell above, or read on."
     number = as_array(guess)
@@ -148,7 +149,7 @@ def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float]) -> Non
     plots.pictures(list(forms.values()), titles, alt=alt, height=1.5)
 
 
-def colour_grid(axes: Any, vector: np.ndarray, title: str) -> None:
+def color_grid(axes: Any, vector: np.ndarray, title: str) -> None:
     """Draw a hand-made vector as the 4 × 4 colours that it holds."""
     plots.picture_axes(axes, np.clip(vector, 0, 1).reshape(GRID, GRID, 3), title, smooth=False)
 
@@ -158,8 +159,8 @@ def vector_in_words(vector: np.ndarray, most: int = 4) -> str:
     cells = np.asarray(vector).reshape(GRID, GRID, 3)
     highest = np.argsort(-cells, axis=None, kind="stable")[:most]
     named = [
-        f"{('red', 'green', 'blue')[colour]} in row {row + 1}, column {col + 1}"
-        for row, col, colour in zip(*np.unravel_index(highest, cells.shape), strict=True)
+        f"{('red', 'green', 'blue')[color]} in row {row + 1}, column {col + 1}"
+        for row, col, color in zip(*np.unravel_index(highest, cells.shape), strict=True)
     ]
     return (
         f"A picture, its {GRID * GRID} mean colours, and {cells.size} bars: red, green and blue of each "
@@ -171,11 +172,17 @@ def show_vector(picture: Image.Image, vector: np.ndarray) -> None:
     """Draw a picture, its 4 × 4 mean colors, and these values as bars in reading order."""
     fig, axes = plots.figure(1, 3, height=2.1, width_ratios=[1.3, 0.9, 2.6])
     plots.picture_axes(axes[0], picture, "the tile")
-    colour_grid(axes[1], vector, "16 mean colours")
-    colours = [plots.ORANGE, plots.GREEN, plots.BLUE] * (len(vector) // 3)
-    axes[2].bar(range(len(vector)), vector, color=colours, width=0.9)
+    color_grid(axes[1], vector, "16 mean colours")
+    colors = [plots.ORANGE, plots.GREEN, plots.BLUE] * (len(vector) // 3)
+    axes[2].bar(range(len(vector)), vector, color=colors, width=0.9)
     plots.write_title(axes[2], f"the vector: {len(vector)} numbers")
     axes[2].set_xlabel("place in the vector")
     axes[2].set_ylabel("red, green, blue, red, …")
     axes[2].set_ylim(0, 1)
     plots.show(fig, alt=vector_in_words(vector))
+
+
+__getattr__ = old_names(  # changed in 0.2.0
+    __name__,
+    {"mean_colours": "mean_colors", "colour_grid": "color_grid", "order_of_neighbours": "order_of_neighbors"},
+)

@@ -14,6 +14,7 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, middle_square, number_among
 from phi3lib.lab.widgets.panel import Control, choice, slider
 from phi3lib.lab.widgets.without_kernel.drawing import described, line, tile
+from phi3lib.moved import old_names
 
 Features = NDArray[np.float32]
 
@@ -32,29 +33,29 @@ def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
 
 
-def patch_colours(patches: Features) -> NDArray[np.float64]:
+def patch_colors(patches: Features) -> NDArray[np.float64]:
     """Patches (N, patches, width) as colours (N, rows, cols, 3): their first three principal components.
 
     One PCA for all pictures, so that equal colours mean equal features; each component fills 0 to 1.
     """
     count, number, width = patches.shape
     flat = patches.reshape(-1, width).astype(np.float64)
-    centred = flat - flat.mean(0)
-    _, _, directions = np.linalg.svd(centred[:: max(len(centred) // 4000, 1)], full_matrices=False)
-    shown = centred @ directions[:3].T
+    centered = flat - flat.mean(0)
+    _, _, directions = np.linalg.svd(centered[:: max(len(centered) // 4000, 1)], full_matrices=False)
+    shown = centered @ directions[:3].T
     low, high = np.percentile(shown, [1, 99], axis=0)
     side = round(number**0.5)
     return np.clip((shown - low) / (high - low), 0, 1).reshape(count, side, side, 3)
 
 
 def show_layers(
-    picture: Image.Image, colours: Sequence[NDArray[np.float64]], titles: Sequence[str], *, alt: str
+    picture: Image.Image, colors: Sequence[NDArray[np.float64]], titles: Sequence[str], *, alt: str
 ) -> None:
     """Draw a picture and, beside it, the patch colors of several layers."""
-    fig, axes = plots.figure(1, 1 + len(colours), height=1.7)
+    fig, axes = plots.figure(1, 1 + len(colors), height=1.7)
     plots.picture_axes(axes[0], picture, "the picture")
-    for spot, colour, title in zip(axes[1:], colours, titles, strict=True):
-        plots.picture_axes(spot, colour, title, smooth=False)
+    for spot, color, title in zip(axes[1:], colors, titles, strict=True):
+        plots.picture_axes(spot, color, title, smooth=False)
     plots.show(fig, alt=alt)
 
 
@@ -202,24 +203,27 @@ class LayerExplorer(PanelInstrument):
 def _frame_patch(axes: Any, picture: Image.Image, patch: int, side: int) -> None:
     row, col = divmod(patch, side)
     width, height = picture.width / side, picture.height / side
-    for colour, thickness in (("white", 4), (plots.HERE, 2)):
+    for color, thickness in (("white", 4), (plots.HERE, 2)):
         frame = Rectangle((col * width, row * height), width, height, fill=False)
-        frame.set(edgecolor=colour, linewidth=thickness)
+        frame.set(edgecolor=color, linewidth=thickness)
         axes.add_patch(frame)
 
 
-def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, colour: Any) -> Any:
+def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, color: Any) -> Any:
     """Return the check of exercise 02.3 for these features: where colour leads shape the most.
 
     states: for each layer (N, 1 + patches, width), the first being layer 1, of which the class token is read;
-    kept: which pictures count; shape, colour: their labels.
+    kept: which pictures count; shape, color: their labels.
     """
     from phi3lib.embeddings.compare import probe_hits
     from phi3lib.lab.checks.nb02 import best_layer
 
     tokens = [state[kept][:, 0] for state in states]
-    of_shape, of_colour = (
+    of_shape, of_color = (
         {layer: list(probe_hits(read, labels[kept], folds=3)) for layer, read in enumerate(tokens, 1)}
-        for labels in (shape, colour)
+        for labels in (shape, color)
     )
-    return best_layer(of_colour, of_shape, names=("colour", "shape"))
+    return best_layer(of_color, of_shape, names=("colour", "shape"))
+
+
+__getattr__ = old_names(__name__, {"patch_colours": "patch_colors"})  # changed in 0.2.0

@@ -15,7 +15,7 @@ from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.lab.figures import plots
 from phi3lib.loading.defaults import BUNDLED_FOLDER
 from phi3lib.vision.answers import CROPS, answer
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.pages.charts import CHARTS
 from picturebook.pages.documents import DOCUMENTS
 from picturebook.pages.ink import draw_text, readable_ink
@@ -158,7 +158,7 @@ def pair_scores(phi3: Any, asked_pairs: Sequence[Pair]) -> dict[str, Estimate]:
     for name, images_of in shown.items():
         said = answer(phi3, [images_of(one) for one in asked_pairs], texts)
         hits = [text == answer_ for text, answer_ in zip(said, wanted, strict=True)]
-        scores[name] = of_mean(hits, 1 / len(COLOURS))
+        scores[name] = of_mean(hits, 1 / len(COLORS))
     return scores
 
 
@@ -214,7 +214,7 @@ def typed(text: str, tile: int, *, cap_height: int = 11, background: str = "blue
 
     Raises ValueError for an empty text and for one that is too long.
     """
-    board = COLOURS[background].rgb
+    board = COLORS[background].rgb
     if not text.strip():
         raise ValueError("the text is empty: type at least one letter")
     ink = draw_text(text.strip(), cap_height, "sans bold", readable_ink(board))

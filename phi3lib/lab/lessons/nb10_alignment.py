@@ -19,7 +19,7 @@ from phi3lib.encoders.swap import vision_part
 from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.prompts import encode_prompt
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.questions import Question, questions_of
 from picturebook.scenes import SCENE_KINDS, draw_scene
@@ -28,7 +28,7 @@ TOPICS = ("kind", "colour", "where", "side", "count")
 # Guessing without looking: one of so many answers.
 CHANCE = {
     "kind": 1 / len(SCENE_KINDS),
-    "colour": 1 / len(COLOURS),
+    "colour": 1 / len(COLORS),
     "where": 1 / 9,
     "side": 1 / 2,
     "count": 1 / 4,

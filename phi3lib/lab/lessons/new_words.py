@@ -19,11 +19,11 @@ from phi3lib.encoders import as_encoder
 from phi3lib.lab.figures import palette, plots
 from picturebook import french
 from picturebook.captions import class_phrase
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kind import Kind
 from picturebook.kinds import KINDS
 from picturebook.pages.digits import NAMES, TEST_DIGITS, handwritten_digit
-from picturebook.pictures import SIDE, Picture, colours_of, draw_picture
+from picturebook.pictures import SIDE, Picture, colors_of, draw_picture
 
 # Whose names are words of their own; those of letters and flags follow from other words.
 _WITH_WORDS = ("shapes", "animals", "nature", "vehicles", "household", "clothes", "buildings", "food")
@@ -164,7 +164,7 @@ class Exam:
         right = (kinds @ said.T).argmax(1) == self.of_kinds
         trained = np.array([self.candidates[place] in self.trained for place in self.of_kinds])
         english = texts([class_phrase(kind) for kind in self.candidates])
-        colored = texts([french.phrase(kind, COLOURS[colour]) for kind, colour in self.pair_candidates])
+        colored = texts([french.phrase(kind, COLORS[color]) for kind, color in self.pair_candidates])
         named = texts([class_phrase(KINDS[f"digit {name}"]) for name in NAMES])
         among = 1 / len(self.candidates)
         answers = (
@@ -184,11 +184,11 @@ def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 10
         draw_picture(number, split="test", kind=candidates[number % len(candidates)])
         for number in range(each * len(candidates))
     ]
-    paired = [kind for kind in words.trained if kind.family in _WITH_WORDS and colours_of(kind, "held-out")]
+    paired = [kind for kind in words.trained if kind.family in _WITH_WORDS and colors_of(kind, "held-out")]
     paired = paired[:: max(len(paired) // PAIRED_KINDS, 1)][:PAIRED_KINDS]
     drawn = [draw_picture(n, split="held-out", kind=paired[n % len(paired)]) for n in range(pairs)]
-    choices = [(kind, colour) for kind in paired for colour in COLOURS]
-    place = {(kind.name, colour): number for number, (kind, colour) in enumerate(choices)}
+    choices = [(kind, color) for kind in paired for color in COLORS]
+    place = {(kind.name, color): number for number, (kind, color) in enumerate(choices)}
     written = [_digit(int(row)) for row in TEST_DIGITS[:digits]]
     return Exam(
         trained=words.trained,
@@ -196,7 +196,7 @@ def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 10
         kinds=[one.image for one in kinds],
         of_kinds=np.arange(len(kinds)) % len(candidates),
         pairs=[one.image for one in drawn],
-        of_pairs=np.array([place[one.kind.name, one.things[0].look.colour.name] for one in drawn]),
+        of_pairs=np.array([place[one.kind.name, one.things[0].look.color.name] for one in drawn]),
         pair_candidates=choices,
         digits=[image for image, _ in written],
         of_digits=np.array([value for _, value in written]),

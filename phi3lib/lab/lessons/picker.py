@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from phi3lib.lab.figures import plots
-from phi3lib.lab.lessons.first_embedding import Tile, order_of_neighbours
+from phi3lib.lab.lessons.first_embedding import Tile, order_of_neighbors
 from phi3lib.lab.widgets.base import PanelInstrument
 from phi3lib.lab.widgets.panel import Control, choice
 from phi3lib.lab.widgets.without_kernel.drawing import described, line
 from phi3lib.lab.widgets.without_kernel.drawing import tile as small_tile
+from phi3lib.moved import old_keyword, old_names
 
 
 class PickerState:
@@ -19,11 +20,11 @@ class PickerState:
     vectors: (N, d), one row a tile, each of length 1.
     """
 
-    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbors: int = 5) -> None:
         self.tiles, self.vectors = list(tiles), np.asarray(vectors)
         if len(self.tiles) != len(self.vectors):
             raise ValueError(f"{len(self.tiles)} tiles but {len(self.vectors)} vectors")
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self.choose(chosen)
 
     def choose(self, number: int) -> None:
@@ -34,7 +35,7 @@ class PickerState:
 
     def nearest(self) -> list[tuple[Tile, float]]:
         """Return the nearest tiles with their cosines, the most similar first."""
-        order = order_of_neighbours(self.vectors, self.chosen)[: self.neighbours]
+        order = order_of_neighbors(self.vectors, self.chosen)[: self.neighbors]
         cosines = self.vectors @ self.vectors[self.chosen]
         return [(self.tiles[number], float(cosines[number])) for number in order]
 
@@ -44,14 +45,15 @@ class PickerState:
         return f"Tile {self.chosen}; nearest tiles, with their cosines: {near}."
 
 
-class NeighbourPicker(PanelInstrument):
+@old_keyword("neighbours", "neighbors")  # changed in 0.2.0
+class NeighborPicker(PanelInstrument):
     """Choose a tile from the list (with the keyboard, too); its nearest neighbours stand to its right."""
 
     title = "Neighbour picker"
 
-    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbours: int = 5) -> None:
+    def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbors: int = 5) -> None:
         super().__init__()
-        self.state = PickerState(tiles, vectors, chosen, neighbours)
+        self.state = PickerState(tiles, vectors, chosen, neighbors)
 
     def still(self) -> plots.Still:
         """Return a still picture of the picker in its current state."""
@@ -85,3 +87,6 @@ class NeighbourPicker(PanelInstrument):
     def take(self, chosen: dict[str, Any]) -> None:
         """Return the query tile."""
         self.state.choose(chosen["tile"])
+
+
+__getattr__ = old_names(__name__, {"NeighbourPicker": "NeighborPicker"})  # changed in 0.2.0

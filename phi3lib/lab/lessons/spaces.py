@@ -16,6 +16,7 @@ from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import palette, plots
+from phi3lib.moved import old_names
 from picturebook.kind import Kind
 from picturebook.kinds import KINDS
 from picturebook.pictures import Picture, draw_picture, draw_word
@@ -32,7 +33,7 @@ SPACES = {
 KIND_NAMES = (
     "cat", "fish", "rocket", "house", "apple", "star", "tree", "cup", "chess knight", "heart", "key", "car",
 )  # fmt: skip
-COLOUR_NAMES = ("red", "blue", "green", "yellow", "purple", "orange")
+COLOR_NAMES = ("red", "blue", "green", "yellow", "purple", "orange")
 SIGN_WORDS = ("EXIT", "OPEN", "STOP", "TAXI", "BANK", "SALE", "MENU", "HOTEL", "PARK", "SHOP")
 SIDE = 224  # pixels of a picture: two tiles of the small Phi-3-vision
 CLEAR = 0.06  # of the side: how far from the midlines a thing stands to be in a quarter
@@ -54,7 +55,7 @@ def comparison_sets(size: int = 240) -> dict[str, PictureSet]:
     things = list(islice(_things_in_quarters(), size))
     labels = {
         "kind": np.array([one.kind.name for one in things]),
-        "colour": np.array([one.things[0].look.colour.name for one in things]),
+        "colour": np.array([one.things[0].look.color.name for one in things]),
         "position": np.array([_quarter(one) for one in things]),
     }
     groups = [draw_scene(n, split="test", style="things", tile=SIDE // 2) for n in range(size)]
@@ -82,7 +83,7 @@ def _thing_in_quarter(number: int, kind: Kind) -> Picture | None:
     """Return the picture of this number, or None if its colour or its position does not fit."""
     # Most do not fit, and a small sketch, which costs little, tells most of them.
     sketch = draw_picture(number, split="test", side=SIDE // 4, kind=kind)
-    if sketch.things[0].look.colour.name not in COLOUR_NAMES or _from_midlines(sketch) < CLEAR / 2:
+    if sketch.things[0].look.color.name not in COLOR_NAMES or _from_midlines(sketch) < CLEAR / 2:
         return None
     picture = draw_picture(number, split="test", side=SIDE, kind=kind)
     return picture if _quarter(picture) else None
@@ -207,3 +208,6 @@ def show_linked_maps(
 def most_disputed(first: EmbeddingTable, second: EmbeddingTable, k: int = 6) -> int:
     """Return the row with the fewest nearest neighbors in common; the first of several."""
     return int(shared_neighbors(first.vectors, second.vectors, k).argmin())
+
+
+__getattr__ = old_names(__name__, {"COLOUR_NAMES": "COLOR_NAMES"})  # changed in 0.2.0

@@ -62,14 +62,14 @@ def _frames(figure: Any, crops: Sequence[Image.Image], grid: HDGrid) -> None:
         _framed(spot, crop, plots.CROP)
 
 
-def _framed(axes: Any, picture: Image.Image, colour: str, title: str = "") -> None:
+def _framed(axes: Any, picture: Image.Image, color: str, title: str = "") -> None:
     axes.imshow(np.asarray(picture))
     axes.set_xticks([])
     axes.set_yticks([])
     plots.write_title(axes, title)
     for side in axes.spines.values():
         side.set_visible(True)
-        side.set_color(colour)
+        side.set_color(color)
         side.set_linewidth(2)
 
 

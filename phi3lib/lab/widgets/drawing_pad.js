@@ -1,10 +1,10 @@
 // @ts-check
-// The drawing pad: a canvas, colours, a file chooser. The picture goes to Python as a PNG; what the models
+// The drawing pad: a canvas, colors, a file chooser. The picture goes to Python as a PNG; what the models
 // make of it comes back and is shown as text and thumbnails.
 /**
  * What the models found; `taken`: the picture was read.
  * @typedef {{ sentence: string, near: { src: string, text: string }[], taken: boolean }} Findings
- * @typedef {LiveTraits & { side: number, colours: Record<string, string>, picture: string, measured: string,
+ * @typedef {LiveTraits & { side: number, colors: Record<string, string>, picture: string, measured: string,
  *   examples: { src: string, text: string }[], findings: Findings }} PadTraits
  */
 
@@ -18,16 +18,16 @@ function render({ model, el }) {
   const pen = context(canvas);
   pen.lineCap = pen.lineJoin = "round";
 
-  const colour = make("select");
-  for (const name of Object.keys(model.get("colours"))) colour.append(make("option", { value: name, textContent: name }));
-  colour.value = "black";
+  const color = make("select");
+  for (const name of Object.keys(model.get("colors"))) color.append(make("option", { value: name, textContent: name }));
+  color.value = "black";
   const width = make("input", { type: "range", min: 2, max: 40, value: 8 });
   const clear = make("button", { type: "button", textContent: "Clear" });
   const look = make("button", { type: "button", textContent: "What is it?" });
   const file = make("input", { type: "file", accept: "image/*" });
   const row = (/** @type {string} */ text, /** @type {HTMLElement} */ control) => make("label", {}, make("div", { textContent: text }), control);
   const buttons = make("div", {}, clear, " ", look);
-  const tools = make("div", {}, row("Colour", colour), row("Width of the pen", width), buttons, row("Open a picture", file));
+  const tools = make("div", {}, row("Colour", color), row("Width of the pen", width), buttons, row("Open a picture", file));
   tools.style.cssText = "display:flex;flex-direction:column;gap:10px;align-items:flex-start";
 
   const words = make("div", { className: "phi3lib-words" });
@@ -41,7 +41,7 @@ function render({ model, el }) {
   for (const one of model.get("examples")) {
     const button = make("button", { type: "button", title: `Put on the pad: ${one.text}` });
     button.setAttribute("aria-label", `Put a person's drawing on the pad: ${one.text}`);
-    button.style.cssText = `padding:1px;line-height:0;background:${model.get("colours").white};border:1px solid var(--border);cursor:pointer`;
+    button.style.cssText = `padding:1px;line-height:0;background:${model.get("colors").white};border:1px solid var(--border);cursor:pointer`;
     button.append(make("img", { src: one.src, alt: "", width: 44, height: 44 }));
     button.addEventListener("click", () => put(one.src, ask));
     examples.append(button);
@@ -61,7 +61,7 @@ function render({ model, el }) {
   });
 
   function fill() {
-    pen.fillStyle = model.get("colours").white;
+    pen.fillStyle = model.get("colors").white;
     pen.fillRect(0, 0, side, side);
   }
 
@@ -99,7 +99,7 @@ function render({ model, el }) {
     if (event.button !== 0) return;
     drawing = true;
     canvas.setPointerCapture(event.pointerId);
-    pen.strokeStyle = model.get("colours")[colour.value];
+    pen.strokeStyle = model.get("colors")[color.value];
     pen.lineWidth = Number(width.value);
     pen.beginPath();
     pen.moveTo(...place(event));

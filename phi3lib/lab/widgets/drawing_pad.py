@@ -16,7 +16,7 @@ from phi3lib.lab.widgets.pad_reader import PadReader, PadReading
 from phi3lib.lab.widgets.scripts import joined
 from phi3lib.loading.defaults import DATA_FOLDER
 from phi3lib.vision.pictures import read_upright
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.drawings import HandDrawing, read_drawings
 
 SIDE = 224  # pixels of the pad
@@ -177,14 +177,14 @@ def _make_pad(pad: DrawingPad) -> Any:
     class Pad(LiveView):
         _esm = joined("drawing_pad.js")
         side = traitlets.Int(SIDE).tag(sync=True)
-        colours = traitlets.Dict().tag(sync=True)
+        colors = traitlets.Dict().tag(sync=True)
         picture = traitlets.Unicode().tag(sync=True)
         findings = traitlets.Dict().tag(sync=True)
         examples: Any = traitlets.List().tag(sync=True)
         measured = traitlets.Unicode().tag(sync=True)
 
     widget = Pad(
-        colours={name: "rgb({}, {}, {})".format(*colour.rgb) for name, colour in COLOURS.items()},
+        colors={name: "rgb({}, {}, {})".format(*color.rgb) for name, color in COLORS.items()},
         picture=_data_uri(pad.state.picture, SIDE),
         findings=pad.findings(),
         examples=[

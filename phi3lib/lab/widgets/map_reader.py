@@ -28,13 +28,13 @@ def map_grid(
     layouts: dict[Key, Layout] = {}
     for seed in seeds:
         first: Layout | None = None
-        for neighbours in n_neighbors:
+        for neighbors in n_neighbors:
             for distance in min_dist:
                 layout = umap_map(
-                    vectors, space, n_neighbors=neighbours, min_dist=distance, seed=seed, start=first or "pca"
+                    vectors, space, n_neighbors=neighbors, min_dist=distance, seed=seed, start=first or "pca"
                 )
                 first = first or layout
-                layouts[neighbours, distance, seed] = layout
+                layouts[neighbors, distance, seed] = layout
     return layouts
 
 
@@ -78,9 +78,9 @@ class MapState:
     def sentence(self) -> str:
         """Parameters and worth in words."""
         trust, kept = self.worth()
-        neighbours, distance, seed = self.chosen
+        neighbors, distance, seed = self.chosen
         return (
-            f"n_neighbors {neighbours}, min_dist {distance:g}, seed {seed}: trustworthiness {trust:.3f}, "
+            f"n_neighbors {neighbors}, min_dist {distance:g}, seed {seed}: trustworthiness {trust:.3f}, "
             f"{kept:.0%} of the ten true neighbours kept."
         )
 
@@ -138,5 +138,5 @@ class MapReader(PanelInstrument):
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Show the map of these parameters; ValueError if there is none."""
-        neighbours, distance, seed = (chosen[name] for name in PARTS)
-        self.state.choose((neighbours, distance, seed))
+        neighbors, distance, seed = (chosen[name] for name in PARTS)
+        self.state.choose((neighbors, distance, seed))

@@ -8,7 +8,7 @@ const HEIGHT = 330, RIBBON = 46, GAP = 16;
  * padded picture; a run of the ribbon is its first token, its length and its kind.
  * @typedef {{ rows: number, cols: number, tokens: number, count: number, size: [number, number],
  *   padding: [number, number, number, number], original: [number, number], resized: [number, number],
- *   runs: [number, number, string][], colours: Record<string, string>, paddingColour: string, here: string }} Layout
+ *   runs: [number, number, string][], colors: Record<string, string>, paddingColor: string, here: string }} Layout
  * @typedef {{ index: number, kind: string, box: [number, number, number, number] | null, sentence: string }} Scene
  * @typedef {LiveTraits & { layout_: Layout, scene: Scene, picture: string }} MicroscopeTraits
  */
@@ -50,7 +50,7 @@ function render({ model, el }) {
   words.className = "phi3lib-words";
   words.style.minHeight = "2.8em";
   words.setAttribute("role", "status");
-  box.append(canvas, keysSaid, legend(layout.colours), slider, words);
+  box.append(canvas, keysSaid, legend(layout.colors), slider, words);
   const leave = attend({ model, el }, box);
 
   const picture = new Image();
@@ -68,11 +68,11 @@ function render({ model, el }) {
     pen.drawImage(picture, width + GAP, 0, side, side);
     hatch(0, 0, width, height);
     hatch(width + GAP, 0, side, side);
-    lines(0, 0, width, height, layout.rows, layout.cols, layout.colours["crop"], 1.5);
-    lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"], 0.5);
+    lines(0, 0, width, height, layout.rows, layout.cols, layout.colors["crop"], 1.5);
+    lines(width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colors["global view"], 0.5);
     if (pointed) {
-      cell(pointed, 0, 0, width, height, layout.rows * layout.tokens, layout.cols * layout.tokens, layout.colours["crop"]);
-      cell(pointed, width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colours["global view"]);
+      cell(pointed, 0, 0, width, height, layout.rows * layout.tokens, layout.cols * layout.tokens, layout.colors["crop"]);
+      cell(pointed, width + GAP, 0, side, side, layout.tokens, layout.tokens, layout.colors["global view"]);
     }
     if (scene.box) {
       mark(scene.box, 0, 0, width / fullWidth, height / fullHeight);
@@ -87,10 +87,10 @@ function render({ model, el }) {
   // A grid over a view that is drawn at (left, top) as w × h.
   /**
    * @param {number} left @param {number} top @param {number} w @param {number} h @param {number} rows @param {number} cols
-   * @param {string} colour @param {number} thickness
+   * @param {string} color @param {number} thickness
    */
-  function lines(left, top, w, h, rows, cols, colour, thickness) {
-    pen.strokeStyle = colour;
+  function lines(left, top, w, h, rows, cols, color, thickness) {
+    pen.strokeStyle = color;
     pen.lineWidth = thickness;
     for (let row = 0; row <= rows; row++) stroke(left, top + (h * row) / rows, left + w, top + (h * row) / rows);
     for (let col = 0; col <= cols; col++) stroke(left + (w * col) / cols, top, left + (w * col) / cols, top + h);
@@ -108,7 +108,7 @@ function render({ model, el }) {
     pen.rect(left, top, before * across, h);
     pen.rect(left + w - behind * across, top, behind * across, h);
     pen.clip();
-    pen.strokeStyle = layout.paddingColour;
+    pen.strokeStyle = layout.paddingColor;
     pen.lineWidth = 1;
     for (let x = -h; x < w; x += 8) stroke(left + x, top + h, left + x + h, top);
     pen.restore();
@@ -117,16 +117,16 @@ function render({ model, el }) {
   // The token's cell under the pointer, in a view that is drawn at (left, top) as w × h.
   /**
    * @param {number[]} pointed @param {number} left @param {number} top @param {number} w @param {number} h
-   * @param {number} rows @param {number} cols @param {string} colour
+   * @param {number} rows @param {number} cols @param {string} color
    */
-  function cell(pointed, left, top, w, h, rows, cols, colour) {
+  function cell(pointed, left, top, w, h, rows, cols, color) {
     const row = Math.floor((pointed[1] / fullHeight) * rows), col = Math.floor((pointed[0] / fullWidth) * cols);
     /** @type {Rectangle} */
     const place = [left + (w * col) / cols, top + (h * row) / rows, w / cols, h / rows];
     pen.fillStyle = PALETTE.paperVeil;
     pen.fillRect(...place);
     pen.lineWidth = 2;
-    pen.strokeStyle = colour;
+    pen.strokeStyle = color;
     pen.strokeRect(...place);
   }
 
@@ -155,7 +155,7 @@ function render({ model, el }) {
     const top = Math.max(height, side) + GAP + 10;
     for (const [start, length, kind] of layout.runs) {
       const left = (start / layout.count) * total, w = (length / layout.count) * total;
-      paint(pen, kind, layout.colours[kind], left, top, Math.max(w, WIDTHS[kind] ?? 0));
+      paint(pen, kind, layout.colors[kind], left, top, Math.max(w, WIDTHS[kind] ?? 0));
     }
     const x = ((index + 0.5) / layout.count) * total;
     pen.fillStyle = layout.here;
@@ -225,7 +225,7 @@ function render({ model, el }) {
   };
 }
 
-// A stretch of the ribbon. Each kind has a form of its own besides its colour: crops are plain, the global
+// A stretch of the ribbon. Each kind has a form of its own besides its color: crops are plain, the global
 // view is dotted, row separators are short teeth, the view separator is a long one.
 /** @type {Partial<Record<string, number>>} */
 const WIDTHS = { "row separator": 1, "view separator": 3 };
@@ -233,29 +233,29 @@ const WIDTHS = { "row separator": 1, "view separator": 3 };
 const BEYOND = { "row separator": 6, "view separator": 12 };
 
 /**
- * @param {CanvasRenderingContext2D} pen @param {string} kind @param {string} colour
+ * @param {CanvasRenderingContext2D} pen @param {string} kind @param {string} color
  * @param {number} left @param {number} top @param {number} w
  */
-function paint(pen, kind, colour, left, top, w) {
+function paint(pen, kind, color, left, top, w) {
   const beyond = BEYOND[kind] ?? 0;
-  pen.fillStyle = colour;
+  pen.fillStyle = color;
   pen.fillRect(left, top - beyond / 2, w, 20 + beyond);
   if (kind !== "global view") return;
   pen.fillStyle = PALETTE.black;
   for (let x = left + 3; x < left + w - 1; x += 6) for (const y of [5, 10, 15]) pen.fillRect(x, top + y, 1.5, 1.5);
 }
 
-/** @param {Record<string, string>} colours */
-function legend(colours) {
+/** @param {Record<string, string>} colors */
+function legend(colors) {
   const list = document.createElement("ul");
   list.className = "phi3lib-legend";
-  for (const [kind, colour] of Object.entries(colours)) {
+  for (const [kind, color] of Object.entries(colors)) {
     const sample = document.createElement("canvas"), item = document.createElement("li");
     sample.width = sample.height = 30;
     sample.style.cssText = "width:24px;height:24px";
     sample.setAttribute("aria-hidden", "true");
     const tooth = WIDTHS[kind], w = tooth ? tooth + 2 : 24;
-    paint(context(sample), kind, colour, (30 - w) / 2, 5, w);
+    paint(context(sample), kind, color, (30 - w) / 2, 5, w);
     item.append(sample, kind);
     list.append(item);
   }

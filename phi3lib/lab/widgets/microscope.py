@@ -136,8 +136,8 @@ class TokenMicroscope(Instrument):
             "original": [grid.width, grid.height],
             "count": grid.num_image_tokens,
             "runs": [[s, n, str(kind)] for s, n, kind in hd_plots.runs(grid, self.state.order)],
-            "colours": {str(kind): colour for kind, colour in hd_plots.COLOURS.items()},
-            "paddingColour": plots.PADDING,
+            "colors": {str(kind): color for kind, color in hd_plots.COLORS.items()},
+            "paddingColor": plots.PADDING,
             "here": plots.HERE,
             "tokens": grid.tile.tokens_per_side,
         }

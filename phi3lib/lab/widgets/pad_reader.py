@@ -20,7 +20,7 @@ from phi3lib.encoders.encoder import checksum
 from phi3lib.loading.defaults import BUNDLED_FOLDER
 from phi3lib.vision.answers import answers_with_probabilities
 from picturebook.captions import with_article
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 
 FOLDER = BUNDLED_FOLDER / "pad"
 HEAD, RULES = "head.safetensors", "rules.json"
@@ -212,7 +212,7 @@ def for_pen(picture: Image.Image) -> Image.Image:
         return square
     distance = np.abs(pixels - np.array(paper)).max(-1)
     share = np.clip(distance / np.quantile(distance[ink], 0.9), 0, 1)[..., None]
-    black, white = (np.array(COLOURS[name].rgb) for name in ("black", "white"))
+    black, white = (np.array(COLORS[name].rgb) for name in ("black", "white"))
     return Image.fromarray((white + share * (black - white)).round().astype(np.uint8))
 
 

@@ -14,7 +14,7 @@ from phi3lib.lab.figures import plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable, number_among
 from phi3lib.lab.widgets.panel import Control, choice, tick
 from phi3lib.lab.widgets.without_kernel.drawing import described, line, strip, tile
-from phi3lib.moved import old_attribute
+from phi3lib.moved import old_attribute, old_keyword
 
 Tables = Mapping[str, EmbeddingTable]
 SHOWN = 5  # neighbours of a picture
@@ -23,14 +23,14 @@ SHOWN = 5  # neighbours of a picture
 class RecipeState:
     """Vectors of the same pictures under several recipes, and which one is seen. No widget inside.
 
-    centred: whether the mean of all vectors is taken away before cosines are computed.
+    centered: whether the mean of all vectors is taken away before cosines are computed.
     """
 
-    def __init__(self, tables: Tables, recipe: str, picture: int = 0, *, centred: bool = False) -> None:
+    def __init__(self, tables: Tables, recipe: str, picture: int = 0, *, centered: bool = False) -> None:
         require_same_ids(tables.values())
         if recipe not in tables:
             raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(map(repr, tables))}")
-        self.tables, self.recipe, self.centred = dict(tables), recipe, centred
+        self.tables, self.recipe, self.centered = dict(tables), recipe, centered
         if len(tables[recipe]) < 2:
             raise ValueError("a picture alone has no neighbours: give at least two")
         self.picture = number_among(len(tables[recipe]), picture, "picture")
@@ -38,7 +38,7 @@ class RecipeState:
     def vectors(self) -> NDArray[np.float32]:
         """Return the unit vectors of the recipe, with or without centering."""
         vectors = self.tables[self.recipe].vectors
-        return unit_rows(vectors - vectors.mean(0) if self.centred else vectors)
+        return unit_rows(vectors - vectors.mean(0) if self.centered else vectors)
 
     neighbours = old_attribute("neighbours", "neighbors")  # changed in 0.2.0
 
@@ -59,14 +59,15 @@ class RecipeState:
         """Describe the state in one sentence (used as alt text)."""
         table = self.tables[self.recipe]
         found = ", ".join(f"{table.ids[row]} ({cosine:.2f})" for row, cosine in self.neighbors())
-        centred = ", mean taken away" if self.centred else ""
+        centered = ", mean taken away" if self.centered else ""
         return (
-            f"Recipe “{self.recipe}”{centred}: {table.vectors.shape[1]} numbers. Nearest to "
+            f"Recipe “{self.recipe}”{centered}: {table.vectors.shape[1]} numbers. Nearest to "
             f"{table.ids[self.picture]}: {found}. Two pictures have a cosine of {self.typical_cosine():.2f} "
             f"on average."
         )
 
 
+@old_keyword("centred", "centered")  # changed in 0.2.0
 class RecipeSwitches(PanelInstrument):
     """Switch the recipe, take the mean away, choose a picture: its vector and its neighbours follow."""
 
@@ -81,11 +82,11 @@ class RecipeSwitches(PanelInstrument):
         *,
         recipe: str,
         picture: int = 0,
-        centred: bool = False,
+        centered: bool = False,
     ) -> None:
         super().__init__()
         self.pictures = list(pictures)
-        self.state = RecipeState(tables, recipe, picture, centred=centred)
+        self.state = RecipeState(tables, recipe, picture, centered=centered)
         if len(self.pictures) != len(tables[recipe]):
             raise ValueError(f"{len(self.pictures)} pictures for tables of {len(tables[recipe])} rows")
 
@@ -122,28 +123,29 @@ class RecipeSwitches(PanelInstrument):
         return [
             choice("recipe", "Recipe", state.tables, state.recipe),
             choice("picture", "Picture", range(len(ids)), state.picture, ids),
-            tick("centred", "Take the mean of all vectors away", state.centred),
+            tick("centred", "Take the mean of all vectors away", state.centered),
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Recipe, picture, and whether the mean is taken away."""
         self.state.recipe, self.state.picture = chosen["recipe"], chosen["picture"]
-        self.state.centred = chosen["centred"]
+        self.state.centered = chosen["centred"]
 
 
+@old_keyword("neighbours", "neighbors")  # changed in 0.2.0
 def show_recipe_card(
-    tables: Tables, pictures: Sequence[Image.Image], picture: int, *, neighbours: int = 4, alt: str
+    tables: Tables, pictures: Sequence[Image.Image], picture: int, *, neighbors: int = 4, alt: str
 ) -> None:
     """One picture under every recipe, row by row: the recipe, its vector, its nearest pictures."""
     fig, axes = plots.figure(
         len(tables),
-        2 + neighbours,
+        2 + neighbors,
         height=0.95 * len(tables),
-        gridspec_kw={"width_ratios": [1.0, 3.0, *[1.0] * neighbours]},
+        gridspec_kw={"width_ratios": [1.0, 3.0, *[1.0] * neighbors]},
         squeeze=False,
     )
     for number, (row, name) in enumerate(zip(axes, tables, strict=True)):
-        state = RecipeState(tables, name, picture, centred=True)
+        state = RecipeState(tables, name, picture, centered=True)
         plots.picture_axes(row[0], pictures[picture], "the picture" if number == 0 else "")
         vector = state.vectors()[picture]
         _strip(row[1], vector, f"{name}: {len(vector)} numbers")

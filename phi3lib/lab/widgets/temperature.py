@@ -13,14 +13,14 @@ from phi3lib.lab.widgets.panel import Control, choice, slider, text
 from phi3lib.lab.widgets.without_kernel.drawing import small_pictures
 from phi3lib.lab.widgets.without_kernel.form import Form
 from phi3lib.lab.widgets.without_kernel.frames import narrowed, smallest
-from picturebook.colours import COLOURS
+from picturebook.colors import COLORS
 from picturebook.kinds import KINDS
 
 SCALES = tuple(float(f"{scale:.3g}") for scale in np.geomspace(1, 200, 80))
 # Captions to choose from on a page without a kernel, beside those that are given.
 CAPTIONS = (
     *(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in KINDS),
-    *(f"a {colour} thing" for colour in COLOURS),
+    *(f"a {color} thing" for color in COLORS),
 )
 LONGEST = 32  # letters of a caption in the figure
 

@@ -253,7 +253,7 @@ def test_places_on_the_page_are_those_of_the_map(state):
             assert np.abs(difference).max() < 2 * scale
 
 
-def test_neighbours_and_shares_on_the_page(state):
+def test_neighbors_and_shares_on_the_page(state):
     data, settings = page_data(state, None), len(state.settings)
     near = np.frombuffer(data["near"], "<u2").reshape(2, COUNT, state.k)
     assert np.array_equal(near[0], state.spaces["one"].indices[:, : state.k])
@@ -272,12 +272,12 @@ def test_neighbours_and_shares_on_the_page(state):
 
 def test_thumbnails_stand_on_sheets_in_order(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
-    pictures = [Image.new("RGB", (20, 10), colour) for colour in colours] + [tmp_path / "broken.png"]
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    pictures = [Image.new("RGB", (20, 10), color) for color in colors] + [tmp_path / "broken.png"]
     (uri,) = sprite_sheets(pictures, 16)
     sheet = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     middles = [sheet.getpixel((16 * n + 8, 8)) for n in range(4)]
-    for shown, wanted in zip(middles, [*colours, (200, 200, 200)], strict=True):
+    for shown, wanted in zip(middles, [*colors, (200, 200, 200)], strict=True):
         assert np.abs(np.subtract(shown, wanted)).max() < 40
 
 

@@ -37,7 +37,7 @@ def test_the_recall_stands_in_the_card_and_on_the_page(many):
     assert page_data(two, None)["spec"]["recall"][1].startswith("two: neighbours are approximate")
 
 
-def test_exact_neighbours_are_called_exact(many, monkeypatch):
+def test_exact_neighbors_are_called_exact(many, monkeypatch):
     make, _ = many
     monkeypatch.setattr(state_module, "MANY", 40)
     state = make()

@@ -40,7 +40,7 @@ def test_a_found_text_says_how_far_its_best_picture_stands_out():
     assert state.find("none of them").standing == 0
 
 
-def test_shifts_and_changed_neighbours_by_hand():
+def test_shifts_and_changed_neighbors_by_hand():
     places = np.array([[0, 0], [1, 0], [0, 2], [4, 4]], dtype=np.float32)
     one, turned = Layout(places, {}), Layout(places[:, ::-1] * 3 + 1, {})
     assert moved(one, turned) == pytest.approx(np.zeros(4), abs=1e-6)

@@ -25,11 +25,11 @@ def layers():
     shape = {
         layer: list(rng.random(300) < share) for layer, share in ((1, 0.3), (2, 0.5), (3, 0.8), (4, 0.8))
     }
-    colour = {
+    color = {
         layer: list(rng.random(300) < share) for layer, share in ((1, 0.9), (2, 0.8), (3, 0.5), (4, 0.5))
     }
-    shape[5], colour[5] = list(rng.random(300) < 0.97), list(rng.random(300) < 0.95)
-    return best_layer(shape, colour)
+    shape[5], color[5] = list(rng.random(300) < 0.97), list(rng.random(300) < 0.95)
+    return best_layer(shape, color)
 
 
 @pytest.mark.parametrize("stub", [None, ..., lambda *_: None, lambda *_: ...])

@@ -121,8 +121,8 @@ def tables():
     return {name: EmbeddingTable(vectors.astype(np.float32), ids) for name, vectors in made.items()}
 
 
-def test_neighbours_are_those_of_the_recipe(tables):
-    state = RecipeState(tables, "tower", 2, centred=True)
+def test_neighbors_are_those_of_the_recipe(tables):
+    state = RecipeState(tables, "tower", 2, centered=True)
     vectors = tables["tower"].vectors - tables["tower"].vectors.mean(0)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     likeness = unit @ unit[2]
@@ -133,15 +133,15 @@ def test_neighbours_are_those_of_the_recipe(tables):
 
 
 def test_taking_the_mean_away_opens_the_cone(tables):
-    closed, opened = (RecipeState(tables, "mean", centred=centred) for centred in (False, True))
+    closed, opened = (RecipeState(tables, "mean", centered=centered) for centered in (False, True))
     assert closed.typical_cosine() > 0.5 > opened.typical_cosine()
 
 
 def test_the_switches_follow_their_controls(tables):
     pictures = [Image.new("RGB", (8, 8), (20 * n, 0, 0)) for n in range(8)]
     switches = RecipeSwitches(tables, pictures, recipe="mean")
-    switches.choose(recipe="tower", picture=3, centred=True)
-    assert (switches.state.recipe, switches.state.picture, switches.state.centred) == ("tower", 3, True)
+    switches.choose(recipe="tower", picture=3, centered=True)
+    assert (switches.state.recipe, switches.state.picture, switches.state.centered) == ("tower", 3, True)
     words = switches.live().sentence
     assert words == switches.state.sentence() == switches.still().alt
     assert "4 numbers" in words and "p3" in words

@@ -13,8 +13,8 @@ from phi3lib.lab.widgets.map_reader import MapReader, map_grid
 @pytest.fixture(scope="module")
 def groups():
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(3, 8)) * 4
-    return (np.repeat(centres, 20, 0) + rng.normal(size=(60, 8))).astype(np.float32)
+    centers = rng.normal(size=(3, 8)) * 4
+    return (np.repeat(centers, 20, 0) + rng.normal(size=(60, 8))).astype(np.float32)
 
 
 LABELS = np.repeat(["x", "y", "z"], 20)
@@ -24,11 +24,11 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def layout_at(centres, spreads=(1, 1, 1), seed=0) -> Layout:
+def layout_at(centers, spreads=(1, 1, 1), seed=0) -> Layout:
     """A map with the three groups at these places and of these sizes."""
     rng = np.random.default_rng(seed)
     places = np.concatenate(
-        [np.array(c) + s * rng.normal(size=(20, 2)) for c, s in zip(centres, spreads, strict=True)]
+        [np.array(c) + s * rng.normal(size=(20, 2)) for c, s in zip(centers, spreads, strict=True)]
     )
     return Layout(places.astype(np.float32), {})
 
@@ -131,30 +131,30 @@ def test_a_map_that_was_not_saved_is_said_on_the_page(groups):
     assert reader.state.chosen == (15, 0.5, 0)
 
 
-def centred(vectors):
+def centered(vectors):
     return vectors - vectors.mean(0)
 
 
 def noise(a, b):
     rng = np.random.default_rng(7)
-    return centred(rng.normal(size=a.shape)), centred(rng.normal(size=b.shape))
+    return centered(rng.normal(size=a.shape)), centered(rng.normal(size=b.shape))
 
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
         (noise, "pictures are not their vectors less their mean"),
-        (lambda a, b: (centred(a), b * 0), "texts are not their vectors less their mean: Nothing is left"),
-        (lambda a, b: (centred(a) + b.mean(0), b), "moved onto the mean of the other side"),
-        (lambda a, b: (centred(a) / a.std(0), centred(b) / b.std(0)), "z-scores"),
+        (lambda a, b: (centered(a), b * 0), "texts are not their vectors less their mean: Nothing is left"),
+        (lambda a, b: (centered(a) + b.mean(0), b), "moved onto the mean of the other side"),
+        (lambda a, b: (centered(a) / a.std(0), centered(b) / b.std(0)), "z-scores"),
         (lambda a, b: (a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)), "mean of each row"),
-        (lambda a, b: (unit(centred(a)), unit(centred(b))), "divided by their lengths"),
-        (lambda a, b: (centred(a), centred(unit(b))), "treat both alike"),
-        (lambda a, b: (centred(b), centred(a)), "shapes"),
+        (lambda a, b: (unit(centered(a)), unit(centered(b))), "divided by their lengths"),
+        (lambda a, b: (centered(a), centered(unit(b))), "treat both alike"),
+        (lambda a, b: (centered(b), centered(a)), "shapes"),
         (lambda a, b: {"pictures": a, "texts": b}, "Two arrays"),
     ],
 )
-def test_centres_that_fall_together_are_not_enough(wrong, named):
+def test_centers_that_fall_together_are_not_enough(wrong, named):
     verdict = checks.close_gap(wrong)
     assert verdict.right is False
     assert named in verdict.sentence

@@ -99,7 +99,7 @@ def by_dot_product(first, second, k):
         (lambda a, b, k: near(a, k), "one number"),
     ],
 )
-def test_wrong_neighbours_are_named(wrong, named):
+def test_wrong_neighbors_are_named(wrong, named):
     verdict = checks.mutual_knn(wrong)
     assert verdict.right is False
     assert named in verdict.sentence
@@ -140,10 +140,10 @@ def test_the_sets_hold_what_they_say():
 def test_scores_find_what_a_space_holds():
     """One space holds the colour, the other nothing; reduced to one direction, the first still does."""
     rng = np.random.default_rng(0)
-    colours = np.array(["red", "blue"] * 30)
-    sets = {"things": spaces.PictureSet([], {"colour": colours})}
+    colors = np.array(["red", "blue"] * 30)
+    sets = {"things": spaces.PictureSet([], {"colour": colors})}
     knows = rng.normal(size=(60, 5)).astype(np.float32)
-    knows[:, 0] += 8 * (colours == "red")
+    knows[:, 0] += 8 * (colors == "red")
     ids = tuple(map(str, range(60)))
     tables = {
         "knows": {"things": EmbeddingTable(knows, ids)},
@@ -206,7 +206,7 @@ def test_the_strips_follow_their_control(tables):
         StripsState({"one": tables["one"].select([0])})
 
 
-def test_the_most_disputed_picture_shares_no_neighbour(tables):
+def test_the_most_disputed_picture_shares_no_neighbor(tables):
     first, second = tables["one"].vectors.copy(), tables["one"].vectors.copy()
     second[3] = -second[3]
     pair = [EmbeddingTable(vectors, tables["one"].ids) for vectors in (first, second)]

@@ -51,16 +51,16 @@ def test_the_report_is_read_right():
 def layers():
     """Features whose class token knows the colour early and the shape late, and what the notebook reads."""
     rng = np.random.default_rng(0)
-    shape_labels, colour_labels = rng.permuted(np.repeat([list("abc"), list("xyz")], 60, axis=1), axis=1)
+    shape_labels, color_labels = rng.permuted(np.repeat([list("abc"), list("xyz")], 60, axis=1), axis=1)
     directions = rng.normal(size=(2, 3, 12))
     states = []
-    for shape, colour in ((0, 0), (0.1, 0.3), (0.2, 1), (2, 4), (4, 4)):  # how much of each a layer holds
+    for shape, color in ((0, 0), (0.1, 0.3), (0.2, 1), (2, 4), (4, 4)):  # how much of each a layer holds
         state = rng.normal(size=(180, 5, 12))
-        for strength, labels, of in ((shape, shape_labels, 0), (colour, colour_labels, 1)):
+        for strength, labels, of in ((shape, shape_labels, 0), (color, color_labels, 1)):
             state[:, 0] += strength * directions[of][np.unique(labels, return_inverse=True)[1]]
         states.append(state.astype(np.float32))
     space = {"states": states, "kept": np.ones(180, dtype=bool)}
-    space |= {"shape_labels": shape_labels, "colour_labels": colour_labels}
+    space |= {"shape_labels": shape_labels, "color_labels": color_labels}
     exec(cells("02")["02-13"], space)  # the notebook's own measurement: `known`
     return space
 
@@ -72,17 +72,17 @@ def test_the_printed_layer_is_right(layers):
 
 
 def test_the_named_slips_of_the_layers_are_wrong(layers):
-    names = ("states", "kept", "shape_labels", "colour_labels")
+    names = ("states", "kept", "shape_labels", "color_labels")
     states, *others = (layers[name] for name in names)
     check = lab.layers.check_of_layers(states[1:], *others)
-    of_colour, of_shape = (
+    of_color, of_shape = (
         np.array([score.value for score in layers["known"]["class token", label]])
         for label in ("colour", "shape")
     )
-    best_at_colour, smallest = int(of_colour.argmax()) + 1, int((of_colour - of_shape).argmin()) + 1
-    assert check(lambda: best_at_colour).right is False
+    best_at_color, smallest = int(of_color.argmax()) + 1, int((of_color - of_shape).argmin()) + 1
+    assert check(lambda: best_at_color).right is False
     assert check(lambda: smallest).right is False
-    assert check(lambda: int((of_colour - of_shape).argmax())).right is False  # counted from 0
+    assert check(lambda: int((of_color - of_shape).argmax())).right is False  # counted from 0
     assert "There is no layer 0" in check(lambda: 0).sentence
 
 
@@ -103,8 +103,8 @@ def test_the_printed_statements_are_right():
     labels = np.repeat(["x", "y", "z"], 20)
     maps = []
     for order in ((0, 9, 50), (50, 9, 0), (0, 30, 9)):
-        centres = np.stack([np.array(order, dtype=float), np.zeros(3)], axis=1)
-        maps.append(Layout(np.repeat(centres, 20, 0) + rng.normal(size=(60, 2)), {}))
+        centers = np.stack([np.array(order, dtype=float), np.zeros(3)], axis=1)
+        maps.append(Layout(np.repeat(centers, 20, 0) + rng.normal(size=(60, 2)), {}))
     verdict = verdict_of("05.2", {"seeds": maps, "labels": labels})
     assert verdict.right, verdict
 

@@ -50,7 +50,7 @@ def test_a_new_literal_is_found(code):
 
 @pytest.mark.parametrize(
     "code",
-    ["white-space: pre;", 'colour.value = "black";', "&#39;", "fill: url(#hatch)", "color: var(--text)"],
+    ["white-space: pre;", 'color.value = "black";', "&#39;", "fill: url(#hatch)", "color: var(--text)"],
 )
 def test_what_is_no_color_is_not_taken_for_one(code):
     assert not literals(code, page=True)

@@ -43,7 +43,7 @@ def displayed(shown: object) -> list[tuple[dict, dict]]:
     return [(output.data, output.metadata) for output in captured.outputs]
 
 
-def test_the_colours_that_mean_something_survive_beside_a_photograph():
+def test_the_colors_that_mean_something_survive_beside_a_photograph():
     x, y = np.meshgrid(np.linspace(0, 220, 300), np.linspace(0, 220, 200))
     pixels = np.stack([x, y, 220 - x], axis=-1).astype(np.uint8)  # thousands of colours
     pixels[20:23, :20] = ImageColor.getrgb(plots.VIEW_SEPARATOR)
@@ -130,7 +130,7 @@ def test_an_export_to_latex_has_the_figures(photograph):
     assert [name.endswith(".png") for name in resources["outputs"]] == [True, True]
 
 
-def test_a_drawing_follows_a_dark_theme_and_a_picture_keeps_its_colours():
+def test_a_drawing_follows_a_dark_theme_and_a_picture_keeps_its_colors():
     fig, axes = plots.figure(height=2)
     axes.plot([0, 1], [0, 1])
     axes.set(xlabel="x", ylabel="y")

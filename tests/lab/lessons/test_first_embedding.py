@@ -21,7 +21,7 @@ def tiles():
 
 @pytest.fixture(scope="module")
 def vectors(tiles):
-    raw = np.stack([fe.mean_colours(tile.picture) for tile in tiles])
+    raw = np.stack([fe.mean_colors(tile.picture) for tile in tiles])
     return fe.to_unit_length(raw - raw.mean(axis=0))
 
 
@@ -32,19 +32,19 @@ def test_tiles_cover_both_photographs_row_by_row(tiles):
     assert tiles[5].picture.getpixel((0, 0)) == photo.getpixel((160, 142))
 
 
-def test_mean_colours_are_means():
+def test_mean_colors_are_means():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
     means = pixels.reshape(4, 2, 4, 3, 3).mean(axis=(1, 3)) / 255
-    assert np.allclose(fe.mean_colours(Image.fromarray(pixels)), means.reshape(-1), atol=1.01 / 255)
+    assert np.allclose(fe.mean_colors(Image.fromarray(pixels)), means.reshape(-1), atol=1.01 / 255)
 
 
 def test_unit_length():
     assert np.allclose(fe.to_unit_length([[3.0, 4.0], [0.0, 0.0]]), [[0.6, 0.8], [0.0, 0.0]])
 
 
-def test_neighbours_leave_the_query_out_and_break_ties_by_number():
+def test_neighbors_leave_the_query_out_and_break_ties_by_number():
     rows = fe.to_unit_length([[1, 0], [1, 1], [1, 1], [0, 1]])
-    assert fe.order_of_neighbours(rows, 0) == [1, 2, 3]
+    assert fe.order_of_neighbors(rows, 0) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_guess_is_compared_and_not_scored(vectors, guess, said):
 
 def test_details_do_not_enter_the_vector_and_places_do(tiles):
     forms = fe.changed(tiles[18].picture)
-    vectors = {name: fe.mean_colours(form) for name, form in forms.items()}
+    vectors = {name: fe.mean_colors(form) for name, form in forms.items()}
     for name in ("16 colours", "stirred"):
         assert np.allclose(vectors[name], vectors["as it is"], atol=2 / 255)
     assert np.abs(vectors["mirrored"] - vectors["as it is"]).max() > 0.2
@@ -87,7 +87,7 @@ def test_figures_carry_their_alternative_text(tiles, vectors, capsys, monkeypatc
     monkeypatch.setattr(lab.plots, "display_still", shown.append)
     photo = lab.photograph("flower")
     lab.take_home.show_take_home(photo, vectors[0], tiles[:4], [0.1] * 4)
-    fe.show_vector(tiles[0].picture, fe.mean_colours(tiles[0].picture))
+    fe.show_vector(tiles[0].picture, fe.mean_colors(tiles[0].picture))
     fe.show_tiles(tiles)
     road, vector, every = (still.alt for still in shown)
     assert "4 crops in 2 rows" in road and road.endswith(
@@ -115,7 +115,7 @@ def test_figures_are_no_wider_than_a_page(tiles, monkeypatch):
 
 
 def test_the_picker_s_state_says_what_its_picture_shows(tiles, vectors):
-    state = PickerState(tiles, vectors, chosen=18, neighbours=3)
+    state = PickerState(tiles, vectors, chosen=18, neighbors=3)
     assert [tile.number for tile, _ in state.nearest()] == [22, 17, 4]
     assert state.sentence().startswith("Tile 18; nearest tiles, with their cosines: 22 (0.")
     with pytest.raises(ValueError, match="numbered 0 to 23"):
@@ -124,8 +124,8 @@ def test_the_picker_s_state_says_what_its_picture_shows(tiles, vectors):
         PickerState(tiles, vectors[:2])
 
 
-def test_the_picker_has_a_labelled_control_and_a_still_picture(tiles, vectors):
-    picker = lab.NeighbourPicker(tiles, vectors, chosen=18)
+def test_the_picker_has_a_labeled_control_and_a_still_picture(tiles, vectors):
+    picker = lab.NeighborPicker(tiles, vectors, chosen=18)
     page = picker.live()
     assert [control["label"] for control in page.controls] == ["Look at"]
     before = page.picture

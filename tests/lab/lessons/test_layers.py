@@ -14,7 +14,7 @@ from phi3lib.lab.lessons.layers import (
     LayerState,
     alike_across,
     layer_features,
-    patch_colours,
+    patch_colors,
 )
 from tests.real_layout import make_clip_checkpoint
 
@@ -43,13 +43,13 @@ def test_one_state_before_and_one_behind_each_layer(clip, features, pictures):
     assert all(layer.shape == (len(pictures), 1 + patches, vision.hidden_size) for layer in features)
 
 
-def test_patch_colours_fill_the_range_and_equal_patches_have_equal_colours():
+def test_patch_colors_fill_the_range_and_equal_patches_have_equal_colors():
     patches = np.random.default_rng(0).normal(size=(3, 16, 8)).astype(np.float32)
     patches[2] = patches[0]
-    colours = patch_colours(patches)
-    assert colours.shape == (3, 4, 4, 3)
-    assert colours.min() == 0 and colours.max() == 1
-    assert np.array_equal(colours[0], colours[2])
+    colors = patch_colors(patches)
+    assert colors.shape == (3, 4, 4, 3)
+    assert colors.min() == 0 and colors.max() == 1
+    assert np.array_equal(colors[0], colors[2])
 
 
 def test_patches_of_different_pictures_are_compared_and_never_those_of_one():

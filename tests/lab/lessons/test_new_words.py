@@ -38,8 +38,8 @@ def test_held_out_words_occur_in_no_training_caption(words):
 
 def test_asked_pairs_of_kind_and_color_were_never_trained(exam):
     for place in exam.of_pairs:
-        kind, colour = exam.pair_candidates[place]
-        assert held_out(kind.name, colour)
+        kind, color = exam.pair_candidates[place]
+        assert held_out(kind.name, color)
         assert kind in exam.trained
 
 

@@ -51,7 +51,7 @@ def test_anything_else_is_refused(sent):
         picture_of_page(sent)
 
 
-def test_caption_and_neighbours_follow_the_picture(models, pictures):
+def test_caption_and_neighbors_follow_the_picture(models, pictures):
     clip, phi3 = models
     table = embed_images(pictures, model=clip, progress=False)
     pad = DrawingPad(pictures[0], table, pictures, clip, phi3)
@@ -119,7 +119,7 @@ def test_a_blank_pad_is_said_to_be_blank(models, pictures):
     assert widget.findings["near"] == [] and widget.picture == blank
 
 
-def test_a_declined_picture_has_neighbours_and_no_caption(models, pictures, monkeypatch):
+def test_a_declined_picture_has_neighbors_and_no_caption(models, pictures, monkeypatch):
     clip, phi3 = models
     table = embed_images(pictures, model=clip, progress=False)
     monkeypatch.setattr(drawing_pad.PadReader, "thresholds", {"filled": 1.0})

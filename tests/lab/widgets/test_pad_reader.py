@@ -127,12 +127,12 @@ def test_a_blank_pad_asks_no_model(phi3, tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------- the reader of strokes
 
 
-def test_ink_of_any_colour_becomes_black_on_white(stroke):
+def test_ink_of_any_color_becomes_black_on_white(stroke):
     black = np.asarray(for_pen(stroke)).astype(int)
     pixels = np.asarray(stroke)
     for ink, paper in (((200, 30, 30), (255, 255, 255)), ((240, 240, 240), (20, 60, 120))):
-        coloured = np.where(pixels < 128, np.array(ink, np.uint8), np.array(paper, np.uint8))
-        same = np.asarray(for_pen(Image.fromarray(coloured))).astype(int)
+        colored = np.where(pixels < 128, np.array(ink, np.uint8), np.array(paper, np.uint8))
+        same = np.asarray(for_pen(Image.fromarray(colored))).astype(int)
         assert np.abs(same - black).mean() < 2
 
 
@@ -147,14 +147,14 @@ def test_lines_are_strokes_and_filled_shapes_are_not(stroke):
     assert np.mean([is_strokes(one.picture(224)) for one in drawings]) > 0.85
 
 
-def head_for(phi3, folder, favourite):
+def head_for(phi3, folder, favorite):
     """A classifier that answers one kind for everything."""
     tile = phi3.processor.image_processor.tile_size
     width = pooled(phi3, torch.zeros(1, 3, tile, tile)).shape[1]
     head = PenHead(width, ["cat", "umbrella"], hidden=4)
     torch.nn.init.zeros_(head.second.weight)
     head.second.bias.data = torch.tensor([0.0, 0.0])
-    head.second.bias.data[head.kinds.index(favourite)] = 3.0
+    head.second.bias.data[head.kinds.index(favorite)] = 3.0
     facts = {"phi3": checksum(phi3), "kinds": json.dumps(head.kinds)}
     save_file({name: one.half() for name, one in head.state_dict().items()}, folder / HEAD, metadata=facts)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from phi3lib.lab.figures import hd_plots, plots
-from tests.lab.figures.colour_vision import DEFICIENCIES, difference, lab
+from tests.lab.figures.color_vision import DEFICIENCIES, difference, lab
 
 AT_A_GLANCE = 10
 MEANINGS = (
@@ -46,16 +46,16 @@ def test_the_simulation_confuses_what_it_should():
 
 @each
 @pytest.mark.parametrize("palette", [plots.CLASSES, MEANINGS], ids=["classes", "meanings"])
-def test_two_colours_of_a_palette_are_told_apart_at_a_glance(palette, deficiency):
-    seen = {colour: lab(colour, deficiency) for colour in palette}
+def test_two_colors_of_a_palette_are_told_apart_at_a_glance(palette, deficiency):
+    seen = {color: lab(color, deficiency) for color in palette}
     pairs = {(one, two): difference(seen[one], seen[two]) for one, two in itertools.combinations(palette, 2)}
     assert min(pairs.values()) > AT_A_GLANCE, min(pairs, key=pairs.get)
 
 
-def test_no_meaning_depends_on_colour_alone():
+def test_no_meaning_depends_on_color_alone():
     assert len(set(plots.MARKERS)) == len(plots.MARKERS) == len(plots.CLASSES)
     assert len(set(plots.HATCHES.values())) == len(plots.HATCHES)
-    assert set(hd_plots.COLOURS.values()) <= set(plots.HATCHES)
+    assert set(hd_plots.COLORS.values()) <= set(plots.HATCHES)
 
 
 @each

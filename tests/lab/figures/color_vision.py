@@ -38,9 +38,9 @@ _TO_XYZ = np.array(
 _WHITE = _TO_XYZ.sum(1)
 
 
-def lab(colour, deficiency="none"):
+def lab(color, deficiency="none"):
     """(3,) CIE L*a*b* of a colour of matplotlib, as it looks with a deficiency."""
-    rgb = np.array(to_rgb(colour))
+    rgb = np.array(to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(DEFICIENCIES[deficiency] @ linear, 0, 1)
     ratio = _TO_XYZ @ seen / _WHITE
