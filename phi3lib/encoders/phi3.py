@@ -22,10 +22,12 @@ from phi3lib.encoders.encoder import (
     recipes_of,
     tower_parts,
 )
-from phi3lib.vision.hd_transform import TileGeometry, grid_shape, hd_grid, hd_sequence
+from phi3lib.vision.hd_transform import grid_shape, hd_grid
 from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.precision import precision_of
 from phi3lib.vision.prompts import encode_prompt
+from phi3lib.vision.token_map import CROP, GLOBAL, token_views
+from phi3lib.vision.token_map import SEPARATOR as SEPARATOR  # tests and notebooks know it from here
 from phi3lib.vision.token_rows import padded
 
 FAMILY, MODEL_TYPES = "phi3", ("phi3_v",)
@@ -40,24 +42,6 @@ NO_TEXTS = (
     "the vision part of Phi-3-vision has no common space of pictures and texts: use a model of "
     "load_clip, or load_phi3_model(language_model=True)"
 )
-
-SEPARATOR, CROP, GLOBAL = 0, 1, 2
-
-
-def token_views(rows: int, cols: int, tile: TileGeometry, order: str) -> torch.Tensor:
-    """Return SEPARATOR, CROP or GLOBAL for each token of an image of rows × cols crops: (tokens,) int64."""
-    # The real assembly, run on marks.
-    marks = torch.full((1 + rows * cols, tile.patches_per_side**2, 1), float(CROP))
-    marks[0] = GLOBAL
-    sequence = hd_sequence(
-        marks,
-        rows,
-        cols,
-        row_separator=torch.zeros(1, 1, 1, 4),
-        view_separator=torch.zeros(1, 1, 4),
-        order=order,
-    )
-    return sequence[:, 0].long()
 
 
 class Phi3Features:

@@ -6,7 +6,7 @@ short: tiles → vision tower → 2×2 merge and separators → projector → vi
 tokens (`image_token_id`, or negative ids) of the sequence.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,23 +15,20 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from phi3lib.vision.hd_transform import (
-    TileGeometry,
-    count_image_tokens,
-    grid_shape,
-    hd_sequence,
-    require_order,
+from phi3lib.vision.embedding_checks import (
+    ImageSizes,
+    WordEmbedding,
+    grid_shapes,
+    require_consistent_options,
+    require_img_processor,
+    require_no_placeholders,
+    require_words,
 )
-from phi3lib.vision.placeholders import (
-    find_negative_ids,
-    find_placeholders,
-    may_look_at,
-    places_in_graph,
-)
-from phi3lib.vision.tower_families import TOWER_FAMILIES, vision_config_of
+from phi3lib.vision.hd_transform import TileGeometry, count_image_tokens, hd_sequence
+from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
+from phi3lib.vision.token_map import SEPARATOR, token_views
+from phi3lib.vision.tower_families import vision_config_of
 from phi3lib.vision.vision_tower import VisionTower
-
-ImageSizes = torch.Tensor | Sequence[Sequence[int]] | Sequence[int]
 
 
 @dataclass
@@ -85,7 +82,7 @@ class Phi3ImageEmbedding(nn.Module):
         embedding_cls: str = "image",
     ) -> None:
         super().__init__()
-        img_processor = _require_img_processor(config)
+        img_processor = require_img_processor(config)
         from_config = getattr(config, "embd_layer", None) or {}
         self.config = config
         self.wte = wte
@@ -108,7 +105,7 @@ class Phi3ImageEmbedding(nn.Module):
         # A model's configuration hands out one object, through which transformers sets the attention.
         tower = getattr(config, "vision_config", None) or vision_config_of(img_processor)
         self.img_processor = VisionTower(tower)
-        self._require_consistent_options()
+        require_consistent_options(self)
         width = self.image_dim_out * 4 if self.use_hd_transform else self.image_dim_out
         if self.with_learnable_separator:
             self.glb_GN = nn.Parameter(torch.zeros(1, 1, width))  # between the two views
@@ -144,7 +141,7 @@ class Phi3ImageEmbedding(nn.Module):
         pixel_values: torch.Tensor | None = None,
         image_sizes: ImageSizes | None = None,
         *,
-        wte: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        wte: WordEmbedding | None = None,
     ) -> Any:
         """Embed a batch of token ids, with the pictures that its placeholders stand for.
 
@@ -167,12 +164,12 @@ class Phi3ImageEmbedding(nn.Module):
                 raise ValueError("no input_ids and no pixel_values; pass one of them, or both")
             return self.get_image_features(pixel_values, image_sizes)
         pixel_values, image_sizes = self._take_kept_inputs(pixel_values, image_sizes)
-        wte = self._require_words(input_ids, self.wte if wte is None else wte)
+        wte = require_words(input_ids, self.wte if wte is None else wte, self.vocab_size)
         words = wte(input_ids.clamp(min=0))  # (batch, length, hidden_size)
         if pixel_values is not None:
             words = self.write_pictures(words, input_ids, pixel_values, image_sizes)
         elif may_look_at(input_ids):
-            self._require_no_placeholders(input_ids)
+            require_no_placeholders(input_ids)
         return words if self.drop is None else self.drop(words)
 
     def write_pictures(
@@ -207,7 +204,7 @@ class Phi3ImageEmbedding(nn.Module):
         if self.use_hd_transform:
             shapes = self._grid_shapes(pixel_values, image_sizes)
             patches = [
-                picture[self._without_separators(rows, cols).to(picture.device)]
+                picture[self._patches_among(rows, cols).to(picture.device)]
                 for picture, (rows, cols) in zip(tokens, shapes, strict=True)
             ]
         return Phi3ImageFeatures(
@@ -293,52 +290,11 @@ class Phi3ImageEmbedding(nn.Module):
         self, pixel_values: torch.Tensor, image_sizes: ImageSizes | None
     ) -> list[tuple[int, int]]:
         """(rows, cols) of each picture; raises ValueError where they do not fit `pixel_values`."""
-        ready = (self.tile.patches_per_side**2, self.image_dim_out)
-        if pixel_values.ndim != 5 and tuple(pixel_values.shape[2:]) != ready:
-            raise ValueError(
-                f"with the HD transform pixel_values must be (N, 1 + crops, 3, size, size) or ready features "
-                f"(N, 1 + crops, {ready[0]}, {ready[1]}), got {tuple(pixel_values.shape)}"
-            )
-        tile_size = self.tile.tile_size
-        if pixel_values.ndim == 5 and tuple(pixel_values.shape[3:]) != (tile_size, tile_size):
-            raise ValueError(
-                f"pixel_values hold crops of {pixel_values.shape[3]} × {pixel_values.shape[4]} pixels, and "
-                f"this model takes crops of {tile_size}; use the model's own processor: "
-                f"process_for_phi3_model(images, model=model)"
-            )
-        if image_sizes is None:
-            raise ValueError(
-                f"pixel_values of shape {tuple(pixel_values.shape)} need image_sizes, "
-                f"(N, 2) with each padded picture's [height, width]"
-            )
-        sizes = _size_pairs(image_sizes)
-        if len(sizes) != len(pixel_values):
-            raise ValueError(f"{len(pixel_values)} picture(s) in pixel_values, {len(sizes)} in image_sizes")
-        shapes = [grid_shape(height, width, self.tile) for height, width in sizes]
-        for number, (rows, cols) in enumerate(shapes):
-            if 1 + rows * cols > pixel_values.shape[1]:
-                raise ValueError(
-                    f"picture {number}: image_sizes say {rows}×{cols} crops and a global view, "
-                    f"but pixel_values hold only {pixel_values.shape[1]} tiles a picture"
-                )
-        return shapes
+        return grid_shapes(pixel_values, image_sizes, tile=self.tile, width=self.image_dim_out)
 
-    def _without_separators(self, rows: int, cols: int) -> torch.Tensor:
-        """Which tokens of a picture are no separators: (num_image_tokens,) bool."""
-        # The real assembly, run on marks: 1 for every patch, 0 for the separators.
-        patches = torch.ones(1 + rows * cols, self.tile.patches_per_side**2, 1)
-        nothing = torch.zeros(4)
-        marks = hd_sequence(
-            patches,
-            rows,
-            cols,
-            row_separator=nothing,
-            view_separator=nothing,
-            order=self.hd_transform_order,
-        )
-        return marks[:, 0].bool()
-
-    # ------------------------------------------------------------------------ checks
+    def _patches_among(self, rows: int, cols: int) -> torch.Tensor:
+        """Which tokens of a picture stand for patches, not for separators: (num_image_tokens,) bool."""
+        return token_views(rows, cols, self.tile, self.hd_transform_order) != SEPARATOR
 
     def _take_kept_inputs(
         self, pixel_values: torch.Tensor | None, image_sizes: ImageSizes | None
@@ -347,66 +303,6 @@ class Phi3ImageEmbedding(nn.Module):
         kept_features, self.img_features = self.img_features, None
         kept_sizes, self.img_sizes = self.img_sizes, None
         return _first_given(pixel_values, kept_features), _first_given(image_sizes, kept_sizes)
-
-    def _require_words(
-        self, input_ids: torch.Tensor, wte: Callable[[torch.Tensor], torch.Tensor] | None
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return `wte`; raises ValueError where it is missing or has no such ids."""
-        if wte is None:
-            raise ValueError(
-                "this embedding has no wte, so it cannot embed text; give wte=nn.Embedding(...), "
-                "or ask for get_image_features"
-            )
-        if input_ids.ndim != 2:
-            raise ValueError(f"input_ids must be (batch, length), got shape {tuple(input_ids.shape)}")
-        if not may_look_at(input_ids) or not input_ids.numel():
-            return wte
-        if (highest := int(input_ids.max())) >= self.vocab_size:
-            raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {self.vocab_size - 1}")
-        return wte
-
-    def _require_no_placeholders(self, input_ids: torch.Tensor) -> None:
-        # The image token by itself is a word like any other, as in the published code.
-        if pictures := len(find_negative_ids(input_ids).counts):
-            raise ValueError(
-                f"input_ids hold placeholders for {pictures} picture(s), but no pictures were passed: "
-                f"pass pixel_values"
-            )
-
-    def _require_consistent_options(self) -> None:
-        vision = self.img_processor.config
-        if vision.hidden_size != self.image_dim_out:
-            raise ValueError(
-                f"image_dim_out is {self.image_dim_out}, but the vision tower is {vision.hidden_size} wide"
-            )
-        if self.type_feature not in ("patch", "cls_patch"):
-            raise ValueError(f"type_feature is {self.type_feature!r}; it must be 'patch' or 'cls_patch'")
-        if self.type_feature == "cls_patch" and not self.img_processor.has_class_token:
-            raise ValueError(
-                f"type_feature is 'cls_patch', but a {vision.model_type} has no class token: use 'patch'"
-            )
-        if self.use_hd_transform != self.with_learnable_separator:
-            raise ValueError(
-                f"use_hd_transform is {self.use_hd_transform} and with_learnable_separator is "
-                f"{self.with_learnable_separator}; the two go together"
-            )
-        self.img_processor.layers_to_run(self.layer_idx)  # raises where the tower has no such layer
-        if self.use_hd_transform:
-            self._require_hd_options()
-
-    def _require_hd_options(self) -> None:
-        require_order(self.hd_transform_order)
-        if self.projection_cls == "linear":
-            raise ValueError(
-                f"projection_cls 'linear' maps {self.image_dim_out} numbers, but the HD transform merges 2×2 "
-                f"patches into {self.image_dim_out * 4}; use projection_cls='mlp'"
-            )
-        if self.type_feature == "cls_patch":
-            patches = self.tile.patches_per_side**2
-            raise ValueError(
-                f"the HD transform needs a square of {patches} patch features; "
-                f"type_feature 'cls_patch' gives {patches + 1}. Use 'patch'."
-            )
 
 
 # ---------------------------------------------------------------------------- small steps
@@ -436,34 +332,6 @@ def _make_dropout(config: Any) -> nn.Dropout | None:
         if hasattr(config, name):
             return nn.Dropout(getattr(config, name))
     return None
-
-
-def _require_img_processor(config: Any) -> dict[str, Any]:
-    img_processor = getattr(config, "img_processor", None)
-    wanted = "a dict with name='clip_vision_model', image_dim_out and num_img_tokens"
-    if not isinstance(img_processor, dict) or img_processor.get("name") not in TOWER_FAMILIES:
-        raise ValueError(f"config.img_processor must be {wanted}, got {img_processor!r}")
-    missing = [key for key in ("image_dim_out", "num_img_tokens") if key not in img_processor]
-    if missing:
-        raise ValueError(f"config.img_processor must be {wanted}; {' and '.join(missing)} missing")
-    return img_processor
-
-
-def _size_pairs(image_sizes: ImageSizes) -> list[list[int]]:
-    """[height, width] of each picture as plain numbers; a flat [height, width] means one picture.
-
-    Numbers in lists stay plain, so that a graph can be made for them.
-    """
-    if not isinstance(image_sizes, list | tuple):
-        return torch.as_tensor(image_sizes).reshape(-1, 2).tolist()
-    numbers: list[int] = []
-    for size in image_sizes:
-        numbers += size if isinstance(size, list | tuple) else torch.as_tensor(size).flatten().tolist()
-    if len(numbers) % 2:
-        raise ValueError(
-            f"image_sizes hold {len(numbers)} numbers; their shape must be (N, 2): heights and widths"
-        )
-    return [[height, width] for height, width in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
 def _first_given(*options: Any) -> Any:

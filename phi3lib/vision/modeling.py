@@ -31,8 +31,9 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils.generic import can_return_tuple
 
 from phi3lib.vision.configuration import Phi3VConfig
+from phi3lib.vision.embedding_checks import ImageSizes
 from phi3lib.vision.generation import Phi3VGeneration, causal_mask
-from phi3lib.vision.image_embedding import ImageSizes, Phi3ImageEmbedding, Phi3ImageFeatures
+from phi3lib.vision.image_embedding import Phi3ImageEmbedding, Phi3ImageFeatures
 from phi3lib.vision.placeholders import (
     counted_without_placeholders,
     labels_without_placeholders,

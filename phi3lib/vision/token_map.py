@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from phi3lib.vision.hd_transform import HDGrid, require_order
+import torch
+
+from phi3lib.vision.hd_transform import HDGrid, TileGeometry, hd_sequence, require_order
+
+SEPARATOR, CROP, GLOBAL = 0, 1, 2  # of `token_views`
 
 
 class TokenKind(StrEnum):
@@ -206,3 +210,19 @@ def places_of_view(grid: HDGrid, view: TokenKind, order: str = "sub_glb") -> lis
     if chosen is None:
         raise ValueError(f"{str(view)!r} is no view; pass TokenKind.CROP or TokenKind.GLOBAL")
     return [[chosen.index(row, col) for col in range(chosen.cols)] for row in range(chosen.rows)]
+
+
+def token_views(rows: int, cols: int, tile: TileGeometry, order: str) -> torch.Tensor:
+    """Return SEPARATOR, CROP or GLOBAL for each token of an image of rows × cols crops: (tokens,) int64."""
+    # The real assembly, run on marks.
+    marks = torch.full((1 + rows * cols, tile.patches_per_side**2, 1), float(CROP))
+    marks[0] = GLOBAL
+    sequence = hd_sequence(
+        marks,
+        rows,
+        cols,
+        row_separator=torch.zeros(1, 1, 1, 4),
+        view_separator=torch.zeros(1, 1, 4),
+        order=order,
+    )
+    return sequence[:, 0].long()
