@@ -14,6 +14,7 @@ import pytest
 
 from phi3lib import encoders, load_encoder
 from phi3lib.encoders import encoder as encoder_module
+from phi3lib.lab.checks import registry
 from tests.encoder_layout import make_dino_checkpoint
 from tests.encoders.conftest import images  # noqa: F401 - a fixture
 from tests.notebooks import test_notebooks
@@ -46,6 +47,12 @@ def blocks(page):
 FILES = [
     (page.stem, found[1], code) for page in PAGES for code in blocks(page) if (found := HOME.match(code))
 ]
+
+
+@pytest.fixture(autouse=True)
+def _checks(monkeypatch):
+    """Forgets the checks that a page registers."""
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 
 from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import as_array, whole
+from phi3lib.lab.checks.registry import check_of
 
 _SIZES = ([[336, 336]], [[672, 336]], [[336, 336], [672, 1008]])
 _TILE_SLIPS: dict[str, Callable[[int, int], int]] = {
@@ -16,6 +17,7 @@ _TILE_SLIPS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+@check_of("A1.2", "Count the tiles that the tower must see", "lab.checks.tile_count(my_tile_count)")
 @exercise
 def tile_count(function: Callable[[list[list[int]]], int]) -> Verdict:
     """Exercise A1.2: `function(image_sizes)`, the tiles that hold something."""
@@ -35,6 +37,7 @@ def _tiles(sizes: list[list[int]], one: Callable[[int, int], int]) -> int:
     return sum(one(height // 336, width // 336) for height, width in sizes)
 
 
+@check_of("A1.1", "Write without touching the input", "lab.checks.write_tokens(my_write)")
 @exercise
 def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
     """Exercise A1.1: `function(words, places, tokens)`, a copy with the tokens in their places."""
@@ -110,6 +113,7 @@ _WRONG_CALLS = {
 }
 
 
+@check_of("A1.3", "Find the call that changes the ids", "lab.checks.call_in_place(my_call)")
 @guarded
 def call_in_place(answer: Any) -> Verdict:
     """Exercise A1.3: the name of the method that turns the caller's placeholders into 0."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import whole
+from phi3lib.lab.checks.registry import check_of
 
 # tokens, layers, heads, head_size, bytes_each
 _CACHES = ((1, 1, 1, 1, 1), (1, 1, 1, 1, 2), (3, 5, 7, 11, 2), (769, 32, 32, 96, 2))
@@ -33,6 +34,7 @@ _CACHE_SLIPS: dict[str, Callable[[int, int, int, int, int], int]] = {
 }
 
 
+@check_of("A2.1", "The cache", "lab.checks.cache_bytes(my_cache_bytes)")
 @exercise
 def cache_bytes(function: Callable[[int, int, int, int, int], int]) -> Verdict:
     """Exercise A2.1: `function(tokens, layers, heads, head_size, bytes_each)`, bytes of keys and values."""
@@ -56,6 +58,7 @@ _NEEDS = {"vectors": 2.0, "answers": 9.5, "exact fit": 8.0, "training": 66.0, "t
 _GB, _FREE = 10.0, 0.2
 
 
+@check_of("A2.2", "What fits?", "lab.checks.what_fits(my_fits)")
 @exercise
 def what_fits(function: Callable[[Mapping[str, float], float, float], Any]) -> Verdict:
     """Exercise A2.2: `function(needs, memory, kept_free)`, the names that fit, the smallest need first."""

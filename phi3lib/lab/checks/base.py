@@ -133,6 +133,7 @@ def exercise(check: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
             return not_yet(f"Pass the function itself, not {type(answer).__name__}", "no brackets")
         return check(answer)
 
+    checked.asks_a_function = True  # type: ignore[attr-defined]
     return checked
 
 

@@ -7,8 +7,10 @@ import numpy as np
 from phi3lib.lab.check_up import ATTENTION, NOTE, OK, Report, trained_models
 from phi3lib.lab.checks.base import EMPTY, Verdict, guarded, told
 from phi3lib.lab.checks.reading import as_array, truth
+from phi3lib.lab.checks.registry import check_of
 
 
+@check_of("00.1", "Read the report", "lab.checks.read_the_report(report, not_ok=not_ok, captions=captions)")
 @guarded
 def read_the_report(report: Report, *, not_ok: Any = None, captions: Any = None) -> Verdict:
     """Exercise 00.1: how many lines do not say "ok", and can captions be made here (True or False)?"""

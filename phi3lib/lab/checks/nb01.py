@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet
 from phi3lib.lab.checks.reading import apart, array, as_array, closeness, near, number
+from phi3lib.lab.checks.registry import check_of
 
 Matrix = NDArray[np.floating]
 
@@ -60,6 +61,7 @@ _COSINE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
 }
 
 
+@check_of("01.1", "Cosine", "lab.checks.cosine(my_cosine)")
 @exercise
 def cosine(function: Callable[[Matrix, Matrix], Matrix]) -> Verdict:
     """Exercise 01.1: `function(a, b)`, (N, d) and (M, d) → (N, M) cosines."""
@@ -95,6 +97,7 @@ _ZERO_SHOT_SLIPS: dict[str, Callable[[Matrix, Matrix, float], Matrix]] = {
 _CLASSES = "These are the likeliest classes; the probability of each class is wanted."
 
 
+@check_of("01.2", "Zero-shot", "lab.checks.zero_shot(my_zero_shot)")
 @exercise
 def zero_shot(function: Callable[[Matrix, Matrix, float], Matrix]) -> Verdict:
     """Exercise 01.2: `function(pictures, classes, scale)` → (N, classes) probabilities."""
@@ -126,6 +129,7 @@ def _reached(scale: float, cosines: Matrix) -> float:
     return float(_softmax(scale * cosines).max())
 
 
+@check_of("01.3", "How large must the scale be?", "lab.checks.smallest_scale(my_smallest_scale)")
 @exercise
 def smallest_scale(function: Callable[[Matrix], float]) -> Verdict:
     """Exercise 01.3: `function(cosines)`, the smallest scale that makes the best one likelier than 0.9."""
@@ -184,6 +188,7 @@ _LOSS_SLIPS: dict[str, Callable[[Matrix], float]] = {
 }
 
 
+@check_of("01.4", "The contrastive loss", "lab.checks.symmetric_loss(my_symmetric_loss)")
 @exercise
 def symmetric_loss(function: Callable[[Matrix], float]) -> Verdict:
     """Exercise 01.4: `function(logits)`, CLIP's loss of an (N, N) matrix whose diagonal is right."""

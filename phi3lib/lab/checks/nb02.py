@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Unanswered, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import array, as_array, number, whole
+from phi3lib.lab.checks.registry import check_of
 
 Pixels = NDArray[Any]
 
@@ -27,6 +28,7 @@ _FITTING = ((28, 14), (48, 16), (112, 14), (224, 32), (224, 16), (336, 14))
 _NOT_FITTING = ((100, 14), (42, 16), (30, 4), (14, 28))
 
 
+@check_of("02.1", "Count patches", "lab.checks.n_patches(my_n_patches)")
 @exercise
 def n_patches(function: Callable[[int, int], int]) -> Verdict:
     """Exercise 02.1: `function(image_size, patch_size)`; ValueError where the patches do not fit."""
@@ -93,6 +95,7 @@ _REBUILD_SLIPS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
 }
 
 
+@check_of("02.2", "Reassemble a picture", "lab.checks.rebuild(my_rebuild)")
 @exercise
 def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
     """Exercise 02.2: `function(patches, rows, cols)`: (patches, p, p, 3) → the picture, exactly."""
@@ -116,6 +119,11 @@ def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
 # ------------------------------------------------------------------------- 02.3 which layer?
 
 
+@check_of(
+    "02.3",
+    "Colour before shape",
+    "lab.layers.check_of_layers(states[1:], kept, shape_labels, color_labels)(my_best_layer)",
+)
 def best_layer(
     shape: dict[int, list[bool]],
     color: dict[int, list[bool]],

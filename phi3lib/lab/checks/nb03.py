@@ -7,6 +7,7 @@ import torch
 
 from phi3lib.lab.checks.base import Refused, Unanswered, Verdict, ask, does_nothing, exercise, not_yet, told
 from phi3lib.lab.checks.reading import as_array, whole
+from phi3lib.lab.checks.registry import check_of
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.hd_transform import merge_2x2 as right_merge
 from phi3lib.vision.token_map import TokenKind, padded_box_of_token, token_at
@@ -57,6 +58,7 @@ _COUNT_SLIPS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+@check_of("03.1", "Count the tokens", "lab.checks.token_count(my_token_count)")
 @exercise
 def token_count(function: Callable[[int, int], int]) -> Verdict:
     """Exercise 03.1: `function(rows, cols)`, the number of tokens, on every grid of at most 16 crops."""
@@ -131,6 +133,7 @@ _MERGE_SLIPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+@check_of("03.2", "Merge 2×2", "lab.checks.merge_2x2(my_merge)")
 @exercise
 def merge_2x2(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
     """Exercise 03.2: `function(features)`, (n, patches², C) → (n, patches/2, patches/2, 4C)."""
@@ -272,6 +275,7 @@ _BOX_SLIPS: tuple[tuple[str, _BoxOf], ...] = (
 )
 
 
+@check_of("03.3", "From a token to its box", "lab.checks.token_to_box(my_token_to_box)")
 @exercise
 def token_to_box(function: Callable[[int, int, int], _Box]) -> Verdict:
     """Exercise 03.3: `function(index, rows, cols)`, (left, top, right, bottom) in the padded picture.

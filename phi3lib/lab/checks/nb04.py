@@ -12,6 +12,7 @@ import torch
 from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.processes import in_other_processes
 from phi3lib.lab.checks.reading import apart, array, near
+from phi3lib.lab.checks.registry import check_of
 
 # ------------------------------------------------------------------------- 04.1 masked mean
 
@@ -38,6 +39,7 @@ def _mean_cases() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield torch.randn(*keep.shape, width, generator=generator), keep
 
 
+@check_of("04.1", "A masked mean", "lab.checks.masked_mean(my_masked_mean)")
 @exercise
 def masked_mean(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Verdict:
     """Exercise 04.1: `function(tokens (N, length, d), keep (N, length) bool)` → (N, d)."""
@@ -126,6 +128,7 @@ class _Model:
         return crops == self.pictures[place] and picture in (None, place)
 
 
+@check_of("04.2", "Find the batching bug", "lab.checks.in_batches(my_in_batches)")
 @exercise
 def in_batches(function: Callable[..., Sequence[str]]) -> Verdict:
     """Exercise 04.2: `function(items, encode, size)` gives what `encode` makes of each, in their order."""
@@ -201,6 +204,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
+@check_of("04.3", "A key for a recipe", "lab.checks.cache_key(my_cache_key)")
 @exercise
 def cache_key(function: Callable[[dict[str, Any]], str]) -> Verdict:
     """Exercise 04.3: `function(recipe)` → a text that is equal for equal recipes and for no others."""

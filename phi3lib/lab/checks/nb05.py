@@ -11,6 +11,7 @@ from phi3lib.embeddings.knn import Neighbors
 from phi3lib.embeddings.maps import Layout, plane_neighbors, umap_map
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import apart, as_array, items, near, number, whole
+from phi3lib.lab.checks.registry import check_of
 
 Matrix = NDArray[np.floating]
 WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
@@ -19,6 +20,7 @@ WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
 # ---------------------------------------------------------------------------- 05.1 settings
 
 
+@check_of("05.1", "A trustworthy map", "lab.checks.settings(table.vectors, space)(my_settings)")
 def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
     """Return a check of exercise 05.1 for these vectors; it computes and measures the map of the settings."""
 
@@ -89,6 +91,7 @@ def surviving(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> set
     return {letter for letter, holds in kept.items() if holds}
 
 
+@check_of("05.2", "What survives?", "lab.checks.statements(seeds, labels)(my_statements)")
 def statements(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> Callable[[Any], Verdict]:
     """Return a check of exercise 05.2 for these maps; it computes the right answer."""
     right = surviving(layouts, labels)
@@ -147,6 +150,7 @@ _GAP_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
 }
 
 
+@check_of("05.3", "Measure the gap", "lab.checks.modality_gap(my_modality_gap)")
 @exercise
 def modality_gap(function: Callable[[Matrix, Matrix], float]) -> Verdict:
     """Exercise 05.3: `function(pictures, texts)`: the distance of the centres of vectors of length one."""
@@ -201,6 +205,7 @@ _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
 }
 
 
+@check_of("05.4", "Close it", "lab.checks.close_gap(my_close_gap)")
 @exercise
 def close_gap(function: Callable[[Matrix, Matrix], tuple[Matrix, Matrix]]) -> Verdict:
     """Exercise 05.4: `function(pictures, texts)` → both centred, so that their centres fall together."""

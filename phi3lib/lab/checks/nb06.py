@@ -10,6 +10,7 @@ from phi3lib.embeddings.compare import shared_neighbors
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet
 from phi3lib.lab.checks.reading import apart, first_wrong_number, items, near, number, whole
+from phi3lib.lab.checks.registry import check_of
 
 Matrix = NDArray[np.floating]
 PAIR_CASES = ((476, 8), (9, 24), (13, 24))  # (seed, items); in the first each slip has a pair of its own
@@ -52,6 +53,7 @@ _CKA_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
 }
 
 
+@check_of("06.1", "Linear CKA", "lab.checks.linear_cka(my_linear_cka)")
 @exercise
 def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
     """Exercise 06.1: `function(first (N, d), second (N, e))` → the linear CKA, with its usual bias."""
@@ -126,6 +128,7 @@ _KNN_SLIPS: dict[str, Callable[[Matrix, Matrix, int], float]] = {
 }
 
 
+@check_of("06.2", "Mutual neighbours", "lab.checks.mutual_knn(my_mutual_knn)")
 @exercise
 def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
     """Exercise 06.2: `function(first, second, k)` → the mean share of the k nearest by cosine in common."""
@@ -189,6 +192,7 @@ _PAIR_SLIPS: dict[str, Callable[[Matrix, Matrix], tuple[int, int]]] = {
 }
 
 
+@check_of("06.3", "Merged here, separated there", "lab.checks.merged_and_separated(my_disputed_pair)")
 @exercise
 def merged_and_separated(function: Callable[[Matrix, Matrix], tuple[int, int]]) -> Verdict:
     """Exercise 06.3: `function(first, second)` → the pair that the first merges and the second separates."""

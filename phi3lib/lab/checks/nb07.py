@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import apart, as_array, first_wrong_number, items, near, number, whole
+from phi3lib.lab.checks.registry import check_of
 
 Matrix = NDArray[np.floating]
 Wanted = NDArray[np.intp]
@@ -60,6 +61,7 @@ _RECALL_SLIPS: dict[str, Callable[[Matrix, Wanted, int], float]] = {
 }
 
 
+@check_of("07.1", "Recall at k", "lab.checks.recall_at_k(my_recall_at_k)")
 @exercise
 def recall_at_k(function: Callable[[Matrix, Wanted, int], float]) -> Verdict:
     """Exercise 07.1: `function(likeness, wanted, k)`: (queries, items), the wanted item of each, a number."""
@@ -92,6 +94,7 @@ def _paired_cases(count: int = 2000) -> list[tuple[Matrix, Matrix]]:
     return cases
 
 
+@check_of("07.2", "Which is better?", "lab.checks.paired_difference(my_paired_difference)")
 @exercise
 def paired_difference(function: Callable[[Matrix, Matrix], tuple[float, float, float]]) -> Verdict:
     """Exercise 07.2: `function(first, second)` of two rows of right (1) and wrong (0) on the same items.
@@ -176,6 +179,7 @@ def _pairs_at_least(vectors: Matrix, least: float) -> _Pairs:
     return {(int(i), int(j)) for i, j in zip(*np.nonzero(np.triu(unit @ unit.T, 1) >= least), strict=True)}
 
 
+@check_of("07.3", "Find the planted duplicates", "lab.checks.duplicates(my_duplicates)")
 @exercise
 def duplicates(function: Callable[[Matrix, float], Any]) -> Verdict:
     """Exercise 07.3: `function(vectors, least)`: pairs (i, j), i < j, whose cosine is `least` or more."""

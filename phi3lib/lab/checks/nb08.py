@@ -14,6 +14,7 @@ from phi3lib.embeddings.confidence import Estimate, difference, of_mean
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.checks.base import EMPTY, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number, whole
+from phi3lib.lab.checks.registry import check_of
 from picturebook import french
 from picturebook.captions import class_phrase
 from picturebook.kind import Kind
@@ -70,6 +71,7 @@ _PAIR_LOSS_SLIPS: Mapping[str, Callable[[Matrix, Sequence[str]], float]] = {
 }
 
 
+@check_of("08.1", "A loss for equal captions", "lab.checks.pair_loss(my_pair_loss)")
 @exercise
 def pair_loss(function: Callable[[Matrix, list[str]], float]) -> Verdict:
     """Exercise 08.1: `function(logits, captions)`, an (N, N) matrix and N captions → the loss."""
@@ -126,6 +128,7 @@ def _parts_that_change(network: SmallTowers) -> set[str]:
     }
 
 
+@check_of("08.2", "Freeze all but the text tower", "lab.checks.freeze(my_freeze)")
 @exercise
 def freeze(function: Callable[[nn.Module], int]) -> Verdict:
     """Exercise 08.2: `function(network)` leaves only the text tower trainable; returns how many numbers."""
@@ -191,6 +194,7 @@ def _shares(model: Any) -> tuple[Estimate, Estimate]:
     return found[0], found[1]
 
 
+@check_of("08.3", "Learn and keep", "lab.checks.learn_and_keep(my_model)")
 @guarded
 def learn_and_keep(model: Any, before: Any = None) -> Verdict:
     """Exercise 08.3: a model that learned French and kept its English, on pictures that you do not see.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.confidence import clearly_better, of_mean
 from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import items, number, truth, whole
+from phi3lib.lab.checks.registry import check_of
 
 Numbers = NDArray[np.floating]
 IMAGE = 1203
@@ -60,6 +61,7 @@ _PROMPT_SLIPS: dict[str, Callable[[Texts, Sequence[int], int], list[int]]] = {
 }  # fmt: skip
 
 
+@check_of("09.1", "Ids of a prompt with two pictures", "lab.checks.two_image_prompt(my_prompt_ids)")
 @exercise
 def two_image_prompt(function: Callable[[Texts, list[int], int], list[int]]) -> Verdict:
     """Exercise 09.1: `function(texts, num_tokens, image_token_id)`: three lists and two counts → ids."""
@@ -141,6 +143,7 @@ _HEAD_SLIPS: dict[str, Callable[[Sequence[Numbers], Sequence[Sequence[int]]], tu
 }
 
 
+@check_of("09.2", "Find the head that looks", "lab.checks.looking_head(my_looking_head)")
 @exercise
 def looking_head(function: Callable[[list[Numbers], list[list[int]]], tuple[int, int]]) -> Verdict:
     """Exercise 09.2: `function(attention, inside)`, for each question weights and columns → (layer, head)."""
@@ -183,6 +186,7 @@ _VISUAL = list(range(2, 11))  # columns 0, 1 and 11 are text
 _DRAWS = 20
 
 
+@check_of("09.3", "Prove it by masking", "lab.checks.proof_by_masking(my_proof)")
 @exercise
 def proof_by_masking(function: Callable[..., tuple[bool, float]]) -> Verdict:
     """Exercise 09.3: `function(answer, weights, visual, k, draws)` → (changed, share of random changes)."""
@@ -298,6 +302,7 @@ def _apart(first: Numbers, second: Numbers) -> bool:
     return of_mean(second).low > of_mean(first).high
 
 
+@check_of("09.4", "Which question needs crops?", "lab.checks.which_needs_crops(my_reason_for_crops)")
 @exercise
 def which_needs_crops(function: Callable[[Numbers, Numbers, Numbers], str]) -> Verdict:
     """Exercise 09.4: `function(sharp, blurred, none)`, 0 or 1 an item → "detail", "tokens" or "neither"."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from phi3lib.lab.checks.base import EMPTY, Refused, Verdict, ask, exercise, guarded, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number
+from phi3lib.lab.checks.registry import check_of
 
 # ------------------------------------------------------------------------- 10.1 what a width changes
 
@@ -36,6 +37,7 @@ _SHAPE_SLIPS: dict[str, Callable[[int, int], float]] = {
 }
 
 
+@check_of("10.1", "What a width changes", "lab.checks.new_shapes(my_new_shapes)")
 @exercise
 def new_shapes(function: Callable[[int, int], int]) -> Verdict:
     """Exercise 10.1: `function(width, hidden)` → numbers whose shape depends on the tower's width."""
@@ -101,6 +103,7 @@ _FIRST_SLIPS: dict[str, Callable[[Curves, Mapping[str, float]], str]] = {
 }
 
 
+@check_of("10.2", "Which topic comes back first?", "lab.checks.first_back(my_first_back)")
 @exercise
 def first_back(function: Callable[[Curves, Mapping[str, float]], str]) -> Verdict:
     """Exercise 10.2: `function(curves, before)` → the topic of which half of what was lost is back first."""
@@ -144,6 +147,7 @@ _SHOWN = {
 }
 
 
+@check_of("10.3", "What is not shown", "lab.checks.not_shown(my_letters)")
 @guarded
 def not_shown(answer: Iterable[str] | Any) -> Verdict:
     """Exercise 10.3: the letters of the statements that this notebook does not show."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, not_yet, told
 from phi3lib.lab.checks.reading import first_wrong_number
+from phi3lib.lab.checks.registry import check_of
 
 Matrix = NDArray[np.floating]
 
@@ -41,6 +42,7 @@ _DURATION_SLIPS: dict[str, Callable[[int, float, float, int], float]] = {
 }
 
 
+@check_of("11.1", "Cost a run", "lab.checks.run_duration(my_duration)")
 @exercise
 def run_duration(function: Callable[[int, float, float, int], float]) -> Verdict:
     """Check exercise 11.1: seconds that a run takes."""
@@ -88,6 +90,7 @@ _DELETABLE_SLIPS: dict[str, Callable[[Groups, Pixels], set[str]]] = {
 }
 
 
+@check_of("11.2", "Which duplicates can go?", "lab.checks.to_delete(my_deletable)")
 @exercise
 def to_delete(function: Callable[[Groups, Pixels], Any]) -> Verdict:
     """Check exercise 11.2: which images of groups of duplicates can be deleted."""
@@ -157,6 +160,7 @@ _RANK_SLIPS: dict[str, Callable[[Matrix, int, int], float]] = {
 }
 
 
+@check_of("11.3", "A rank", "lab.checks.rank(my_rank)")
 @exercise
 def rank(function: Callable[[Matrix, int, int], int]) -> Verdict:
     """Check exercise 11.3: the rank of one image among the others, seen from another one."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from phi3lib.lab.checks.base import Refused, Verdict, ask, exercise, told
 from phi3lib.lab.checks.reading import first_wrong_number
+from phi3lib.lab.checks.registry import check_of
 
 # ------------------------------------------------------------------------- 12.1 what is left to compute
 
@@ -49,6 +50,7 @@ _PENDING_SLIPS: dict[str, Callable[[Groups, set[str]], list[list[str]]]] = {
 }
 
 
+@check_of("12.1", "What is left to compute?", "lab.checks.left_to_compute(my_left_to_compute)")
 @exercise
 def left_to_compute(function: Callable[[Groups, set[str]], Any]) -> Verdict:
     """Check exercise 12.1: the groups that a resumed run computes."""
@@ -102,6 +104,7 @@ _HOURS_SLIPS: dict[str, Callable[[int, float, int, float], float]] = {
 }
 
 
+@check_of("12.2", "Hours on the clock", "lab.checks.run_hours(my_hours)")
 @exercise
 def run_hours(function: Callable[[int, float, int, float], float]) -> Verdict:
     """Check exercise 12.2: hours that a run takes with several workers."""
@@ -139,6 +142,7 @@ _SHARE_SLIPS: dict[str, Callable[[Any, Any, Any], float]] = {
 }
 
 
+@check_of("12.3", "A share from a stratified sample", "lab.checks.stratified_share(my_share)")
 @exercise
 def stratified_share(function: Callable[[Any, Any, Any], float]) -> Verdict:
     """Check exercise 12.3: a share in all images from samples of their parts."""

@@ -2,35 +2,26 @@
 
 import math
 import os
-import re
 import sys
 from fractions import Fraction
-from operator import attrgetter
 
 import numpy as np
 import pytest
 import torch
 
-from phi3lib import lab
 from phi3lib.lab import checks
 from phi3lib.lab.checks.base import Refused, Unanswered, Verdict, ask, does_nothing, told
 from phi3lib.lab.checks.nb02 import best_layer
 from phi3lib.lab.checks.reading import apart, as_array, near, truth
-from phi3lib.lab.grading.exercises import EXERCISES
+from phi3lib.lab.checks.registry import checks as registered
 from tests.printed_solutions import solution
 
 LAYERS = {1: [True, False] * 60, 2: [True] * 120, 3: [True, False] * 60}
-OF_VALUES = {"08.3", "10.3", "A1.3"}  # checks of a model or of letters: no function is called
-CALL = re.compile(r"lab\.(checks\.\w+)\(my_\w+\)")
 CHECKS = {
     "02.3": best_layer(LAYERS, {layer: [True, False] * 60 for layer in LAYERS}),
     "05.1": checks.settings(np.eye(6), None),
     "05.2": checks.statements([], []),
-    **{
-        one.number: attrgetter(found[1])(lab)
-        for one in EXERCISES
-        if one.number not in OF_VALUES and (found := CALL.fullmatch(one.check))
-    },
+    **{number: one for number, one in registered().items() if hasattr(one, "asks_a_function")},
 }
 WITHOUT_STATE = sorted(set(CHECKS) - {"02.3", "05.1", "05.2"})
 
