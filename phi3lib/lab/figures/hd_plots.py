@@ -76,21 +76,23 @@ def runs(grid: HDGrid, order: str = "sub_glb") -> list[tuple[int, int, TokenKind
 
 def draw_ribbon(axes: Any, grid: HDGrid, order: str = "sub_glb", here: int | None = None) -> None:
     """Draw the token sequence as one ribbon; separators are longer: of rows thin, of views thick."""
+    lines = {TokenKind.VIEW_SEPARATOR: (-0.4, 1.4, 2.5), TokenKind.ROW_SEPARATOR: (-0.25, 1.25, 1.0)}
     for start, length, kind in runs(grid, order):
-        if kind is TokenKind.VIEW_SEPARATOR:  # one token of many hundreds: a line, wider than the token
-            axes.vlines(start + length / 2, -0.4, 1.4, color=COLORS[kind], lw=2.5, zorder=4)
+        if kind in lines:  # one token of many hundreds: a line of even width, wider than the token
+            low, high, width = lines[kind]
+            axes.vlines(
+                start + length / 2, low, high, color=COLORS[kind], lw=width, zorder=2 + width, snap=False
+            )
             continue
-        tooth = kind is TokenKind.ROW_SEPARATOR
-        low, high = (-0.25, 1.25) if tooth else (0.0, 1.0)
         axes.fill_between(
             [start, start + length],
-            low,
-            high,
+            0.0,
+            1.0,
             facecolor=COLORS[kind],
-            edgecolor=COLORS[kind] if tooth else "white",
-            hatch=None if tooth else plots.HATCHES[COLORS[kind]],
-            lw=0.4 if tooth else 0,
-            zorder=2 + tooth,
+            edgecolor="white",
+            hatch=plots.HATCHES[COLORS[kind]],
+            lw=0,
+            zorder=2,
         )
     if here is not None:
         axes.annotate(

@@ -176,8 +176,8 @@ def show_vector(picture: Image.Image, vector: np.ndarray) -> None:
     colors = [plots.ORANGE, plots.GREEN, plots.BLUE] * (len(vector) // 3)
     axes[2].bar(range(len(vector)), vector, color=colors, width=0.9)
     plots.write_title(axes[2], f"the vector: {len(vector)} numbers")
-    axes[2].set_xlabel("place in the vector")
-    axes[2].set_ylabel("red, green, blue, red, …")
+    axes[2].set_xlabel("place in the vector: red (orange), green, blue of each cell")
+    axes[2].set_ylabel("mean value")
     axes[2].set_ylim(0, 1)
     plots.show(fig, alt=vector_in_words(vector))
 

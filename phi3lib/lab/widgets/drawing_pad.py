@@ -118,7 +118,7 @@ class DrawingPad(Instrument):
         state = self.state
         fig, drawn = plots.figure(1, 1 + len(state.hits), height=1.9)
         axes = np.atleast_1d(drawn)
-        plots.picture_axes(axes[0], state.picture, "your picture")
+        plots.picture_axes(axes[0], state.picture, "on the pad")
         for spot, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
             plots.picture_axes(spot, self.pictures[hit.row], drawable(said, 20))
         if state.caption:

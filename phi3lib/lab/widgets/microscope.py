@@ -61,12 +61,19 @@ class MicroscopeState:
             where += f"crop {token.crop} (row {row}, column {col})"
         else:
             where += "global view"
-        where += f", token row {token.row}, column {token.col}. "
+        where += f", token row {token.row}, column {token.col} of {self._extent(token.kind)}. "
         seen = pixels_of_token(self.grid, self.index, self.order)
         if seen is None:
             return f"{where}It represents padding only."
         across, down = f"x {seen.left} to {seen.right - 1}", f"y {seen.top} to {seen.bottom - 1}"
         return f"{where}It represents pixels {across}, {down}."
+
+    def _extent(self, kind: TokenKind) -> str:
+        """Return in which grid rows and columns of tokens are counted."""
+        side, grid = self.grid.tile.tokens_per_side, self.grid
+        if kind is TokenKind.CROP:
+            return f"the {grid.rows * side} × {grid.cols * side} of all crops"
+        return f"{side} × {side}"
 
 
 class TokenMicroscope(Instrument):

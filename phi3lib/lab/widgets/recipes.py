@@ -99,7 +99,7 @@ class RecipeSwitches(PanelInstrument):
         axes = top.subplots(1, 1 + SHOWN)
         for spot in axes:
             spot.set_axis_off()
-        plots.picture_axes(axes[0], self.pictures[state.picture], "your picture")
+        plots.picture_axes(axes[0], self.pictures[state.picture], "the picture")
         for spot, (row, cosine) in zip(axes[1:], state.neighbors(), strict=False):
             plots.picture_axes(spot, self.pictures[row], f"cosine {cosine:.2f}")
         vector = state.vectors()[state.picture]
@@ -113,7 +113,7 @@ class RecipeSwitches(PanelInstrument):
         near = [tile(row, f"cosine {cosine:.2f}") for row, cosine in state.neighbors()]
         label = f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers"
         return described(
-            state.sentence(), line([tile(state.picture, "your picture"), *near]), strip(vector, label)
+            state.sentence(), line([tile(state.picture, "the picture"), *near]), strip(vector, label)
         )
 
     def controls(self) -> list[Control]:

@@ -41,7 +41,9 @@ export class TokenState {
     }
     const crop = token.crop ?? 0, row = Math.floor(crop / grid.cols), col = crop % grid.cols;
     const view = token.kind === "crop" ? `crop ${crop} (row ${row}, column ${col})` : "global view";
-    const place = `${where}${view}, token row ${token.row}, column ${token.col}. `, seen = pixelsOf(grid, index, order);
+    const extent = token.kind === "crop" ? `the ${grid.rows * SIDE} × ${grid.cols * SIDE} of all crops` : `${SIDE} × ${SIDE}`;
+    const place = `${where}${view}, token row ${token.row}, column ${token.col} of ${extent}. `;
+    const seen = pixelsOf(grid, index, order);
     if (!seen) return `${place}It represents padding only.`;
     return `${place}It represents pixels x ${seen[0]} to ${seen[2] - 1}, y ${seen[1]} to ${seen[3] - 1}.`;
   }
