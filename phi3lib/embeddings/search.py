@@ -155,6 +155,18 @@ def zero_shot(
     return text_encoder(model).class_probabilities(torch.from_numpy(cosines)).numpy()
 
 
+def few_shot_rows(
+    labels: Sequence[object] | NDArray, shots: int, *, seed: int = 0
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows that `few_shot` trains on, `shots` of each label drawn by `seed`, and the others."""
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    train = np.concatenate(
+        [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
+    )
+    return train, np.setdiff1d(np.arange(len(wanted)), train)
+
+
 def few_shot(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, shots: int, *, seed: int = 0
 ) -> Estimate:
@@ -172,11 +184,7 @@ def few_shot(
         )
     if np.bincount(wanted).min() <= shots:
         raise ValueError(f"{shots} items of each label leave none to score for some label")
-    rng = np.random.default_rng(seed)
-    train = np.concatenate(
-        [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
-    )
-    test = np.setdiff1d(np.arange(len(space)), train)
+    train, test = few_shot_rows(labels, shots, seed=seed)
     probe = linear_probe()
     with warnings.catch_warnings():
         # scikit-learn takes labels with one item each for a regression that went astray; here it is meant.

@@ -36,6 +36,7 @@ from phi3lib.loading.log import tell
 from phi3lib.vision.inputs import as_list, as_path
 
 PNG_DPI = 200
+MOST_NAMED = 24  # kinds that the legend of a still picture names
 
 
 class Atlas(Instrument):
@@ -190,7 +191,7 @@ class Atlas(Instrument):
             if state.found is not None:
                 _draw_star(spot, places, state.found)
         handles, names = axes[0][0].get_legend_handles_labels()
-        if 0 < len(names) <= 16:
+        if 0 < len(names) <= MOST_NAMED:
             kinds = [state.kinds[int(code)] for code in names]
             fig.legend(handles, kinds, loc="outside lower center", ncols=6, fontsize=7)
         return fig

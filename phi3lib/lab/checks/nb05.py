@@ -20,14 +20,23 @@ WANTED_TRUST, WANTED_KEPT = 0.975, 0.5
 # ---------------------------------------------------------------------------- 05.1 settings
 
 
-@check_of("05.1", "A trustworthy map", "lab.checks.settings(table.vectors, space)(my_settings)")
-def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
-    """Return a check of exercise 05.1 for these vectors; it computes and measures the map of the settings."""
+@check_of(
+    "05.1",
+    "A trustworthy map",
+    "lab.checks.settings(table.vectors, space, min_dist=0.5)(my_settings)",
+)
+def settings(vectors: Any, space: Neighbors, *, min_dist: float = 0.0) -> Callable[[Any], Verdict]:
+    """Return a check of exercise 05.1 for these vectors; it computes and measures the map of the settings.
+
+    min_dist: the smallest one that is accepted.
+    """
 
     @exercise
     def check(function: Callable[[], tuple[int, float]]) -> Verdict:
         answer = items(ask(function, shown="no arguments"), 2, "Two numbers, n_neighbors and min_dist,")
         neighbors, distance = whole(answer[0], "n_neighbors"), number(answer[1], "min_dist")
+        if distance < min_dist:
+            return Verdict(False, f"A min_dist of at least {min_dist:g} is wanted, not {distance:g}.")
         try:
             worth = _worth(vectors, space, neighbors, distance)
         except ValueError as error:
@@ -37,10 +46,12 @@ def settings(vectors: Any, space: Neighbors) -> Callable[[Any], Verdict]:
             f"and keep {worth[1]:.3f} of the neighbours"
         )
         wanted = (WANTED_TRUST, WANTED_KEPT)
-        if _reaches(worth, wanted) or _reaches(worth, wanted := _at_most(vectors, space, wanted)):
+        if _reaches(worth, wanted) or _reaches(
+            worth, wanted := _at_most(vectors, space, wanted, max(min_dist, 0.1))
+        ):
             return Verdict(True, f"{said}.")
         hints = ["fewer neighbours keep what is near"] if neighbors > 20 else []
-        hints += ["a smaller min_dist lets near points be close"] if distance > 0.3 else []
+        hints += ["a smaller min_dist lets near points be close"] if distance > max(min_dist, 0.3) else []
         hints += ["with very few neighbours the map breaks into pieces"] if neighbors < 5 else []
         return Verdict(
             False,
@@ -61,9 +72,11 @@ def _reaches(worth: tuple[float, float], wanted: tuple[float, float]) -> bool:
     return worth[0] >= wanted[0] and worth[1] >= wanted[1]
 
 
-def _at_most(vectors: Any, space: Neighbors, wanted: tuple[float, float]) -> tuple[float, float]:
+def _at_most(
+    vectors: Any, space: Neighbors, wanted: tuple[float, float], distance: float
+) -> tuple[float, float]:
     """Return the required value, or slightly less than good settings reach if that is lower."""
-    trust, kept = _worth(vectors, space, min(10, space.indices.shape[1]), 0.1)
+    trust, kept = _worth(vectors, space, min(10, space.indices.shape[1]), distance)
     return min(wanted[0], trust - 0.002), min(wanted[1], kept - 0.02)
 
 

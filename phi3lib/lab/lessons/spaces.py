@@ -12,7 +12,7 @@ from PIL import Image
 from phi3lib.embeddings.compare import principal_parts, probe_accuracy, shared_neighbors
 from phi3lib.embeddings.confidence import Estimate, clearly_better
 from phi3lib.embeddings.embed import embed_recipes
-from phi3lib.embeddings.knn import Neighbors
+from phi3lib.embeddings.knn import Neighbors, nearest
 from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.figures import palette, plots
@@ -27,12 +27,19 @@ SPACES = {
     "CLIP vector": ("clip", "projected"),
     "CLIP tower": ("clip", "patches"),
     "Phi-3 tower": ("phi3", "tower"),
+    "Phi-3 global": ("phi3", "global"),
     "Phi-3 tokens": ("phi3", "mean"),
     "Phi-3 answer": ("phi3", "last token"),
 }
 KIND_NAMES = (
     "cat", "fish", "rocket", "house", "apple", "star", "tree", "cup", "chess knight", "heart", "key", "car",
 )  # fmt: skip
+# What differs between two spaces of Phi-3-vision that follow each other: one step of the computation.
+STEPS = {
+    "projector": ("Phi-3 tower", "Phi-3 global"),
+    "crops in the mean": ("Phi-3 global", "Phi-3 tokens"),
+    "language model": ("Phi-3 tokens", "Phi-3 answer"),
+}
 COLOR_NAMES = ("red", "blue", "green", "yellow", "purple", "orange")
 SIGN_WORDS = ("EXIT", "OPEN", "STOP", "TAXI", "BANK", "SALE", "MENU", "HOTEL", "PARK", "SHOP")
 SIDE = 224  # pixels of a picture: two tiles of the small Phi-3-vision
@@ -208,6 +215,31 @@ def show_linked_maps(
 def most_disputed(first: EmbeddingTable, second: EmbeddingTable, k: int = 6) -> int:
     """Return the row with the fewest nearest neighbors in common; the first of several."""
     return int(shared_neighbors(first.vectors, second.vectors, k).argmin())
+
+
+def half_shared(
+    first: EmbeddingTable, second: EmbeddingTable, layouts: Mapping[str, Layout], k: int = 6
+) -> int:
+    """Return a row whose k nearest two spaces share about half; of several, that with the longest line.
+
+    The lines lead from a picture to its k nearest in each space, measured on that space's map in shares of
+    the map's width. layouts: one map for each of the two tables, in their order.
+    """
+    apart = np.abs(shared_neighbors(first.vectors, second.vectors, k) - 0.5)
+    longest = np.max(
+        [
+            _longest_line(table, layout, k)
+            for table, layout in zip((first, second), layouts.values(), strict=True)
+        ],
+        axis=0,
+    )
+    return int(np.where(apart == apart.min(), longest, -1.0).argmax())
+
+
+def _longest_line(table: EmbeddingTable, layout: Layout, k: int) -> NDArray[np.float64]:
+    near = nearest(table.vectors, k).indices
+    lines = layout.places[near] - layout.places[:, None]
+    return np.linalg.norm(lines, axis=2).max(1) / np.ptp(layout.places, axis=0).max()
 
 
 __getattr__ = old_names(__name__, {"COLOUR_NAMES": "COLOR_NAMES"})  # changed in 0.2.0

@@ -40,6 +40,9 @@ def test_settings_are_measured(groups):
     assert "two" in check(lambda: 10).sentence.lower()
     assert "make no map" in check(lambda: (1, 0.1)).sentence
     assert check(None).right is None
+    loose = checks.settings(groups, nearest(groups, 40), min_dist=0.5)
+    assert loose(lambda: (10, 0.5)).right
+    assert loose(lambda: (10, 0.1)).sentence == "A min_dist of at least 0.5 is wanted, not 0.1."
 
 
 def test_which_statements_survive_is_computed():

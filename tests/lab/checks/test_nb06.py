@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab import checks
 from phi3lib.lab.lessons import spaces
@@ -211,6 +212,23 @@ def test_the_most_disputed_picture_shares_no_neighbor(tables):
     second[3] = -second[3]
     pair = [EmbeddingTable(vectors, tables["one"].ids) for vectors in (first, second)]
     assert spaces.most_disputed(*pair, k=3) == 3
+
+
+def test_the_linked_picture_is_one_on_which_two_spaces_agree_by_half():
+    around = np.linspace(0, 1.5, 12)
+    first = np.stack([np.cos(around), np.sin(around)], axis=1)  # the nearest are the next ones along an arc
+    second = first.copy()
+    second[[4, 7]] = second[[7, 4]]
+    tables = [EmbeddingTable(one, tuple(map(str, range(12)))) for one in (first, second)]
+    shares = spaces.shared_neighbors(first, second, 2)
+    halves = np.flatnonzero(shares == 0.5)
+    assert len(halves) > 1 and shares.min() < 0.5 < shares.max()
+    flat = [Layout(one * [1, 0.1], "drawn") for one in (first, second)]
+    chosen = spaces.half_shared(*tables, dict(zip("ab", flat, strict=True)), k=2)
+    assert chosen in halves
+    torn = flat[0].places.copy()
+    torn[halves[-1]] += 9  # a map that puts one of them far from its neighbours
+    assert spaces.half_shared(*tables, {"a": Layout(torn, "drawn"), "b": flat[1]}, k=2) == halves[-1]
 
 
 def test_the_diagonal_does_not_belong_to_the_standard():
