@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ from tests.notebooks.outputs import code_cells, exact_differences, kinds, texts,
 
 IDS = [path.stem for path in PATHS]
 MEMORY_MB = 2048
+HERE = Path(__file__).parent
 # Fast, and with numbers of trained models in it.
 REPEATED = "07_search_and_classify"
 
@@ -101,6 +103,17 @@ def test_claims_are_named_once_and_hold_where_they_were_committed(path, run):
     names = [claim["name"] for claim in claims]
     assert len(set(names)) == len(names)
     assert all(claim["holds"] and claim["claimed"] for claim in claims)
+
+
+def test_the_margins_are_noted_for_claims_that_are_made(run):
+    """`margins.md` holds the measurements behind thresholds; in cells, readers compare them with outputs."""
+    made = {path.stem[:2]: {claim["name"] for claim in run.claims(read(path))} for path in PATHS}
+    rows = re.findall(
+        r"^\| (\w\w) \| (.+?) \|", (HERE / "margins.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert rows
+    noted = [(number, name) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)]
+    assert [(number, name) for number, name in noted if name not in made[number]] == []
 
 
 # --------------------------------------------------------------------- executed anew

@@ -177,19 +177,22 @@ class Exam:
         return {task: of_mean(*answer) for task, answer in zip(TASKS, answers, strict=True)}
 
 
-def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 100) -> Exam:
-    """Return an exam with `each` pictures of every kind, and so many of pairs and digits."""
+def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 100, first: int = 0) -> Exam:
+    """Return an exam with `each` pictures of every kind, and so many of pairs and digits.
+
+    first: number of the first picture and digit; two exams whose numbers do not overlap share no picture.
+    """
     candidates = words.trained + words.new
     kinds = [
-        draw_picture(number, split="test", kind=candidates[number % len(candidates)])
+        draw_picture(first + number, split="test", kind=candidates[number % len(candidates)])
         for number in range(each * len(candidates))
     ]
     paired = [kind for kind in words.trained if kind.family in _WITH_WORDS and colors_of(kind, "held-out")]
     paired = paired[:: max(len(paired) // PAIRED_KINDS, 1)][:PAIRED_KINDS]
-    drawn = [draw_picture(n, split="held-out", kind=paired[n % len(paired)]) for n in range(pairs)]
+    drawn = [draw_picture(first + n, split="held-out", kind=paired[n % len(paired)]) for n in range(pairs)]
     choices = [(kind, color) for kind in paired for color in COLORS]
     place = {(kind.name, color): number for number, (kind, color) in enumerate(choices)}
-    written = [_digit(int(row)) for row in TEST_DIGITS[:digits]]
+    written = [_digit(int(row)) for row in TEST_DIGITS[first : first + digits]]
     return Exam(
         trained=words.trained,
         candidates=candidates,
@@ -254,20 +257,24 @@ def image_centers(exam: Exam, model: Any, names: Sequence[str] = SHOWN) -> Vecto
 
 
 def score_lines(scores: Mapping[str, Scores], tasks: Sequence[str] = TASKS) -> str:
-    """Return a table: a line for each model, the share right in each task with its interval."""
-    width = max(map(len, scores))
+    """Return a table: a line for each model, the share right in each task with its interval, then chance."""
+    width = max(len("by chance"), *map(len, scores))
     lines = [" " * width + "".join(f"  {task:>21}" for task in tasks)]
     for name, of in scores.items():
         cells = [f"{of[task].value:.2f} ({of[task].low:.2f} to {of[task].high:.2f})" for task in tasks]
         lines.append(f"{name:{width}}" + "".join(f"  {cell:>21}" for cell in cells))
+    any_model = next(iter(scores.values()))
+    guesses = [f"{any_model[task].chance or 0:.3f}" for task in tasks]
+    lines.append(f"{'by chance':{width}}" + "".join(f"  {guess:>21}" for guess in guesses))
     return "\n".join(lines)
 
 
 def change_lines(before: Scores, after: Scores) -> str:
-    """Return a line for each task: how much it changed, item by item, with the interval."""
+    """Return a line for each task: how much it changed, picture by picture, with the interval."""
     changes = {task: difference(before[task], after[task]) for task in before}
     return "\n".join(
-        f"{task:21} {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for task, one in changes.items()
+        f"{task:21} {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}; {one.count} pictures)"
+        for task, one in changes.items()
     )
 
 
@@ -302,22 +309,33 @@ def show_before_after(
     stars, starts, ends = plane.images(images), plane.texts(before), plane.texts(after)
     left.scatter(*stars.T, marker="*", s=90, color=plots.ORANGE, label="pictures of the kind (mean)")
     left.scatter(*starts.T, marker="o", s=14, facecolors="none", edgecolors=plots.BLACK, label="word before")
-    left.scatter(*ends.T, marker="o", s=22, color=plots.BLUE, label="word after")
+    new = np.array([name.endswith("(new)") for name in names])
+    left.scatter(*ends[~new].T, marker="o", s=22, color=plots.BLUE, label="word after")
+    left.scatter(*ends[new].T, marker="D", s=34, color=plots.VERMILION, label="new word after", zorder=3)
     for start, end in zip(starts, ends, strict=True):
         left.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": palette.MOVE, "lw": 0.8})
     across, down = np.stack([ends, stars]).transpose(2, 0, 1)  # each (2 ends, words)
     left.plot(across, down, color=plots.ORANGE, ls=":", lw=0.9, zorder=0)
-    near = 0.15 * float(np.ptp(stars, axis=0).max())  # two names at the same height would overlap here
-    for row, (name, star) in enumerate(zip(names, stars, strict=True)):
-        crowded = (np.linalg.norm(stars[:row] - star, axis=1) < near).any()
-        left.annotate(name, star, xytext=(4, -12 if crowded else 5), textcoords="offset points", fontsize=7.5)
+    _name_points(left, names, stars, ends)
     left.set_xticks([])
     left.set_yticks([])
     left.margins(0.12)
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3, fontsize=7, columnspacing=0.8)
-    plots.write_title(left, "French words move to their pictures")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, fontsize=7, columnspacing=0.8)
+    plots.write_title(left, "All French words move, the new ones too")
     _bars(right, scores)
     plots.show(fig, alt=alt)
+
+
+def _name_points(axes: Any, names: Sequence[str], stars: Vectors, ends: Vectors) -> None:
+    """Write each kind's name at its star, and at the word itself where the word is new."""
+    near = 0.15 * float(np.ptp(stars, axis=0).max())  # two names at the same height would overlap here
+    for row, (name, star) in enumerate(zip(names, stars, strict=True)):
+        crowded = (np.linalg.norm(stars[:row] - star, axis=1) < near).any()
+        said = name.removesuffix(" (new)")
+        at: Any = {"textcoords": "offset points", "fontsize": 7.5}
+        axes.annotate(said, star, xytext=(4, -12 if crowded else 5), **at)
+        if said != name:
+            axes.annotate(name, ends[row], xytext=(5, -9), color=plots.VERMILION, **at)
 
 
 def _bars(axes: Any, scores: Sequence[Scores]) -> None:

@@ -34,9 +34,9 @@ class Lesson:
 
 # In the order in which to read.
 ROAD = (
-    Lesson("00_start_here", "Start here", "does it work here, and what is an embedding?", 25, (), row=1.0),
+    Lesson("00_start_here", "Start here", "does it work here, and what is an embedding?", 30, (), row=1.0),
     Lesson(
-        "01_clip_concepts", "CLIP concepts", "how can a picture be close to a sentence?", 50, ("00",), row=2.0
+        "01_clip_concepts", "CLIP concepts", "how can a picture be close to a sentence?", 55, ("00",), row=2.0
     ),
     Lesson(
         "02_vision_tower",
@@ -58,7 +58,7 @@ ROAD = (
         "04_image_embeddings",
         "Image embeddings",
         "how do visual tokens become one vector?",
-        50,
+        55,
         ("02", "03"),
         row=0.55,
     ),
@@ -75,7 +75,7 @@ ROAD = (
         "06_clip_vs_phi3",
         "CLIP and Phi-3 side by side",
         "which embedding for which task?",
-        60,
+        65,
         ("04", "05", "07"),
         row=2.0,
     ),
@@ -83,7 +83,7 @@ ROAD = (
         "08_fine_tuning",
         "Fine-tuning",
         "can a CLIP learn your words, and what does it forget?",
-        60,
+        75,
         ("07",),
         row=3.4,
     ),
@@ -123,7 +123,7 @@ ROAD = (
         "A1_the_original_class",
         "The original class",
         "why can a published class not process a picture, and does ours give the same numbers?",
-        30,
+        45,
         ("03",),
         row=-0.9,
     ),

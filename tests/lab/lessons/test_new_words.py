@@ -54,7 +54,11 @@ def test_the_model_of_the_course_knows_english_and_no_french(exam, words, clip):
         len(exam.kinds),
         20,
     ]
-    assert len(new_words.score_lines({"before": scores}).splitlines()) == 2
+    *_, line, guesses = new_words.score_lines({"before": scores}).splitlines()
+    assert line.startswith("before") and guesses.split()[:2] == ["by", "chance"]
+    assert [float(guess) for guess in guesses.split()[2:]] == [
+        pytest.approx(one.chance, abs=5e-4) for one in scores.values()
+    ]
     assert new_words.change_lines(scores, scores).count("+0.000") >= len(scores)
 
 
@@ -81,6 +85,13 @@ def test_copies_of_a_leak_look_the_same_and_are_other_files(exam, words):
     for copy, row in zip(copies, rows, strict=True):
         apart = np.abs(np.asarray(copy, dtype=int) - np.asarray(exam.kinds[row], dtype=int))
         assert 0 < apart.mean() < 12
+
+
+def test_exams_whose_numbers_do_not_overlap_share_no_picture(exam, words):
+    other = new_words.make_exam(words, each=1, pairs=24, digits=20, first=500)
+    assert np.array_equal(other.of_kinds, exam.of_kinds)
+    for mine, theirs in ((exam.kinds, other.kinds), (exam.pairs, other.pairs), (exam.digits, other.digits)):
+        assert not {one.tobytes() for one in mine} & {one.tobytes() for one in theirs}
 
 
 def test_snapshots_keep_the_words_at_each_step(words, clip):

@@ -7,6 +7,7 @@ from phi3lib.lab.figures.places_plot import EMPTY, OTHER, WORD, what_stands_wher
 from phi3lib.lab.lessons.a1 import original_class as page
 from phi3lib.lab.lessons.a1 import same_weights
 from phi3lib.lab.lessons.a1.original_text import PARTS, REPAIRS, SOURCE
+from phi3lib.lab.lessons.a1.own_repair import try_sizes_lines
 
 
 def test_each_repair_can_be_made_on_its_own_and_all_together():
@@ -87,6 +88,41 @@ def test_the_table_has_a_row_for_each_fault_and_keeps_its_signs(monkeypatch):
     assert table.count('<th scope="row"') == 26
     assert "<code>&lt;|image_2|&gt;</code>" in table and "`" not in table
     assert len(shown[0]["text/plain"].splitlines()) == 26
+
+
+def test_each_fault_of_the_class_has_its_lines_and_the_others_have_none():
+    without = [one.number for one in page.FAULTS if not page.lines_of(one.number)]
+    assert without == [3, 4, 5, 6] and page.lines_in_words(4) == "rest of the page"
+    lines = SOURCE.splitlines()
+    assert [lines[number - 1].strip() for number in page.lines_of(11)] == ["input_ids.clamp_min_(0)"]
+
+
+def test_an_error_names_the_line_of_the_listings_after_a_repair_too(capsys):
+    pair, _ = same_weights.small_pair([1])
+    ids, pixels = torch.tensor([[-1] * 313]), torch.zeros(1, 2, 3, 336, 336)
+    page.attempt(pair, ids, pixels, torch.tensor([[336, 336]]))
+    number = int(capsys.readouterr().out.partition("  line ")[2].partition(",")[0])
+    assert "start_time" in SOURCE.splitlines()[number - 1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("if self.img_sizes is not None:\n    sizes = self.img_sizes", "not repaired"),
+        ("if sizes is None:\n    sizes = self.img_sizes\nself.img_sizes = None", "\nrepaired"),
+        (
+            "    if self.img_sizes is not None:\n        sizes, self.img_sizes = self.img_sizes, None",
+            "\nrepaired",
+        ),
+        ("self.img_sizes = None", "Error"),
+        ("if self.img_sizes", "no Python"),
+    ],
+)
+def test_a_repair_of_ones_own_is_tried(lines, said, capsys):
+    one_crop, two = [[336, 336]], torch.tensor([[336, 672]])
+    ids, pixels = torch.tensor([[-1] * 457]), torch.rand(1, 3, 3, 336, 336)
+    right = try_sizes_lines(lines, ids, pixels, two, one_crop)
+    assert said in capsys.readouterr().out and right == (said == "\nrepaired")
 
 
 def test_the_pair_has_the_same_weights_on_every_call():

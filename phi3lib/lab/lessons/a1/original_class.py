@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from phi3lib.lab.lessons.a1.original_text import PARTS, REPAIRS, SOURCE
-from phi3lib.lab.lessons.a1.page_faults import FAULTS, Fault, fault
+from phi3lib.lab.lessons.a1.page_faults import FAULTS, LINES, Fault, fault
 
 __all__ = [
     "FAULTS",
@@ -30,6 +30,8 @@ __all__ = [
     "attempt",
     "build_original",
     "fault",
+    "lines_in_words",
+    "lines_of",
     "original_source",
     "repairs",
     "show_faults",
@@ -43,17 +45,18 @@ def repairs() -> tuple[int, ...]:
     return tuple(REPAIRS)
 
 
-def original_source(repaired: Iterable[int] = ()) -> str:
+def original_source(repaired: Iterable[int] = (), changes: Sequence[tuple[str, str]] = ()) -> str:
     """Source of the retold class, with these faults repaired, each on its own.
 
-    Raises ValueError for a number that has no repair of its own.
+    changes: further (old, new) pieces of the text. Raises ValueError for a number that has no repair of its
+    own, and for an old piece that does not occur exactly once.
     """
     source = SOURCE
-    for number in sorted(set(repaired)):
-        for old, new in _repair_of(number):
-            if source.count(old) != 1:
-                raise ValueError(f"the repair of fault {number} does not fit the source")
-            source = source.replace(old, new)
+    numbers = sorted(set(repaired))
+    for old, new in [*(pair for number in numbers for pair in _repair_of(number)), *changes]:
+        if source.count(old) != 1:
+            raise ValueError(f"{old!r} occurs {source.count(old)} times in the source; it must occur once")
+        source = source.replace(old, new)
     return source
 
 
@@ -67,16 +70,21 @@ def _repair_of(number: int) -> tuple[tuple[str, str], ...]:
 
 
 def build_original(
-    repaired: Iterable[int] = (), *, tower: dict[str, Any] | None = None, optimize: int = 0
+    repaired: Iterable[int] = (),
+    *,
+    tower: dict[str, Any] | None = None,
+    optimize: int = 0,
+    changes: Sequence[tuple[str, str]] = (),
 ) -> Any:
     """Return the rewritten class with these faults repaired.
 
     tower: fields of CLIPVisionConfig instead of the page's ViT-L/14-336. optimize: as for `compile`;
-    1 leaves out the asserts, as `python -O` does.
+    1 leaves out the asserts, as `python -O` does. changes: as in `original_source`.
     """
     numbers = sorted(set(repaired))
-    source = original_source(numbers)
-    name = f"<the page's class, repaired: {', '.join(map(str, numbers)) or 'nothing'}>"
+    source = original_source(numbers, changes)
+    said = [*map(str, numbers), *(["your lines"] if changes else [])]
+    name = f"<the page's class, repaired: {', '.join(said) or 'nothing'}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {"__name__": "the_original_page"}
     exec(compile(source, name, "exec", optimize=optimize), namespace)
@@ -111,7 +119,17 @@ def _where(error: Exception) -> str:
     inside = [frame for frame in frames if frame.filename.startswith("<the page's class")]
     if not inside:
         return "  (outside the page's class)"
-    return f"  line {inside[-1].lineno}, in {inside[-1].name}:  {inside[-1].line}"
+    number = _number_in_source(inside[-1].lineno or 0, linecache.getlines(inside[-1].filename))
+    return f"  line {number}, in {inside[-1].name}:  {inside[-1].line}"
+
+
+def _number_in_source(number: int, repaired: Sequence[str]) -> int:
+    """Return the number that a line of the repaired text has in the listings, which show it unrepaired."""
+    matcher = difflib.SequenceMatcher(None, SOURCE.splitlines(keepends=True), repaired, autojunk=False)
+    for before, after, length in matcher.get_matching_blocks():
+        if after < number <= after + length:
+            return before + number - after
+    return number  # a line that only the repair has
 
 
 def show_source(part: str, repaired: Iterable[int] = ()) -> None:
@@ -141,13 +159,30 @@ def show_repair(*numbers: int) -> None:
             print(f"  {line}".rstrip())
 
 
+def lines_of(number: int) -> list[int]:
+    """Return the lines of the unrepaired source that show this fault; [] for one elsewhere on the page."""
+    lines = SOURCE.splitlines()
+    found = []
+    for piece in LINES.get(fault(number).number, ()):
+        places = [place for place, line in enumerate(lines, 1) if piece in line]
+        if not places:
+            raise ValueError(f"no line of the source contains {piece!r}, which marks fault {number}")
+        found += places
+    return sorted(set(found))
+
+
+def lines_in_words(number: int) -> str:
+    """Return the line numbers of a fault, or where else it is."""
+    return ", ".join(map(str, lines_of(number))) or "rest of the page"
+
+
 def show_faults() -> None:
     """Show all faults of the page as a table."""
     from IPython.display import display
 
-    heads = ("number", "the fault", "kind", "what happens", "what ours does")
-    rows = [(str(f.number), f.title, f.kind, f.happens, f.ours) for f in FAULTS]
-    text = "\n".join(f"{number:>2}  {kind:6}  {title}" for number, title, kind, *_ in rows)
+    heads = ("number", "lines", "the fault", "kind", "what happens", "what ours does")
+    rows = [(str(f.number), lines_in_words(f.number), f.title, f.kind, f.happens, f.ours) for f in FAULTS]
+    text = "\n".join(f"{number:>2}  {kind:6}  {title}" for number, _, title, kind, *_ in rows)
     display({"text/html": _html_table(heads, rows), "text/plain": text}, raw=True)
 
 

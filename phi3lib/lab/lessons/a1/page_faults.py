@@ -108,7 +108,8 @@ _ROWS = [
         12,
         "bad ids are clamped, one too high",
         SILENT,
-        "Ids above the vocabulary become `vocab_size` and are out of range, or read a row that is no word.",
+        "Ids above the vocabulary become `vocab_size`. That is the row behind the last word: in a table with "
+        "spare rows a row that is no word, without an error; in any other an `IndexError`.",
         "An id above the vocabulary is refused with its number.",
     ),
     (
@@ -150,7 +151,8 @@ _ROWS = [
         18,
         "it writes into the words' own tensor",
         CRASH,
-        "With frozen words and gradients into the input, autograd refuses the write.",
+        "To train only what stands before the words, their vectors get gradients and the words are frozen "
+        "(`enable_input_require_grads`); autograd then refuses to write into these vectors.",
         "The tokens are written into a copy, and gradients reach both.",
     ),
     (
@@ -164,7 +166,7 @@ _ROWS = [
         20,
         "HD with a linear projector",
         CRASH,
-        "Accepted at first, it fails at the first picture: 4C numbers meet a layer for C.",
+        "Accepted at first, it fails at the first picture: tokens of 4C numbers meet a layer for C numbers.",
         "Refused when the class is made; options that are left out come from the configuration.",
     ),
     (
@@ -210,6 +212,31 @@ _ROWS = [
         "The tower stops at the layer that is used, padding stays outside, one projection serves all.",
     ),
 ]
+# Pieces of the lines that show a fault; 3 to 6 are on the page outside the class.
+LINES: dict[int, tuple[str, ...]] = {
+    1: ("features.view(bs,", "for number in range(bs)"),
+    2: ("hd_transform = True",),
+    7: ("CLIPVisionModel(TOWER)", "nn.Parameter(torch.zeros("),
+    8: ("if hd_transform:",),
+    9: ("len(chosen_tags) * length == len(tokens)",),
+    10: ("sizes is not None and len(sizes)",),
+    11: ("input_ids.clamp_min_(0)",),
+    12: ("input_ids.clamp_max_(self.vocab_size)",),
+    13: ("if self.img_sizes is not None", "sizes = self.img_sizes"),
+    14: ("pictures = self.img_features.clone()",),
+    15: ("col : col + length] = tokens[number]",),
+    16: ("for number, length in enumerate(lengths)",),
+    17: ("positions = torch.nonzero(",),
+    18: ("hidden_states[row, col : col + length] =",),
+    19: ("wte=None", "self.wte(input_ids)"),
+    20: ("self.img_projection = nn.Linear(",),
+    21: ("side = int(", "features.view(bs,"),
+    22: ('"glb_sub")',),
+    23: ("h, w = sizes[number]", "parts = parts.reshape(h * w"),
+    24: ("assert ",),
+    25: ("// 336", "side == 24", "* 144 + 1", "bias.device"),
+    26: ("output_hidden_states=True", "pictures.flatten(0, 1)", "self.img_projection(s.to("),
+}
 FAULTS = tuple(Fault(*row, inherited=row[0] > 7) for row in _ROWS)
 
 

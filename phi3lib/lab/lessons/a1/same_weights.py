@@ -1,6 +1,6 @@
 """The page's class, retold, and ours beside it: small, and with the same random weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,8 +44,13 @@ HD_OPTIONS: dict[str, Any] = {
 }
 
 
-def small_pair(repaired: Iterable[int] = (1, 2), *, seed: int = 0) -> tuple[Any, Any]:
-    """Return (the rewritten class with these repairs, our class): small, with the same random weights."""
+def small_pair(
+    repaired: Iterable[int] = (1, 2), *, seed: int = 0, changes: Sequence[tuple[str, str]] = ()
+) -> tuple[Any, Any]:
+    """Return (the rewritten class with these repairs, our class): small, with the same random weights.
+
+    The separators are random, too. changes: further (old, new) pieces of the rewritten class's text.
+    """
     import torch
     from torch import nn
 
@@ -59,7 +64,7 @@ def small_pair(repaired: Iterable[int] = (1, 2), *, seed: int = 0) -> tuple[Any,
             parameter.normal_(std=0.1, generator=generator)
     tower = config.img_processor["vision_config"]
     wte = nn.Embedding(config.vocab_size, config.hidden_size)
-    original = build_original(repaired, tower=tower)(config, wte, **HD_OPTIONS)
+    original = build_original(repaired, tower=tower, changes=changes)(config, wte, **HD_OPTIONS)
     copy_weights(ours, original)
     return original.eval(), ours.eval()
 
