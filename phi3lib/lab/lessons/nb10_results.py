@@ -322,3 +322,23 @@ def show_costs(*, lora_rank: int = 16) -> None:
         a, b, c = (f"{cost[f'{stage} GB']:.1f}" for stage in ("projector", "lora", "both"))
         tokens = settings["num_img_tokens"]
         print(f"{name:34} {tower:>7} {projector:>10} {adapters:>8}  {tokens:>7} {a:>10} {b:>6} {c:>6}")
+
+
+def costs_rise_with_tokens(steps: Sequence[Mapping[str, Any]], *, lora_rank: int = 16) -> bool:
+    """Return whether measured steps cost more for towers with more tokens a tile, and more than on paper.
+
+    steps: of `measured_costs(GPU_TABLE)["towers"]`. Seconds and peaks of each stage are compared between
+    towers, and each peak with what `published_costs` says of the same stage.
+    """
+    by_tokens = sorted(PUBLISHED, key=lambda name: int(PUBLISHED[name]["num_img_tokens"]))
+    paper = {tower: published_costs(tower, lora_rank=lora_rank) for tower in by_tokens}
+    rows = {(step["tower"], step["stage"]): step for step in steps}
+    for stage in ("projector", "lora", "both"):
+        measured_steps = [rows[tower, stage] for tower in by_tokens]
+        for cost in ("step_seconds", "bytes"):
+            costs = [step[cost] for step in measured_steps]
+            if any(larger <= smaller for smaller, larger in itertools.pairwise(costs)):
+                return False
+        if any(rows[tower, stage]["bytes"] <= 1e9 * paper[tower][f"{stage} GB"] for tower in by_tokens):
+            return False
+    return True

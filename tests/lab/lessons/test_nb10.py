@@ -13,6 +13,7 @@ from phi3lib.embeddings.confidence import Estimate
 from phi3lib.lab.lessons import nb10_alignment as alignment
 from phi3lib.lab.lessons import nb10_results as results
 from phi3lib.lab.lessons import nb10_towers as towers
+from phi3lib.lab.lessons.a2_costs import GPU_TABLE, measured_costs
 from phi3lib.lab.lessons.nb10_switch import TowerSwitch
 from phi3lib.vision.answers import answer
 
@@ -293,3 +294,17 @@ def test_the_switch_says_what_it_shows_and_refuses_stages_that_there_are_not(phi
     assert all(len(one) == 3 for one in answers)
     with pytest.raises(ValueError, match="has no stage 'dream'"):
         switch.state.set("clip", "dream")
+
+
+def test_costs_that_do_not_rise_with_the_tokens_are_noticed():
+    steps = measured_costs(GPU_TABLE)["towers"]
+    assert results.costs_rise_with_tokens(steps)
+    for cost in ("step_seconds", "bytes"):
+        wrong = copy.deepcopy(steps)
+        last = next(step for step in wrong if step["tower"].startswith("SigLIP") and step["stage"] == "both")
+        last[cost] = 0.0
+        assert not results.costs_rise_with_tokens(wrong)
+    on_paper = [
+        {**step, "bytes": number} for number, step in enumerate(steps)
+    ]  # in order, and far too little
+    assert not results.costs_rise_with_tokens(on_paper)
