@@ -4,6 +4,7 @@ import csv
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -80,7 +81,15 @@ def _training(folder: Path) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines += [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [f"| {' | '.join(row.get(name, '') for name in names)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + _mixture(facts)) + "\n"
+
+
+def _mixture(facts: dict[str, Any]) -> list[str]:
+    """What `mix_weights` noted, as a sentence behind the table."""
+    if "mixed" not in facts:
+        return []
+    shares = ", ".join(f"{share:.0%} {name}" for name, share in facts["mixed"].items())
+    return ["", f"The weights are the average of several runs (`training/mix_weights.py`): {shares}."]
 
 
 def _rounded(row: dict[str, float]) -> dict[str, str]:

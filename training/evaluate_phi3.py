@@ -18,7 +18,7 @@ from picturebook.questions import Question, questions_of
 from picturebook.scenes import PRINT_KINDS, SCENE_KINDS, Scene, close_up, draw_scene
 
 SCENES = 200  # of each kind that is scored
-FIRST = 100_000  # the number of the first scene: those before were looked at while the training was planned
+FIRST = 200_000  # the number of the first scene: those before were looked at while the training was planned
 NUM_CROPS = {"things": 4, "close-up": 4, "print": 9, "page": 9}  # the grids that the scenes are drawn for
 SHARP = "with sharp crops"
 MODES = {

@@ -24,7 +24,6 @@ MODES = ("sharp", "blurred", "global")
 _MODE_SHARES = {"print": (0.45, 0.45, 0.1)}
 _OTHER_MODE_SHARES = (0.4, 0.4, 0.2)
 _ASKED_OF_PAGES = ("title", "highest", "lowest", "total")
-_ASKED_FIRST = ("where", "side")  # in every second scene: the topics that take longest to learn
 # Things on 2×2 tiles, pages on 3×3; print on one to three tiles a side, see `print_side`.
 _SIDES = {"things": 2, "close-up": 2, "page": 3}
 
@@ -35,7 +34,8 @@ class Diet:
 
     No vocabulary helps to guess numbers and strings. details: pages come with questions about every printed
     part, nearly always with sharp crops, and half of them on 2×2 tiles, which cost half as much. bars: the
-    share of batches of pages that are all charts with bars, because comparing is learned late.
+    share of batches of pages that are all charts with bars, because comparing is learned late. asked_first:
+    in every second scene of things, the topics whose questions come before the others.
     """
 
     styles: Mapping[str, float]
@@ -43,6 +43,7 @@ class Diet:
     strings: float = 0.0
     details: bool = False
     bars: float = 0.0
+    asked_first: tuple[str, ...] = ("where", "side")  # they took longest to learn
 
 
 DIETS = {
@@ -59,6 +60,14 @@ DIETS = {
         strings=0.4,
         details=True,
         bars=0.6,
+    ),
+    "balanced": Diet(
+        {"things": 0.44, "close-up": 0.08, "print": 0.26, "page": 0.22},
+        numbers=0.2,
+        strings=0.4,
+        details=True,
+        bars=0.5,
+        asked_first=("relation", "caption"),
     ),
 }
 _DETAILED_MODE_SHARES = (0.85, 0.1, 0.05)
@@ -111,7 +120,9 @@ def draw_scenes(
     print_kind = _print_kind(eaten, rng)
     page = "bar chart" if eaten.bars and rng.random() < eaten.bars else None
     scenes = [_draw(first + number, style, side, caps, print_kind, page) for number in range(many)]
-    asked = [_details_of(scene, rng) if detailed else _asked_of(scene, rng) for scene in scenes]
+    asked = [
+        _details_of(scene, rng) if detailed else _asked_of(scene, eaten.asked_first, rng) for scene in scenes
+    ]
     batch = scene_batch(processor, scenes, asked, mode, style, side)
     return replace(batch, pixel_values=batch.pixel_values.to(dtype))
 
@@ -132,11 +143,11 @@ def _details_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
     return questions[:MOST_QUESTIONS]
 
 
-def _asked_of(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """MOST_QUESTIONS of a scene in a chance order, in every second scene _ASKED_FIRST before the others."""
+def _asked_of(scene: Scene, asked_first: tuple[str, ...], rng: np.random.Generator) -> list[Question]:
+    """MOST_QUESTIONS of a scene in a chance order, in every second scene `asked_first` before the others."""
     questions = questions_of(scene, rng)
     if rng.random() < 0.5:
-        questions.sort(key=lambda question: question.topic not in _ASKED_FIRST)
+        questions.sort(key=lambda question: question.topic not in asked_first)
     return questions[:MOST_QUESTIONS]
 
 
