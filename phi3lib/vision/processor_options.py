@@ -1,8 +1,12 @@
 """The options of a call of `Phi3VProcessor`: which there are, and which go to the text or to the images."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from transformers.processing_utils import AudioKwargs, ImagesKwargs, ProcessingKwargs, VideosKwargs
 
 from phi3lib.vision.image_processing import CALL_OPTIONS, Phi3VImageProcessorKwargs
+from phi3lib.vision.options import require_known
 
 # Options of a call that concern the text.
 TEXT_OPTIONS = (
@@ -35,3 +39,35 @@ OF_OTHERS = (
 KNOWN_OPTIONS = (
     *TEXT_OPTIONS, *CALL_OPTIONS, *Phi3VProcessorKwargs.__annotations__, "common_kwargs", "negative_ids",
 )  # fmt: skip
+
+
+def require_options(options: Mapping[str, Any]) -> None:
+    """Raise UnknownOptionError for names that a call of the processor does not know."""
+    ours = [name for name in options if name not in OF_OTHERS]
+    require_known(ours, KNOWN_OPTIONS, "a call of Phi3VProcessor")
+    for group, names in (("text_kwargs", TEXT_OPTIONS), ("images_kwargs", CALL_OPTIONS)):
+        require_known(options.get(group) or {}, names, f"{group} of Phi3VProcessor")
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options for transformers to merge; None stands for "not given", but in return_tensors."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name in KNOWN_OPTIONS
+        and name != "negative_ids"
+        and (value is not None or name == "return_tensors")
+    }
+
+
+def split_options(
+    merged: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the merged options for the text and for the images; `options` are those of the call."""
+    of_text, of_images = merged["text_kwargs"], merged["images_kwargs"]
+    # A tokenizer's own side is for its training: an answer continues behind its prompt.
+    sides = [where.get("padding_side") for where in (options, options.get("text_kwargs") or {})]
+    of_text["padding_side"] = next((side for side in sides if side), "left")
+    types = "return_mm_token_type_ids"  # transformers 5.17 has it with the text
+    of_text[types] = merged.get(types, of_text.get(types))
+    return of_text, {name: value for name, value in of_images.items() if name in CALL_OPTIONS}

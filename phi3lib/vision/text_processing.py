@@ -6,39 +6,40 @@ conversation on the way is in `phi3lib.vision.prompts`, step by step.
 
 import itertools
 import os
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
-from transformers.utils.chat_template_utils import render_jinja_template
 
-from phi3lib.vision.image_processing import CALL_OPTIONS, OPTIONS, Phi3VImageProcessor, require_kind
-from phi3lib.vision.inputs import printable
-from phi3lib.vision.options import require_known
+from phi3lib.vision.chat import (
+    is_text,
+    list_of_texts,
+    masks_of_replies,
+    named_template,
+    write_conversations,
+)
+from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_kind
 from phi3lib.vision.pictures import Picture, Pictures
 from phi3lib.vision.processor_options import (
     FILE_OPTIONS,
     KNOWN_OPTIONS,
-    OF_OTHERS,
     PUBLISHED_ORDER,
-    TEXT_OPTIONS,
     Phi3VProcessorKwargs,
+    given_options,
+    require_options,
+    split_options,
 )
 from phi3lib.vision.prompts import (
     DEFAULT_CHAT_TEMPLATE,
     IMAGE_TOKEN,
-    as_entries,
     decode_ids,
     encode_prompt,
     pictures_of_rows,
     plain_conversation,
     split_prompt,
-    starts_of_tokens,
-    takes_plain_text,
 )
-from phi3lib.vision.token_rows import as_matrix, padded, padded_length
+from phi3lib.vision.token_rows import as_matrix, length_limit, padded, row_length
 from phi3lib.vision.tokenizer import TOKENIZER_OPTIONS, Phi3VTokenizer
 
 
@@ -142,7 +143,7 @@ class Phi3VProcessor(ProcessorMixin):
         tile, tile) float32 and image_sizes (N, 2) int64. Raises ValueError where tags and pictures do not
         match, and for rows of unequal length without padding; UnknownOptionError for other names.
         """
-        if _is_text(images) and not _is_text(text):
+        if is_text(images) and not is_text(text):
             text, images = images, text
         options.update(zip(PUBLISHED_ORDER, published, strict=False))
         if text is None:
@@ -155,12 +156,15 @@ class Phi3VProcessor(ProcessorMixin):
         self, text: Any, images: Pictures | None, options: dict[str, Any], spans: list[Any] | None = None
     ) -> BatchFeature:
         """Prompts with their pictures; with spans, (start, end) of replies in a prompt, their masks too."""
-        of_text, of_images, negative_ids = self._sorted_options(options)
-        texts = _list_of_texts(text)
+        of_text, of_images = self._sorted_options(options)
+        negative_ids = options.get("negative_ids")
+        texts = list_of_texts(text)
         pictures, counts = pictures_of_rows(texts, images)
-        image_token_id = self._image_token_to_write(negative_ids)
+        image_token_id = self._image_token_to_write(
+            self.negative_ids if negative_ids is None else negative_ids
+        )
         data, num_tokens = self._prepare_pictures(texts, pictures, counts, image_token_id, of_images)
-        limit = self._length_limit(of_text.get("truncation"), of_text.get("max_length"))
+        limit = length_limit(of_text, self.tokenizer.model_max_length)
         rows = [
             encode_prompt(
                 self.tokenizer,
@@ -174,37 +178,18 @@ class Phi3VProcessor(ProcessorMixin):
         ]
         parts = self._as_tensors(rows, of_text)
         if spans is not None:
-            parts["assistant_masks"] = self._assistant_masks(texts, num_tokens, spans, of_text)
+            special = of_text.get("add_special_tokens", True)
+            masks = masks_of_replies(self.tokenizer, texts, num_tokens, spans, add_special_tokens=special)
+            parts["assistant_masks"] = self._as_tensor(masks, 0, of_text)
         return BatchFeature({**parts, **data})
 
-    def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], bool]:
-        """Options of a call, for the text and for the images, and whether ids are negative."""
-        ours = [name for name in options if name not in OF_OTHERS]
-        require_known(ours, KNOWN_OPTIONS, "a call of Phi3VProcessor")
-        for group, names in (("text_kwargs", TEXT_OPTIONS), ("images_kwargs", CALL_OPTIONS)):
-            require_known(options.get(group) or {}, names, f"{group} of Phi3VProcessor")
-        negative_ids = options.get("negative_ids")
-        given = {
-            name: value
-            for name, value in options.items()
-            if name in KNOWN_OPTIONS
-            and name != "negative_ids"
-            and (value is not None or name == "return_tensors")
-        }
+    def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Options of a call, for the text and for the images."""
+        require_options(options)
         merged = self._merge_kwargs(
-            Phi3VProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given
+            Phi3VProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given_options(options)
         )
-        of_text, of_images = merged["text_kwargs"], merged["images_kwargs"]
-        # A tokenizer's own side is for its training: an answer continues behind its prompt.
-        sides = [where.get("padding_side") for where in (options, options.get("text_kwargs") or {})]
-        of_text["padding_side"] = next((side for side in sides if side), "left")
-        types = "return_mm_token_type_ids"  # transformers 5.17 has it with the text
-        of_text[types] = merged.get(types, of_text.get(types))
-        return (
-            of_text,
-            {name: value for name, value in of_images.items() if name in CALL_OPTIONS},
-            self.negative_ids if negative_ids is None else negative_ids,
-        )
+        return split_options(merged, options)
 
     def _image_token_to_write(self, negative_ids: bool) -> int | None:
         """Return the id that stands for a token of a picture, or None for negative ids."""
@@ -241,41 +226,24 @@ class Phi3VProcessor(ProcessorMixin):
 
     def _as_tensors(self, rows: list[list[int]], options: dict[str, Any]) -> dict[str, Any]:
         """Ids, attention mask and token types of padded rows."""
-        length = self._length_of(rows, options)
-        pad = self.tokenizer.pad_token_id
-        parts = {"input_ids": padded(rows, length, pad, options["padding_side"])}
+        parts = {"input_ids": self._as_tensor(rows, self.tokenizer.pad_token_id, options)}
         if options.get("return_attention_mask", True):
-            seen = [[1] * len(row) for row in rows]
-            parts["attention_mask"] = padded(seen, length, 0, options["padding_side"])
+            parts["attention_mask"] = self._as_tensor([[1] * len(row) for row in rows], 0, options)
         if options.get("return_mm_token_type_ids"):
-            parts["mm_token_type_ids"] = self.create_mm_token_type_ids(parts["input_ids"])
+            types = self.create_mm_token_type_ids(rows)
+            parts["mm_token_type_ids"] = self._as_tensor(types, 0, options)
+        return parts
+
+    def _as_tensor(self, rows: list[list[int]], pad: int | None, options: dict[str, Any]) -> Any:
+        """Rows padded with `pad` as the options of a call say, as a tensor, an array or lists."""
         kind = options.get("return_tensors")
         require_kind(kind)
-        return {name: as_matrix(values, kind) for name, values in parts.items()}
-
-    def _length_of(self, rows: list[list[int]], options: dict[str, Any]) -> int:
-        """Return the length that rows are padded to; 0 for no padding."""
-        limit = options.get("max_length")
-        if limit is None:
-            limit = self._length_limit(options.get("truncation"), None)
-        length = padded_length(rows, options["padding"], limit)
-        multiple = options.get("pad_to_multiple_of")
-        return -(-max(length, *map(len, rows)) // multiple) * multiple if multiple else length
+        length = row_length(rows, options, self.tokenizer.model_max_length)
+        return as_matrix(padded(rows, length, pad, options["padding_side"]), kind)
 
     def create_mm_token_type_ids(self, input_ids: list[list[int]], *_: Any, **__: Any) -> list[list[int]]:
         """Return 1 for each token of a picture and 0 for all others."""
         return [[int(one < 0 or one == self.image_token_id) for one in row] for row in input_ids]
-
-    def _length_limit(self, truncation: bool | str | None, max_length: int | None) -> int | None:
-        """Where prompts are cut; None for nowhere."""
-        if truncation in (None, False, "do_not_truncate"):
-            return None
-        if truncation not in (True, "longest_first", "only_first"):
-            raise ValueError(f"truncation is {truncation!r}; it must be True, False or 'longest_first'")
-        if max_length is not None:
-            return max_length
-        own = self.tokenizer.model_max_length
-        return own if own < sys.maxsize else None  # tokenizers that know no limit say 10³⁰
 
     def apply_chat_template(
         self,
@@ -313,7 +281,6 @@ class Phi3VProcessor(ProcessorMixin):
             **(processor_kwargs or {}),
         }
         written = {
-            "chat_template": self._template(chat_template),
             "tools": tools,
             "documents": documents,
             "add_generation_prompt": add_generation_prompt,
@@ -322,10 +289,8 @@ class Phi3VProcessor(ProcessorMixin):
             **self.tokenizer.special_tokens_map,
             **others,
         }
-        messages = [of_one for of_one, _ in plain]
-        if not takes_plain_text(written["chat_template"]):
-            messages = [as_entries(of_one) for of_one in messages]
-        prompts, spans = render_jinja_template(conversations=messages, **written)
+        template = named_template(chat_template, self.chat_template)
+        prompts, spans = write_conversations([messages for messages, _ in plain], template, **written)
         if not tokenize:
             return prompts if batched else prompts[0]
         images = options.pop("images", images)
@@ -337,24 +302,6 @@ class Phi3VProcessor(ProcessorMixin):
         images = held if any(held) else images
         out = self._prepare(prompts, images, options, spans if return_assistant_tokens_mask else None)
         return out if return_dict else out["input_ids"]
-
-    def _template(self, name_or_template: str | None) -> str:
-        """Return the chat template of this name, or the one given, or the processor's own."""
-        own = self.chat_template or DEFAULT_CHAT_TEMPLATE
-        named = own if isinstance(own, dict) else {"default": own}
-        return named.get(name_or_template or "default") or name_or_template or DEFAULT_CHAT_TEMPLATE
-
-    def _assistant_masks(
-        self, prompts: list[str], num_tokens: list[list[int]], spans: list[Any], options: dict[str, Any]
-    ) -> Any:
-        """1 for the tokens whose text starts within the spans (start, end) of a prompt, else 0: (B, T)."""
-        special = options.get("add_special_tokens", True)
-        rows = []
-        for prompt, numbers, of_prompt in zip(prompts, num_tokens, spans, strict=True):
-            starts = starts_of_tokens(self.tokenizer, prompt, numbers, add_special_tokens=special)
-            rows.append([int(any(first <= start < last for first, last in of_prompt)) for start in starts])
-        length = self._length_of(rows, options)
-        return as_matrix(padded(rows, length, 0, options["padding_side"]), options.get("return_tensors"))
 
     def decode(
         self,
@@ -395,13 +342,6 @@ class Phi3VProcessor(ProcessorMixin):
         return self.batch_decode(generated_outputs, skip_special_tokens, clean_up_tokenization_spaces)
 
 
-def _is_text(given: Any) -> bool:
-    """Whether this is a prompt or a list of prompts, and no list of file names."""
-    if isinstance(given, list | tuple):
-        return len(given) > 0 and all(map(_is_text, given))
-    return isinstance(given, str) and ("<|" in given or not os.path.splitext(given)[1])
-
-
 def _without_counts(data: BatchFeature) -> BatchFeature:
     """Return the part of an image processor's output that a model takes."""
     return BatchFeature({name: values for name, values in data.items() if name != "num_img_tokens"})
@@ -409,10 +349,3 @@ def _without_counts(data: BatchFeature) -> BatchFeature:
 
 def _in_order(values: Any, order: list[int]) -> Any:
     return [values[place] for place in order] if isinstance(values, list) else values[order]
-
-
-def _list_of_texts(text: str | Sequence[str]) -> list[str]:
-    texts = [text] if isinstance(text, str) else text
-    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(row, str) for row in texts):
-        raise ValueError("text must be a string or a list of at least one string")
-    return [printable(row) for row in texts]

@@ -1,6 +1,7 @@
 """Rows of token ids to one matrix: how long they become, on which side they are padded, as what they come."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,31 @@ def padded_length(rows: list[list[int]], padding: bool | str, max_length: int | 
     if max_length is None:
         raise ValueError("padding='max_length' needs max_length")
     return max_length
+
+
+def length_limit(options: Mapping[str, Any], most: int) -> int | None:
+    """Return where prompts are cut; None for nowhere.
+
+    options: those of a call; `truncation` and `max_length` are read. most: what the tokenizer says it takes.
+    """
+    truncation, max_length = options.get("truncation"), options.get("max_length")
+    if truncation in (None, False, "do_not_truncate"):
+        return None
+    if truncation not in (True, "longest_first", "only_first"):
+        raise ValueError(f"truncation is {truncation!r}; it must be True, False or 'longest_first'")
+    if max_length is not None:
+        return max_length
+    return most if most < sys.maxsize else None  # tokenizers that know no limit say 10³⁰
+
+
+def row_length(rows: list[list[int]], options: Mapping[str, Any], most: int) -> int:
+    """Return the length that rows are padded to by the options of a call; 0 for no padding."""
+    limit = options.get("max_length")
+    if limit is None:
+        limit = length_limit(options, most)
+    length = padded_length(rows, options["padding"], limit)
+    multiple = options.get("pad_to_multiple_of")
+    return -(-max(length, *map(len, rows)) // multiple) * multiple if multiple else length
 
 
 def as_matrix(rows: list[list[int]], return_tensors: str | None) -> Any:
