@@ -31,6 +31,8 @@ interface AtlasSpec {
   sheet: number;
   shapes: number[];
   finds: boolean;
+  /** what each text of an exported page finds, and the column with the cosines of all */
+  queries?: (FoundPictures & { column: string })[];
   card: object;
 }
 
@@ -49,7 +51,10 @@ interface AtlasTraits extends LiveTraits {
   near: DataView;
   shares: DataView;
   shade: DataView;
-  sheets: string[];
+  /** sheets of thumbnails as data URIs; an exported page has their number, and they lie in elements of their own */
+  sheets: string[] | number;
+  /** the place of each point's thumbnail on the sheets */
+  slots: DataView;
   /** addresses of the pictures' files, on an exported page */
   files: (string | null)[] | null;
   chosen: MapSettings;

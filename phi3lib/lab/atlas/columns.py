@@ -81,9 +81,8 @@ def _natural(text: str) -> list[tuple[str, int, str]]:
 def for_page(name: str, column: Column, rows: NDArray[np.intp]) -> dict[str, Any]:
     """Return a column of these rows as the page takes it: texts by codes, numbers and dates by values."""
     if column.dtype.kind in "iuf":
-        numbers = column[rows].astype(np.float64)
-        finite = [float(f"{one:.7g}") if np.isfinite(one) else None for one in numbers]
-        whole = column.dtype.kind in "iu" or all(one is None or one.is_integer() for one in finite)
+        finite = [one if np.isfinite(one) else None for one in page_numbers(column[rows]).tolist()]
+        whole = all(one is None or one.is_integer() for one in finite)
         values = [None if one is None else int(one) if whole else one for one in finite]
         return {"name": name, "type": "number", "values": values}
     if column.dtype.kind == "M":
@@ -93,6 +92,15 @@ def for_page(name: str, column: Column, rows: NDArray[np.intp]) -> dict[str, Any
         return {"name": name, "type": "date", "values": values}
     texts, kinds = as_texts(column[rows])
     return {"name": name, "type": "text", "kinds": kinds, "codes": codes_of(texts, kinds).tolist()}
+
+
+def page_numbers(column: Column) -> NDArray[np.float64]:
+    """Return numbers as the page has them: integers as they are, others with seven digits; NaN if missing."""
+    numbers = column.astype(np.float64)
+    if column.dtype.kind in "iu":
+        return numbers
+    finite = [float(f"{one:.7g}") if np.isfinite(one) else np.nan for one in numbers]
+    return np.array(finite, dtype=np.float64)
 
 
 # ------------------------------------------------------------------------------- names and places

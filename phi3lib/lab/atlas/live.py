@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.page import page_data, script, styles
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.state import AtlasState, Found
+from phi3lib.lab.atlas.where import rows_where
 from phi3lib.vision.pictures import read_upright
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def _widget_class() -> Any:
         shares = traitlets.Bytes().tag(sync=True)
         shade = traitlets.Bytes().tag(sync=True)
         sheets: Any = traitlets.List().tag(sync=True)
+        slots = traitlets.Bytes().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)
         selected: Any = traitlets.List().tag(sync=True)
         selections: Any = traitlets.List().tag(sync=True)
@@ -111,6 +114,9 @@ def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
         widget.found = _found(state)
     elif message.get("do") == "recompute":
         _recompute(state, widget, message)
+    elif message.get("do") == "where":
+        rows = rows_where(str(message.get("text", "")), fields_of(state), len(state.ids))
+        widget.send({"where": rows.tolist()})
     elif message.get("do") == "picture":
         _send_picture(atlas, widget, message.get("row"), "picture", LARGEST)
     elif message.get("do") == "whole picture":

@@ -7,12 +7,10 @@ many pictures up to 65,535, so that zooming in tells apart what is not equal; so
 import base64
 import hashlib
 import html
-import io
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,25 +18,27 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from phi3lib.embeddings.maps import sample_rows
-from phi3lib.embeddings.run_time import usable_cores
 from phi3lib.lab.atlas.columns import for_page
+from phi3lib.lab.atlas.queries import ranked_by
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
+from phi3lib.lab.atlas.thumbnails import COARSE, SHEET, sheet_order, sheets_with_shapes, thumbnail_side
+from phi3lib.lab.atlas.thumbnails import sprite_sheets as sprite_sheets
 from phi3lib.lab.atlas.trust import Shares, said_trust
 from phi3lib.lab.figures import palette
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.scripts import instrument_styles, joined
-from phi3lib.vision.pictures import read_small
 
 SCRIPTS = Path(__file__).parent / "js"
 STYLES = Path(__file__).parent / "atlas.css"
 PARTS = (
     "dom",
+    "sheets",
     "data",
     "plane",
     "filters",
+    "where",
     "names",
     "picks",
     "link",
@@ -52,26 +52,43 @@ PARTS = (
     "lists",
     "named",
     "address",
+    "conditions",
     "controls",
     "main",
     "render",
 )
-GRID, FINE_GRID = 4_095, 65_535  # places on a side of a map: more than a screen has; finer for many pictures
-COARSE = 1_500  # pictures up to which the coarse grid keeps them apart at every zoom
+GRID, FINE_GRID = (
+    4_095,
+    65_535,
+)  # places on a side of a map: more than a screen has; finer above COARSE pictures
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
-SHEET = 32  # thumbnails on a side of a sprite sheet
+MOST_PLAIN = 100_000  # characters of a description that a page holds as plain JSON; longer ones are packed
 OPENED = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}  # what browsers show
 SHADE = 96  # cells of the shade behind a sample, on a side
 
 
-def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, Any]:
-    """All that the page draws, for all settings that there are."""
+def page_data(
+    state: AtlasState,
+    pictures: Sequence[Any] | None,
+    *,
+    compact: bool = False,
+    queries: Sequence[str] = (),
+) -> dict[str, Any]:
+    """All that the page draws, for all settings that there are.
+
+    Thumbnails have 128 pixels for at most 400 pictures, 96 for 1,500, 64 for 6,000, 40 for 30,000; beyond,
+    there are none. compact: as `sheets_with_shapes`. queries: texts by which all rows are ranked here, for a
+    page without a model.
+    """
+    found, cosines = ranked_by(state, queries)
     rows = sample_rows(len(state.ids), MOST_POINTS)
     shares, lines = _shares(state, rows)
     side = thumbnail_side(len(rows))
     square = GRID if len(rows) <= COARSE else FINE_GRID
-    thumbs = [pictures[row] for row in rows] if pictures is not None and len(rows) <= MOST_THUMBS else []
-    sheets, shapes = sheets_with_shapes(thumbs, side)
+    thumbs = None if len(rows) > MOST_THUMBS else pictures
+    order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).places[rows])
+    in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
+    sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
     return {
         "spec": {
             "names": state.names,
@@ -83,7 +100,8 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "named": state.named,
             "square": square,
             "large": pictures is not None,
-            "columns": [for_page(name, state.columns[name], rows) for name in state.columns],
+            "columns": [for_page(name, one, rows) for name, one in (state.columns | cosines).items()],
+            "queries": found,
             "label": state.label_name,
             "kinds": state.kinds,
             "codes": state.codes[rows].tolist(),
@@ -97,7 +115,7 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
             "lines": lines,
             "thumb": side,
             "sheet": SHEET,
-            "shapes": shapes,
+            "shapes": _by_point(shapes, order),
             "finds": state.search_table() is not None,
             "card": state.card(),
         },
@@ -110,7 +128,15 @@ def page_data(state: AtlasState, pictures: Sequence[Any] | None) -> dict[str, An
         "near": _near(state, rows).astype("<u2" if len(rows) <= 65_535 else "<u4").tobytes(),
         "shares": shares.tobytes(),
         "sheets": sheets,
+        "slots": np.argsort(order).astype("<u2").tobytes(),
     }
+
+
+def _by_point(values: Sequence[int], order: NDArray[np.intp]) -> list[int]:
+    """Return values that come in the order of the thumbnails in that of the points."""
+    found = np.empty(len(order), dtype=np.intp)
+    found[order] = values
+    return found.tolist()
 
 
 def linked_files(
@@ -134,11 +160,6 @@ def _address(picture: Any, home: str) -> str | None:
     file = os.path.abspath(picture)
     inside = os.path.relpath(file, home) if file.startswith(os.path.join(home, "")) else ""
     return "./" + quote(inside.replace(os.sep, "/"), errors="surrogateescape") if inside else None
-
-
-def thumbnail_side(count: int) -> int:
-    """Return the side of a thumbnail in pixels: smaller for more pictures, so that the page stays small."""
-    return 128 if count <= 400 else 96 if count <= COARSE else 64 if count <= 6_000 else 40
 
 
 def _whole(places: NDArray[np.float32], square: int = GRID) -> bytes:
@@ -199,51 +220,6 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
     return np.stack(lines), found
 
 
-def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
-    """Return thumbnails on square sheets of SHEET × SHEET, as data URIs; unreadable ones are grey."""
-    return sheets_with_shapes(pictures, side)[0]
-
-
-def sheets_with_shapes(pictures: Sequence[Any], side: int) -> tuple[list[str], list[int]]:
-    """Return the sheets, and each picture's width in hundredths of its height, to leave out margins.
-
-    Files are read on all cores, JPEGs at a fraction of their size.
-    """
-    sheets, shapes = [], []
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for start in range(0, len(pictures), SHEET**2):
-            part = pictures[start : start + SHEET**2]
-            lines = -(-len(part) // SHEET)
-            sheet = Image.new("RGB", (SHEET * side, lines * side), palette.NO_PICTURE)
-            for place, (small, shape) in enumerate(_thumbnails(part, side, pool)):
-                sheet.paste(small, ((place % SHEET) * side, (place // SHEET) * side))
-                shapes.append(shape)
-            buffer = io.BytesIO()
-            sheet.save(buffer, "JPEG", quality=80)
-            sheets.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
-    return sheets, shapes
-
-
-def _thumbnails(
-    pictures: Sequence[Any], side: int, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Image.Image, int]]:
-    """Yield the thumbnail of each picture; what is no file in this thread: one object may come twice."""
-    coming = [
-        pool.submit(_thumbnail, one, side) if isinstance(one, str | os.PathLike) else one for one in pictures
-    ]
-    for one in coming:
-        yield one.result() if isinstance(one, Future) else _thumbnail(one, side)
-
-
-def _thumbnail(picture: Any, side: int) -> tuple[Image.Image, int]:
-    try:
-        upright = read_small(picture, 2 * side)
-    except ValueError:
-        return Image.new("RGB", (side, side), palette.NO_PICTURE), 100
-    shape = round(100 * upright.width / upright.height)
-    return ImageOps.pad(upright, (side, side), color=palette.PAPER), min(max(shape, 5), 2000)
-
-
 def script() -> str:
     """Return the page's JavaScript, all parts in one module."""
     return joined(*(SCRIPTS / f"{part}.js" for part in PARTS)) + "\nexport default { render };\n"
@@ -262,11 +238,8 @@ def whole_page(data: dict[str, Any], title: str) -> str:
     """
     title = readable(title)
     code = _without_comments(script()).replace("export default", "const atlas =")
-    # In a script element nothing ends the data but "</script": no "<" is left to begin it.
-    body = json.dumps(
-        readable(_packed(data) | {"code": _letters(code.encode())}), ensure_ascii=False, separators=(",", ":")
-    )
-    body = body.replace("<", "\\u003c")
+    sheets = data["sheets"]
+    body = _json(_packed(data | {"sheets": len(sheets)}) | {"code": _letters(code.encode())})
     style = _STYLE + styles()
     beside = " 'self'" if any(data.get("files") or ()) else ""  # the pictures' own files, for a large view
     policy = (
@@ -280,8 +253,19 @@ def whole_page(data: dict[str, Any], title: str) -> str:
         f"<title>{html.escape(title)}</title>\n<style>{style}</style></head>\n"
         f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
         f'<script type="application/json" id="data">{body}</script>\n'
-        f"<script>{_START}</script></body></html>\n"
+        f"<script>{_START}</script>\n{''.join(map(_inert, range(len(sheets)), sheets))}</body></html>\n"
     )
+
+
+def _inert(number: int, sheet: str) -> str:
+    """Return a sheet of thumbnails as text that the browser does not decode; the page is drawn before it."""
+    return f'<script type="text/plain" id="sheet-{number}">{sheet}</script>\n'
+
+
+def _json(values: Any) -> str:
+    """Return JSON for a script element: "</script" would end it, so no "<" is left to begin that."""
+    text = json.dumps(readable(values), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
 
 
 def _packed(data: dict[str, Any]) -> dict[str, Any]:
@@ -289,11 +273,16 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
 
     def letters(name: str, value: bytes) -> str:
         wide = name == "near" and data["spec"]["count"] > 65_535
-        if name in ("places", "near") and not wide:  # all low bytes, then all high ones: a sixth less
+        if (
+            name in ("places", "near", "slots") and not wide
+        ):  # all low bytes, then all high ones: a sixth less
             value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
         return _letters(value)
 
-    return {name: letters(name, value) if isinstance(value, bytes) else value for name, value in data.items()}
+    packed = {name: letters(name, value) for name, value in data.items() if isinstance(value, bytes)}
+    plain = {name: value for name, value in data.items() if name not in packed}
+    text = _json(plain)
+    return packed | (plain if len(text) <= MOST_PLAIN else {"plain": _letters(text.encode())})
 
 
 def _without_comments(code: str) -> str:
@@ -330,11 +319,14 @@ _START = """
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
-  for (const name of ["places", "near", "shares", "shade"]) values[name] = await unpack(values[name]);
+  const text = async (packed) => new TextDecoder().decode(await unpack(packed));
+  const bytes = ["places", "near", "shares", "shade", "slots"];
+  for (const name of bytes) values[name] = await unpack(values[name]);
+  if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
   const script = document.createElement("script");
-  script.textContent = new TextDecoder().decode(await unpack(values.code));
+  script.textContent = await text(values.code);
   document.head.append(script);
-  for (const name of values.spec.count > 65535 ? ["places"] : ["places", "near"]) {
+  for (const name of values.spec.count > 65535 ? ["places", "slots"] : ["places", "near", "slots"]) {
     const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
     values[name] = Uint8Array.from(values[name], pair);
   }

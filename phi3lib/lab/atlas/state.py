@@ -329,6 +329,11 @@ class AtlasState:
         ValueError without a model of texts or such a table; then nothing is found any more.
         """
         self.found = None
+        self.found, _ = self.ranked(text, k)
+        return self.found
+
+    def ranked(self, text: str, k: int = 8) -> tuple[Found, NDArray[np.float32]]:
+        """Return what `find` returns, which is not kept, and the cosine of every row with the text: (N,)."""
         through = self.search_table()
         if through is None:
             raise ValueError('texts need model=load_clip() and a table of its "projected" vectors')
@@ -337,8 +342,9 @@ class AtlasState:
         asked = as_encoder(self.model).encode_texts(text).numpy()
         rows, cosines = top_k(asked, self.tables[through].vectors, len(self.ids))
         standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
-        self.found = Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)
-        return self.found
+        of_rows = np.empty(len(self.ids), dtype=np.float32)
+        of_rows[rows[0]] = cosines[0]
+        return Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through), of_rows
 
     def card(self) -> dict[str, Any]:
         """How the maps came about: recipes of the tables, parameters, versions."""

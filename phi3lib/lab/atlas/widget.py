@@ -22,12 +22,14 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import by_row
+from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.live import make_atlas, show_settings, standing
 from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
+from phi3lib.lab.atlas.where import rows_where
 from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
@@ -115,12 +117,18 @@ class Atlas(Instrument):
         """The selected rows of the first table, with every label, given ones too; see `to_pandas`."""
         return self.state.selected_table()
 
-    def select(self, rows: Iterable[int] | str) -> None:
-        """Select these rows, as a click or a lasso does; or those of a named selection.
+    def select(self, rows: Iterable[int] | str | None = None, *, where: str | None = None) -> None:
+        """Select these rows, as a click or a lasso does; or those of a named selection; or by a condition.
 
-        ValueError for rows and names that there are not.
+        where: such as `kind = 'cat' and width > 200` or `taken between '2024-01-01' and '2024-03-31' or name
+        like 'IMG%'`, over all columns of the table under the maps; see `phi3lib.lab.atlas.where`. ValueError
+        for rows and names that there are not, and for a condition that is not understood, with the position.
         """
-        self.state.select(rows)
+        if (rows is None) == (where is None):
+            raise ValueError("give rows, or the name of a selection, or where=; one of them")
+        if where is not None:
+            rows = rows_where(where, fields_of(self.state), len(self.state.ids)).tolist()
+        self.state.select(rows if rows is not None else [])
         self._tell_selection()
 
     def _tell_selection(self) -> None:
@@ -207,21 +215,25 @@ class Atlas(Instrument):
                 tell(f"{len(self.state.waiting)} further maps are computed by .prepare() of the Atlas")
         return self._widget
 
-    def to_html(self, path: str | os.PathLike[str]) -> Path:
+    def to_html(self, path: str | os.PathLike[str], *, queries: Sequence[str] = ()) -> Path:
         """Write one HTML file with links, hover and keyboard that loads nothing else; return its path.
 
+        queries: texts by which the page can rank all pictures. Their cosines are computed now, with `model`:
+        the page itself holds no model and cannot embed what a reader types. Of 20,000 pictures with one map,
+        the page has about 1 MB without thumbnails; these follow, in parts that a browser decodes when a
+        picture of them is looked at: about 1.7 MB for 2,000 photographs, 8 MB for 20,000, none above 30,000.
         Pictures that are files in the folder of the page or below are linked, so that they can be opened.
         The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
         """
         with replacing(path) as temporary:
-            temporary.write_text(self._page(as_path(path).parent), encoding="utf-8")
+            temporary.write_text(self._page(as_path(path).parent, queries), encoding="utf-8")
         return as_path(path)
 
-    def _page(self, folder: Path | None) -> str:
+    def _page(self, folder: Path | None, queries: Sequence[str] = ()) -> str:
         """Return the page; pictures in `folder`, where it will be, are linked."""
         self.state.offer_all()
         self._compute(self.state.settings)
-        data = page_data(self.state, self.pictures) | standing(self.state)
+        data = page_data(self.state, self.pictures, compact=True, queries=queries) | standing(self.state)
         if folder is not None:
             data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)
         return whole_page(data, self.title)

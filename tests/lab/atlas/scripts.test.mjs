@@ -6,11 +6,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["data", "plane", "filters", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "plane", "filters", "where", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -296,4 +296,80 @@ test("density is the greatest where most points are, and nothing of hidden ones"
   assert.equal(Math.max(...shares), 1);
   assert.ok(at(shares, 0.25, 0.75) > 0.9 && at(shares, 0.8, 0.1) < 0.6 && at(shares, 0.8, 0.1) > 0.3);
   assert.equal(at(fog(places, (point) => point === 2), 0.8, 0.1), 0);
+});
+
+// Sheets of 8 MB each, and a browser that counts what it decodes and lets go.
+function sheets(count) {
+  const events = [], uri = `data:image/webp;base64,${btoa("sheet")}`;
+  globalThis.createImageBitmap = async (blob) => {
+    events.push(`decoded ${blob.type} ${await blob.text()}`);
+    return { width: 2000, height: 1000, close: () => events.push("let go") };
+  };
+  const values = { sheets: Array.from({ length: count }, () => uri) };
+  return { events, sheets: new Sheets({ get: (name) => values[name] }, () => events.push("changed")) };
+}
+
+test("a sheet is decoded when it is drawn first, once", async () => {
+  const { events, sheets: held } = sheets(3);
+  assert.equal(held.count, 3);
+  assert.deepEqual(events, []);
+  assert.equal(held.image(1), null);
+  await Promise.all([held.ready(1), held.ready(1)]);
+  assert.equal(held.image(1).width, 2000);
+  assert.deepEqual(events, ["decoded image/webp sheet", "changed"]);
+});
+
+test("sheets that were not drawn lately are let go, those in view never", async () => {
+  const { events, sheets: held } = sheets(12);
+  for (let number = 0; number < 7; number++) await held.ready(number);
+  assert.equal(held.held.size, 7); // 56 MB, but all of them have just been drawn
+  held.image(0);
+  for (let drawing = 0; drawing < 8; drawing++) { held.begin(); held.image(0); }
+  await held.ready(7);
+  assert.deepEqual([...held.held.keys()].sort(), [0, 5, 6, 7]); // 32 MB
+  assert.equal(held.image(1), null); // comes again when it is wanted
+  await held.ready(1);
+  assert.equal(events.filter((one) => one.startsWith("decoded")).length, 9);
+  held.forget();
+  assert.equal(held.held.size, 0);
+});
+
+test("a broken sheet stays away without an error", async () => {
+  const { sheets: held } = sheets(1);
+  globalThis.createImageBitmap = async () => { throw new Error("no picture"); };
+  await held.ready(0);
+  assert.equal(held.image(0), null);
+});
+
+test("points are drawn in an order that Python knows: see test_thumbnails.py", () => {
+  assert.deepEqual([...shuffled(10)], [6, 2, 3, 1, 8, 5, 7, 4, 9, 0]);
+});
+
+// ------------------------------------------------------------------------------------------ conditions
+
+const shared = JSON.parse(readFileSync(new URL("where.json", import.meta.url), "utf8"));
+const sharedFields = () => new Map([...shared.columns.map(({ name, type, values }) => [name, () => ({ type, values })]),
+  ["id", () => ({ type: "text", values: range(8).map((n) => `row ${n}`) })]]);
+
+for (const { where, rows, error } of shared.cases) {
+  test(`the condition ${JSON.stringify(where)}`, () => {
+    if (rows) return assert.deepEqual(pointsWhere(where, sharedFields(), 8), rows);
+    assert.throws(() => pointsWhere(where, sharedFields(), 8), (caught) => {
+      assert.equal(caught.message, `at character ${error.at}: ${error.says}`);
+      assert.deepEqual([caught.at, caught.end], [error.at, error.end]);
+      return true;
+    });
+  });
+}
+
+test("a condition is neither too long nor too deep", () => {
+  assert.throws(() => pointsWhere("x".repeat(2001), sharedFields(), 8), /it may have 2,000/);
+  assert.throws(() => pointsWhere(`${"not ".repeat(51)}width = 1`, sharedFields(), 8), /more than 50 parentheses/);
+});
+
+test("a condition asks for columns, names, ids and what the map keeps", () => {
+  const fields = fieldsOf(new Data(model()));
+  assert.deepEqual([...fields.keys()], ["kind", "size", "taken", "name", "id", "neighbours kept"]);
+  assert.deepEqual(pointsWhere("`neighbours kept` >= 50 and size is not null", fields, 4), [0, 3]);
+  assert.deepEqual(pointsWhere("name = 'b,c' or taken = '1970-01-01 01:00'", fields, 4), [1, 3]);
 });

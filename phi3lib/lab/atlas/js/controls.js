@@ -9,8 +9,9 @@ class Controls {
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
     this.method = this.choose("Map", [], (method) => app.change(this.remembered(method)));
     this.color = this.choose("Colour", [], (name) => app.color(name));
-    const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup()];
+    const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup(), app.conditions.element];
     if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
+    if ((app.data.spec.queries || []).length) groups.push(this.queries());
     this.element = make("div", { className: "controls" }, ...groups);
     this.sync();
   }
@@ -98,6 +99,24 @@ class Controls {
     const ask = () => this.app.model.send({ do: "find", text: text.value });
     const text = make("input", { type: "text", placeholder: "a red car", on: { keydown: (event) => { if (event.key === "Enter") ask(); } } });
     return this.group("Search", labelled("Text", text), button("Find", ask));
+  }
+
+  // On an exported page: the texts that its author has asked for, ranked when it was made.
+  queries() {
+    const { app } = this, { queries } = app.data.spec;
+    const options = [["", "none"], ...queries.map(({ text }, n) => [String(n), text])];
+    const asked = this.choose("Ranked by the text", options, (number) => this.rankBy(number === "" ? null : queries[number]));
+    asked.control.setAttribute("title", "These texts were compared with all pictures when this page was made");
+    return this.group("Search", asked.label, make("span", { className: "quiet" }, "Made with this page; other texts need a notebook, as no model is in it."));
+  }
+
+  // The nearest pictures to such a text; its column colors the map and sorts the table.
+  rankBy(query) {
+    const { app } = this;
+    app.model.set("found", query || {});
+    app.lists.sortBy(query ? query.column : null);
+    this.take({ color: query ? `column:${query.column}` : "label" });
+    app.say(query ? `${grouped(app.data.count)} pictures are ranked by “${query.text}”: the map's colours and the table follow it` : "No text");
   }
 
   recompute() {

@@ -35,8 +35,8 @@ class Data {
 
   read() {
     const bytes = (name) => {
-      const view = this.model.get(name);
-      return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+      const view = this.model.get(name); // no slots where there are no thumbnails
+      return view ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0);
     };
     this.spec = this.model.get("spec");
     const { count, rows } = this.spec;
@@ -44,6 +44,7 @@ class Data {
     this.near = count > 65535 ? new Uint32Array(bytes("near")) : new Uint16Array(bytes("near"));
     this.shares = new Uint8Array(bytes("shares"));
     this.shade = new Uint8Array(bytes("shade"));
+    this.slots = new Uint16Array(bytes("slots"));
     this.count = count;
     this.maps = this.spec.names.length;
     this.pointOf = new Map((rows || []).map((row, point) => [row, point]));

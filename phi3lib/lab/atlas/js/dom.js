@@ -39,30 +39,18 @@ function copied(root, text) {
   if (before instanceof HTMLElement) before.focus({ preventScroll: true });
 }
 
-// The thumbnails: sheets are decoded when the first picture of them is wanted. In a notebook, Python makes a
-// large picture when it is asked for.
+// The thumbnails, on sheets. In a notebook, Python makes a large picture when it is asked for.
 class Pictures {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.sheets = new Map();
+    this.sheets = new Sheets(app.model, () => app.later("decorate"));
     this.large = new Map();
     this.waiting = new Map();
     this.tabs = new Map();
   }
 
-  get any() { return this.uris().length > 0; }
-  uris() { return this.app.model.get("sheets") || []; }
-
-  sheet(number) {
-    if (!this.sheets.has(number)) {
-      const image = new Image();
-      image.addEventListener("load", () => this.app.later("decorate"), { once: true });
-      image.src = this.uris()[number] || "";
-      this.sheets.set(number, image);
-    }
-    return this.sheets.get(number);
-  }
+  get any() { return this.sheets.count > 0; }
 
   // Width and height of a picture within a square of this side; its thumbnail's margins are left out.
   /** @param {number} point @param {number} side */
@@ -71,13 +59,20 @@ class Pictures {
     return shape > 1 ? [side, Math.max(side / shape, 2)] : [Math.max(side * shape, 2), side];
   }
 
+  // Which sheet a point's thumbnail is on, and where.
+  /** @param {number} point */
+  slot(point) {
+    const { sheet } = this.app.data.spec, slot = this.app.data.slots[point], within = slot % (sheet * sheet);
+    return { number: Math.floor(slot / (sheet * sheet)), column: within % sheet, line: Math.floor(within / sheet) };
+  }
+
   // Draw a point's thumbnail around a place; false while its sheet is not there yet.
   /** @param {CanvasRenderingContext2D} pen @param {number} point @param {number} across @param {number} down @param {number} side */
   draw(pen, point, across, down, side) {
-    const { thumb, sheet } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet))), within = point % (sheet * sheet);
-    if (!image.complete || !image.naturalWidth) return false;
+    const { thumb } = this.app.data.spec, { number, column, line } = this.slot(point), image = this.sheets.image(number);
+    if (!image) return false;
     const [width, height] = this.size(point, side), [wide, high] = this.size(point, thumb);
-    const left = (within % sheet) * thumb + (thumb - wide) / 2, top = Math.floor(within / sheet) * thumb + (thumb - high) / 2;
+    const left = column * thumb + (thumb - wide) / 2, top = line * thumb + (thumb - high) / 2;
     pen.drawImage(image, left, top, wide, high, across - width / 2, down - height / 2, width, height);
     return true;
   }
@@ -86,11 +81,10 @@ class Pictures {
   /** @param {number} point @param {number} side */
   thumb(point, side) {
     if (!this.any) return null;
-    const { thumb, sheet, ids } = this.app.data.spec, image = this.sheet(Math.floor(point / (sheet * sheet)));
-    const [width, height] = this.size(point, thumb), sides = this.size(point, side);
+    const { thumb, ids } = this.app.data.spec, [width, height] = this.size(point, thumb), sides = this.size(point, side);
     const canvas = make("canvas", { width: Math.round(width), height: Math.round(height), role: "img", "aria-label": ids[point], style: { width: `${sides[0]}px`, height: `${sides[1]}px` } });
     const draw = () => this.draw(canvas.getContext("2d"), point, canvas.width / 2, canvas.height / 2, thumb);
-    if (!draw()) image.addEventListener("load", draw, { once: true });
+    if (!draw()) this.sheets.ready(this.slot(point).number).then(draw);
     return canvas;
   }
 
@@ -144,5 +138,8 @@ class Pictures {
     if (tab) tab.location.replace(address);
   }
 
-  forget() { for (const address of this.large.values()) URL.revokeObjectURL(address); }
+  forget() {
+    this.sheets.forget();
+    for (const address of this.large.values()) URL.revokeObjectURL(address);
+  }
 }

@@ -119,6 +119,13 @@ class Lists {
     return texts.sort((a, b) => missing(a[1]) - missing(b[1]) || sign * compare(a[1], b[1]) || a[0] - b[0]).map(([point]) => point);
   }
 
+  // Sort by a column, the highest first; null: as the gallery is.
+  /** @param {string | null} words */
+  sortBy(words) {
+    this.by = words === null ? null : { words, down: true };
+    this.fillTable();
+  }
+
   headOf(words) {
     const on = this.by && this.by.words === words, press = () => {
       this.by = on && this.by.down ? null : { words, down: Boolean(on) };

@@ -26,6 +26,7 @@ class App {
     this.detail = new Detail(this);
     this.lists = new Lists(this);
     this.named = new Named(this);
+    this.conditions = new Conditions(this);
     this.controls = new Controls(this);
     this.address = new Address(this);
     this.status = make("div", { className: "status", role: "status", "aria-live": "polite" });
@@ -243,6 +244,7 @@ class App {
   // ---------------------------------------------------------------------------------------- selecting
 
   selection() { return this.data.points(this.model.get("selected")); }
+
   found() { return this.model.get("found") || {}; }
 
   takeSelection() {
@@ -316,7 +318,7 @@ class App {
       "change:progress": () => this.controls.showProgress(this.model.get("progress")),
       "change:spec": () => { this.data.read(); this.follow(); },
       "change:chosen": () => { this.data.read(); this.follow(); this.say(this.data.say()); },
-      "msg:custom": (message, buffers) => this.pictures.receive(message, buffers || []),
+      "msg:custom": (message, buffers) => { if (message.where) this.conditions.receive(message); else this.pictures.receive(message, buffers || []); },
     };
   }
 

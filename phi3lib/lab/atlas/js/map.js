@@ -151,6 +151,7 @@ class MapView {
 
   drawPoints() {
     this.fit();
+    this.app.pictures.sheets.begin();
     const { app, raster, camera } = this, { data, marks, ratio } = app, pen = this.base.getContext("2d");
     const coloring = data.coloring(app.view.color, this.map) || data.coloring("label", this.map);
     const radius = marks.radius(camera.zoom), all = marks.alpha(camera, radius);
@@ -169,7 +170,7 @@ class MapView {
     this.decorate(pen, coloring);
     this.moves = this.laid ? app.movers() : [];
     // What is in view, for what looks at the page from outside.
-    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length });
+    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded });
     this.drawOver();
     this.app.address.note();
   }

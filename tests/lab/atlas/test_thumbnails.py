@@ -1,0 +1,81 @@
+"""Where thumbnails stand on their sheets, and what a page of many pictures weighs without them."""
+
+import base64
+import io
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phi3lib import Atlas, EmbeddingTable
+from phi3lib.lab.atlas.page import page_data
+from phi3lib.lab.atlas.thumbnails import FRONT, SHEET, sheet_order, sheets_with_shapes, shuffled
+
+COUNT = 2_400
+COLOURS = np.random.default_rng(1).integers(0, 256, (COUNT, 3))
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Pictures of one color each; every third is wide."""
+    rng = np.random.default_rng(0)
+    table = EmbeddingTable(
+        rng.normal(size=(COUNT, 6)).astype(np.float32),
+        tuple(f"2024/holiday/IMG_{n:05d}.jpg" for n in range(COUNT)),
+        {"kind": np.array(["cat", "dog"])[np.arange(COUNT) % 2], "width": rng.integers(200, 4_000, COUNT)},
+    )
+    pictures = [
+        Image.new("RGB", (16 if n % 3 else 32, 16), tuple(color)) for n, color in enumerate(COLOURS.tolist())
+    ]
+    return Atlas(table, pictures=pictures, layout=rng.random((COUNT, 2)))
+
+
+def test_the_order_of_drawing_is_that_of_the_page():
+    """The same numbers as in scripts.test.mjs."""
+    assert shuffled(10) == [6, 2, 3, 1, 8, 5, 7, 4, 9, 0]
+
+
+def test_the_first_sheets_serve_the_whole_map_and_the_others_what_stands_together():
+    places = np.random.default_rng(0).random((8_000, 2)).astype(np.float32)
+    order = sheet_order(places)
+    assert sorted(order.tolist()) == list(range(8_000))
+    assert set(order[:FRONT].tolist()) == set(shuffled(8_000)[:FRONT])
+    sheets = [places[order[start : start + SHEET**2]] for start in range(FRONT, 7_900, SHEET**2)]
+    assert np.mean([np.ptp(sheet, axis=0).max() for sheet in sheets]) < 0.45
+    assert sheet_order(np.zeros((3, 2), np.float32)).tolist() == shuffled(3)
+    assert len(sheet_order(np.zeros((0, 2), np.float32))) == 0
+
+
+@pytest.mark.parametrize(("compact", "kind"), [(False, "JPEG"), (True, "WEBP")])
+def test_each_point_finds_its_own_picture(many, compact, kind):
+    data = page_data(many.state, many.pictures, compact=compact)
+    slots, side = np.frombuffer(data["slots"], "<u2"), data["spec"]["thumb"]
+    assert data["spec"]["sheet"] == SHEET and data["spec"]["shapes"] == [
+        100 if n % 3 else 200 for n in range(COUNT)
+    ]
+    sheets = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in data["sheets"]]
+    assert {sheet.format for sheet in sheets} == {kind} and len(sheets) == -(-COUNT // SHEET**2)
+    for point in range(0, COUNT, 97):
+        sheet, within = divmod(int(slots[point]), SHEET**2)
+        middle = [(place + 0.5) * side for place in (within % SHEET, within // SHEET)]
+        shown = sheets[sheet].convert("RGB").getpixel(tuple(middle))
+        assert np.abs(np.subtract(shown, COLOURS[point])).max() < 24
+
+
+def test_a_page_is_small_without_its_thumbnails_which_come_last_and_inert(many, tmp_path):
+    page = many.to_html(tmp_path / "many.html").read_text(encoding="utf-8")
+    body, *sheets = re.split(r'<script type="text/plain" id="sheet-\d+">', page)
+    assert len(sheets) == -(-COUNT // SHEET**2) and all(one.startswith("data:image/webp") for one in sheets)
+    assert len(body) < 100_000 + 60 * COUNT  # 1.3 MB for 20,000
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert "unsafe" not in policy and "blob:" not in policy
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    plain = json.loads(zlib.decompress(base64.b64decode(data["plain"])))
+    assert plain["sheets"] == len(sheets) and plain["spec"]["ids"][0] == "2024/holiday/IMG_00000.jpg"
+
+
+def test_no_pictures_have_no_sheets():
+    assert sheets_with_shapes([], 40, compact=True) == ([], [])
