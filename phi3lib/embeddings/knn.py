@@ -7,18 +7,18 @@ be among the nearest; their rounding error has an upper bound, so nothing that b
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phi3lib.embeddings.run_time import usable_cores
+from phi3lib.embeddings.run_time import on_all_cores
 from phi3lib.moved import old_names
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
 PART = 128  # of them that a core sorts out at a time
+MANY = 2**20  # similarities that are sorted out on all cores
 MEASURED = 128  # of so many candidates the distances are measured even where some are equal
 GROUP = 16  # similarities whose maximum stands for them in the search for the k-th greatest
 GATHERED = 2**22  # numbers that are gathered at a time to measure single distances: 32 MB
@@ -67,8 +67,8 @@ class Neighbors:
             reach = _lengths(points, part, self.indices[part, -1:])
             answer[part] = _lengths(points, part, asked[part]) <= reach + self.tie
 
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            list(pool.map(fill, range(0, len(asked), step)))
+        starts = range(0, len(asked), step)
+        on_all_cores(fill, starts, large=len(starts) > 1)
         return answer
 
 
@@ -146,13 +146,13 @@ class Directions:
             part = slice(start, start + len(scores))
             rows[part], distances[part] = self._sorted_out(asked.exact[part], scores, k)
 
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            for start in range(0, count, BLOCK):
-                scores = asked.quick[start : start + BLOCK] @ self.quick.T
-                if not itself:
-                    scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
-                parts = range(0, len(scores), PART)
-                list(pool.map(fill, (start + n for n in parts), (scores[n : n + PART] for n in parts)))
+        for start in range(0, count, BLOCK):
+            scores = asked.quick[start : start + BLOCK] @ self.quick.T
+            if not itself:
+                scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+            starts = range(0, len(scores), PART)
+            parts = [scores[n : n + PART] for n in starts]
+            on_all_cores(fill, (start + n for n in starts), parts, large=scores.size > MANY)
         return rows, distances
 
     def _sorted_out(self, asked: Matrix, scores: NDArray[np.float32], k: int) -> tuple[Rows, Matrix]:

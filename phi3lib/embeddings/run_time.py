@@ -1,11 +1,27 @@
 """What decides how long a run takes, and how a duration is said."""
 
 import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def on_all_cores(work: Callable[..., object], *arguments: Iterable[object], large: bool = True) -> None:
+    """Call `work` with the first of all arguments, then the second, and so on, in a thread for each core.
+
+    large: False computes in this thread. Threads that wait for each other make small work slower, many times
+    so on a machine whose cores are busy.
+    """
+    if large and usable_cores() > 1:
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(work, *arguments))
+    else:
+        for one in zip(*arguments, strict=True):
+            work(*one)
 
 
 def in_words(seconds: float) -> str:

@@ -1,8 +1,9 @@
 import os
+import threading
 
 import pytest
 
-from phi3lib.embeddings.run_time import in_words, usable_cores
+from phi3lib.embeddings.run_time import in_words, on_all_cores, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,18 @@ def test_cores_are_those_that_the_process_may_use():
     finally:
         os.sched_setaffinity(0, all_of_them)
     assert usable_cores() == len(all_of_them)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_work_gets_every_pair_of_arguments_and_its_error_is_the_callers(large):
+    seen = []
+    on_all_cores(lambda *pair: seen.append(pair), range(50), "ab" * 25, large=large)
+    assert sorted(seen) == [(number, "ab"[number % 2]) for number in range(50)]
+    with pytest.raises(ZeroDivisionError):
+        on_all_cores(lambda number: 1 / number, [1, 0], large=large)
+
+
+def test_small_work_starts_no_thread():
+    threads = set()
+    on_all_cores(lambda _: threads.add(threading.get_ident()), range(50), large=False)
+    assert threads == {threading.get_ident()}
