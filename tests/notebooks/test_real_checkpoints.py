@@ -32,7 +32,7 @@ FEWER = {
     "10_another_encoder": {
         "asked_scenes(50,": "asked_scenes(8,",
         "asked_scenes(240,": "asked_scenes(24,",
-        "steps=60": "steps=4",
+        '"projector", steps=60': '"projector", steps=4',
     },
 }
 
