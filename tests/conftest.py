@@ -6,6 +6,7 @@ groups start first, notebooks by the run times in the README: what is left for t
 worker is idle for long.
 """
 
+import gc
 import importlib.util
 import os
 import re
@@ -22,6 +23,8 @@ EACH_NOTEBOOK = "tests/notebooks/test_notebooks.py"
 LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
+MANY_MODULES = 300  # that are worth a search for garbage, so that later ones pass over them
+_exempted = [0]  # how many modules there were at the last one
 
 # Before NumPy and torch are imported: processes with a thread per core each slow each other down many times.
 for name in LIBRARY_THREADS:
@@ -89,6 +92,34 @@ def lab_page(jupyterlab: tuple[str, Path], chromium: Any) -> Iterator[Any]:
     page = LabPage(chromium, *jupyterlab)
     yield page
     page.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Look for no garbage while the tests are collected: imports make objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        exempt_imports_from_garbage_collection()
+        gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    """Exempt what was imported since then, too."""
+    if len(sys.modules) > _exempted[0] + MANY_MODULES:
+        exempt_imports_from_garbage_collection()
+
+
+def exempt_imports_from_garbage_collection() -> None:
+    """Let later searches for garbage pass over all objects of now.
+
+    With torch, transformers and all test files there are so many that a search takes a quarter of a second,
+    and Python makes many; each training of transformers' Trainer asks for one.
+    """
+    gc.collect()
+    gc.freeze()
+    _exempted[0] = len(sys.modules)
 
 
 def group_of(nodeid: str) -> str:
