@@ -24,8 +24,8 @@ LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up lab test test-browser test-processors test-pythons check check-scripts run real evaluate site \
-	test-transformers-5.17 test-transformers-suite lock clean
+.PHONY: help set-up lab test all-tests test-browser test-processors test-pythons check check-scripts run real \
+	evaluate site test-transformers-5.17 test-transformers-suite lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -45,8 +45,13 @@ set-up: ## create or update .venv (the other targets do this first)
 lab: set-up ## open the course in JupyterLab
 	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/$(START) $(LAB_FLAGS) $(LAB_ARGS)
 
-test: check ## lint, types, import direction, then all tests
-	$(PYTEST) $(TEST_ARGS)
+# Side by side: the checks use the time in which the tests wait. All of both run, and each must pass.
+test: ## lint, types, import direction, all tests
+	@$(MAKE) --no-print-directory --jobs 2 check all-tests
+
+# Tests that start make get no settings of this one.
+all-tests: set-up
+	MAKEFLAGS= $(PYTEST) $(TEST_ARGS)
 
 test-browser: set-up ## only the tests that run JupyterLab in a headless Chromium
 	$(RUN) -m pytest -m browser tests/browser tests/notebooks $(TEST_ARGS)
