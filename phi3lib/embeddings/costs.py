@@ -58,9 +58,10 @@ class Cost:
         if not self.measured:
             return f"{self.pending:,} images to compute{of_stored}; none of those sampled could be read"
         tiles = "" if self.tiles == 1 else f" of {self.tiles:.1f} tiles each"
-        interval = (
-            "" if self.pending == self.measured else f" ({in_words(self.low)} to {in_words(self.high)})"
-        )
+        ends = f"{in_words(self.low)} to {in_words(self.high)}"
+        # Computed in one batch, all images of one size take equally long: no spread says nothing of the run.
+        known = self.pending != self.measured and in_words(self.low) != in_words(self.high)
+        interval = f" ({ends})" if known else ""
         return (
             f"about {in_words(self.seconds)}{interval} for {self.pending:,} images{tiles}{of_stored}, "
             f"measured on {self.measured} of them"

@@ -96,6 +96,13 @@ def test_the_interval_grows_with_what_is_left_to_compute(slow_reading, clock, co
     )
 
 
+def test_no_interval_is_stated_where_all_images_took_equally_long(slow_reading, clock, cores):
+    cores(2)
+    cost = estimate_cost(pictures(8, 8), model=Timed(clock), count=400)
+    assert cost.low == cost.high and " to " not in str(cost)
+    assert " to " in str(replace(cost, low=cost.seconds / 2))
+
+
 def test_stored_images_cost_no_time_but_room_in_the_table(tmp_path, slow_reading, clock, cores):
     cores(2)
     encoder, out = Timed(clock), tmp_path / "table.parquet"
