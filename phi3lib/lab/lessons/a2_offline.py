@@ -6,7 +6,8 @@ The notebook shows these texts, and a test runs them with bash against a hub on 
 CLIP, PHI3 = "openai/clip-vit-base-patch32", "microsoft/Phi-3.5-vision-instruct"
 PYTHON_FETCH = "from phi3lib.loading.checkpoints import download; download"
 PYTHON_CHECK = (
-    "from phi3lib import load_clip, load_phi3_model; load_clip(); load_phi3_model(); print('both load')"
+    "from phi3lib import load_clip, load_phi3_model; load_clip(); load_phi3_model(language_model=True); "
+    "print('both load')"
 )
 
 # huggingface_hub's cache keeps commits and file names as the hub has them. tar also keeps its symbolic links,
@@ -14,7 +15,7 @@ PYTHON_CHECK = (
 WITH_NETWORK = f"""\
 export HF_HOME="$PWD/carry"
 python -c "{PYTHON_FETCH}('{CLIP}')"
-python -c "{PYTHON_FETCH}('{PHI3}')"
+python -c "{PYTHON_FETCH}('{PHI3}', language_model=True)"
 tar -cf carry.tar carry
 sha256sum carry.tar > carry.tar.sha256
 """

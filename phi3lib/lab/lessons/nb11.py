@@ -122,8 +122,13 @@ def _counting(encoder: Any, stop_after: int | None = None) -> tuple[Any, list[in
 # --------------------------------------------------------------------------- figures
 
 
-def show_findings(findings: Sequence[Finding], folder: Path, *, most: int = 6) -> None:
-    """Show the images of findings; above each the finding, numbered within its kind, and the file's name."""
+def show_findings(
+    findings: Sequence[Finding], folder: Path, *, most: int = 6, cols: int | None = None
+) -> None:
+    """Show the images of findings; above each the finding, numbered within its kind, and the file's name.
+
+    most: images of one finding. cols: images in a row; None: `most`.
+    """
     chosen = [
         (heading, name)
         for heading, finding in zip(_numbered(findings), findings, strict=True)
@@ -131,11 +136,12 @@ def show_findings(findings: Sequence[Finding], folder: Path, *, most: int = 6) -
     ]
     if not chosen:
         raise ValueError("there are no findings to show")
+    cols = cols or most
     plots.pictures(
         [_thumbnail(folder / name) for _, name in chosen],
         [f"{heading}\n{Path(name).name[:18]}" for heading, name in chosen],
-        height=1.7,
-        cols=most,
+        height=0.4 + plots.MAX_WIDTH / cols,
+        cols=cols,
         alt=f"Images of {len(findings)} findings: "
         + "; ".join(f"{finding.kind}, {finding.says}" for finding in findings)
         + ".",
@@ -152,6 +158,11 @@ def _numbered(findings: Sequence[Finding]) -> list[str]:
         number = f" {seen[finding.kind]}" if of_kind[finding.kind] > 1 else ""
         headings.append(f"{finding.kind}{number}")
     return headings
+
+
+def widest_of_each(pairs: Sequence[Disagreement], count: int = 2) -> list[Disagreement]:
+    """Return the first `count` pairs that are near for the one space only, then those of the other."""
+    return [pair for space in (0, 1) for pair in [one for one in pairs if one.nearer_in == space][:count]]
 
 
 def show_pairs(pairs: Sequence[Disagreement], folder: Path, names: tuple[str, str]) -> None:

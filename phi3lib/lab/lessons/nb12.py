@@ -326,13 +326,15 @@ class Plan:
         return self.vector_gigabytes / self.scan
 
     def __str__(self) -> str:
+        milliseconds = 1000 * self.seconds
         return "\n".join(
             (
-                f"{self.images:,} images, {self.workers:,} workers, {1000 * self.seconds:g} ms for one image",
+                f"{self.images:,} images, {self.workers:,} workers, {milliseconds:.3g} ms for one image",
                 f"  time            {self.hours:12,.1f} hours, {self.lost:.0%} of them lost",
-                f"  price           {self.costs:12,.0f} at {self.price:g} for a worker and hour",
-                f"  to read         {self.source_terabytes:12,.1f} TB at {self.megabytes:g} MB for an image, "
-                f"{self.reading_gigabits:,.1f} Gbit/s",
+                f"  price           {self.costs:12,.0f} in your currency, "
+                f"at {self.price:g} for a worker and hour",
+                f"  to read         {self.source_terabytes:12,.1f} TB "
+                f"at {self.megabytes:.2g} MB for an image, {self.reading_gigabits:,.1f} Gbit/s",
                 f"  vectors         {self.vector_gigabytes:12,.1f} GB, {self.numbers:,} numbers of "
                 f"{self.number_bytes} bytes each",
                 f"  one exact query {self.query_seconds:12,.1f} s at {self.scan:g} GB/s",

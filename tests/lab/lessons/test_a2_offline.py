@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from phi3lib.lab.lessons import a2_offline
@@ -54,6 +55,24 @@ def test_the_printed_commands_carry_both_checkpoints_into_a_room_without_a_netwo
     carried = run_commands(a2_offline.IN_THE_ROOM, room)
     assert carried.returncode == 0, carried.stderr
     assert carried.stdout.splitlines() == ["carry.tar: OK", "both load"]
+
+
+def test_the_download_covers_what_the_course_loads():
+    """The notebooks that load all of Phi-3-vision are the ones that A2 names, and its commands fetch it."""
+    wholes = [
+        path.stem.partition("_")[0]
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        if any(
+            "load_phi3_model(language_model=True)" in cell.source
+            for cell in nbformat.read(path, as_version=4).cells
+            if cell.cell_type == "code"
+        )
+    ]
+    said = f"Notebooks {', '.join(wholes[:-1])} and {wholes[-1]} load all of Phi-3-vision"
+    notebook = nbformat.read(ROOT / "notebooks" / "A2_real_checkpoints.ipynb", as_version=4)
+    assert any(said in cell.source for cell in notebook.cells)
+    for commands in (a2_offline.WITH_NETWORK, a2_offline.IN_THE_ROOM):
+        assert commands.count("language_model=True") == 1
 
 
 def test_commands_and_variables_agree(capsys):

@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from phi3lib.embeddings.disagreement import Disagreement
 from phi3lib.embeddings.report import Finding
 from phi3lib.lab.lessons import nb11
 
@@ -27,3 +28,18 @@ def test_findings_of_one_kind_are_numbered_above_their_images(tmp_path, monkeypa
     ]
     with pytest.raises(ValueError, match="no findings to show"):
         nb11.show_findings([], tmp_path)
+
+
+def test_findings_stand_in_rows_of_the_wanted_length(tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    shown = {}
+    monkeypatch.setattr(nb11.plots, "pictures", lambda items, titles, **options: shown.update(options))
+    finding = Finding("empty", "says", ("a.png",), (0,))
+    for cols, columns in ((None, 6), (4, 4)):
+        nb11.show_findings([finding], tmp_path, cols=cols)
+        assert shown["cols"] == columns and shown["height"] > nb11.plots.MAX_WIDTH / columns
+
+
+def test_pairs_of_both_models_are_shown():
+    pairs = [Disagreement(f"{n}", f"{n}b", space, (1, 9), 0.5) for n, space in enumerate((1, 1, 1, 0))]
+    assert [pair.first for pair in nb11.widest_of_each(pairs, 2)] == ["3", "0", "1"]

@@ -53,7 +53,8 @@ def test_the_plan_states_what_it_assumes():
         "25% of them lost",
         "0.5 MB for an image",
         "128 numbers of 2 bytes",
-        "at 7 for",
+        "in your currency, at 7 for",
+        " 20 ms for one image",
         "at 3 GB/s",
     ):
         assert assumed in said
