@@ -36,9 +36,8 @@ def ninety():
     )
 
 
-def open_page(context, address, errors):
+def open_page(page, address, errors):
     """Open an exported page; what goes wrong on it, and what it asks the reader, is added to `errors`."""
-    page = context.new_page()
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     page.on("dialog", lambda dialog: errors.append(dialog.message))

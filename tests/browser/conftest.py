@@ -1,4 +1,4 @@
-"""What the browser tests share: an open notebook, and markers."""
+"""What the browser tests share: a window, an open notebook, and markers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +46,30 @@ def one_cell() -> Any:
         return notebook
 
     return make
+
+
+@pytest.fixture(scope="session")
+def window(chromium: Any) -> Iterator[Any]:
+    """A window of the browser (a context of playwright) for the pages of all tests that keep nothing in it.
+
+    Opening a window takes Chromium a CPU second, a further page in it a third of that.
+    """
+    context = chromium.new_context()
+    context.new_page()  # it stays, so that the window does
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def new_page(window: Any) -> Iterator[Any]:
+    """A function that opens an empty page: `new_page(width, height)`; it is closed at the end of the test."""
+    opened = []
+
+    def open_page(width: int = 1300, height: int = 900) -> Any:
+        opened.append(window.new_page())
+        opened[-1].set_viewport_size({"width": width, "height": height})
+        return opened[-1]
+
+    yield open_page
+    for page in opened:
+        page.close()

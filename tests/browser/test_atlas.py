@@ -74,9 +74,9 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def watched(chromium):
+def watched(new_page):
     """A function that opens a file; at the end nothing was asked for and nothing went wrong."""
-    page = chromium.new_page(viewport={"width": 1000, "height": 900})
+    page = new_page(1000, 900)
     asked, errors = [], []
     page.on("request", lambda r: None if re.match("file:|data:", r.url) else asked.append(r.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -88,17 +88,15 @@ def watched(chromium):
         return page
 
     yield open_file
-    page.close()
     assert not asked and not errors
 
 
 @pytest.fixture
-def bare(chromium):
+def bare(new_page):
     """An empty page that knows the script's functions."""
-    page = chromium.new_page()
+    page = new_page()
     page.add_script_tag(content=script().replace("export default", "const atlas ="))
-    yield page
-    page.close()
+    return page
 
 
 @pytest.fixture

@@ -15,17 +15,15 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def page(chromium, exported):
+def page(new_page, exported):
     """The exported file; at the end nothing went wrong and nothing was asked for."""
-    context = chromium.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
-    page, errors = context.new_page(), []
+    page, errors = new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("request", lambda r: None if re.match("file:|data:|blob:", r.url) else errors.append(r.url))
     page.goto(exported.as_uri())
     page.locator("canvas[role=application]").first.wait_for()
     yield page
-    context.close()
     assert not errors
 
 

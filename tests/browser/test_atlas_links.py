@@ -18,13 +18,10 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, exported):
+def opened(new_page, exported):
     """A function that opens the exported file at a fragment; at the end nothing went wrong."""
-    context = chromium.new_context(viewport={"width": 1300, "height": 900})
     errors = []
-
-    yield lambda fragment="": open_page(context, exported.as_uri() + fragment, errors)
-    context.close()
+    yield lambda fragment="": open_page(new_page(), exported.as_uri() + fragment, errors)
     assert not errors
 
 

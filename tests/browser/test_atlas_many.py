@@ -39,12 +39,10 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def page(chromium, exported):
-    context = chromium.new_context(viewport={"width": 1000, "height": 900})
-    context.add_init_script(COUNTED)
-    errors = []
-    yield open_page(context, exported.as_uri(), errors)
-    context.close()
+def page(new_page, exported):
+    page, errors = new_page(1000, 900), []
+    page.add_init_script(COUNTED)
+    yield open_page(page, exported.as_uri(), errors)
     assert errors == []
 
 

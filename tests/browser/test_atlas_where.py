@@ -16,10 +16,9 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def page(chromium, exported):
-    context, errors = chromium.new_context(viewport={"width": 390, "height": 900}), []
-    yield open_page(context, exported.as_uri(), errors)
-    context.close()
+def page(new_page, exported):
+    errors = []
+    yield open_page(new_page(390, 900), exported.as_uri(), errors)
     assert errors == []
 
 
@@ -71,14 +70,13 @@ def test_what_is_wrong_is_said_and_marked_and_the_selection_stays(page):
     expect(page.get_by_role("heading", name="Selected: 30")).to_be_visible()
 
 
-def test_a_page_of_a_sample_says_that_it_asks_what_is_drawn(chromium, monkeypatch, tmp_path):
+def test_a_page_of_a_sample_says_that_it_asks_what_is_drawn(new_page, monkeypatch, tmp_path):
     monkeypatch.setattr(atlas_page, "MOST_POINTS", 30)
-    context, errors = chromium.new_context(), []
-    page = open_page(context, ninety().to_html(tmp_path / "atlas.html").as_uri(), errors)
+    errors = []
+    page = open_page(new_page(), ninety().to_html(tmp_path / "atlas.html").as_uri(), errors)
     line(page).fill("width >= 0")
     line(page).press("Enter")
     expect(page.get_by_role("status")).to_have_text(
         "30 pictures of those that are drawn here fit the condition; 30 selected"
     )
-    context.close()
     assert errors == []

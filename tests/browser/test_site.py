@@ -47,11 +47,9 @@ def site(tmp_path_factory):
 class Visit:
     """A page of the site from the disk, and what it asked for and complained about."""
 
-    def __init__(self, browser, site, size="desktop", dark=False):
-        width, height = SIZES[size]
-        scheme = "dark" if dark else "light"
-        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        self.page, self.site = self.context.new_page(), site
+    def __init__(self, page, site, dark=False):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page, self.site = page, site
         self.errors, self.outside = [], []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
@@ -71,15 +69,14 @@ class Visit:
 
 
 @pytest.fixture(params=SIZES)
-def visit(chromium, site, request):
-    visitor = Visit(chromium, site, request.param)
+def visit(new_page, site, request):
+    visitor = Visit(new_page(*SIZES[request.param]), site)
     yield visitor
     assert visitor.errors == [] and visitor.outside == []
     # Nothing is wider than its page.
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= SIZES[request.param][0]
     for place in visitor.page.locator(PLACE).all():
         assert place.evaluate("p => p.scrollWidth <= p.clientWidth")
-    visitor.context.close()
 
 
 def set_slider(instrument, label, place):
@@ -219,8 +216,8 @@ def test_what_needs_a_kernel_says_so_and_stays_a_picture(visit):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_instruments_are_named_and_readable(chromium, site, dark):
-    visitor = Visit(chromium, site, dark=dark)
+def test_instruments_are_named_and_readable(new_page, site, dark):
+    visitor = Visit(new_page(*SIZES["desktop"]), site, dark=dark)
     visitor.open("03_hd_transform")  # a panel, and a canvas
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for number, place in enumerate(visitor.page.locator(PLACE).all()):
@@ -229,7 +226,6 @@ def test_instruments_are_named_and_readable(chromium, site, dark):
         for control in place.locator("select, input").all():
             assert control.evaluate("c => c.labels.length === 1 || Boolean(c.ariaLabel)")
         place.screenshot(path=SCREENSHOTS / f"site_{number}_{'dark' if dark else 'light'}.png")
-    visitor.context.close()
 
 
 OTHERS = ("index", "notebooks/glossary", "notebooks/instructor/index")
@@ -261,7 +257,7 @@ def test_without_scripts_the_still_pictures_are_there(chromium, site):
     context.close()
 
 
-def test_a_hostile_form_is_shown_as_text(chromium, site, tmp_path):
+def test_a_hostile_form_is_shown_as_text(new_page, site, tmp_path):
     """Whatever a recording holds, the page shows it as text."""
     bad = "</script><img src=x onerror=document.title='owned'>"
     control = {"kind": "choice", "name": bad, "label": bad, "texts": [bad]}
@@ -284,9 +280,8 @@ def test_a_hostile_form_is_shown_as_text(chromium, site, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site_instruments, "recorded", lambda name: json.loads(json.dumps({key: form})))
         assert list(build_site.finish(tmp_path)) == []
-    visitor = Visit(chromium, tmp_path)
+    visitor = Visit(new_page(*SIZES["desktop"]), tmp_path)
     visitor.open("bad")
     expect(visitor.page.get_by_role("status")).to_have_text(bad)
     assert visitor.page.title() == "sound" and visitor.errors == []
     assert visitor.page.locator("img").count() == 1
-    visitor.context.close()
