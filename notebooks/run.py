@@ -33,6 +33,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
+from phi3lib.embeddings.files import replacing
 from phi3lib.lab.grading.network import without_network
 
 NOTEBOOKS = Path(__file__).resolve().parent
@@ -325,10 +326,9 @@ def write_table(readme: Path, paths: list[Path], seconds: dict[str, float]) -> N
 
 
 def save(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write through a temporary name, so that an interruption leaves the old file or the new one."""
-    temporary = path.with_suffix(".ipynb.part")
-    nbformat.write(notebook, temporary)
-    temporary.replace(path)
+    """Write a notebook; an interruption leaves the old file or the new one."""
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 def save_instruments(forms: dict[str, Any], notebook: Path) -> None:
@@ -347,10 +347,8 @@ def save_instruments(forms: dict[str, Any], notebook: Path) -> None:
             f"The instruments of {notebook.name} have {len(text):,} characters, at most "
             f"{LARGEST_INSTRUMENTS:,} are kept: offer fewer states without a kernel."
         )
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".json.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def run_one(path: Path, options: argparse.Namespace) -> Measurement:

@@ -5,7 +5,6 @@ import copy
 import csv
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -20,6 +19,8 @@ import torch.multiprocessing as mp
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from phi3lib.embeddings.files import replacing
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 CHECKPOINT = "checkpoint.safetensors"
@@ -237,11 +238,10 @@ class Checkpoint:
     tensors: dict[str, dict[str, Tensor]]
 
     def save(self, run: Path) -> None:
-        """Write it through a temporary name: an interrupted write leaves the old one."""
+        """Write it; an interrupted write leaves the old one."""
         flat = {f"{g}/{n}": t.contiguous() for g, group in self.tensors.items() for n, t in group.items()}
-        temporary = (run / CHECKPOINT).with_suffix(".part")
-        save_file(flat, temporary, metadata={"facts": json.dumps(self.facts)})
-        os.replace(temporary, run / CHECKPOINT)
+        with replacing(run / CHECKPOINT) as temporary:
+            save_file(flat, temporary, metadata={"facts": json.dumps(self.facts)})
 
     @classmethod
     def load(cls, run: Path) -> "Checkpoint | None":
@@ -287,10 +287,8 @@ class Log:
                 rows = list(csv.DictReader(file))
         rows.append({name: f"{value:.6g}" for name, value in row.items()})
         names = list(dict.fromkeys(name for each in rows for name in each))
-        temporary = self.path.with_suffix(".part")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(temporary, self.path)
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)

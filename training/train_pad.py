@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from phi3lib import load_phi3_model
+from phi3lib.embeddings.files import replacing
 from phi3lib.encoders.encoder import checksum
 from phi3lib.lab.widgets.pad_reader import FOLDER, HEAD, PenHead, pooled
 from phi3lib.loading.defaults import BUNDLED_FOLDER, DATA_FOLDER
@@ -108,9 +109,8 @@ def place_of(drawing: HandDrawing) -> int:
 def kept(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return what a file holds; if there is none, compute and write it."""
     if not path.exists():
-        temporary = path.with_suffix(".part")
-        save_file(compute(), temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(compute(), temporary)
         print(f"{path.name}: {time.process_time():.0f} CPU seconds", flush=True)
     return load_file(path)
 

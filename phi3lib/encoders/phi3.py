@@ -22,10 +22,11 @@ from phi3lib.encoders.encoder import (
     recipes_of,
     tower_parts,
 )
+from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.hd_transform import grid_shape, hd_grid
 from phi3lib.vision.inputs import as_texts
 from phi3lib.vision.precision import precision_of
-from phi3lib.vision.prompts import encode_prompt
+from phi3lib.vision.prompts import encode_prompt, one_turn
 from phi3lib.vision.token_map import CROP, GLOBAL, token_views
 from phi3lib.vision.token_map import SEPARATOR as SEPARATOR  # tests and notebooks know it from here
 from phi3lib.vision.token_rows import padded
@@ -35,8 +36,7 @@ COMMON = "common practice"
 PHI3_RECIPES = recipes_of(FAMILY)
 # One word each, so that pictures and texts end in states of one kind: E5-V, Jiang et al. 2024.
 INSTRUCTION, INSTRUCTION_TEXT = "Describe the picture in one word.", "Describe the text in one word."
-PROMPT = f"<|user|>\n<|image_1|>\n{INSTRUCTION}<|end|>\n<|assistant|>\n"
-PROMPT_TEXT = f"<|user|>\n{{}}\n{INSTRUCTION_TEXT}<|end|>\n<|assistant|>\n"
+PROMPT, PROMPT_TEXT = prompt_of(INSTRUCTION), one_turn(f"{{}}\n{INSTRUCTION_TEXT}")
 TEXTS_AT_ONCE = 16
 NO_TEXTS = (
     "the vision part of Phi-3-vision has no common space of pictures and texts: use a model of "

@@ -7,6 +7,7 @@ import torch
 
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
+from phi3lib.vision.prompts import one_turn
 
 CAPTION = "Describe the picture."
 CROPS = ("sharp", "blurred", "none")
@@ -21,7 +22,7 @@ def prompt_of(question: str, num_pictures: int = 1) -> str:
     if num_pictures < 1:
         raise ValueError(f"num_pictures is {num_pictures}; a question is about at least one picture")
     tags = "".join(f"<|image_{number}|>\n" for number in range(1, num_pictures + 1))
-    return f"<|user|>\n{tags}{question}<|end|>\n<|assistant|>\n"
+    return one_turn(tags + question)
 
 
 @torch.inference_mode()

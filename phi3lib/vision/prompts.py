@@ -34,6 +34,15 @@ DEFAULT_CHAT_TEMPLATE = (
 )
 
 
+def one_turn(said: str) -> str:
+    r"""Return the published chat format for one turn of the user, up to where the reply begins.
+
+    >>> one_turn("What is red?")
+    '<|user|>\nWhat is red?<|end|>\n<|assistant|>\n'
+    """
+    return f"<|user|>\n{said}<|end|>\n<|assistant|>\n"
+
+
 # ------------------------------------------------------------------------------------ tags
 
 

@@ -190,7 +190,7 @@ def _batch(rows: Sequence[PackedRow], pad: int, like: Tensor) -> Batch:
 # ------------------------------------------------------------------------------- loss and scores
 
 
-def _foretold(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _predicted(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits of the answers' tokens, the right ids, and the row and question of each."""
     words = model.get_input_embeddings().weight
     batch = _batch([scenes.rows[number] for number in chosen], model.processor.tokenizer.pad_token_id, words)
@@ -213,7 +213,7 @@ def _foretold(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Ten
 
 def answer_loss(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> Tensor:
     """Return the mean cross-entropy of the answers' tokens of some scenes."""
-    logits, wanted, _, _ = _foretold(model, scenes, chosen)
+    logits, wanted, _, _ = _predicted(model, scenes, chosen)
     return nn.functional.cross_entropy(logits, wanted)
 
 
@@ -224,7 +224,7 @@ def answered(model: Any, scenes: SceneRows) -> dict[str, list[bool]]:
     right: dict[str, list[bool]] = {topic: [] for topic in dict.fromkeys([*TOPICS, *asked])}
     for start in range(0, len(scenes.rows), 8):
         chosen = range(start, min(start + 8, len(scenes.rows)))
-        logits, wanted, rows, block = _foretold(model, scenes, chosen)
+        logits, wanted, rows, block = _predicted(model, scenes, chosen)
         hits = logits.argmax(-1) == wanted
         for row, number in enumerate(chosen):
             for question, topic in enumerate(scenes.rows[number].topics, 1):
