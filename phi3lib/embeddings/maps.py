@@ -90,7 +90,7 @@ class Layout:
         if not k >= 1 or 2 * k >= count:
             raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
         asked = np.arange(count) if rows is None else rows
-        near = plane_neighbors(self.places, k)[asked]
+        near = map_neighbors(self.places, k, rows=asked).indices
         step = max(min(BLOCK, RANKED // count), 1)
         parts = [_ranks(unit, asked[s : s + step], near[s : s + step]) for s in range(0, len(asked), step)]
         too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # behind the k-th true neighbour
@@ -200,7 +200,7 @@ def umap_map(
     graph = fuzzy_graph(space, n_neighbors)
     a, b = find_ab_params(1.0, min_dist)
     places, _ = simplicial_set_embedding(
-        data=unit_rows(vectors),
+        data=unit_rows(vectors) if space.points is None else space.points,  # the same, already made
         graph=graph,
         n_components=2,
         initial_alpha=0.3 if warm else 1.0,
@@ -266,8 +266,8 @@ def plane_neighbors(places: Places, k: int) -> NDArray[np.intp]:
     return map_neighbors(places, k).indices
 
 
-def map_neighbors(places: Places, k: int) -> Neighbors:
-    """Return the k nearest others of each item on the map, with their distances.
+def map_neighbors(places: Places, k: int, *, rows: NDArray[np.intp] | None = None) -> Neighbors:
+    """Return the k nearest others of each item on the map, with their distances; of these rows alone.
 
     ValueError for fewer than k + 1 items.
     """
@@ -275,16 +275,17 @@ def map_neighbors(places: Places, k: int) -> Neighbors:
 
     if not 1 <= k < len(places):
         raise ValueError(f"{k} neighbours on a map of {len(places)} items")
-    distances, found = KDTree(places).query(places, k=k + 1)
+    asked = np.arange(len(places)) if rows is None else rows
+    distances, found = KDTree(places).query(places[asked], k=k + 1)
     # An item at the very place of another may not be found first: take it out wherever it stands.
-    others = found != np.arange(len(places))[:, None]
+    others = found != asked[:, None]
     others[others.all(1), -1] = False
     width = float(np.ptp(places, axis=0).max())
-    shape = (len(places), k)
+    shape = (len(asked), k)
     return Neighbors(
         found[others].reshape(shape),
         distances[others].reshape(shape).astype(np.float32),
-        points=places,
+        points=places if rows is None else None,
         tie=TIE * width,
     )
 
