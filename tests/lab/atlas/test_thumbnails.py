@@ -15,7 +15,7 @@ from phi3lib.lab.atlas.page import page_data
 from phi3lib.lab.atlas.thumbnails import FRONT, SHEET, sheet_order, sheets_with_shapes, shuffled
 
 COUNT = 2_400
-COLOURS = np.random.default_rng(1).integers(0, 256, (COUNT, 3))
+COLORS = np.random.default_rng(1).integers(0, 256, (COUNT, 3))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def many():
         {"kind": np.array(["cat", "dog"])[np.arange(COUNT) % 2], "width": rng.integers(200, 4_000, COUNT)},
     )
     pictures = [
-        Image.new("RGB", (16 if n % 3 else 32, 16), tuple(color)) for n, color in enumerate(COLOURS.tolist())
+        Image.new("RGB", (16 if n % 3 else 32, 16), tuple(color)) for n, color in enumerate(COLORS.tolist())
     ]
     return Atlas(table, pictures=pictures, layout=rng.random((COUNT, 2)))
 
@@ -62,7 +62,7 @@ def test_each_point_finds_its_own_picture(many, compact, kind):
         sheet, within = divmod(int(slots[point]), SHEET**2)
         middle = [(place + 0.5) * side for place in (within % SHEET, within // SHEET)]
         shown = sheets[sheet].convert("RGB").getpixel(tuple(middle))
-        assert np.abs(np.subtract(shown, COLOURS[point])).max() < 24
+        assert np.abs(np.subtract(shown, COLORS[point])).max() < 24
 
 
 def test_a_page_is_small_without_its_thumbnails_which_come_last_and_inert(many, tmp_path):
