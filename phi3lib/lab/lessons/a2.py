@@ -4,6 +4,7 @@ from phi3lib.lab.lessons.a2_board import MemoryBoard
 from phi3lib.lab.lessons.a2_costs import (
     GPU_TABLE,
     fresh_pictures,
+    gpu_seconds,
     measured_costs,
     seconds_here,
     seconds_of,
@@ -39,6 +40,7 @@ __all__ = [
     "MemoryBoard",
     "cache_bytes",
     "fresh_pictures",
+    "gpu_seconds",
     "measured_costs",
     "most_tokens",
     "published",

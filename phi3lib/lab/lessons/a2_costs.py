@@ -81,6 +81,15 @@ def show_gpu_costs(costs: dict[str, Any]) -> None:
             print(f"  {work:70}{1000 * seconds:11.2f}{row['bytes'] / GB:11.1f}")
 
 
+def gpu_seconds(costs: dict[str, Any], work: str) -> float:
+    """Return the first seconds of GPU_TABLE whose work begins with `work`; ValueError if there are none."""
+    for row in costs["rows"]:
+        for name, seconds in row["seconds"].items():
+            if name.startswith(work):
+                return float(seconds)
+    raise ValueError(f"no work that begins with {work!r} in the table")
+
+
 def show_gpu_steps(costs: dict[str, Any]) -> None:
     """Print for each tower and stage of notebook 10 the milliseconds of a step and the peak of its memory."""
     print(f"{costs['machine']}, random weights; {costs['scenes']} scenes of 4 crops")

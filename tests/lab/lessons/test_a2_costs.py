@@ -4,6 +4,7 @@ import pytest
 
 from phi3lib.lab.lessons.a2_costs import (
     GPU_TABLE,
+    gpu_seconds,
     measured_costs,
     seconds_here,
     seconds_of,
@@ -64,6 +65,13 @@ def test_the_gpu_s_table_names_it_and_holds_costs_of_random_weights_only():
     }
     assert all(set(row) == {"model", "precision", "seconds", "bytes"} for row in costs["rows"])
     assert all(seconds > 0 for row in costs["rows"] for seconds in row["seconds"].values())
+
+
+def test_the_gpu_s_seconds_are_found_by_the_beginning_of_their_name():
+    costs = {"rows": [{"seconds": {"a prompt (9 tokens)": 0.5}}, {"seconds": {"a prompt (99 tokens)": 0.7}}]}
+    assert gpu_seconds(costs, "a prompt") == 0.5
+    with pytest.raises(ValueError, match="no work that begins with 'a picture'"):
+        gpu_seconds(costs, "a picture")
 
 
 @pytest.mark.parametrize("tower", PUBLISHED)
