@@ -38,6 +38,7 @@ from training.phi3_examples import (
     LARGE_CAPS,
     MODES,
     PATCHES,
+    _asked_of,
     caps_at,
     draw_scenes,
     draw_tiles,
@@ -743,7 +744,7 @@ def test_the_diet_of_pages_has_pages_and_strings(phi3_run):
     styles = [batch.style for batch in batches]
     assert styles.count("page") >= 3 and "print" in styles
     assert all(batch.rows.looks.any() for batch in batches if batch.style == "page")
-    assert set(DIETS) == {"scenes", "pages", "bars"}
+    assert set(DIETS) == {"scenes", "pages", "bars", "balanced"}
     assert all(abs(sum(diet.styles.values()) - 1) < 1e-9 for diet in DIETS.values())
 
 
@@ -753,6 +754,21 @@ def test_the_diet_of_bars_has_bar_charts_only_in_most_of_its_batches_of_pages(ph
     with_bars = [bool((batch.labels["bar"] > 0).flatten(1).any(1).all()) for batch in pages]
     assert sum(with_bars) > len(pages) / 3 and not all(with_bars)
     assert all(batch.pixel_values.dtype == torch.bfloat16 for batch in batches)
+
+
+def test_a_diet_says_which_topics_come_first_in_every_second_scene():
+    scenes = [draw_scene(number, style="things", tile=TILE, grid=(2, 2)) for number in range(40)]
+    first = {
+        name: [_asked_of(scene, DIETS[name].asked_first, np.random.default_rng(number))[0].topic
+               for number, scene in enumerate(scenes)]
+        for name in ("scenes", "balanced")
+    }  # fmt: skip
+    shares = {name: np.isin(topics, DIETS[name].asked_first).mean() for name, topics in first.items()}
+    assert all(0.4 < share < 1 for share in shares.values()), shares
+    assert (
+        np.isin(first["balanced"], ("relation", "caption")).mean()
+        > 0.1 + np.isin(first["scenes"], ("relation", "caption")).mean()
+    )
 
 
 def test_the_highest_bar_is_told_in_the_global_view_only():

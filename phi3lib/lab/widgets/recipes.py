@@ -123,13 +123,13 @@ class RecipeSwitches(PanelInstrument):
         return [
             choice("recipe", "Recipe", state.tables, state.recipe),
             choice("picture", "Picture", range(len(ids)), state.picture, ids),
-            tick("centred", "Take the mean of all vectors away", state.centered),
+            tick("centered", "Take the mean of all vectors away", state.centered),
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Recipe, picture, and whether the mean is taken away."""
         self.state.recipe, self.state.picture = chosen["recipe"], chosen["picture"]
-        self.state.centered = chosen["centred"]
+        self.state.centered = chosen["centered"]
 
 
 @old_keyword("neighbours", "neighbors")  # changed in 0.2.0
