@@ -9,7 +9,7 @@ LAB_ARGS ?=
 export PIP_ARGS
 
 RUN := $(VENV)/bin/python
-# One worker per core (TEST_ARGS=-n0: all in one process). tests/conftest.py defines the groups of tests.
+# One worker more than cores (TEST_ARGS=-n0: all in one process). tests/conftest.py defines the groups of tests.
 PYTEST := $(RUN) -m pytest -n auto --dist loadscope --no-loadscope-reorder
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0

@@ -1,4 +1,4 @@
-"""How the suite is spread over processes: `make test` runs one worker per core (pytest-xdist).
+"""How the suite is spread over processes: `make test` runs a worker more than there are cores (pytest-xdist).
 
 A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
 notebook is one (its execution serves all of its tests), and so are the browser tests of instruments. The long
@@ -159,9 +159,12 @@ def _place(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """The meaning of `-n auto`: one worker per core that this process may use, at most MOST_WORKERS."""
+    """The meaning of `-n auto`: one worker more than this process may use cores, at most MOST_WORKERS.
+
+    Each of them waits a tenth of its time, for kernels, browsers and clusters.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
+    return min(cores + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
