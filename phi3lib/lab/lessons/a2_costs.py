@@ -81,12 +81,16 @@ def show_gpu_costs(costs: dict[str, Any]) -> None:
             print(f"  {work:70}{1000 * seconds:11.2f}{row['bytes'] / GB:11.1f}")
 
 
-def gpu_seconds(costs: dict[str, Any], work: str) -> float:
-    """Return the first seconds of GPU_TABLE whose work begins with `work`; ValueError if there are none."""
+def gpu_seconds(costs: dict[str, Any], work: str) -> tuple[float, int]:
+    """Return the seconds of GPU_TABLE's first work that begins with `work`, and the tokens in its name, or 1.
+
+    Raises ValueError where no work begins so.
+    """
     for row in costs["rows"]:
         for name, seconds in row["seconds"].items():
             if name.startswith(work):
-                return float(seconds)
+                tokens = re.search(r"\((\d+) tokens\)", name)
+                return float(seconds), int(tokens[1]) if tokens else 1
     raise ValueError(f"no work that begins with {work!r} in the table")
 
 

@@ -184,9 +184,11 @@ def effects_by_weight(heads: Sequence[tuple[int, int]], weights: Numbers, drops:
     if len(lines) == len(groups):
         little, much = (means[chosen] for chosen in groups.values())
         lines.append(
-            "The ranges do not overlap: each head of the second line has more effect than any of the first."
+            "The ranges do not overlap: what each head of the second line reads has more effect than what "
+            "any head of the first reads."
             if much.min() > little.max()
-            else "The ranges overlap: a head of the first line has an effect as large as one of the second."
+            else "The ranges overlap: what a head of the first line reads can have as much effect as what "
+            "one of the second reads."
         )
     return "\n".join(lines)
 

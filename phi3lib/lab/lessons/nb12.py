@@ -330,7 +330,8 @@ class Plan:
         return "\n".join(
             (
                 f"{self.images:,} images, {self.workers:,} workers, {milliseconds:.3g} ms for one image",
-                f"  time            {self.hours:12,.1f} hours, {self.lost:.0%} of them lost",
+                f"  time            {self.hours:12,.1f} hours, "
+                f"{self.lost:.0%} of them for restarts and slow workers",
                 f"  price           {self.costs:12,.0f} in your currency, "
                 f"at {self.price:g} for a worker and hour",
                 f"  to read         {self.source_terabytes:12,.1f} TB "

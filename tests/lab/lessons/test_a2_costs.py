@@ -69,7 +69,8 @@ def test_the_gpu_s_table_names_it_and_holds_costs_of_random_weights_only():
 
 def test_the_gpu_s_seconds_are_found_by_the_beginning_of_their_name():
     costs = {"rows": [{"seconds": {"a prompt (9 tokens)": 0.5}}, {"seconds": {"a prompt (99 tokens)": 0.7}}]}
-    assert gpu_seconds(costs, "a prompt") == 0.5
+    assert gpu_seconds(costs, "a prompt") == (0.5, 9)
+    assert gpu_seconds({"rows": [{"seconds": {"each token": 0.1}}]}, "each token") == (0.1, 1)
     with pytest.raises(ValueError, match="no work that begins with 'a picture'"):
         gpu_seconds(costs, "a picture")
 

@@ -95,7 +95,8 @@ def test_effects_are_told_for_heads_with_little_and_with_much_weight():
     assert looking.effects_by_weight(heads, weights, drops).splitlines() == [
         "weight on the thing below 0.1 (heads: 1): falls of 0.30 to 0.30 nats",
         "weight on the thing above 0.4 (heads: 2): falls of 0.10 to 2.00 nats",
-        "The ranges overlap: a head of the first line has an effect as large as one of the second.",
+        "The ranges overlap: what a head of the first line reads can have as much effect as what "
+        "one of the second reads.",
     ]
     apart = looking.effects_by_weight(heads, weights, np.array([[0.0], [3.0], [2.0], [9.0]]))
     assert apart.splitlines()[-1].startswith("The ranges do not overlap:")

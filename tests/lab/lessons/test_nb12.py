@@ -50,7 +50,7 @@ def test_the_plan_multiplies_as_on_paper():
 def test_the_plan_states_what_it_assumes():
     said = str(nb12.Plan(megabytes=0.5, numbers=128, number_bytes=2, lost=0.25, price=7, scan=3))
     for assumed in (
-        "25% of them lost",
+        "25% of them for restarts and slow workers",
         "0.5 MB for an image",
         "128 numbers of 2 bytes",
         "in your currency, at 7 for",
