@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from phi3lib.embeddings.scale import embed_at_scale
+from phi3lib.embeddings.scale_cluster import cluster
 from phi3lib.embeddings.scale_worker import Report
 from phi3lib.embeddings.shards import Shards
 from phi3lib.embeddings.table import EmbeddingTable
@@ -61,6 +63,20 @@ def workers_here() -> int:
         "Ray is not installed (pip install 'ray[data]'): the cells compute in this process, without workers."
     )
     return 0
+
+
+def open_cluster(workers: int) -> ExitStack:
+    """Start Ray for several runs, which otherwise start it anew each; return what ends it by `.close()`.
+
+    Nothing is started for `workers=0`. Without `.close()` it ends with this process.
+    """
+    session = ExitStack()
+    if workers:
+        import ray
+        import ray.data
+
+        session.enter_context(cluster(ray, cpus=workers, gpus=0, address=None))
+    return session
 
 
 # --------------------------------------------------------------------------- where the time goes

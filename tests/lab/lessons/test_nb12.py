@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -36,6 +37,12 @@ def test_a_limit_bounds_the_memory_and_costs_nothing(reading, computing, limit):
 def test_a_limit_of_one_puts_both_steps_one_after_the_other():
     line = nb12.reader_and_model(10, 0.25, 0.5, 1)
     assert line.finished[-1] == 7.5 and set(line.in_memory()) == {1}
+
+
+def test_without_workers_there_is_no_cluster_to_end():
+    nb12.open_cluster(0).close()
+    ray = sys.modules.get("ray")
+    assert ray is None or not ray.is_initialized()
 
 
 def test_the_plan_multiplies_as_on_paper():
