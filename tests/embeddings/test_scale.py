@@ -507,7 +507,7 @@ def test_a_killed_run_leaves_no_process_and_is_resumed_without_loss(folder, tmp_
                 print(*(one.pid for one in running if "Agent" not in str(one.cmdline())), flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        embed_at_scale({str(folder)!r}, {str(tmp_path / "out")!r}, model=corner(), group=4, workers=2,
+        embed_at_scale({str(folder)!r}, {str(tmp_path / "out")!r}, model=corner(), group=4, workers=1,
                        on_report=die, progress=False)
     """
     run = subprocess.run(

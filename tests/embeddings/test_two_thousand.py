@@ -49,8 +49,10 @@ def test_a_folder_of_two_thousand_goes_all_the_way(clip, tmp_path, monkeypatch):
     assert {name for name, _ in table.errors} == broken
     assert EmbeddingTable.load(out).ids == table.ids
 
-    other = embed_images(folder, model=clip, pooling="patches", progress=False)
-    agreement = mutual_knn(table.vectors, other.vectors)
+    # Pictures of the first 200 drawings and of the same, turned by a degree.
+    some = [name for name in table.ids if name < "0400.png"]
+    other = embed_images([folder / name for name in some], model=clip, pooling="patches", progress=False)
+    agreement = mutual_knn(table.vectors[: len(some)], other.vectors)
     assert agreement.low > agreement.chance
     kinds = [drawn[int(name[:4]) % 200].kind.name for name in table.ids]
     assert knn_accuracy(table.vectors, kinds).value > 0.5  # the same drawing, turned by a degree
