@@ -27,6 +27,14 @@ def test_a_probe_is_not_ahead_of_itself_and_is_ahead_of_one_that_is_never_right(
     assert found.value == pytest.approx(one.value) and found.count == len(test) == 36
 
 
+def test_a_seed_draws_the_same_again_and_another_one_others(pictures):
+    vectors, labels = pictures
+    one, again = (few_shot(vectors, labels, 3, seed=seed) for seed in (0, 0))
+    assert np.array_equal(one.values, again.values) and (one.low, one.high) == (again.low, again.high)
+    drawn = [few_shot_rows(labels, 3, seed=seed)[0].tolist() for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_a_picture_of_several_draws_counts_once(pictures):
     vectors, labels = pictures
     draws = [few_shot(vectors, labels, 9, seed=seed) for seed in range(3)]
