@@ -1,12 +1,16 @@
 """`make evaluate`: when measured scores agree with the card, in full and on a sample."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from scipy.stats import binomtest
 
+from phi3lib import load_clip
 from phi3lib.embeddings.confidence import Estimate
-from training import evaluate
+from picturebook.kinds import KINDS
+from training import evaluate, evaluate_clip
+from training.evaluate import MODELS
 from training.evaluate_clip import _some
 
 
@@ -69,3 +73,24 @@ def test_a_card_is_not_written_from_a_sample(given, capsys):
     with pytest.raises(SystemExit):
         evaluate.arguments(given)
     assert "--sample takes a positive number" in capsys.readouterr().err
+
+
+def test_after_french_captions_both_languages_are_scored(monkeypatch):
+    """The training itself is tested elsewhere; here the model comes back as it was."""
+    asked = {}
+
+    def no_training(clip, pairs, **setting):
+        asked.update(setting, texts=pairs.texts)
+        return SimpleNamespace(model=clip)
+
+    monkeypatch.setattr(evaluate_clip, "fine_tune", no_training)
+    monkeypatch.setattr(evaluate_clip, "make_pairs", lambda images, texts: SimpleNamespace(texts=texts))
+    monkeypatch.setattr(evaluate_clip, "FRENCH_EACH", 1)
+    clip = load_clip(MODELS / "clip-small")
+    scores = evaluate_clip._after_french(clip, 24)
+    assert (asked["train"], asked["steps"], asked["batch_size"]) == (["text"], 300, 96)
+    assert len(asked["texts"]) == len(KINDS)
+    assert sum(" sur " in text or text.startswith(("un ", "une ")) for text in asked["texts"]) > 100
+    french, english = scores.values()
+    assert english.value > 0.8 > 0.2 > french.value
+    assert all("after 300 steps of French captions" in name for name in scores)
