@@ -4,6 +4,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -280,6 +281,11 @@ def published_costs(tower: str, *, lora_rank: int = 16) -> dict[str, float]:
     weights, gradients and AdamW's moments, without activations. lora_rank: on all matrices of the language
     model's layers.
     """
+    return dict(_published_costs(tower, lora_rank))
+
+
+@cache  # the modules of a published model take half a second, even without memory
+def _published_costs(tower: str, lora_rank: int) -> dict[str, float]:
     from accelerate import init_empty_weights
 
     from phi3lib.vision.configuration import Phi3VConfig
