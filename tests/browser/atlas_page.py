@@ -68,6 +68,11 @@ def frame(page):
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def more_pictures(page, few):
+    """Wait until more than `few` pictures stand on the first map; their sheets are decoded meanwhile."""
+    page.wait_for_function("few => document.querySelector('canvas[role]').dataset.pictures > few", arg=few)
+
+
 def at(canvas, across=0.5, down=0.5):
     box = canvas.bounding_box()
     return box["x"] + across * box["width"], box["y"] + down * box["height"]

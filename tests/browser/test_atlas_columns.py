@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from phi3lib import Atlas
-from tests.browser.atlas_page import at, entry, first_map, frame, ninety, open_page
+from tests.browser.atlas_page import at, entry, first_map, frame, more_pictures, ninety, open_page
 from tests.jupyterlab import is_drawn, serious_faults
 
 
@@ -116,8 +116,7 @@ def test_points_and_pictures_have_sizes_and_pictures_stand_everywhere(page):
     assert canvas.evaluate("c => c.toDataURL()") != look
     page.get_by_label("size of pictures").fill("0.4")
     page.get_by_label("pictures everywhere").check()
-    frame(page)
-    assert int(canvas.get_attribute("data-pictures")) > few
+    more_pictures(page, few)
 
 
 def test_density_is_laid_over_the_points(page):
