@@ -1,5 +1,6 @@
 """The server for a room, without Docker and without JupyterHub: its settings, its copies, its files."""
 
+import os
 import re
 import runpy
 import subprocess
@@ -82,6 +83,15 @@ def test_missing_notebooks_are_copied_and_what_is_there_stays(settings, tmp_path
     names = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {path.name for path in mine.parent.glob("*.ipynb")} == names
     assert (tmp_path / config.Spawner.default_url.removeprefix("/lab/tree/")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("account", "accounts", "given"), [(0, "none", True), (0, "system", False), (1000, "none", False)]
+)
+def test_a_room_that_is_tried_as_root_lets_jupyter_start(settings, monkeypatch, account, accounts, given):
+    monkeypatch.setattr(os, "geteuid", lambda: account)
+    config, _ = settings(ROOM_ACCOUNTS=accounts)
+    assert (config.Spawner.args == ["--allow-root"]) is given
 
 
 def test_accounts_are_made_without_a_shell_and_the_copy_does_not_run_as_root(settings, monkeypatch):

@@ -95,6 +95,8 @@ c.Authenticator.username_pattern = NAMES
 c.Authenticator.blocked_users = system_accounts()
 
 c.JupyterHub.spawner_class = "localprocess" if WITH_ACCOUNTS else "simple"
+if not WITH_ACCOUNTS and os.geteuid() == 0:
+    c.Spawner.args = ["--allow-root"]  # else Jupyter does not start for this account
 c.SimpleLocalProcessSpawner.home_dir_template = f"{Path.cwd()}/homes/{{username}}"
 c.Spawner.pre_spawn_hook = prepare
 c.Spawner.default_url = f"/lab/tree/{START}"
