@@ -68,9 +68,19 @@ def frame(page):
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def more_pictures(page, few):
+def until(page, condition, given=None):
+    """Wait until a function of JavaScript is true in the page, asked in each frame.
+
+    Not `wait_for_function`: it evaluates a text in the page again and again, which the policy of an exported
+    page forbids from the second time on.
+    """
+    ask = f"const ask = () => ({condition})(given) ? done() : requestAnimationFrame(ask); ask();"
+    page.evaluate(f"given => new Promise(done => {{ {ask} }})", given)
+
+
+def more_pictures(page, few=0):
     """Wait until more than `few` pictures stand on the first map; their sheets are decoded meanwhile."""
-    page.wait_for_function("few => document.querySelector('canvas[role]').dataset.pictures > few", arg=few)
+    until(page, "few => document.querySelector('canvas[role]').dataset.pictures > few", few)
 
 
 def at(canvas, across=0.5, down=0.5):

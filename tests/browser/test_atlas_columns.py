@@ -108,7 +108,7 @@ def test_the_table_is_sorted_by_any_column_with_numbers_as_numbers(page):
 
 def test_points_and_pictures_have_sizes_and_pictures_stand_everywhere(page):
     canvas = first_map(page)
-    page.wait_for_function("document.querySelector('canvas[role]').dataset.pictures > 0")
+    more_pictures(page)
     few, look = int(canvas.get_attribute("data-pictures")), canvas.evaluate("c => c.toDataURL()")
     page.get_by_text("More", exact=True).click()
     page.get_by_label("size of points").fill("2")

@@ -117,7 +117,7 @@ def test_two_fingers_move_the_map_and_one_scrolls_the_page(page):
 
 def test_pictures_stand_on_the_map_few_at_first_more_when_zoomed_in(page):
     canvas = first_map(page)
-    page.wait_for_function("document.querySelector('canvas[role]').dataset.pictures > 0")
+    more_pictures(page)
     few = int(canvas.get_attribute("data-pictures"))
     page.get_by_label("pictures", exact=True).uncheck()
     assert canvas.get_attribute("data-pictures") == "0"

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.atlas_page import entry, first_map, frame, ninety, open_page, zoom
+from tests.browser.atlas_page import entry, first_map, frame, ninety, open_page, until, zoom
 
 LINK = "() => location.hash"
 
@@ -99,7 +99,7 @@ def test_a_link_shows_the_same_again(opened):
 def test_the_address_follows_what_is_shown_and_the_page_follows_the_address(opened):
     page = opened()
     entry(page, "dog").click()
-    page.wait_for_function("() => location.hash.includes('selected=')")
+    until(page, "() => location.hash.includes('selected=')")
     page.evaluate("() => { location.hash = '#as=ships+and+%3Cb%3E&open=3'; }")
     expect(page.get_by_role("heading", name="Selected: 30")).to_be_visible()
     expect(
