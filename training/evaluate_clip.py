@@ -42,9 +42,10 @@ def evaluate_clip(folder: Path, sample: int | None = None) -> dict[str, Estimate
     by default. Retrieval is always measured in full: its difficulty depends on the number of candidates.
     """
     clip = load_clip(folder)
+    vectors, wanted = _of_every_kind(clip, sample)
     return {
-        **_kinds(clip, sample),
-        **_after_french(clip, sample),
+        **_kinds(clip, vectors, wanted),
+        **_after_french(clip, vectors, wanted),
         **_held_out(clip, sample),
         **_retrieval(clip),
         **_words(clip, sample),
@@ -75,13 +76,17 @@ def _images(pictures: list[Picture]) -> list[Image.Image]:
     return [picture.image for picture in pictures]
 
 
-def _kinds(clip: Clip, sample: int | None) -> dict[str, Estimate]:
-    """Zero-shot over all kinds, in English and in French."""
+def _of_every_kind(clip: Clip, sample: int | None) -> tuple[Vectors, NDArray[np.intp]]:
+    """Return the vectors of pictures of every kind, and the place of each kind in KINDS."""
     kinds = list(KINDS.values())
     numbers = _some(range(PICTURES), sample)
     pictures = [draw_picture(number, split="test", kind=kinds[number % len(kinds)]) for number in numbers]
-    vectors = picture_vectors(clip, _images(pictures))
-    wanted = np.array(numbers) % len(kinds)
+    return picture_vectors(clip, _images(pictures)), np.array(numbers) % len(kinds)
+
+
+def _kinds(clip: Clip, vectors: Vectors, wanted: NDArray[np.intp]) -> dict[str, Estimate]:
+    """Zero-shot over all kinds, in English and in French."""
+    kinds = list(KINDS.values())
     english = class_vectors(clip, [captions.class_phrase(kind) for kind in kinds])
     in_french = text_vectors(clip, [captions.french_phrase(kind) for kind in kinds])
     order = np.argsort(-vectors @ english.T, axis=1)
@@ -93,8 +98,11 @@ def _kinds(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     }
 
 
-def _after_french(clip: Clip, sample: int | None) -> dict[str, Estimate]:
-    """Zero-shot in both languages, on new pictures, after the text tower was trained on French captions."""
+def _after_french(clip: Clip, vectors: Vectors, wanted: NDArray[np.intp]) -> dict[str, Estimate]:
+    """Zero-shot in both languages after the text tower was trained on French captions.
+
+    The image tower stays as it is, so `vectors`, of pictures that are not trained on, stay the same.
+    """
     kinds, rng = list(KINDS.values()), np.random.default_rng(8)
     numbers = range(FRENCH_EACH * len(kinds))
     pictures = [draw_picture(FRENCH_FIRST + number, kind=kinds[number % len(kinds)]) for number in numbers]
@@ -102,7 +110,7 @@ def _after_french(clip: Clip, sample: int | None) -> dict[str, Estimate]:
     tuned = fine_tune(
         clip, pairs, train=["text"], steps=FRENCH_STEPS, batch_size=FRENCH_BATCH, progress=False
     )
-    scores = _kinds(tuned.model, sample)
+    scores = _kinds(tuned.model, vectors, wanted)
     after = f"after {FRENCH_STEPS} steps of French captions"
     return {
         f"zero-shot, kind, French prompts, {after}": scores[IN_FRENCH],

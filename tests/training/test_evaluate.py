@@ -87,7 +87,7 @@ def test_after_french_captions_both_languages_are_scored(monkeypatch):
     monkeypatch.setattr(evaluate_clip, "make_pairs", lambda images, texts: SimpleNamespace(texts=texts))
     monkeypatch.setattr(evaluate_clip, "FRENCH_EACH", 1)
     clip = load_clip(MODELS / "clip-small")
-    scores = evaluate_clip._after_french(clip, 24)
+    scores = evaluate_clip._after_french(clip, *evaluate_clip._of_every_kind(clip, 24))
     assert (asked["train"], asked["steps"], asked["batch_size"]) == (["text"], 300, 96)
     assert len(asked["texts"]) == len(KINDS)
     assert sum(" sur " in text or text.startswith(("un ", "une ")) for text in asked["texts"]) > 100
