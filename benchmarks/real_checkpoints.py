@@ -48,19 +48,26 @@ BLOCK = 1 << 22  # random numbers, repeated: drawing 4 billion would take longer
 # ------------------------------------------------------------------------------- models
 
 
+def clip_config(name: str) -> Any:
+    """The configuration of a published CLIP, for transformers."""
+    from transformers import CLIPConfig
+
+    if name != LARGE_CLIP:
+        return CLIPConfig()  # the default is ViT-B/32
+    large = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
+    vision = {**large, "num_hidden_layers": 24, "image_size": 336, "patch_size": 14}
+    text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
+    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)
+
+
 def make_clip(folder: Path, name: str) -> None:
     """A CLIP checkpoint of the published layout and size, its weights drawn by transformers."""
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+    from transformers import CLIPImageProcessorPil, CLIPModel
 
     from phi3lib.loading.progress import without_progress_bars
 
-    side, config = 224, CLIPConfig()  # the default is ViT-B/32
-    if name == LARGE_CLIP:
-        side = 336
-        large = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
-        vision = {**large, "num_hidden_layers": 24, "image_size": side, "patch_size": 14}
-        text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-        config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)
+    config = clip_config(name)
+    side = config.vision_config.image_size
     make_tokenizer_files(folder)
     with without_progress_bars():
         CLIPModel(config).save_pretrained(folder)

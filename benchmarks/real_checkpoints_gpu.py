@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from real_checkpoints import CLIP, LARGE_CLIP, PHI3, clip_config
 from report import parser_of, publish, table
 from torch import Tensor, nn
 
@@ -29,8 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the published settings in tests/
 
 TABLE = Path(__file__).with_suffix(".json")
-CLIP, LARGE_CLIP = "openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14-336"
-PHI3 = "microsoft/Phi-3.5-vision-instruct"
 CROPS = (4, 16)  # the limits of both published models
 SIDES = {4: (2, 2), 16: (4, 4)}  # grids of that many crops
 QUESTION, ANSWER = 12, 8  # tokens
@@ -87,15 +86,10 @@ def on(place: Place, dtype: torch.dtype, make: Callable[[], Any]) -> Any:
 def clip_model(place: Place, name: str, dtype: torch.dtype) -> Any:
     from transformers import CLIPConfig, CLIPModel
 
-    config = CLIPConfig()  # the default is ViT-B/32
+    config = clip_config(name)
     if place.tiny:
         small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
         config = CLIPConfig(text_config=small, vision_config={**small, "patch_size": 32})
-    elif name == LARGE_CLIP:
-        large = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
-        vision = {**large, "num_hidden_layers": 24, "image_size": 336, "patch_size": 14}
-        text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-        config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)
     return on(place, dtype, partial(CLIPModel, config))
 
 
