@@ -57,10 +57,8 @@ PARTS = (
     "main",
     "render",
 )
-GRID, FINE_GRID = (
-    4_095,
-    65_535,
-)  # places on a side of a map: more than a screen has; finer above COARSE pictures
+# Places on a side of a map: more than a screen has; finer above COARSE pictures.
+GRID, FINE_GRID = 4_095, 65_535
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
 MOST_PLAIN = 100_000  # characters of a description that a page holds as plain JSON; longer ones are packed
 OPENED = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}  # what browsers show

@@ -8,7 +8,7 @@ machine where it runs.
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,22 @@ def measured_costs(path: Path = TABLE) -> dict[str, Any]:
 
 def seconds_of(costs: dict[str, Any], part: str, precision: str, work: str, *, model: str = "Phi-3") -> float:
     """Return the seconds of the piece of work whose name starts with `work`; ValueError if there is none."""
-    for row in costs["rows"]:
-        if model in row["model"] and row["part"] == part and row["precision"] == precision:
-            for name, seconds in row["seconds"].items():
-                if name.startswith(work):
-                    return float(seconds)
+    rows = [
+        row
+        for row in costs["rows"]
+        if model in row["model"] and row["part"] == part and row["precision"] == precision
+    ]
+    for name, seconds in _works(rows):
+        if name.startswith(work):
+            return seconds
     raise ValueError(f"no seconds of {work!r} for {model}, {part}, {precision} in the table")
+
+
+def _works(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Return every piece of work of some rows, with its seconds."""
+    for row in rows:
+        for name, seconds in row["seconds"].items():
+            yield name, float(seconds)
 
 
 def show_costs(costs: dict[str, Any]) -> None:
@@ -86,11 +96,10 @@ def gpu_seconds(costs: dict[str, Any], work: str) -> tuple[float, int]:
 
     Raises ValueError where no work begins so.
     """
-    for row in costs["rows"]:
-        for name, seconds in row["seconds"].items():
-            if name.startswith(work):
-                tokens = re.search(r"\((\d+) tokens\)", name)
-                return float(seconds), int(tokens[1]) if tokens else 1
+    for name, seconds in _works(costs["rows"]):
+        if name.startswith(work):
+            tokens = re.search(r"\((\d+) tokens\)", name)
+            return seconds, int(tokens[1]) if tokens else 1
     raise ValueError(f"no work that begins with {work!r} in the table")
 
 
