@@ -43,7 +43,7 @@ function model(changes = {}) {
 test("places are shares of a square and neighbours leave out the point itself", () => {
   const data = new Data(model({ near: new Uint8Array(Uint16Array.from([0, 2, 0, 3, 0, 3, 1, 2]).buffer) }));
   assert.deepEqual([...data.target(0)], [0, 0, 1, 0, 0, 1, 1, 1]);
-  assert.deepEqual(data.neighbours(0, 0), [2]);
+  assert.deepEqual(data.neighbors(0, 0), [2]);
 });
 
 test("a map without a name is the map in every sentence", () => {
@@ -86,12 +86,12 @@ test("the nearest by the grid are the nearest of all", () => {
     assert.deepEqual(grid.closest(x, y, 3, Infinity, (n) => n % 5 === 0), byHand(x, y, 3, (n) => n % 5 === 0));
   }
   assert.equal(grid.nearest(-3, 7, 0.1), -1);
-  assert.ok(!grid.neighbours(17, 5).includes(17));
+  assert.ok(!grid.neighbors(17, 5).includes(17));
 });
 
 test("equal places and a single point have neighbours", () => {
-  assert.deepEqual(new PointGrid(new Float32Array(8)).neighbours(1, 2), [0, 2]);
-  assert.deepEqual(new PointGrid(Float32Array.from([0.5, 0.5])).neighbours(0, 3), []);
+  assert.deepEqual(new PointGrid(new Float32Array(8)).neighbors(1, 2), [0, 2]);
+  assert.deepEqual(new PointGrid(Float32Array.from([0.5, 0.5])).neighbors(0, 3), []);
 });
 
 test("arrows go to the nearest in their quarter that is not hidden", () => {

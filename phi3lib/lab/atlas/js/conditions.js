@@ -12,7 +12,7 @@ class Conditions {
     this.text.setAttribute("aria-describedby", id);
     const help = make("details", { className: "other" }, make("summary", {}, "How to write it"), make("div", {}, ...this.help(example)));
     this.element = make("div", { className: "group where", role: "group", "aria-label": "Condition" },
-      labelled("Where", this.text), button("Select", (event) => this.ask(event), { title: "Select the pictures for which it is true; with Shift: add; with Alt: take away" }), help, this.error);
+      labeled("Where", this.text), button("Select", (event) => this.ask(event), { title: "Select the pictures for which it is true; with Shift: add; with Alt: take away" }), help, this.error);
   }
 
   // A condition on columns that there are.

@@ -23,7 +23,7 @@ class Controls {
   choose(words, options, changed) {
     const control = make("select", { on: { change: () => changed(control.value) } });
     this.offer(control, options);
-    return { control, label: labelled(words, control) };
+    return { control, label: labeled(words, control) };
   }
 
   offer(control, options, value) {
@@ -37,7 +37,7 @@ class Controls {
   slider(name) {
     const shown = make("span", { className: "phi3lib-value" });
     const control = make("input", { type: "range", min: 0, step: 1 });
-    const label = labelled(name, control, shown);
+    const label = labeled(name, control, shown);
     control.addEventListener("input", () => this.app.change(this.app.data.closest(name, this.app.data.values(name)[control.value])));
     return { name, control, shown, label };
   }
@@ -61,7 +61,7 @@ class Controls {
   // How large points or pictures are drawn, times the usual size.
   size(words, name, draw) {
     const control = make("input", { type: "range", min: 0.4, max: 2, step: 0.1, value: 1, on: { input: () => { this.app.view[name] = Number(control.value); draw(); } } });
-    return labelled(words, control);
+    return labeled(words, control);
   }
 
   filterGroup() {
@@ -74,7 +74,7 @@ class Controls {
     const kind = this.choose("Show", kinds, (value) => app.filterKind(Number(value)));
     this.kind = kind.control;
     where.control.setAttribute("aria-label", "In which column");
-    return this.group("Which pictures", ...(spec.label && spec.kinds.length <= MOST_KINDS ? [kind.label] : []), labelled("Filter", text), where.label);
+    return this.group("Which pictures", ...(spec.label && spec.kinds.length <= MOST_KINDS ? [kind.label] : []), labeled("Filter", text), where.label);
   }
 
   selectGroup() {
@@ -98,7 +98,7 @@ class Controls {
   query() {
     const ask = () => this.app.model.send({ do: "find", text: text.value });
     const text = make("input", { type: "text", placeholder: "a red car", on: { keydown: (event) => { if (event.key === "Enter") ask(); } } });
-    return this.group("Search", labelled("Text", text), button("Find", ask));
+    return this.group("Search", labeled("Text", text), button("Find", ask));
   }
 
   // On an exported page: the texts that its author has asked for, ranked when it was made.
@@ -125,7 +125,7 @@ class Controls {
     this.button = button("Recompute", () => this.ask());
     this.progress = make("progress", { max: 1, "aria-label": "Maps computed", style: { display: "none" } });
     return make("details", { className: "other" }, make("summary", {}, "Other parameters"), make("span", {},
-      ...this.numbers.map((control) => labelled(control.name, control)), this.button, this.progress));
+      ...this.numbers.map((control) => labeled(control.name, control)), this.button, this.progress));
   }
 
   ask() {

@@ -75,7 +75,7 @@ class Data {
     return Float32Array.from(this.places.subarray(start, start + this.count * 2), (place) => place / square);
   }
 
-  neighbours(map, point) {
+  neighbors(map, point) {
     const start = (map * this.count + point) * this.spec.k;
     return Array.from(this.near.subarray(start, start + this.spec.k)).filter((other) => other !== point);
   }

@@ -21,7 +21,7 @@ class Detail {
     }
     const picture = app.pictures.whole(point, SIDE);
     this.element.replaceChildren(...this.head(point), ...(picture ? [picture] : []), ...this.source(point),
-      ...app.maps.map((one) => this.neighbours(one, point)), this.facts(point));
+      ...app.maps.map((one) => this.neighbors(one, point)), this.facts(point));
   }
 
   /** @param {number} point */
@@ -51,12 +51,12 @@ class Detail {
   }
 
   /** @param {MapView} one @param {number} point */
-  neighbours(one, point) {
-    const { app } = this, { truth, shown, torn, strangers } = app.neighbourhood(one, point), alone = app.maps.length === 1;
+  neighbors(one, point) {
+    const { app } = this, { truth, shown, torn, strangers } = app.neighborhood(one, point), alone = app.maps.length === 1;
     const kept = truth.length - torn.size, on = alone ? "" : ` · ${one.name}`;
     const row = (words, points, marked, said) => [
       make("div", { className: "row-title" }, words),
-      make("div", { className: "thumbs" }, ...points.map((other) => this.neighbour(one, other, marked.has(other), said))),
+      make("div", { className: "thumbs" }, ...points.map((other) => this.neighbor(one, other, marked.has(other), said))),
     ];
     return make("section", {},
       ...row(`True neighbours${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
@@ -64,7 +64,7 @@ class Detail {
       ...row(`Neighbours on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbour"));
   }
 
-  neighbour(one, other, marked, said) {
+  neighbor(one, other, marked, said) {
     const { app } = this, name = app.data.spec.ids[other], picture = app.pictures.thumb(other, NEAR);
     const title = marked ? `${name}, ${said}` : name;
     const press = () => { app.open(other); if (one.camera.reveal(one.now[2 * other], one.now[2 * other + 1])) one.moved(); };

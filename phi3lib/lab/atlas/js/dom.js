@@ -12,7 +12,7 @@ function choice(name, options, changed) {
   return { element: make("span", { className: "choice", role: "group", "aria-label": name }, ...buttons), set };
 }
 
-function labelled(words, ...controls) { return make("label", {}, words, ...controls); }
+function labeled(words, ...controls) { return make("label", {}, words, ...controls); }
 
 function toggle(words, checked, changed) {
   const box = make("input", { type: "checkbox", checked, on: { change: () => changed(box.checked) } });

@@ -173,8 +173,8 @@ class App {
 
   // A picture's true neighbours and those on a map; torn: true ones that the map has put further away than
   // its k nearest; strangers: near on the map alone.
-  neighbourhood(one, point) {
-    const truth = this.data.neighbours(one.map, point), shown = one.grid().neighbours(point, truth.length);
+  neighborhood(one, point) {
+    const truth = this.data.neighbors(one.map, point), shown = one.grid().neighbors(point, truth.length);
     const [near, far] = [new Set(shown), new Set(truth)];
     return { truth, shown, torn: new Set(truth.filter((other) => !near.has(other))), strangers: new Set(shown.filter((other) => !far.has(other))) };
   }

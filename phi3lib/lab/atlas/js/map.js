@@ -248,8 +248,8 @@ class MapView {
   // From a picture to its true neighbours; torn ones, which the map has put elsewhere, dashed.
   drawLines(pen, line, from) {
     if (!this.app.view.lines) return;
-    const { torn } = this.app.neighbourhood(this, from);
-    for (const other of this.app.data.neighbours(this.map, from)) {
+    const { torn } = this.app.neighborhood(this, from);
+    for (const other of this.app.data.neighbors(this.map, from)) {
       pen.setLineDash(torn.has(other) ? [4, 3] : []);
       this.stroke(pen, line, [this.x(from), this.y(from)], [this.x(other), this.y(other)]);
       ringAt(pen, this.x(other), this.y(other), this.app.marks.radius(this.camera.zoom) + 2, line, 1);

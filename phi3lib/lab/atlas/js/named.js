@@ -8,7 +8,7 @@ class Named {
     this.text = make("input", { type: "text", maxLength: LONGEST_NAME, placeholder: "a name", on: { keydown: (event) => { if (event.key === "Enter") this.save(); } } });
     this.button = button("Save", () => this.save(), { title: "Save the selection under this name" });
     this.list = make("span", { className: "chips" });
-    this.element = make("div", { className: "named", role: "group", "aria-label": "Named selections" }, labelled("Name the selection", this.text), this.button, this.list);
+    this.element = make("div", { className: "named", role: "group", "aria-label": "Named selections" }, labeled("Name the selection", this.text), this.button, this.list);
     this.fill();
   }
 

@@ -151,7 +151,7 @@ class PointGrid {
   }
 
   // The k nearest others of a point.
-  neighbours(point, k) { return this.closest(this.places[2 * point], this.places[2 * point + 1], k, Infinity, (other) => other !== point); }
+  neighbors(point, k) { return this.closest(this.places[2 * point], this.places[2 * point + 1], k, Infinity, (other) => other !== point); }
 }
 
 // The nearest point in the quarter of the plane that an arrow points to; the same one where there is none.
@@ -267,7 +267,7 @@ function spots(camera, places, codes, size, hidden) {
 // The first places turned, mirrored, scaled and shifted onto the second (Procrustes). In the plane a turn is
 // a product of complex numbers, and a mirrored turn one with the conjugate: the better of the two is taken.
 function laidOnto(moving, fixed) {
-  const count = moving.length / 2, a = centred(moving), b = centred(fixed);
+  const count = moving.length / 2, a = centered(moving), b = centered(fixed);
   let size = 0, turn = [0, 0], mirror = [0, 0];
   for (let n = 0; n < 2 * count; n += 2) {
     const [ax, ay, bx, by] = [a.places[n], a.places[n + 1], b.places[n], b.places[n + 1]];
@@ -286,7 +286,7 @@ function laidOnto(moving, fixed) {
   return laid;
 }
 
-function centred(places) {
+function centered(places) {
   const count = places.length / 2, middle = [0, 0];
   places.forEach((value, n) => { middle[n % 2] += value / count; });
   return { middle, places: Float64Array.from(places, (value, n) => value - middle[n % 2]) };
