@@ -34,11 +34,10 @@ for name in LIBRARY_THREADS:
 @pytest.fixture(autouse=True)
 def _the_choice_of_models_ends_with_the_test() -> Iterator[None]:
     """Let no test choose the models of the next one, as a notebook's set-up cell does for its process."""
-    home = "phi3lib.loading.defaults"
-    before = getattr(sys.modules.get(home), "_chosen", None)
     yield
-    if home in sys.modules:
-        vars(sys.modules[home])["_chosen"] = before
+    defaults = sys.modules.get("phi3lib.loading.defaults")
+    if defaults is not None:
+        defaults.set_default_models(None)
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +137,7 @@ def group_of(nodeid: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long groups first."""
     seconds = run_times(ROOT / "README.md")
-    items.sort(key=lambda item: _place(item.nodeid, seconds))
+    items.sort(key=lambda item: order_of(item.nodeid, seconds))
 
 
 def run_times(readme: Path) -> dict[str, int]:
@@ -149,7 +148,7 @@ def run_times(readme: Path) -> dict[str, int]:
     return {name: int(seconds) for name, seconds in rows}
 
 
-def _place(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
+def order_of(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
     """A sort key: by folder, and within a folder notebooks by run time, the longest first."""
     folder = nodeid.split("/")[1]
     notebook = re.search(r"\[(\w+)\]$", group_of(nodeid))

@@ -70,7 +70,7 @@ def load_encoder(
     Weights are read from safetensors only, and every tensor must be in the checkpoint. Raises
     CheckpointError.
     """
-    known = {kind: family for family, kinds in _families() for kind in kinds}
+    known = {kind: family for family, kinds in load_families() for kind in kinds}
 
     def load() -> Any:
         model_type = model_type_of(name, revision)
@@ -91,7 +91,7 @@ def as_encoder(model: Any) -> Any:
     """
     if isinstance(model, ImageEncoder):
         return model
-    for family, _ in _families():
+    for family, _ in load_families():
         if (encoder := family.wrap(model)) is not None:
             return encoder
     lacking = [part for part in _PARTS if not hasattr(model, part)]
@@ -112,14 +112,9 @@ def text_encoder(model: Any) -> Any:
     return encoder
 
 
-def load_families() -> None:
-    """Import all families of this package, so that they are known by name."""
-    _families()
-
-
 @cache
-def _families() -> list[tuple[Any, tuple[str, ...]]]:
-    """Return (encoder class, model types) for each module of this package that defines `MODEL_TYPES`."""
+def load_families() -> list[tuple[Any, tuple[str, ...]]]:
+    """Import all families; return (encoder class, model types) for each module that defines `MODEL_TYPES`."""
     found = []
     for entry in iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")

@@ -134,13 +134,13 @@ class Recipes(Mapping[str, Recipe]):
         return next((one for one in self.values() if one.made(stored)), None)
 
 
-_REGISTERED: dict[str, dict[str, Recipe]] = {}
+REGISTERED: dict[str, dict[str, Recipe]] = {}  # by family, then by name; filled by `recipe`
 _FAMILIES: set[str] = set()
 
 
 def recipes_of(family: str) -> dict[str, Recipe]:
     """Return the registered recipes of a family by name, in the order of registration."""
-    return _REGISTERED.setdefault(family, {})
+    return REGISTERED.setdefault(family, {})
 
 
 def recipe(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 from PIL import Image
 
 from phi3lib.embeddings import embed as embed_module
@@ -19,6 +20,7 @@ from phi3lib.embeddings import store as store_module
 from phi3lib.embeddings.embed import embed_images
 from phi3lib.embeddings.labels import shown
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.encoders.clip import ClipEncoder
 
 CALLS = ("replace", "fsync", "unlink", "rmdir", "mkdir", "link")
 
@@ -91,11 +93,11 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(store_module, "SHARD", 2)
     monkeypatch.setattr(embed_module, "TILES_AT_ONCE", 2)
 
-    def first_pixels(model, recipe, pictures, errors):
-        width = recipe.width(model)
-        return {name: _vector(picture, width) for name, picture in pictures.items()}
+    def first_pixels(encoder, images, recipe):
+        width = recipe.width(encoder)
+        return torch.from_numpy(np.stack([_vector(image, width) for image in images]))
 
-    monkeypatch.setattr(embed_module, "_encode_batch", first_pixels)
+    monkeypatch.setattr(ClipEncoder, "encode", first_pixels)
 
 
 def _vector(picture: Image.Image, width: int) -> np.ndarray:

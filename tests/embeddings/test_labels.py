@@ -132,10 +132,11 @@ def test_names_are_printable():
 
 
 def test_labels_fail_before_anything_is_computed_or_opened(clip, photos, monkeypatch):
-    from phi3lib.embeddings import embed, reading
+    from phi3lib.embeddings.sources import Item
+    from phi3lib.encoders.clip import ClipEncoder
 
-    monkeypatch.setattr(embed, "_encode_batch", lambda *_: pytest.fail("computed first"))
-    monkeypatch.setattr(reading._Reader, "_add", lambda *_: pytest.fail("opened first"))
+    monkeypatch.setattr(ClipEncoder, "encode", lambda *_: pytest.fail("computed first"))
+    monkeypatch.setattr(Item, "load", lambda *_: pytest.fail("opened first"))
     for bad in ({"id": range(43)}, {"k": [[1]] * 43}, {"k": [1, 2]}, {"k": {"01.png": 1}}):
         with pytest.raises(ValueError):
             embed_images(photos, model=clip, labels=bad, progress=False)

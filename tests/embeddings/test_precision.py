@@ -9,6 +9,7 @@ from phi3lib import embed_images, load_phi3_model
 from phi3lib.embeddings import embed as embed_module
 from phi3lib.embeddings import trial
 from phi3lib.encoders import as_encoder
+from phi3lib.encoders.clip import ClipEncoder
 from phi3lib.vision.precision import Agreement, agreement, in_precision, precision_of
 
 
@@ -128,14 +129,14 @@ class Clock:
 @pytest.mark.parametrize(("slow", "chosen"), [("bfloat16", "int8"), ("int8", "bf16"), ("both", None)])
 def test_a_trial_follows_the_clock(clip, pictures, monkeypatch, slow, chosen):
     clock, encoder = Clock(), as_encoder(clip)
-    real = trial._encode
+    real = ClipEncoder.encode
 
-    def encode(way, recipe, few):
-        dtype = precision_of(way.network)
+    def encode(one, images, recipe):
+        dtype = precision_of(one.network)
         clock.now += 0.2 if dtype == "float32" else 0.5 if slow in (dtype, "both") else 0.05
-        return real(way, recipe, few)
+        return real(one, images, recipe)
 
-    monkeypatch.setattr(trial, "_encode", encode)
+    monkeypatch.setattr(ClipEncoder, "encode", encode)
     monkeypatch.setattr(trial, "CLOSE", 0.9)  # how far int8 is off depends on the processor
     found = trial.try_precisions(encoder, encoder.recipes.choose(), pictures, clock=clock)
     assert found.chosen == chosen and list(found.seconds) == ["fp32", "bf16", "int8"]
@@ -166,14 +167,13 @@ def test_a_resumed_table_keeps_its_precision(clip, pictures, tmp_path, monkeypat
 
 
 def test_a_trial_uses_few_tiles_and_leaves_unreadable_images_to_the_run(phi3, tmp_path, monkeypatch):
-    sizes = []
-    real = trial._encode
-    monkeypatch.setattr(trial, "_encode", lambda *taken: sizes.append(taken[2]) or real(*taken))
+    tried, real = [], trial.try_precisions
+    monkeypatch.setattr(trial, "try_precisions", lambda *taken: tried.append(taken[2]) or real(*taken))
     (tmp_path / "a.png").write_bytes(b"no image")
     Image.new("RGB", (3000, 2000), "red").save(tmp_path / "b.png")
     table = embed_images(tmp_path, model=phi3, precision="auto", progress=False)
     encoder = as_encoder(phi3)
-    assert {sum(encoder.tiles(*one.size) for one in few) <= trial.TILES for few in sizes} == {True}
+    assert {sum(encoder.tiles(*one.size) for one in few) <= trial.TILES for few in tried} == {True}
     assert len(table) == 1 and [name for name, _ in table.errors] == ["a.png"]
 
 

@@ -33,13 +33,14 @@ def folder(tmp_path):
 def computed(monkeypatch):
     """Names of the images that went through the model."""
     names: list[str] = []
-    encode = embed_module._encode_batch
+    results = embed_module.Work.results
 
-    def counted(model, recipe, pictures, errors):
-        names.extend(pictures)
-        return encode(model, recipe, pictures, errors)
+    def counted(*arguments, **options):
+        for batch, vectors in results(*arguments, **options):
+            names.extend(batch.pictures)
+            yield batch, vectors
 
-    monkeypatch.setattr(embed_module, "_encode_batch", counted)
+    monkeypatch.setattr(embed_module.Work, "results", counted)
     return names
 
 

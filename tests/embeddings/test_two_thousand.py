@@ -11,6 +11,7 @@ from phi3lib.embeddings.knn import nearest
 from phi3lib.embeddings.maps import umap_map
 from phi3lib.embeddings.search import search
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.encoders.clip import ClipEncoder
 from picturebook.pictures import draw_picture
 
 COUNT, BROKEN = 2000, 50
@@ -30,7 +31,7 @@ def test_a_folder_of_two_thousand_goes_all_the_way(clip, tmp_path, monkeypatch):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes([b"", whole[: len(whole) // 2], b"no picture"][place % 3])
     out = tmp_path / "table.parquet"
-    encode, calls = embed_module._encode_batch, []
+    encode, calls = ClipEncoder.encode, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -38,11 +39,11 @@ def test_a_folder_of_two_thousand_goes_all_the_way(clip, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return encode(*arguments)
 
-    monkeypatch.setattr(embed_module, "_encode_batch", interrupted)
+    monkeypatch.setattr(ClipEncoder, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         embed_images(folder, model=clip, out=out, progress=False)
     before = len(calls)
-    monkeypatch.setattr(embed_module, "_encode_batch", lambda *a: calls.append(1) or encode(*a))
+    monkeypatch.setattr(ClipEncoder, "encode", lambda *a: calls.append(1) or encode(*a))
     table = embed_images(folder, model=clip, out=out, progress=False)
     assert len(calls) - before < COUNT / embed_module.TILES_AT_ONCE  # what was done is not done again
     assert len(table) == COUNT - BROKEN

@@ -21,9 +21,9 @@ from tests.encoders.conftest import MAKERS
 @pytest.fixture
 def own_recipes(monkeypatch):
     """Take back what a test registers."""
-    kept = {family: dict(recipes) for family, recipes in encoder_module._REGISTERED.items()}
+    kept = {family: dict(recipes) for family, recipes in encoder_module.REGISTERED.items()}
     yield
-    for family, recipes in encoder_module._REGISTERED.items():
+    for family, recipes in encoder_module.REGISTERED.items():
         before = kept.get(family, {})
         for name in set(recipes) - set(before):
             del recipes[name]
@@ -129,7 +129,7 @@ def test_the_last_token_is_that_of_the_processors_own_inputs(phi3_whole, images)
 
 def test_loading_no_encoder_imports_no_transformers_model():
     code = (
-        "import sys, phi3lib.encoders as e; e._families(); "
+        "import sys, phi3lib.encoders as e; e.load_families(); "
         "print([m for m in sys.modules if m.startswith('transformers.models.') and "
         "m.rpartition('.')[2].startswith(('modeling_siglip', 'modeling_dinov2'))])"
     )
@@ -213,7 +213,7 @@ def test_a_recipe_of_an_unknown_family_is_refused_by_a_sentence_that_names_the_k
         ValueError, match=r"no family of encoders 'clpi'; there are: .*clip, .*dino, .*siglip"
     ):
         recipe("gem", family="clpi")(lambda features: features)
-    assert "clpi" not in encoder_module._REGISTERED
+    assert "clpi" not in encoder_module.REGISTERED
 
 
 @pytest.mark.usefixtures("own_recipes")
@@ -298,14 +298,14 @@ def test_the_family_of_a_new_file_is_found(monkeypatch, tmp_path, images):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text('{"model_type": "flat"}')
     monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path)])
-    encoders._families.cache_clear()
+    encoders.load_families.cache_clear()
     try:
         table = embed_images(images, model=load_encoder(tmp_path / "model"), progress=False)
         assert table.vectors.tolist()[1] == [90.0, 300.0]
     finally:
         sys.modules.pop("phi3lib.encoders.flat", None)
-        encoder_module._REGISTERED.pop("flat", None)
-        encoders._families.cache_clear()
+        encoder_module.REGISTERED.pop("flat", None)
+        encoders.load_families.cache_clear()
 
 
 def test_recipes_of_a_family(clip):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from phi3lib import embed_images, load_encoder
-from phi3lib.loading import defaults as default_models
 from phi3lib.loading import hub
 from phi3lib.loading.checkpoints import CheckpointError
 from tests.hub_stand_in import HubStandIn, pointed_at
@@ -23,7 +22,6 @@ def served(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("PHI3LIB_HOME", str(tmp_path / "phi3lib"))
     monkeypatch.delenv("PHI3LIB_MODELS", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(default_models, "_chosen", None)
     monkeypatch.setattr(hub, "FIRST_PAUSE_S", 0.001)
     with HubStandIn() as stand_in, pointed_at(stand_in, tmp_path / "cache", monkeypatch.setattr):
         for name, folder in NAMES.items():

@@ -252,7 +252,7 @@ def test_photographs_of_scikit_image_are_taken_where_it_is_installed(monkeypatch
     data = tmp_path / "data"
     data.mkdir()
     Image.new("L", (40, 30), 90).save(data / "camera.png")
-    monkeypatch.setattr(a2_photographs, "_skimage_folder", lambda: data)
+    monkeypatch.setattr(a2_photographs, "scikit_image_folder", lambda: data)
     found = free_photographs()
     assert list(found) == ["china", "flower", "camera"]
     assert found["camera"][0].mode == "RGB" and found["camera"][1].license == "CC0"

@@ -12,7 +12,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from phi3lib.encoders import load_encoder
-from phi3lib.loading import defaults as default_models
 from phi3lib.loading import fine_tuned
 from phi3lib.loading.checkpoints import (
     CheckpointError,
@@ -51,7 +50,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(default_models, "_chosen", None)
     monkeypatch.delenv("PHI3LIB_MODELS", raising=False)
     monkeypatch.setenv("PHI3LIB_HOME", str(tmp_path / "home"))
 

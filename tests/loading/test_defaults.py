@@ -13,7 +13,6 @@ from phi3lib.loading.safetensors_io import CheckpointError
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(switch.ENVIRONMENT_VARIABLE, raising=False)
-    monkeypatch.setattr(switch, "_chosen", None)
 
 
 def checkpoint(folder: Path, model_type: str) -> Path:

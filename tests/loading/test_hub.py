@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from phi3lib.loading import cache as hub_cache
-from phi3lib.loading import defaults as default_models
 from phi3lib.loading import hub
 from phi3lib.loading.checkpoints import CheckpointError, download, load_clip, load_phi3_model
 from phi3lib.loading.safetensors_io import PART_FILE, tensors_of_folder
@@ -44,7 +43,6 @@ def served(folders: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PHI3LIB_HOME", str(cache / "phi3lib"))
     monkeypatch.delenv("PHI3LIB_MODELS", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(default_models, "_chosen", None)
     monkeypatch.setattr(hub, "FIRST_PAUSE_S", 0.001)
     with HubStandIn() as stand_in, pointed_at(stand_in, cache, monkeypatch.setattr):
         stand_in.add(PHI3, folders["phi3"])

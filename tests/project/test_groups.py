@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _place, group_of, run_times
+from tests.conftest import group_of, order_of, run_times
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
@@ -59,7 +59,7 @@ def test_long_notebooks_start_before_short_ones_and_all_before_the_rest(tmp_path
         "tests/cli/test_cli.py::test_it[02_long]",
     ]
     collected = wanted[::-1]
-    assert sorted(collected, key=lambda nodeid: _place(nodeid, seconds)) == wanted
+    assert sorted(collected, key=lambda nodeid: order_of(nodeid, seconds)) == wanted
     assert run_times(tmp_path / "missing.md") == {}
     assert set(run_times(ROOT / "README.md")) == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 

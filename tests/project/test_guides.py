@@ -52,7 +52,7 @@ FILES = [
 @pytest.fixture(autouse=True)
 def _checks(monkeypatch):
     """Forgets the checks that a page registers."""
-    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    monkeypatch.setattr(registry, "REGISTERED", dict(registry.REGISTERED))
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def recipes():
     """Forgets the recipes that a page registers."""
     for family in FEATURES:
         importlib.import_module(f"phi3lib.encoders.{family}")  # registers the recipes of the family
-    before = {family: dict(known) for family, known in encoder_module._REGISTERED.items()}
+    before = {family: dict(known) for family, known in encoder_module.REGISTERED.items()}
     yield
-    for family, known in encoder_module._REGISTERED.items():  # the modules hold these dicts
+    for family, known in encoder_module.REGISTERED.items():  # the modules hold these dicts
         known.clear()
         known.update(before.get(family, {}))
 
@@ -104,7 +104,7 @@ def test_the_files_of_a_page_pass_the_linter(file, code):
 def test_the_table_of_features_names_what_there_is():
     text = (DOCS / "add_a_recipe.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r'^\| `"(\w+)"` \| ([^|]+) \|', text, re.MULTILINE))
-    assert set(rows) == {family.family for family, _ in encoders._families()} == set(FEATURES)
+    assert set(rows) == {family.family for family, _ in encoders.load_families()} == set(FEATURES)
     for family, listed in rows.items():
         features = getattr(importlib.import_module(f"phi3lib.encoders.{family}"), FEATURES[family])
         for name in re.findall(r"`(\w+)", listed):
@@ -123,7 +123,7 @@ def test_the_family_of_the_page_is_loaded_as_its_test_says(tmp_path, monkeypatch
     files = {file: code for page, file, code in FILES if page == "add_an_encoder"}
     (tmp_path / "vit.py").write_text(files["phi3lib/encoders/vit.py"], encoding="utf-8")
     monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path)])
-    encoders._families.cache_clear()
+    encoders.load_families.cache_clear()
     names: dict = {}
     exec(compile(files["tests/encoders/test_vit.py"], "test_vit", "exec"), names)
     try:
@@ -134,7 +134,7 @@ def test_the_family_of_the_page_is_loaded_as_its_test_says(tmp_path, monkeypatch
         assert encoder.tower().size == 224
     finally:
         sys.modules.pop("phi3lib.encoders.vit", None)
-        encoders._families.cache_clear()
+        encoders.load_families.cache_clear()
 
 
 @pytest.mark.usefixtures("recipes")

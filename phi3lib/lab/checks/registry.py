@@ -41,7 +41,7 @@ class Exercise:
         return tuple(found) or tuple(re.findall(r"(\w+)=\1\b", self.check))
 
 
-_REGISTERED: dict[str, tuple[Exercise, Callable[..., Any]]] = {}
+REGISTERED: dict[str, tuple[Exercise, Callable[..., Any]]] = {}  # by number; filled by `check_of`
 
 
 def check_of(number: str, title: str, line: str) -> Callable[[Check], Check]:
@@ -52,13 +52,13 @@ def check_of(number: str, title: str, line: str) -> Callable[[Check], Check]:
     """
 
     def register(check: Check) -> Check:
-        for other, known in _REGISTERED.values():
+        for other, known in REGISTERED.values():
             if (other.number == number) != (known.__name__ == check.__name__):
                 raise ValueError(
                     f"exercise {number} has the check {check.__name__}, but exercise {other.number} has "
                     f"{known.__name__}; give each a number and a name of its own"
                 )
-        _REGISTERED[number] = (Exercise(number, title, line), check)
+        REGISTERED[number] = (Exercise(number, title, line), check)
         return check
 
     return register
@@ -73,9 +73,9 @@ def find_checks(package: str, folders: Sequence[str]) -> None:
 
 def exercises() -> tuple[Exercise, ...]:
     """Return all registered exercises in the order of their numbers."""
-    return tuple(_REGISTERED[number][0] for number in sorted(_REGISTERED))
+    return tuple(REGISTERED[number][0] for number in sorted(REGISTERED))
 
 
 def checks() -> dict[str, Callable[..., Any]]:
     """Return the registered checks by the numbers of their exercises."""
-    return {number: _REGISTERED[number][1] for number in sorted(_REGISTERED)}
+    return {number: REGISTERED[number][1] for number in sorted(REGISTERED)}

@@ -57,7 +57,7 @@ class Item:
 def free_photographs() -> dict[str, tuple[Image.Image, Credit]]:
     """Return the photographs on this machine by name, each with whose it is; scikit-learn's come first."""
     found = {name: (photograph(name), credit(name)) for name in ("china", "flower")}
-    folder = _skimage_folder()
+    folder = scikit_image_folder()
     if folder is not None:
         for name, file, shows, author, license in _SKIMAGE:
             if (folder / file).is_file():
@@ -66,7 +66,7 @@ def free_photographs() -> dict[str, tuple[Image.Image, Credit]]:
     return found
 
 
-def _skimage_folder() -> Path | None:
+def scikit_image_folder() -> Path | None:
     """Return the data folder of scikit-image, without importing it."""
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:

@@ -17,6 +17,7 @@ from phi3lib.lab.atlas import page as atlas_page
 from phi3lib.lab.atlas.page import GRID as SQUARE
 from phi3lib.lab.atlas.page import page_data, sprite_sheets
 from phi3lib.lab.atlas.state import AtlasState, Settings
+from tests.front_end import send
 
 COUNT = 40
 GRID = {"n_neighbors": (5, 10), "min_dist": (0.1,), "seed": (0, 1)}
@@ -317,23 +318,22 @@ def test_a_gesture_reaches_python_once(tables):
 def test_the_page_may_ask_for_maps_and_texts(tables):
     atlas = Atlas(tables, grid=GRID, model=Words(tables["one"]))
     widget = atlas.live()
-    send = widget._msg_callbacks
     told = []
     widget.observe(lambda change: told.append(change["new"]), "progress")
-    send(widget, {"do": "recompute", "n_neighbors": "6", "min_dist": "0.2", "seed": "0"}, [])
+    send(widget, {"do": "recompute", "n_neighbors": "6", "min_dist": "0.2", "seed": "0"})
     assert told == [0.0, 0.5, 1.0]  # two maps
     assert widget.spec["card"]["map"]["n_neighbors"] == 6
     assert widget.chosen["n_neighbors"] == 6 and len(widget.spec["settings"]) == 6
     assert len(widget.places) == 2 * 6 * COUNT * 4
-    send(widget, {"do": "recompute", "n_neighbors": "600", "min_dist": "0.2", "seed": "0"}, [])
+    send(widget, {"do": "recompute", "n_neighbors": "600", "min_dist": "0.2", "seed": "0"})
     assert "may be 2 to 40" in widget.status and widget.progress == 1.0
-    send(widget, {"do": "recompute", "n_neighbors": "", "min_dist": "0.2", "seed": "0"}, [])
+    send(widget, {"do": "recompute", "n_neighbors": "", "min_dist": "0.2", "seed": "0"})
     assert widget.status == "N_neighbors must be a number."
-    send(widget, {"do": "find", "text": "3"}, [])
+    send(widget, {"do": "find", "text": "3"})
     assert widget.found["rows"][0] == 3 and "cosine of 1.00" in widget.status
-    send(widget, {"do": "find", "text": ""}, [])
+    send(widget, {"do": "find", "text": ""})
     assert widget.status == "The text is empty." and widget.found == {}
-    send(widget, {"do": "dance"}, [])
+    send(widget, {"do": "dance"})
 
 
 def test_a_saved_notebook_holds_the_picture_and_its_words(tables):

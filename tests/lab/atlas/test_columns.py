@@ -14,6 +14,7 @@ from phi3lib.embeddings.maps import Layout
 from phi3lib.lab.atlas.columns import for_page, given_places
 from phi3lib.lab.atlas.page import FINE_GRID, page_data
 from phi3lib.lab.atlas.state import AtlasState
+from tests.front_end import send
 
 COUNT = 12
 PCA = {"n_neighbors": (), "min_dist": (), "seed": ()}
@@ -153,7 +154,7 @@ def test_a_picture_is_sent_when_it_is_asked_for(tmp_path):
     widget, sent = atlas.live(), []
     widget.send = lambda content, buffers=None: sent.append((content, buffers))
     for row in (0, COUNT - 1, COUNT, -1, "0", None):
-        widget._msg_callbacks(widget, {"do": "picture", "row": row}, [])
+        send(widget, {"do": "picture", "row": row})
     ((content, (data,)),) = sent
     assert content == {"picture": 0} and Image.open(io.BytesIO(data)).size == (640, 320)
     assert wide.size == (2000, 1000)  # the reader's own stays as it is

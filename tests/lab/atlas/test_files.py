@@ -10,6 +10,7 @@ from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.page import linked_files, sheets_with_shapes
+from tests.front_end import send
 
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}
 
@@ -48,8 +49,8 @@ def test_a_notebook_is_sent_all_pixels_when_it_asks(monkeypatch):
     widget, sent = atlas.live(), []
     monkeypatch.setattr(widget, "send", lambda message, buffers: sent.append((message, buffers)))
     for row in (3, 99, "3", None):
-        widget._msg_callbacks(widget, {"do": "whole picture", "row": row}, [])
-    widget._msg_callbacks(widget, {"do": "picture", "row": 2}, [])
+        send(widget, {"do": "whole picture", "row": row})
+    send(widget, {"do": "picture", "row": 2})
     assert [message for message, _ in sent] == [{"whole": 3}, {"picture": 2}]
     assert [Image.open(io.BytesIO(buffers[0])).size for _, buffers in sent] == [
         (900, 700),

@@ -9,6 +9,7 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.stages import Costs
+from tests.front_end import send
 
 COUNT = 30
 TWO_MAPS = {"n_neighbors": (4, 6), "min_dist": (0.1,), "seed": (0,)}
@@ -44,7 +45,7 @@ def test_an_exported_page_has_all_maps(many, tmp_path):
 def test_a_map_that_waits_may_be_asked_for_on_the_page(many):
     widget = many.live()
     asked = {"do": "recompute", "n_neighbors": 4, "min_dist": 0.1, "seed": 0}
-    widget._msg_callbacks(widget, asked, [])
+    send(widget, asked)
     assert not many.state.waiting and len(widget.spec["settings"]) == 3
 
 
@@ -55,7 +56,7 @@ def test_new_maps_leave_the_pictures_as_they_are(monkeypatch):
     table = EmbeddingTable(vectors, tuple(map(str, range(12))))
     pictures = [Image.new("RGB", (40, 20))] * 12
     widget = Atlas(table, pictures=pictures, grid={**TWO_MAPS, "n_neighbors": (4,)}).live()
-    widget._msg_callbacks(widget, {"do": "recompute", "n_neighbors": 5, "min_dist": 0.1, "seed": 0}, [])
+    send(widget, {"do": "recompute", "n_neighbors": 5, "min_dist": 0.1, "seed": 0})
     assert len(widget.spec["settings"]) == 3
     assert widget.spec["large"] is True and widget.spec["shapes"] == [200] * 12
 

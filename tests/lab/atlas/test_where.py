@@ -9,6 +9,7 @@ import pytest
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.fields import Field, field_of, fields_of
 from phi3lib.lab.atlas.where import DEEPEST, LONGEST, WhereError, fits, rows_where
+from tests.front_end import send
 
 SHARED = json.loads(Path(__file__).with_name("where.json").read_text(encoding="utf-8"))
 COUNT = 8
@@ -109,7 +110,7 @@ def test_a_column_goes_before_what_has_its_name_otherwise():
 def test_a_page_that_draws_a_sample_asks_python_for_all_rows(atlas, monkeypatch):
     widget, sent = atlas.live(), []
     monkeypatch.setattr(widget, "send", lambda message, buffers=None: sent.append(message))
-    widget._msg_callbacks(widget, {"do": "where", "text": "kind = 'dog' or width = 2"}, [])
+    send(widget, {"do": "where", "text": "kind = 'dog' or width = 2"})
     assert sent == [{"where": [1, 4]}] and widget.status == ""
-    widget._msg_callbacks(widget, {"do": "where", "text": "kind ="}, [])
+    send(widget, {"do": "where", "text": "kind ="})
     assert len(sent) == 1 and widget.status == "At character 7: expected a column or a value at the end."

@@ -9,7 +9,7 @@ from phi3lib.lab.checks.registry import Exercise, check_of
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    monkeypatch.setattr(registry, "REGISTERED", dict(registry.REGISTERED))
 
 
 def tokens(function):

@@ -21,8 +21,9 @@ from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.figures.stills import DARK_FILTER
 from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
-from phi3lib.lab.widgets.live_view import LiveView
+from phi3lib.lab.widgets.scripts import instrument_styles
 from phi3lib.vision.inputs import printable
+from tests.front_end import send
 from tests.hostile_strings import HOSTILE
 
 
@@ -143,7 +144,7 @@ def test_a_drawing_follows_a_dark_theme_and_a_picture_keeps_its_colors():
 
 
 def test_live_views_follow_the_theme_like_stills():
-    assert f"filter: {DARK_FILTER};" in str(LiveView._css)
+    assert f"filter: {DARK_FILTER};" in instrument_styles()
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -232,7 +233,7 @@ def test_an_atlas_writes_all_names_into_its_files_and_its_widget(tmp_path):
     widget.selected = [3, 4]
     assert seen[0].ids == (printable(texts[3]), printable(texts[4]))
     for text in texts:
-        widget._msg_callbacks(widget, {"do": "find", "text": text}, [])
+        send(widget, {"do": "find", "text": text})
         assert text in widget.status and widget.found["rows"][0] == 0
     assert not re.search(r'" on(load|error|mouseover)=', atlas.still().to_html())
     json.dumps(widget.get_state(), ensure_ascii=False, default=str).encode()

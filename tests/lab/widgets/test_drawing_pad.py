@@ -13,6 +13,7 @@ from phi3lib.lab.widgets import drawing_pad
 from phi3lib.lab.widgets.drawing_pad import SIDE, DrawingPad, picture_of_page
 from phi3lib.vision.answers import answer
 from picturebook.drawings import split_of
+from tests.front_end import send
 from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
 
 
@@ -58,11 +59,11 @@ def test_caption_and_neighbors_follow_the_picture(models, pictures):
     assert pad.state.hits[0].id == "0"
     assert pad.state.caption == answer(phi3, [pictures[0]])[0]
     widget = pad.live()
-    widget._handle_custom_msg({"picture": as_sent(pictures[4])}, [])
+    send(widget, {"picture": as_sent(pictures[4])})
     assert pad.state.hits[0].id == "4"
     assert widget.findings["sentence"] == pad.state.sentence()
     assert len(widget.findings["near"]) == 5
-    widget._handle_custom_msg({"picture": "nonsense"}, [])
+    send(widget, {"picture": "nonsense"})
     assert "no picture" in widget.findings["sentence"]
     assert pad.state.hits[0].id == "4"
     assert pad.still().alt == pad.state.sentence()
@@ -74,7 +75,7 @@ def test_the_page_hears_an_answer_even_if_it_is_the_same(models, pictures):
     widget, heard = pad.live(), []
     widget.observe(heard.append, "findings")
     for sent in (as_sent(pictures[1]), as_sent(pictures[1]), "nonsense", "nonsense"):
-        widget._handle_custom_msg({"picture": sent}, [])
+        send(widget, {"picture": sent})
     assert len(heard) == 4
     assert widget.picture == as_sent(pictures[1])  # what another view of the pad shows
 
@@ -111,10 +112,10 @@ def test_a_blank_pad_is_said_to_be_blank(models, pictures):
     assert pad.state.sentence() == drawing_pad.BLANK == pad.still().alt
     widget = pad.live()
     sent = as_sent(pictures[1])
-    widget._handle_custom_msg({"picture": sent}, [])
+    send(widget, {"picture": sent})
     assert len(widget.findings["near"]) == 5
     blank = as_sent(Image.new("RGB", (SIDE, SIDE), "white"))
-    widget._handle_custom_msg({"picture": blank}, [])
+    send(widget, {"picture": blank})
     assert widget.findings["sentence"] == drawing_pad.BLANK
     assert widget.findings["near"] == [] and widget.picture == blank
 

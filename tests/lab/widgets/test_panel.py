@@ -70,7 +70,7 @@ def test_every_view_shows_the_same_widget(counter):
 
 
 def test_an_instrument_is_a_widget_that_is_made_when_it_is_shown(counter):
-    assert repr(counter) == "Counter()" and counter._widget is None and counter.comm is None
+    assert repr(counter) == "Counter()" and counter.children == () and counter.comm is None
     box = HBox([counter, Counter()])
     assert box.get_state("children")["children"][0] == f"IPY_MODEL_{counter.model_id}"
     assert counter.children == (counter.live(),)
