@@ -227,17 +227,14 @@ class _Run:
         keep: bool,
     ) -> "PairTrainer":
         """Return the Trainer of this run."""
-        from transformers import PrinterCallback, TrainingArguments
+        from transformers import PrinterCallback
 
-        from phi3lib.embeddings.finetune_trainer import PairTrainer
+        from phi3lib.embeddings.finetune_trainer import OneDeviceArguments, PairTrainer
 
         stops = patience is not None
         fixed = _trainer_options(options, scored=self._scored, saved=keep or stops, best=stops)
         fixed["use_cpu"] = next(self.towers.parameters()).device.type == "cpu"
-        arguments = TrainingArguments(**{"output_dir": str(folder), **fixed, **options})
-        # Several GPUs in one process would each see a part of the batch, and only these negatives.
-        _ = arguments.device
-        arguments._n_gpu = min(arguments._n_gpu, 1)
+        arguments = OneDeviceArguments(**{"output_dir": str(folder), **fixed, **options})
         trainer = PairTrainer(
             model=self.towers,
             args=arguments,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from phi3lib.embeddings.finetune_loss import (
     cached_backward,
@@ -180,6 +181,15 @@ def _vectors(towers: Towers, pairs: PairBatches, rows: Tensor) -> tuple[Tensor, 
 # ------------------------------------------------------------------------------- the Trainer
 
 
+class OneDeviceArguments(TrainingArguments):
+    """TrainingArguments for one device: several GPUs would each see only the negatives of their part."""
+
+    @property
+    def n_gpu(self) -> int:
+        """Return 0 or 1."""
+        return min(super().n_gpu, 1)
+
+
 class PairTrainer(Trainer):
     """A Trainer whose evaluation ranks all held-out pairs, and whose batch may be larger than memory.
 
@@ -197,7 +207,7 @@ class PairTrainer(Trainer):
         model.train()
         return cached_backward(
             model,
-            self._prepare_inputs(inputs),
+            send_to_device(inputs, self.args.device),
             self.chunk_size,
             backward=self.accelerator.backward,
             autocast=self.compute_loss_context_manager,

@@ -10,6 +10,7 @@ starts from an earlier layout and takes a tenth of the time.
 
 import itertools
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,9 +183,6 @@ def umap_map(
     map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
     earlier layout of the same items, from which fewer rounds are enough. ValueError for what does not fit.
     """
-    keep_compiled()
-    from umap.umap_ import find_ab_params, simplicial_set_embedding
-
     count = len(space.indices)
     if len(np.asarray(vectors)) != count:
         raise ValueError(f"{len(np.asarray(vectors))} vectors, but neighbours of {count} items")
@@ -197,28 +195,29 @@ def umap_map(
     warm = isinstance(start, Layout)
     if isinstance(start, Layout) and len(start.places) != count:
         raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
-    graph = fuzzy_graph(space, n_neighbors)
-    a, b = find_ab_params(1.0, min_dist)
-    places, _ = simplicial_set_embedding(
-        data=unit_rows(vectors) if space.points is None else space.points,  # the same, already made
-        graph=graph,
-        n_components=2,
-        initial_alpha=0.3 if warm else 1.0,
-        a=a,
-        b=b,
-        gamma=1.0,
-        negative_sample_rate=5,
-        n_epochs=EPOCHS_WARM if warm else epochs_for(count),
-        init=_start(vectors, start, seed),
-        random_state=np.random.RandomState(seed),  # what umap-learn takes
+    keep_compiled()
+    from umap import UMAP
+
+    mapper = UMAP(
+        n_neighbors=n_neighbors,
+        min_dist=min_dist,
         metric="cosine",
-        metric_kwds={},
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
+        n_epochs=EPOCHS_WARM if warm else epochs_for(count),
+        learning_rate=0.3 if warm else 1.0,
+        init=_start(vectors, start, seed),
+        random_state=seed,
+        n_jobs=1,
+        precomputed_knn=_with_themselves(space.first(n_neighbors - 1)),
+        disconnection_distance=np.inf,
     )
+    with warnings.catch_warnings():
+        # That new items could not be added to the map, and that an item may have all others as neighbours.
+        warnings.filterwarnings("ignore", module="umap")
+        mapper.fit(unit_rows(vectors) if space.points is None else space.points)  # the same, already made
     parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
-    return Layout(places.astype(np.float32), {**parameters, "start": "a layout" if warm else start})
+    return Layout(
+        mapper.embedding_.astype(np.float32), {**parameters, "start": "a layout" if warm else start}
+    )
 
 
 def epochs_for(count: int) -> int:
@@ -226,23 +225,11 @@ def epochs_for(count: int) -> int:
     return EPOCHS if count <= MANY else EPOCHS_OF_MANY
 
 
-def fuzzy_graph(space: Neighbors, n_neighbors: int) -> Any:
-    """UMAP's graph of these neighbours, the item itself first as umap-learn counts it: sparse (N, N)."""
-    keep_compiled()
-    from umap.umap_ import fuzzy_simplicial_set
-
-    count = len(space.indices)
-    near = space.first(n_neighbors - 1)
-    itself = np.arange(count)[:, None]
-    graph, _, _ = fuzzy_simplicial_set(
-        X=itself.astype(np.float32),  # only its length is read where neighbours are given
-        n_neighbors=n_neighbors,
-        random_state=np.random.RandomState(0),
-        metric="cosine",
-        knn_indices=np.hstack([itself, near.indices]).astype(np.int32),
-        knn_dists=np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32),
-    )
-    return graph
+def _with_themselves(near: Neighbors) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return indices and distances as umap-learn has them: each item is its own first neighbour."""
+    count = len(near.indices)
+    indices = np.hstack([np.arange(count)[:, None], near.indices]).astype(np.int32)
+    return indices, np.hstack([np.zeros((count, 1)), near.distances]).astype(np.float32)
 
 
 def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:

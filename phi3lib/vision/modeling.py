@@ -44,6 +44,12 @@ from phi3lib.vision.placeholders import (
 _SECOND_NAME = "vision_embed_tokens.wte."
 
 
+def _read_second_name(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Give the word embedding its first name; PyTorch passes a copy of the dict that is loaded."""
+    for name in [name for name in state_dict if name.startswith(prefix + _SECOND_NAME)]:
+        state_dict.setdefault(name.replace(_SECOND_NAME, "embed_tokens."), state_dict.pop(name))
+
+
 class _WholeName(str):
     """A module's name that ends with whole names only: "vision_embed_tokens" not with "embed_tokens".
 
@@ -93,6 +99,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         if isinstance(config.embd_layer, dict):
             self.vision_embed_tokens = Phi3ImageEmbedding(config, **config.embd_layer)
             self._show_words()
+        self.register_load_state_dict_pre_hook(_read_second_name)
         self.post_init()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -112,12 +119,6 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         if isinstance(module, Phi3ImageEmbedding) and module.with_learnable_separator:
             init.zeros_(module.glb_GN)
             init.zeros_(module.sub_GN)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # PyTorch hands over a copy of the dict, and looks for unknown names after this call.
-        for name in [name for name in state_dict if name.startswith(prefix + _SECOND_NAME)]:
-            state_dict.setdefault(name.replace(_SECOND_NAME, "embed_tokens."), state_dict.pop(name))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # `model.to(torch.bfloat16)` would round the RoPE frequencies to three digits, and a position of

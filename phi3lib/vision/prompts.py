@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from jinja2 import nodes
-from transformers.utils.chat_template_utils import _compile_jinja_template
+from jinja2 import Environment, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
 from phi3lib.vision.placeholders import IGNORED_LABEL
@@ -243,10 +244,20 @@ def plain_conversation(conversation: Sequence[dict[str, Any]]) -> tuple[list[dic
     return messages, [picture for picture in found if picture is not None]
 
 
+class _Generation(Extension):
+    """The tag {% generation %} of transformers, whose body counts as it is."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Return the statements up to {% endgeneration %}."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 def takes_plain_text(template: str) -> bool:
     """Return whether a chat template takes contents as strings; others loop over entries, or number them."""
-    # transformers' own environment, which knows {% generation %} and loop controls.
-    tree = _compile_jinja_template(template).environment.parse(template)
+    tree = Environment(extensions=[loopcontrols, _Generation]).parse(template)  # read, never executed
     looped = any(_is_content(loop.iter) for loop in tree.find_all(nodes.For))
     numbered = any(
         _is_content(item.node) and isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, int)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import to_py_obj
 
 from phi3lib.vision.prompts import decode_ids, name_of_placeholder
 
@@ -30,21 +31,17 @@ class Phi3VTokenizer(PreTrainedTokenizerFast):
     the library beneath would refuse negative ids.
     """
 
-    def _decode(
-        self,
-        token_ids: int | list[int],
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        **kwargs: Any,
-    ) -> str:
-        ids = [token_ids] if isinstance(token_ids, int) else token_ids
+    def decode(self, token_ids: Any, skip_special_tokens: bool = False, **kwargs: Any) -> Any:
+        """Return the text of ids, or a list of texts for several rows of ids; `batch_decode` calls this."""
+        ids = to_py_obj(token_ids)
+        if isinstance(ids, list | tuple) and ids and isinstance(ids[0], list | tuple):
+            return [self.decode(row, skip_special_tokens, **kwargs) for row in ids]
+        ids = [ids] if isinstance(ids, int) else ids
         if not isinstance(ids, list | tuple) or all(token_id >= 0 for token_id in ids):
-            return super()._decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
+            return super().decode(ids, skip_special_tokens, **kwargs)
+        clean_up = kwargs.get("clean_up_tokenization_spaces")
         return decode_ids(
-            self,
-            ids,
-            skip_special_tokens=skip_special_tokens,
-            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
+            self, ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=clean_up
         )
 
     def convert_ids_to_tokens(

@@ -391,3 +391,14 @@ def test_averaged_weights_lie_between_the_two_models(clip, models):
     assert all(torch.equal(one, first[name]) for name, one in weights(clip).items())
     with pytest.raises(ValueError, match="different weights"):
         average_weights(clip, models["siglip"], 0.5)
+
+
+def test_a_batch_is_never_spread_over_several_gpus(monkeypatch, tmp_path):
+    from transformers import TrainingArguments
+
+    from phi3lib.embeddings.finetune_trainer import OneDeviceArguments
+
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda _: 2))
+    assert (
+        OneDeviceArguments(str(tmp_path), use_cpu=True, per_device_train_batch_size=8).train_batch_size == 8
+    )

@@ -322,3 +322,9 @@ def test_planted_duplicates_are_found(groups):
     table = EmbeddingTable(vectors.astype(np.float32), tuple(f"p{n}" for n in range(21)))
     pairs = near_duplicates(table, 0.9999)
     assert [pair[:2] for pair in pairs] == [("p3", "p20")]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_map_is_made_without_warnings_even_where_all_items_are_neighbors():
+    vectors = np.random.default_rng(0).normal(size=(8, 5))
+    assert umap_map(vectors, nearest(vectors, 7), n_neighbors=8).places.shape == (8, 2)
