@@ -33,6 +33,8 @@ interface AtlasSpec {
   finds: boolean;
   /** what each text of an exported page finds, and the column with the cosines of all */
   queries?: (FoundPictures & { column: string })[];
+  /** of each table: shares of the variance, and the values that the bytes 0 and 4,095 stand for */
+  components?: { shares: number[]; low: number[]; high: number[] }[];
   card: object;
 }
 
@@ -51,6 +53,8 @@ interface AtlasTraits extends LiveTraits {
   near: DataView;
   shares: DataView;
   shade: DataView;
+  /** principal components of each table: one after the other, a number for each point */
+  components: DataView;
   /** sheets of thumbnails as data URIs; an exported page has their number, and they lie in elements of their own */
   sheets: string[] | number;
   /** the place of each point's thumbnail on the sheets */

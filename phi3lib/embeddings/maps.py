@@ -145,27 +145,35 @@ def pca_map(vectors: ArrayLike) -> Layout:
     The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
     """
-    centered = unit_rows(vectors).astype(np.float64)
-    if len(centered) < 3:
-        raise ValueError(f"a map needs three items at least; there are {len(centered)}")
-    if centered.shape[1] < 2:
+    rows, width = np.shape(vectors)
+    if rows < 3:
+        raise ValueError(f"a map needs three items at least; there are {rows}")
+    if width < 2:
         raise ValueError("vectors of one number have no two directions")
-    centered -= centered.mean(0)
-    directions = _widest_directions(centered)
-    places = centered @ directions.T
-    total = float(np.einsum("nd,nd->", centered, centered))
-    shares = [float(np.square(axis).sum() / total) if total else 0.0 for axis in places.T]
+    places, shares = principal_components(vectors, 2)
     return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
 
 
-def _widest_directions(centered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the two unit directions of largest variance: (2, d)."""
+def principal_components(vectors: ArrayLike, most: int) -> tuple[NDArray[np.float64], list[float]]:
+    """Return unit vectors projected onto their directions of largest variance, and each one's share of it.
+
+    (N, components), `most` at most; signs are fixed as in `pca_map`.
+    """
+    centered = unit_rows(vectors).astype(np.float64)
+    centered -= centered.mean(0)
+    values = centered @ _widest_directions(centered, most).T
+    total = float(np.einsum("nd,nd->", centered, centered))
+    return values, [float(np.square(axis).sum() / total) if total else 0.0 for axis in values.T]
+
+
+def _widest_directions(centered: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """Return the unit directions of largest variance: (at most `most`, d)."""
     if len(centered) > centered.shape[1]:  # the smaller of the two products has the same answer
-        directions = np.linalg.eigh(centered.T @ centered)[1][:, :-3:-1].T
+        directions = np.linalg.eigh(centered.T @ centered)[1][:, : -most - 1 : -1].T
     else:
-        directions = np.linalg.svd(centered, full_matrices=False)[2][:2]
+        directions = np.linalg.svd(centered, full_matrices=False)[2][:most]
     longest = np.abs(directions).argmax(1)
-    return directions * np.sign(directions[[0, 1], longest])[:, None]
+    return directions * np.sign(directions[np.arange(len(directions)), longest])[:, None]
 
 
 def umap_map(

@@ -444,6 +444,7 @@ def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
     finds_a_text(page)
     computes_anew(page)
     slides_both_views(page)
+    places_by_components(page)
     turns_dark(notebook, first)
     runs_again(notebook, first)
 
@@ -497,6 +498,16 @@ def slides_both_views(page):
     page.keyboard.press("ArrowRight")
     shown = page.locator("label", has_text="seed").locator(".phi3lib-value")
     expect(shown).to_have_text(["1", "1"])
+
+
+def places_by_components(page):
+    """In one view; going back to the map that the model has all the while shows it again."""
+    maps, status = page.get_by_role("combobox", name="Map"), page.locator("[role=status]").first
+    maps.first.select_option("own axes")
+    expect(status).to_contain_text("component 1 across, component 2 up")
+    expect(maps.nth(1)).to_have_value("UMAP")
+    maps.first.select_option("UMAP")
+    expect(status).to_contain_text("trustworthiness")
 
 
 def turns_dark(notebook, canvas):

@@ -13,6 +13,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.vision.inputs import as_list
 
 NO_LABEL = "none"
+STEPS = 4_095  # of a principal component on a page
 
 
 def label_column(tables: Mapping[str, EmbeddingTable], labels: Any) -> tuple[str, Column | None]:
@@ -101,6 +102,16 @@ def page_numbers(column: Column) -> NDArray[np.float64]:
         return numbers
     finite = [float(f"{one:.7g}") if np.isfinite(one) else np.nan for one in numbers]
     return np.array(finite, dtype=np.float64)
+
+
+def for_axes(
+    values: NDArray[np.float64], shares: Sequence[float], rows: NDArray[np.intp]
+) -> tuple[bytes, dict[str, list[float]]]:
+    """Return principal components, (N, components), as whole numbers up to STEPS, and what these mean."""
+    low, high = values[rows].min(0), values[rows].max(0)
+    steps = np.round((values[rows] - low) / np.where(high > low, high - low, 1) * STEPS)
+    about = {"shares": np.round(shares, 4), "low": low.round(6), "high": high.round(6)}
+    return steps.T.astype("<u2").tobytes(), {name: numbers.tolist() for name, numbers in about.items()}
 
 
 # ------------------------------------------------------------------------------- names and places

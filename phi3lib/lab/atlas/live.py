@@ -56,6 +56,7 @@ def _widget_class() -> Any:
         near = traitlets.Bytes().tag(sync=True)
         shares = traitlets.Bytes().tag(sync=True)
         shade = traitlets.Bytes().tag(sync=True)
+        components = traitlets.Bytes().tag(sync=True)
         sheets: Any = traitlets.List().tag(sync=True)
         slots = traitlets.Bytes().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.maps import sample_rows
-from phi3lib.lab.atlas.columns import for_page
+from phi3lib.lab.atlas.columns import for_axes, for_page
 from phi3lib.lab.atlas.queries import ranked_by
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.thumbnails import COARSE, SHEET, sheet_order, sheets_with_shapes, thumbnail_side
@@ -36,6 +36,7 @@ PARTS = (
     "dom",
     "sheets",
     "data",
+    "axes",
     "plane",
     "filters",
     "where",
@@ -44,6 +45,7 @@ PARTS = (
     "link",
     "marks",
     "writing",
+    "scales",
     "map",
     "gestures",
     "legend",
@@ -60,7 +62,7 @@ PARTS = (
 # Places on a side of a map: more than a screen has; finer above COARSE pictures.
 GRID, FINE_GRID = 4_095, 65_535
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
-MOST_PLAIN = 100_000  # characters of a description that a page holds as plain JSON; longer ones are packed
+MOST_PLAIN = 20_000  # characters of a description that a page holds as plain JSON; longer ones are packed
 OPENED = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}  # what browsers show
 SHADE = 96  # cells of the shade behind a sample, on a side
 
@@ -81,6 +83,7 @@ def page_data(
     found, cosines = ranked_by(state, queries)
     rows = sample_rows(len(state.ids), MOST_POINTS)
     shares, lines = _shares(state, rows)
+    components = [for_axes(*state.components(name), rows) for name in state.names]
     side = thumbnail_side(len(rows))
     square = GRID if len(rows) <= COARSE else FINE_GRID
     thumbs = None if len(rows) > MOST_THUMBS else pictures
@@ -114,6 +117,7 @@ def page_data(
             "thumb": side,
             "sheet": SHEET,
             "shapes": _by_point(shapes, order),
+            "components": [about for _, about in components],
             "finds": state.search_table() is not None,
             "card": state.card(),
         },
@@ -125,6 +129,7 @@ def page_data(
         "shade": _shades(state) if len(rows) < len(state.ids) else b"",
         "near": _near(state, rows).astype("<u2" if len(rows) <= 65_535 else "<u4").tobytes(),
         "shares": shares.tobytes(),
+        "components": b"".join(steps for steps, _ in components),
         "sheets": sheets,
         "slots": np.argsort(order).astype("<u2").tobytes(),
     }
@@ -272,7 +277,7 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
     def letters(name: str, value: bytes) -> str:
         wide = name == "near" and data["spec"]["count"] > 65_535
         if (
-            name in ("places", "near", "slots") and not wide
+            name in ("places", "components", "near", "slots") and not wide
         ):  # all low bytes, then all high ones: a sixth less
             value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
         return _letters(value)
@@ -318,13 +323,13 @@ _START = """
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
   const text = async (packed) => new TextDecoder().decode(await unpack(packed));
-  const bytes = ["places", "near", "shares", "shade", "slots"];
+  const bytes = ["places", "components", "near", "shares", "shade", "slots"];
   for (const name of bytes) values[name] = await unpack(values[name]);
   if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
   const script = document.createElement("script");
   script.textContent = await text(values.code);
   document.head.append(script);
-  for (const name of values.spec.count > 65535 ? ["places", "slots"] : ["places", "near", "slots"]) {
+  for (const name of ["places", "components", "slots", ...(values.spec.count > 65535 ? [] : ["near"])]) {
     const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
     values[name] = Uint8Array.from(values[name], pair);
   }

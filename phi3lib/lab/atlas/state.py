@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbors, cosine_matrix, nearest, share_in_common
-from phi3lib.embeddings.maps import Layout, pca_map, umap_map
+from phi3lib.embeddings.maps import Layout, pca_map, principal_components, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.embeddings.umap_kernels import compiling
@@ -31,6 +31,7 @@ from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.vision.inputs import as_texts as text_list
 
 FEWER = 20  # neighbours that are found of more pictures than have exact ones
+COMPONENTS = 8  # principal components that the page can place pictures by
 K = 10  # true neighbours that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
 NEAREST_WORD = "nearest word"  # the column of zero-shot words
@@ -245,6 +246,16 @@ class AtlasState:
         settings = settings or self.chosen
         return self._known.once(
             ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
+        )
+
+    def components(self, name: str) -> tuple[NDArray[np.float64], list[float]]:
+        """Return the first principal components of a table, (N, components), and their shares of variance.
+
+        There are as many of every table.
+        """
+        most = min(COMPONENTS, len(self.ids) - 1, *(t.vectors.shape[1] for t in self.tables.values()))
+        return self._known.once(
+            ("components", name), lambda: principal_components(self.tables[name].vectors, most)
         )
 
     @property

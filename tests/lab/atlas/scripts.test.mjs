@@ -6,11 +6,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "plane", "filters", "where", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -180,7 +180,7 @@ test("undo and redo go back and forth; a new selection ends what could be redone
   assert.equal(steps.redo(), null);
 });
 
-const having = { all: 200, maps: 2, colors: ["label", "column:size", "kept"], columns: ["kind", "size"], kinds: ["cat", "dog"], named: ["mine"],
+const having = { all: 200, maps: 2, colors: ["label", "column:size", "kept"], axes: ["column:size", "component:1"], columns: ["kind", "size"], kinds: ["cat", "dog"], named: ["mine"],
   settings: [{ method: "PCA", n_neighbors: 15, min_dist: 0.1, seed: 0 }, { method: "UMAP", n_neighbors: 5, min_dist: 0.8, seed: 1 }] };
 
 test("rows as text come back, in their order in the table", () => {
@@ -194,7 +194,7 @@ test("rows as text come back, in their order in the table", () => {
 });
 
 test("what is shown comes back from its link", () => {
-  const shown = { color: "column:size", settings: having.settings[1], views: [[0.25, 0.5, 4], [0.5, 0.75, 1]], text: "a & b=#;,%", where: "kind", kind: 1,
+  const shown = { color: "column:size", settings: having.settings[1], axes: { x: "component:1", y: "column:size" }, views: [[0.25, 0.5, 4], [0.5, 0.75, 1]], text: "a & b=#;,%", where: "kind", kind: 1,
     opened: 36, selected: [1, 2, 7], named: [["__proto__", [3]], ["two words & <b>", [0, 1, 199]]] };
   assert.deepEqual(shownBy(`#${linkOf(shown).text}`, having), shown);
   const { selected, ...rest } = shown;
@@ -214,7 +214,7 @@ test("a selection that is too large for a link is left out and named", () => {
 
 test("of a hostile link nothing is taken", () => {
   const hostile = ["#", "#%", "#%E0%A4%A", "color=column:password", "color=__proto__", "map=PCA", "map=UMAP,5,0.8,1,2", "at=1,1", "at=0,0,1", "at=NaN,0,1;0,0,1",
-    "at=0,0,1e9;0,0,1", "at=0,0,1,1;0,0,1", "at=-1,0,1;0,0,1", "at=0,0,1;0,0,Infinity", "in=password", "show=2", "show=-1", "show=1e0", "open=zzz", "open=1.1", "open=0-5",
+    "at=0,0,1e9;0,0,1", "at=0,0,1,1;0,0,1", "at=-1,0,1;0,0,1", "at=0,0,1;0,0,Infinity", "in=password", "x=column:size", "x=column:size&y=", "x=__proto__&y=column:size", "x=component:9&y=component:1", "show=2", "show=-1", "show=1e0", "open=zzz", "open=1.1", "open=0-5",
     "selected=zzzzz", "selected=<img>", "as=constructor", "as=", "named=1", "named=1 ", `named=1 ${"x".repeat(61)}`, "named= x", "named=zzzzz x",
     `filter=${"x".repeat(201)}`, `selected=0&pad=${"x".repeat(70_000)}`, "constructor=1&__proto__=2"];
   for (const text of hostile) assert.deepEqual(shownBy(text, having), {}, text);
@@ -267,7 +267,7 @@ test("a chart has a bar for each whole number where they are few, and a stretch 
 });
 
 test("limits and what alone is shown go into a link and back, and nothing that does not fit", () => {
-  const having = { all: 4, maps: 1, colors: [], settings: [], columns: ["kind", "size"], kinds: [], sorts: { kind: 2, size: 0 }, named: [] };
+  const having = { all: 4, maps: 1, colors: [], axes: [], settings: [], columns: ["kind", "size"], kinds: [], sorts: { kind: 2, size: 0 }, named: [] };
   const limits = [["size", { low: -1.5, high: 3 }], ["kind", { codes: [0, 1] }]], { text } = linkOf({ limits, only: [1, 2] });
   assert.deepEqual(shownBy(text, having), { limits, only: [1, 2] });
   for (const bad of ["3..1 size", "1..x size", "1 size", "=0 size", "=5 kind", "0..1 kind", "= kind", "1..2 other", "1..2 __proto__", "1..Infinity size", "size"]) {
@@ -372,4 +372,84 @@ test("a condition asks for columns, names, ids and what the map keeps", () => {
   assert.deepEqual([...fields.keys()], ["kind", "size", "taken", "name", "id", "neighbours kept"]);
   assert.deepEqual(pointsWhere("`neighbours kept` >= 50 and size is not null", fields, 4), [0, 3]);
   assert.deepEqual(pointsWhere("name = 'b,c' or taken = '1970-01-01 01:00'", fields, 4), [1, 3]);
+});
+
+// ------------------------------------------------------------------------------------------ axes of the reader's own
+
+// Four pictures with a missing value in each column, and two components of each of two tables.
+function ofAxes(changes = {}) {
+  const spec = { ...model().get("spec"), components: [{ shares: [0.5, 0.081], low: [-1, 0], high: [1, 8] }], ...changes };
+  const near = new Uint8Array(Uint16Array.from([1, 2, 0, 3, 0, 3, 0, 2]).buffer);
+  return new Data(model({ spec, near, components: new Uint8Array(Uint16Array.from([0, 4095, 0, 4095, 0, 0, 4095, 2048]).buffer) }));
+}
+
+test("numbers, dates and components are axes, and no column of one value", () => {
+  const { columns } = model().get("spec"), constant = { name: "same", type: "number", values: [2, null, 2, 2] };
+  assert.deepEqual(axesOf(ofAxes({ columns: [...columns, constant] })), [["column:size", "size"], ["column:taken", "taken"],
+    ["component:1", "component 1: 50% of the variance"], ["component:2", "component 2: 8.1% of the variance"]]);
+  assert.deepEqual([...axisOf(ofAxes(), "component:2", 0).values].map((value) => Math.round(100 * value)), [0, 0, 800, 400]);
+});
+
+test("each axis has its own scale, two components have one, and what is missing has no place", () => {
+  const data = ofAxes(), size = axisOf(data, "column:size", 0), taken = axisOf(data, "column:taken", 0);
+  const { places, missing, scales } = ownView(size, taken);
+  assert.equal(missing, 2);
+  assert.deepEqual([...places].map((value) => Math.round(1000 * value)), [0, 0, NaN, NaN, NaN, NaN, 1000, 42]);
+  assert.deepEqual(scales, { x: [1, 11], y: [0, 86400000] });
+  const one = ownView(axisOf(data, "component:1", 0), axisOf(data, "component:2", 0));
+  assert.deepEqual([...one.places].map((value) => Math.round(1000 * value)), [375, 0, 625, 0, 375, 1000, 625, 500]);
+  assert.deepEqual(one.scales, { x: [-4, 4], y: [0, 8] });
+});
+
+test("what axes keep is counted for them, and said with what is left out", () => {
+  const data = ofAxes();
+  data.placeBy({ x: "column:size", y: "column:taken" });
+  assert.deepEqual([...data.placed], [1, 0, 0, 1]);
+  assert.deepEqual([...data.share("kept", 0)], [0, 0, 0, 50]); // 1 and 2 have no place
+  assert.deepEqual([data.share("wobble", 0), data.share("moved", 0)], [null, null]);
+  assert.equal(data.say(), "size across, taken up: 25% of 2 true neighbours near. 2 pictures have no value on an axis and are not shown. " +
+    "Each axis has its own scale: distances across and up cannot be compared.");
+  assert.deepEqual(passingOf(4, testsOf(data, {})), Uint8Array.from([1, 0, 0, 1]));
+  data.placeBy({ x: "component:1", y: "component:2" });
+  assert.equal(data.placed, null);
+  assert.match(data.say(), /^component 1 across, component 2 up: .* Both axes have one scale\.$/);
+  data.placeBy(null);
+  assert.deepEqual([data.say(), [...data.share("kept", 0)]], ["PCA: trustworthiness 0.90.", [50, 100, 0, 50]]);
+});
+
+test("kept neighbours are those that a search of all pictures finds, also where many stand at one place", () => {
+  for (const places of [numbers(800, 3), numbers(800, 3).map((value) => Math.round(3 * value) / 3)]) {
+    places.set([NaN, NaN], 20);
+    const grid = new PointGrid(places), near = Uint16Array.from(numbers(4000, 9), (value) => Math.floor(400 * value));
+    const data = { neighbors: (_, point) => [...near.subarray(10 * point, 10 * point + 10)].filter((other) => other !== point) }, found = keptOn(data, 0, grid, range(400));
+    const far = (a, b) => (places[2 * a] - places[2 * b]) ** 2 + (places[2 * a + 1] - places[2 * b + 1]) ** 2;
+    for (const point of [0, 7, 10, 399]) {
+      const truth = data.neighbors(0, point), others = range(400).filter((other) => other !== point && other !== 10);
+      const last = others.map((other) => far(point, other)).sort((a, b) => a - b)[truth.length - 1], kept = (test) => (100 * truth.filter((other) => other !== 10 && test(far(point, other))).length) / truth.length;
+      if (point === 10) assert.ok(Number.isNaN(found[point]));
+      else assert.ok(found[point] >= kept((one) => one < last) && found[point] <= kept((one) => one <= last), `${point}`);
+    }
+    assert.ok(!grid.closest(0.5, 0.5, 399).includes(10));
+  }
+});
+
+test("of a sample that is drawn, and of very many pictures, trust is not claimed for all", () => {
+  const sample = ofAxes({ all: 9, rows: [0, 2, 4, 6] });
+  sample.placeBy({ x: "component:1", y: "component:2" });
+  assert.equal(sample.share("kept", 0), null);
+  assert.match(sample.say(), /how many true neighbours are near is not known for a sample/);
+  assert.deepEqual(pointsWhere("`neighbours kept` is null", fieldsOf(sample), 4), [0, 1, 2, 3]);
+});
+
+test("scales have round numbers, and dates of the calendar", () => {
+  const words = (...given) => ticksOf(...given).map((one) => one.words);
+  assert.deepEqual(words(0, 1, 5, false), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+  assert.deepEqual(words(-0.31, 0.29, 3, false), ["−0.2", "0.0", "0.2"]);
+  assert.deepEqual(words(98, 2104, 4, false), ["500", "1,000", "1,500", "2,000"]);
+  assert.deepEqual(words(0, 3e6, 3, false), ["0", "1M", "2M", "3M"]);
+  assert.deepEqual(words(5, 5, 3, false), []);
+  assert.deepEqual(words(Date.UTC(2021, 1, 3), Date.UTC(2024, 5, 1), 4, true), ["2022", "2023", "2024"]);
+  assert.deepEqual(words(Date.UTC(2021, 1, 3), Date.UTC(2021, 5, 20), 5, true), ["2021-03", "2021-04", "2021-05", "2021-06"]);
+  assert.deepEqual(words(Date.UTC(2021, 1, 3), Date.UTC(2021, 1, 3, 3), 4, true), ["02-03", "02-03 01:00", "02-03 02:00", "02-03 03:00"]);
+  for (const [low, high] of [[1e-9, 3e-9], [-1e300, 1e300], [1e15, 1e15 + 4]]) assert.ok(ticksOf(low, high, 4, false).length <= 12);
 });

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from sklearn.decomposition import PCA as SklearnPCA
 
 from phi3lib import Atlas, EmbeddingTable
+from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.maps import Layout
 from phi3lib.lab.atlas.columns import for_page, given_places
 from phi3lib.lab.atlas.page import FINE_GRID, page_data
@@ -197,3 +199,21 @@ def test_without_labels_the_nearest_of_given_words_names_each_picture():
     assert both.label_name == "label" and list(both.columns) == ["label", "nearest word"]
     with pytest.raises(ValueError, match="words need model="):
         AtlasState(table, words=["a cat"], grid=PCA)
+
+
+def test_principal_components_come_along_for_axes_of_the_readers_own():
+    """As many of every table, as sklearn computes them, to a step of 4,095."""
+    wide = np.random.default_rng(1).normal(size=(COUNT, 6)).astype(np.float32)
+    state = AtlasState({"one": table_of(), "two": EmbeddingTable(wide, table_of().ids)}, grid=PCA)
+    data = page_data(state, None)
+    steps = np.frombuffer(data["components"], "<u2").reshape(2, 4, COUNT)
+    for of_table, about, table in zip(steps, data["spec"]["components"], state.tables.values(), strict=True):
+        reference = SklearnPCA(4).fit(unit_rows(table.vectors))
+        assert about["shares"] == pytest.approx(reference.explained_variance_ratio_, abs=1e-4)
+        low, high = np.array(about["low"])[:, None], np.array(about["high"])[:, None]
+        values = low + of_table / 4095 * (high - low)
+        wanted = reference.transform(unit_rows(table.vectors)).T
+        step = (high - low) / 4095
+        assert (np.abs(np.abs(values) - np.abs(wanted)) <= step).all()
+    places = state.layout("one", state.settings[0]).places  # the map by PCA is the first two
+    assert np.abs(state.components("one")[0][:, :2] - places).max() < 1e-6

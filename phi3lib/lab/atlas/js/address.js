@@ -13,7 +13,7 @@ class Address {
 
   having() {
     const { data, controls } = this.app, { spec } = data;
-    return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings,
+    return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings, axes: data.axisNames.map(([name]) => name),
       columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name) };
   }
 
@@ -23,6 +23,7 @@ class Address {
     return {
       color: view.color === "label" ? undefined : view.color,
       settings: data.spec.settings.length > 1 ? data.settings() : undefined,
+      axes: data.axes || undefined,
       views: app.maps.every((one) => one.camera.atHome()) ? undefined : app.maps.map(({ camera }) => [camera.x, camera.y, camera.zoom]),
       text: view.filter, where: view.where,
       kind: view.kind < 0 ? undefined : view.kind,
@@ -54,6 +55,7 @@ class Address {
     if (!app.model.alone || location.hash.slice(1) === (this.text || "")) return;
     const shown = shownBy(location.hash, this.having());
     if (shown.settings) app.change(shown.settings);
+    if (shown.axes || app.data.axes) app.placeBy(shown.axes || null);
     app.controls.take(shown);
     if (shown.named) app.named.take(shown.named);
     const rows = shown.as === undefined ? shown.selected : app.named.rows(shown.as);

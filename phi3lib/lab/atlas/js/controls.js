@@ -7,7 +7,8 @@ class Controls {
   constructor(app) {
     this.app = app;
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
-    this.method = this.choose("Map", [], (method) => app.change(this.remembered(method)));
+    this.method = this.choose("Map", [], (method) => this.takeMap(method));
+    this.axes = ["x axis", "y axis"].map((name) => this.choose(name, app.data.axisNames, () => app.placeBy(this.chosenAxes())));
     this.color = this.choose("Colour", [], (name) => app.color(name));
     const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup(), app.conditions.element];
     if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
@@ -44,7 +45,7 @@ class Controls {
 
   mapGroup() {
     const { app } = this, together = toggle("move together", false, (on) => { app.view.together = on; if (on) app.maps[0].moved(); });
-    return this.group("Map", this.method.label, ...this.sliders.map((one) => one.label),
+    return this.group("Map", this.method.label, ...this.axes.map((one) => one.label), ...this.sliders.map((one) => one.label),
       ...(app.data.maps > 1 ? [together] : []), ...(app.model.alone ? [] : [this.recompute()]));
   }
 
@@ -133,6 +134,14 @@ class Controls {
     this.app.model.send({ do: "recompute", ...Object.fromEntries(this.numbers.map(({ name, value }) => [name, value])) });
   }
 
+  takeMap(method) {
+    if (method === OWN_AXES) this.app.placeBy(this.chosenAxes());
+    else this.app.change(this.remembered(method));
+  }
+
+  /** @returns {Axes} */
+  chosenAxes() { return { x: this.axes[0].control.value, y: this.axes[1].control.value }; }
+
   // ---------------------------------------------------------------------------------------- following
 
   // What maps can be colored by: [name, words].
@@ -158,12 +167,23 @@ class Controls {
 
   sync() {
     const { data, view } = this.app, now = data.settings(), methods = [...new Set(data.spec.settings.map((one) => one.method))];
-    this.offer(this.method.control, methods.map((name) => [name, name]), now.method);
+    this.offer(this.method.control, [...methods, ...(data.axisNames.length > 1 ? [OWN_AXES] : [])].map((name) => [name, name]), data.axes ? OWN_AXES : now.method);
+    this.syncAxes();
     this.offer(this.color.control, this.colors(), view.color);
     if (now.method === "UMAP") this.last = now;
     this.sliders.forEach((one) => this.syncSlider(one, now));
     for (const control of this.numbers || []) if (control !== document.activeElement) control.value = (this.last || now)[control.name];
     this.syncSelection();
+  }
+
+  // At first the first two there are: the author's columns go before the components.
+  syncAxes() {
+    const { axes, axisNames } = this.app.data, before = this.axes.map(({ control }) => control.value);
+    this.axes.forEach(({ control, label }, n) => {
+      const known = axisNames.some(([name]) => name === before[n]) && before[0] !== before[1];
+      this.offer(control, axisNames, axes ? axes[n ? "y" : "x"] : known ? before[n] : (axisNames[n] || [""])[0]);
+      label.style.display = axes ? "" : "none";
+    });
   }
 
   syncSelection() {
@@ -177,7 +197,7 @@ class Controls {
 
   syncSlider({ name, control, shown, label }, now) {
     const values = this.app.data.values(name);
-    label.style.display = now.method === "UMAP" && values.length > 1 ? "" : "none";
+    label.style.display = now.method === "UMAP" && values.length > 1 && !this.app.data.axes ? "" : "none";
     control.max = values.length - 1;
     control.value = Math.max(values.indexOf(now[name]), 0);
     shown.textContent = String(now[name]);

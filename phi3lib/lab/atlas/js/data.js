@@ -30,6 +30,8 @@ class Data {
   /** @param {Model<AtlasTraits>} model */
   constructor(model) {
     this.model = model;
+    /** @type {Axes | null} */
+    this.axes = null;
     this.read();
   }
 
@@ -45,13 +47,26 @@ class Data {
     this.shares = new Uint8Array(bytes("shares"));
     this.shade = new Uint8Array(bytes("shade"));
     this.slots = new Uint16Array(bytes("slots"));
+    this.components = new Uint16Array(bytes("components"));
     this.count = count;
     this.maps = this.spec.names.length;
     this.pointOf = new Map((rows || []).map((row, point) => [row, point]));
-    this.colorings = new Map();
     /** @type {Column[]} */
     this.columns = this.spec.columns || [];
+    this.axisNames = axesOf(this);
+    this.placeBy(this.axes);
     this.choose();
+  }
+
+  // Place the pictures by two axes, or as the maps have them.
+  /** @param {Axes | null} axes */
+  placeBy(axes) {
+    this.axes = axes;
+    this.colorings = new Map();
+    this.views = axes ? this.spec.names.map((_, map) => ownView(axisOf(this, axes.x, map), axisOf(this, axes.y, map))) : [];
+    this.placed = this.views.some(({ missing }) => missing) ? Uint8Array.from(range(this.count), (point) => Number(this.views.every(({ places }) => places[2 * point] === places[2 * point]))) : null;
+    /** @type {Map<number, Float64Array>} */
+    this.keptHere = new Map();
   }
 
   // Take the settings that the model names; those that are not there leave the first.
@@ -69,8 +84,9 @@ class Data {
   id(point) { return this.spec.keys ? this.spec.keys[point] : this.spec.ids[point]; } // as in Python; `ids` are names to show
   kind(point) { return this.spec.kinds[this.spec.codes[point]]; }
 
-  // Places of a map for the present settings, as shares of a square: x to the right, y up.
+  // Places of a map for the present settings or axes, as shares of a square: x to the right, y up.
   target(map) {
+    if (this.axes) return this.views[map].places;
     const start = (map * this.spec.settings.length + this.chosen) * this.count * 2, square = this.spec.square;
     return Float32Array.from(this.places.subarray(start, start + this.count * 2), (place) => place / square);
   }
@@ -82,9 +98,26 @@ class Data {
 
   // The numbers of a measure, one for each point, or null where there are none for these settings.
   share(name, map) {
+    if (this.axes && name !== "between") return name === "kept" ? this.keptByAxes(map) : null;
     const lines = this.spec.lines[name];
     const line = lines && lines[map % lines.length][this.chosen]; // what is between maps has one line for all
     return line === null || line === undefined ? null : this.shares.subarray(line * this.count, (line + 1) * this.count);
+  }
+
+  // As `share`, for places on two axes; null where there are too many pictures to ask all. One without a place keeps none.
+  keptByAxes(map) { return this.asked() < this.count ? null : Uint8Array.from(this.keptOf(map), (value) => Math.round(value) || 0); }
+
+  // Of how many pictures it is asked what two axes keep; of a sample that is drawn, the others are not known.
+  asked() { return this.spec.all > this.count ? 0 : this.count > MOST_KEPT ? SAMPLE_KEPT : this.count; }
+
+  /** @param {number} map */
+  keptOf(map) {
+    const known = this.keptHere.get(map);
+    if (known) return known;
+    const points = this.asked() < this.count ? shuffled(this.count).subarray(0, this.asked()) : range(this.count);
+    const found = keptOn(this, map, new PointGrid(this.views[map].places), points);
+    this.keptHere.set(map, found);
+    return found;
   }
 
   // ---------------------------------------------------------------------------------------- columns
@@ -169,23 +202,44 @@ class Data {
 
   // The settings as a sentence's first part; places of the reader's own have no parameters.
   how() {
-    const one = this.settings();
+    const one = this.settings(), [view] = this.views;
+    if (view) return `${view.x.said} across, ${view.y.said} up`;
     return one.method === "UMAP" ? `UMAP, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}` : one.method;
   }
 
+  // What a map is worth; of two axes how many neighbours they keep, as no one has computed ranks for them.
+  /** @param {number} map */
+  worth(map) {
+    if (!this.axes) return this.spec.trust_words[map][this.chosen];
+    if (!this.asked()) return "how many true neighbours are near is not known for a sample";
+    const { mean, half, count } = meanOf(this.keptOf(map)), whole = (value) => Math.round(Math.max(value, 0));
+    if (!count) return "no picture has a place";
+    const sample = this.asked() < this.count ? `about ${whole(mean)}% (${whole(mean - half)} to ${whole(mean + half)}, from a sample of ${grouped(count)})` : `${whole(mean)}%`;
+    return `${sample} of ${this.spec.k} true neighbours near`;
+  }
+
+  // What two axes leave out, and how far they can be compared; empty for a map.
+  onAxes() {
+    const [view] = this.views, missing = this.placed ? this.placed.reduce((sum, placed) => sum - placed, this.count) : 0;
+    if (!view) return [];
+    const scale = view.x.component && view.y.component ? "Both axes have one scale." : "Each axis has its own scale: distances across and up cannot be compared.";
+    return [...(missing ? [`${grouped(missing)} pictures have no value on an axis and are not shown.`] : []), scale];
+  }
+
   say() {
-    const { names, named, trust_words } = this.spec;
-    return `${this.how()}: ${names.map((name, map) => `${named ? `${name} ` : ""}${trust_words[map][this.chosen]}`).join(", ")}.`;
+    const { names, named } = this.spec;
+    return [`${this.how()}: ${names.map((name, map) => `${named ? `${name} ` : ""}${this.worth(map)}`).join(", ")}.`, ...this.onAxes()].join(" ");
   }
 
   // What is not exact, in words.
   sample() {
     const { all, recall = [] } = this.spec;
-    return [...recall, ...this.drawn(all)];
+    return [...recall, ...this.drawn(all), ...this.onAxes()];
   }
 
   drawn(all) {
-    return this.count < all ? [`${grouped(this.count)} of ${grouped(all)} pictures, drawn by chance, stand here as points; the shade shows all.`] : [];
+    const rest = this.axes ? "" : "; the shade shows all";
+    return this.count < all ? [`${grouped(this.count)} of ${grouped(all)} pictures, drawn by chance, stand here as points${rest}.`] : [];
   }
 }
 

@@ -25,7 +25,8 @@ const BARS = 24;
  * @returns {((point: number) => boolean)[]}
  */
 function testsOf(data, { kind = -1, text, only, limits = new Map() }, without) {
-  const tests = [], { codes } = data.spec;
+  const tests = [], { codes } = data.spec, { placed } = data;
+  if (placed) tests.push((point) => placed[point] === 1);
   if (kind >= 0) tests.push((point) => codes[point] === kind);
   if (text) tests.push((point) => text[point] === 1);
   if (only) tests.push((point) => only.has(data.row(point)));

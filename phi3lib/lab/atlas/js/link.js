@@ -10,6 +10,7 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  * @typedef {object} Shown
  * @property {string} [color] a column or a measure
  * @property {Record<string, any>} [settings] which map
+ * @property {Axes} [axes] what pictures are placed by, in place of a map
  * @property {[number, number, number][]} [views] of each map what is in the middle (x, y), and the zoom
  * @property {string} [text] of the filter
  * @property {string} [where] the column that the filter looks at
@@ -24,7 +25,7 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
 
 /**
  * What a page has (of columns also how many kinds of text, 0 for values), so that a link can be held against it.
- * @typedef {{all: number, maps: number, colors: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[]}} Having
+ * @typedef {{all: number, maps: number, colors: string[], axes: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[]}} Having
  */
 
 /**
@@ -73,6 +74,7 @@ function linkOf(shown) {
   const { settings, views, as, selected = [] } = shown;
   if (shown.color) fields.set("color", shown.color);
   if (settings) fields.set("map", KEYS.map((key) => settings[key]).join(","));
+  if (shown.axes) { fields.set("x", shown.axes.x); fields.set("y", shown.axes.y); }
   if (views) fields.set("at", views.map((view) => view.map((value) => Number(value.toPrecision(5))).join(",")).join(";"));
   if (shown.text) fields.set("filter", shown.text);
   if (shown.text && shown.where) fields.set("in", shown.where);
@@ -108,6 +110,8 @@ function shownBy(text, having) {
   if (color !== null && having.colors.includes(color)) shown.color = color;
   const settings = having.settings.find((one) => KEYS.map((key) => one[key]).join(",") === get("map"));
   if (settings) shown.settings = settings;
+  const [x, y] = [get("x"), get("y")];
+  if (x !== null && y !== null && having.axes.includes(x) && having.axes.includes(y)) shown.axes = { x, y };
   const views = viewsOf(get("at"), having.maps);
   if (views) shown.views = views;
   if (filter !== null && filter.length <= LONGEST_FILTER) shown.text = filter;

@@ -178,6 +178,7 @@ class Lists {
 
   fillRecipe() {
     const { data } = this.app;
-    this.recipe.textContent = JSON.stringify({ ...data.spec.card, map: data.settings() }, null, 1);
+    const [view] = data.views, map = view ? { method: OWN_AXES, x: view.x.words, y: view.y.words } : data.settings();
+    this.recipe.textContent = JSON.stringify({ ...data.spec.card, map }, null, 1);
   }
 }

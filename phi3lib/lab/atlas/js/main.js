@@ -233,9 +233,13 @@ class App {
     if (!this.filtering) this.filtering = requestAnimationFrame(() => { this.filtering = 0; this.refilter(); });
   }
 
-  refilter() {
+  pass() {
     this.passing = passingOf(this.data.count, testsOf(this.data, this.view));
     this.known = null;
+  }
+
+  refilter() {
+    this.pass();
     this.repaint();
     const left = this.passing ? this.passing.reduce((a, b) => a + b, 0) : this.data.count;
     this.say(this.passing ? `${grouped(left)} of ${grouped(this.data.count)} pictures shown` : `All ${grouped(this.data.count)} pictures shown`);
@@ -303,24 +307,23 @@ class App {
 
   change(settings) {
     if (!settings) return;
+    const same = sameSettings(settings, this.model.get("chosen")); // then a notebook's model tells nobody
+    if (this.data.axes && same) this.placeBy(null);
     this.model.set("chosen", { ...settings });
     this.model.save_changes();
   }
 
-  // ---------------------------------------------------------------------------------------- the model
-
-  followers() {
-    return {
-      "change:selected": () => this.followSelection(),
-      "change:selections": () => { this.named.fill(); this.address.note(); },
-      "change:found": () => { this.paint(); this.lists.fillStrip(); },
-      "change:status": () => { if (this.model.get("status")) this.say(this.model.get("status")); },
-      "change:progress": () => this.controls.showProgress(this.model.get("progress")),
-      "change:spec": () => { this.data.read(); this.follow(); },
-      "change:chosen": () => { this.data.read(); this.follow(); this.say(this.data.say()); },
-      "msg:custom": (message, buffers) => { if (message.where) this.conditions.receive(message); else this.pictures.receive(message, buffers || []); },
-    };
+  // Place the pictures by two axes, or as the maps have them.
+  /** @param {Axes | null} axes */
+  placeBy(axes) {
+    const anew = axes || this.data.axes; // what was in view is elsewhere now
+    this.data.placeBy(axes);
+    if (anew) for (const one of this.maps) one.camera.home();
+    this.follow();
+    this.say(this.data.say());
   }
+
+  // ---------------------------------------------------------------------------------------- the model
 
   followSelection() {
     this.steps.note(this.model.get("selected"));
@@ -335,6 +338,7 @@ class App {
   // Other maps: new colours and titles at once, places in a glide.
   follow() {
     this.maps.forEach((one) => one.hideTip());
+    this.pass();
     this.controls.sync();
     this.paint();
     this.glide();

@@ -18,11 +18,11 @@ class MapView {
     /** @type {{across: number, down: number, wide: number, kind: number}[]} */
     this.names = [];
     this.moveTo(app.data.target(map));
+    this.called = app.data.spec.named ? `Map ${this.name}` : "Map";
     this.title = make(app.heading, { className: "title" });
-    const named = app.data.spec.named ? `Map ${this.name}` : "Map";
+    const named = this.called;
     const keys = make("span", { hidden: true, id: `phi3lib-keys-${Math.random().toString(36).slice(2)}`, textContent: KEYS_SAID });
-    const said = { "aria-label": `${named} of ${app.data.count} pictures`, "aria-describedby": keys.id };
-    this.canvas = make("canvas", { tabIndex: 0, role: "application", ...said });
+    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-describedby": keys.id });
     this.tip = make("div", { className: "phi3lib-tip tip", style: { display: "none" } });
     this.frame = make("div", { className: "frame" }, this.canvas, keys, this.zoomButtons(named), this.tip);
     this.box = make("section", { className: "map", "aria-label": named }, this.title, this.frame);
@@ -65,6 +65,7 @@ class MapView {
   moveTo(places) {
     this.now = places;
     this.index = null;
+    this.camera.margin = this.app.data.axes ? MARGIN_OF_AXES : MARGIN;
     this.camera.frame(places);
   }
 
@@ -142,11 +143,12 @@ class MapView {
   // ---------------------------------------------------------------------------------------- the kept layer
 
   retitle() {
-    const { data, view } = this.app, trust = data.spec.trust_words[this.map][data.chosen], found = this.app.found();
+    const { data, view } = this.app, trust = data.worth(this.map), found = this.app.found();
     const through = found.rows && this.name !== found.through ? ` · text placed through ${found.through}` : "";
-    const name = data.spec.named ? this.name : data.how();
+    const name = data.spec.named ? this.name : data.how(), axes = data.axes ? `, ${scalesSaid(data.views[this.map])}` : "";
     this.title.textContent = `${name} · ${trust}${through}`;
-    this.laid = view.color === "moved" && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
+    this.canvas.setAttribute("aria-label", `${this.called} of ${data.count} pictures${axes}`);
+    this.laid = view.color === "moved" && data.share("moved", 0) && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
   }
 
   drawPoints() {
@@ -184,7 +186,7 @@ class MapView {
   // How many of all pictures stand where, behind a sample of them.
   drawShade() {
     const { data, ratio } = this.app, { raster, camera } = this;
-    if (!data.shade.length) return;
+    if (!data.shade.length || data.axes) return;
     const maps = data.maps * data.spec.settings.length, cells = Math.round(Math.sqrt(data.shade.length / maps));
     const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells, paint = channels(this.app.theming().shade), pixels = raster.image.data;
     for (let down = 0; down < raster.height; down++) {
@@ -203,6 +205,7 @@ class MapView {
     [this.shown, this.names] = [[], []];
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
     if (view.names && coloring.shaped && coloring.entries.length > 1) writeNames(this, pen, coloring);
+    if (this.app.data.axes) drawScales(this, pen, this.app.data.views[this.map]);
   }
 
   // The first of each cell where most have room or the map is zoomed in, else only where no cell around has more.
@@ -279,7 +282,7 @@ class MapView {
   // The text's place: the mean of its nearest pictures' places by their cosines; the ring is their spread.
   drawStar(pen, line) {
     const { rows, cosines } = this.app.found();
-    const there = rows.map((row, n) => [this.app.data.point(row), Math.max(cosines[n], 0.001)]).filter(([point]) => point !== undefined);
+    const there = rows.map((row, n) => [this.app.data.point(row), Math.max(cosines[n], 0.001)]).filter(([point]) => point !== undefined && this.now[2 * point] === this.now[2 * point]);
     if (!there.length) return;
     const total = there.reduce((sum, [, weight]) => sum + weight, 0);
     const mean = (of) => there.reduce((sum, [point, weight]) => sum + weight * of(point), 0) / total;

@@ -9,6 +9,7 @@ class Camera {
   constructor() {
     this.width = this.height = 100;
     this.bounds = [0, 0, 1, 1];
+    this.margin = MARGIN;
     this.home();
   }
 
@@ -24,7 +25,7 @@ class Camera {
   atHome() { return this.zoom === 1 && this.x === (this.bounds[0] + this.bounds[2]) / 2 && this.y === (this.bounds[1] + this.bounds[3]) / 2; }
 
   // Pixels for each unit at zoom 1.
-  fit() { return fitting(this, this.bounds); }
+  fit() { return fitting(this, this.bounds, this.margin); }
   scale() { return this.fit() * this.zoom; }
   across(x) { return (x - this.x) * this.scale() + this.width / 2; }
   down(y) { return this.height / 2 - (y - this.y) * this.scale(); }
@@ -58,8 +59,9 @@ class Camera {
   show(places) {
     if (!places.length) return;
     const [left, bottom, right, top] = extent(places);
+    if (left > right) return; // none of them has a place
     [this.x, this.y] = [(left + right) / 2, (bottom + top) / 2];
-    const zoom = fitting(this, [left, bottom, right, top], 3 * MARGIN) / this.fit();
+    const zoom = fitting(this, [left, bottom, right, top], 2 * MARGIN + this.margin) / this.fit();
     this.zoom = Math.min(Math.max(zoom, 1), 64);
     this.hold();
   }
@@ -88,7 +90,7 @@ function extent(places) {
 }
 
 /** @param {{width: number, height: number}} camera @param {number[]} bounds */
-function fitting({ width, height }, [left, bottom, right, top], margin = MARGIN) {
+function fitting({ width, height }, [left, bottom, right, top], margin) {
   const room = (size) => Math.max(size - 2 * margin, 10);
   return Math.min(room(width) / Math.max(right - left, 1e-5), room(height) / Math.max(top - bottom, 1e-5));
 }
@@ -96,20 +98,24 @@ function fitting({ width, height }, [left, bottom, right, top], margin = MARGIN)
 // ------------------------------------------------------------------------------------------ neighbours in the plane
 
 // Points sorted into square cells, two or so in each: what is near a place is found without asking all. A
-// grid in two arrays is made in milliseconds for 200,000 points; a tree of objects takes ten times as long.
+// grid in two arrays is made in milliseconds for 200,000 points; a tree of objects takes ten times as long. What
+// has no place (NaN) is near to nothing.
 class PointGrid {
   constructor(places) {
     this.places = places;
     const count = places.length / 2;
     this.side = Math.max(1, Math.min(1024, Math.ceil(Math.sqrt(count / 2))));
     const cells = new Uint32Array(count), starts = new Uint32Array(this.side * this.side + 1);
-    for (let point = 0; point < count; point++) starts[(cells[point] = this.cell(places[2 * point], places[2 * point + 1])) + 1] += 1;
+    for (let point = 0; point < count; point++) if (this.has(point)) starts[(cells[point] = this.cell(places[2 * point], places[2 * point + 1])) + 1] += 1;
     for (let n = 1; n < starts.length; n++) starts[n] += starts[n - 1];
     const next = starts.slice();
     this.points = new Uint32Array(count);
-    for (let point = 0; point < count; point++) this.points[next[cells[point]]++] = point;
+    for (let point = 0; point < count; point++) if (this.has(point)) this.points[next[cells[point]]++] = point;
     this.starts = starts;
   }
+
+  /** @param {number} point */
+  has(point) { return this.places[2 * point] === this.places[2 * point]; }
 
   line(value) { return Math.min(Math.max(Math.floor(value * this.side), 0), this.side - 1); }
   cell(x, y) { return this.line(y) * this.side + this.line(x); }
@@ -117,7 +123,7 @@ class PointGrid {
   // The `count` nearest points to a place that `accept` takes, the nearest first; none beyond `reach`.
   closest(x, y, count, reach = Infinity, accept = (_point) => true) {
     const found = [], [column, row] = [this.line(x), this.line(y)];
-    const limit = () => (found.length < count ? reach : Math.min(found[found.length - 1].far, reach));
+    const limit = () => (found.length < count ? reach : Math.min(Math.sqrt(found[found.length - 1].far), reach));
     for (let ring = 0; ring <= this.side; ring++) {
       // All cells of this ring and beyond are at least so far away, from wherever in its cell the place is.
       if ((ring - 1) / this.side > limit()) break;
@@ -127,9 +133,11 @@ class PointGrid {
   }
 
   look(cell, x, y, found, count, reach, accept) {
+    const square = reach * reach;
     for (let n = this.starts[cell]; n < this.starts[cell + 1]; n++) {
-      const point = this.points[n], far = Math.hypot(this.places[2 * point] - x, this.places[2 * point + 1] - y);
-      if (far > reach || (found.length === count && far >= found[count - 1].far) || !accept(point)) continue;
+      if (found.length === count && found[count - 1].far === 0) return; // among thousands at one place
+      const point = this.points[n], across = this.places[2 * point] - x, up = this.places[2 * point + 1] - y, far = across * across + up * up;
+      if (far > square || (found.length === count && far >= found[count - 1].far) || !accept(point)) continue;
       let at = found.length;
       while (at > 0 && found[at - 1].far > far) at -= 1;
       found.splice(at, 0, { point, far });

@@ -3,7 +3,7 @@
 
 /** @param {View<AtlasTraits>} view */
 function render({ model, el }) {
-  const app = new App(model, el), followers = app.followers();
+  const app = new App(model, el), followers = followersOf(app);
   for (const [name, follower] of Object.entries(followers)) model.on(name, follower);
   const repaint = () => { if (app.dark() !== app.theme) app.repaint(); }, resized = () => app.resized();
   const moved = () => app.address.follow();
@@ -25,5 +25,20 @@ function render({ model, el }) {
     window.removeEventListener("resize", resized);
     window.removeEventListener("hashchange", moved);
     for (const [name, follower] of Object.entries(followers)) model.off(name, follower);
+  };
+}
+
+// What follows the model: its values as they change, and what it sends.
+/** @param {App} app @returns {Record<string, (message?: any, buffers?: any) => void>} */
+function followersOf(app) {
+  return {
+    "change:selected": () => app.followSelection(),
+    "change:selections": () => { app.named.fill(); app.address.note(); },
+    "change:found": () => { app.paint(); app.lists.fillStrip(); },
+    "change:status": () => { if (app.model.get("status")) app.say(app.model.get("status")); },
+    "change:progress": () => app.controls.showProgress(app.model.get("progress")),
+    "change:spec": () => { app.data.read(); app.follow(); },
+    "change:chosen": () => { app.data.choose(); app.placeBy(null); },
+    "msg:custom": (message, buffers) => { if (message.where) app.conditions.receive(message); else app.pictures.receive(message, buffers || []); },
   };
 }
