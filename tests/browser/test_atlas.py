@@ -445,6 +445,7 @@ def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
     computes_anew(page)
     slides_both_views(page)
     places_by_components(page)
+    answers_a_query(page)
     turns_dark(notebook, first)
     runs_again(notebook, first)
 
@@ -508,6 +509,19 @@ def places_by_components(page):
     expect(maps.nth(1)).to_have_value("UMAP")
     maps.first.select_option("UMAP")
     expect(status).to_contain_text("trustworthiness")
+
+
+def answers_a_query(page):
+    """In one view, by Python; the pictures of the answer are selected in all."""
+    panel = page.locator(".sql").first
+    panel.locator("summary", has_text="Query in SQL").click()
+    panel.get_by_label("SQL", exact=True).fill("SELECT row, moved FROM pictures WHERE `group` = 'g1' LIMIT 3")
+    page.keyboard.press("Control+Enter")
+    expect(panel.get_by_text("3 of 3 rows shown")).to_be_visible()
+    panel.get_by_role("button", name="Select these pictures").click()
+    expect(page.get_by_role("heading", name="Selected: 3")).to_have_count(2)
+    assert page.evaluate(ASK, "print(atlas.rows)") == "[15, 16, 17]"
+    expect(page.locator(".sql table")).to_have_count(1)
 
 
 def turns_dark(notebook, canvas):

@@ -14,7 +14,7 @@ STATUS = "document.querySelector('[role=status]').textContent"
 
 @pytest.mark.skipif(FIREFOX is None, reason="no Firefox is installed")
 def test_the_exported_page_does_in_firefox_what_it_does_in_chromium(tmp_path):
-    address = ninety().to_html(tmp_path / "atlas.html").as_uri()
+    address = ninety().to_html(tmp_path / "atlas.html", sql=True).as_uri()
     profile = tmp_path / "profile"
     profile.mkdir()
     with running(profile) as page:
@@ -22,6 +22,8 @@ def test_the_exported_page_does_in_firefox_what_it_does_in_chromium(tmp_path):
         page.until(f"{MAP} !== null && {MAP}.dataset.zoom === '1.000'")
         moves_and_selects(page)
         walks_by_keys(page)
+        page.ask("document.querySelector('.sql button').click()")
+        page.until("document.querySelector('.sql table') !== null")
         names_and_links(page, address)
         assert not page.errors
         assert all(re.match("file:|data:|about:", asked) for asked in page.asked)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.labels import Column
-from phi3lib.lab.atlas.columns import as_texts, page_numbers
+from phi3lib.lab.atlas.columns import NO_LABEL, as_texts, page_numbers
 from phi3lib.lab.atlas.state import AtlasState
 
 
@@ -19,6 +19,11 @@ class Field:
 
     type: str
     values: NDArray[Any]
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether it holds nothing but true and false, and missing values."""
+        return self.type == "text" and {"True", "False"} >= set(self.values.tolist()) - {NO_LABEL}
 
 
 class Fields(Mapping[str, Field]):

@@ -9,6 +9,7 @@ import traitlets
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.page import page_data, script, styles
 from phi3lib.lab.atlas.settings import Settings
+from phi3lib.lab.atlas.sql import told
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.vision.pictures import read_upright
@@ -118,10 +119,19 @@ def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
     elif message.get("do") == "where":
         rows = rows_where(str(message.get("text", "")), fields_of(state), len(state.ids))
         widget.send({"where": rows.tolist()})
+    elif message.get("do") == "sql":
+        widget.send({"sql": _told(state, str(message.get("text", "")))})
     elif message.get("do") == "picture":
         _send_picture(atlas, widget, message.get("row"), "picture", LARGEST)
     elif message.get("do") == "whole picture":
         _send_picture(atlas, widget, message.get("row"), "whole", WHOLE)
+
+
+def _told(state: AtlasState, query: str) -> dict[str, Any]:
+    try:
+        return told(query, fields_of(state), state.ids)
+    except ValueError as error:  # said beside the query
+        return {"error": str(error)}
 
 
 def _send_picture(atlas: "Atlas", widget: Any, row: Any, what: str, largest: int) -> None:

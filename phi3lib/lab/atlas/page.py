@@ -32,6 +32,8 @@ from phi3lib.lab.widgets.scripts import instrument_styles, joined
 
 SCRIPTS = Path(__file__).parent / "js"
 STYLES = Path(__file__).parent / "atlas.css"
+SQL_STYLES = Path(__file__).parent / "sql.css"
+SQLITE = Path(__file__).parent / "sqlite" / "sqlite3.wasm"
 PARTS = (
     "dom",
     "sheets",
@@ -55,10 +57,13 @@ PARTS = (
     "named",
     "address",
     "conditions",
+    "sqlite",
+    "query",
     "controls",
     "main",
     "render",
 )
+SQL_PARTS = {"sqlite", "query"}  # only where queries in SQL can be asked
 # Places on a side of a map: more than a screen has; finer above COARSE pictures.
 GRID, FINE_GRID = 4_095, 65_535
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
@@ -223,31 +228,36 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
     return np.stack(lines), found
 
 
-def script() -> str:
-    """Return the page's JavaScript, all parts in one module."""
-    return joined(*(SCRIPTS / f"{part}.js" for part in PARTS)) + "\nexport default { render };\n"
+def script(*, sql: bool = True) -> str:
+    """Return the page's JavaScript, all parts in one module; sql: with those for queries."""
+    parts = [part for part in PARTS if sql or part not in SQL_PARTS]
+    return joined(*(SCRIPTS / f"{part}.js" for part in parts)) + "\nexport default { render };\n"
 
 
-def styles(*, panel: bool = False) -> str:
+def styles(*, panel: bool = False, sql: bool = True) -> str:
     """Return the page's style sheet; with that of every instrument's panel for a notebook."""
     own = palette.theme_styles(".phi3lib-atlas") + STYLES.read_text(encoding="utf-8")
+    own += SQL_STYLES.read_text(encoding="utf-8") if sql else ""
     return f"{instrument_styles()}\n{own}" if panel else own
 
 
-def whole_page(data: dict[str, Any], title: str) -> str:
+def whole_page(data: dict[str, Any], title: str, *, sql: bool = False) -> str:
     """Return one HTML file that holds everything and may load nothing: its policy allows its own scripts.
 
     The explorer's script is packed like its data, a third of its size, and put on the page by a short one.
+    sql: with SQLite, whose WebAssembly the policy then allows to be compiled.
     """
     title = readable(title)
-    code = _without_comments(script()).replace("export default", "const atlas =")
+    code = _without_comments(script(sql=sql)).replace("export default", "const atlas =")
     sheets = data["sheets"]
     body = _json(_packed(data | {"sheets": len(sheets)}) | {"code": _letters(code.encode())})
-    style = _STYLE + styles()
+    style = _STYLE + styles(sql=sql)
     beside = " 'self'" if any(data.get("files") or ()) else ""  # the pictures' own files, for a large view
+    wasm = " 'wasm-unsafe-eval'" if sql else ""
     policy = (
         f"default-src 'none'; img-src data:{beside}; form-action 'none'; base-uri 'none'; "
-        f"script-src 'sha256-{_sha256(_START)}' 'sha256-{_sha256(code)}'; style-src 'sha256-{_sha256(style)}'"
+        f"script-src 'sha256-{_sha256(_START)}' 'sha256-{_sha256(code)}'{wasm}; "
+        f"style-src 'sha256-{_sha256(style)}'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -256,13 +266,18 @@ def whole_page(data: dict[str, Any], title: str) -> str:
         f"<title>{html.escape(title)}</title>\n<style>{style}</style></head>\n"
         f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
         f'<script type="application/json" id="data">{body}</script>\n'
-        f"<script>{_START}</script>\n{''.join(map(_inert, range(len(sheets)), sheets))}</body></html>\n"
+        f"<script>{_START}</script>\n{''.join(_inert(f'sheet-{n}', one) for n, one in enumerate(sheets))}"
+        f"{_inert('sqlite', _sqlite()) if sql else ''}</body></html>\n"
     )
 
 
-def _inert(number: int, sheet: str) -> str:
-    """Return a sheet of thumbnails as text that the browser does not decode; the page is drawn before it."""
-    return f'<script type="text/plain" id="sheet-{number}">{sheet}</script>\n'
+def _inert(name: str, text: str) -> str:
+    """Return a text, such as a sheet of thumbnails, that the browser does not decode before it is needed."""
+    return f'<script type="text/plain" id="{name}">{text}</script>\n'
+
+
+def _sqlite() -> str:
+    return f"data:application/wasm;base64,{_letters(SQLITE.read_bytes())}"
 
 
 def _json(values: Any) -> str:

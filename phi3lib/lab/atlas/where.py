@@ -182,7 +182,7 @@ class _Parser:
                 return (TRUE - found).astype(np.int8) if opposite else found
         if opposite:
             raise self.wrong(f"expected in, like or between{self.instead()}")
-        if left.kind == "column" and self.is_truth(self.field(left)):
+        if left.kind == "column" and self.field(left).is_truth:
             return self.truths(self.field(left).values == "True")
         raise self.wrong(f"expected a comparison such as = or >{self.instead()}", start)
 
@@ -207,10 +207,6 @@ class _Parser:
             raise self.wrong(f"there is no column {word.value}; there are: {known}", word)
         return self.fields[same[0]]
 
-    @staticmethod
-    def is_truth(field: Field) -> bool:
-        return field.type == "text" and {"True", "False"} >= set(field.values.tolist()) - {NO_LABEL}
-
     def value(self, word: _Word, field: Field, of: _Word) -> Any:
         """Return a value, or another column's values, to be compared with a column's."""
         if word.kind == "column":
@@ -220,7 +216,7 @@ class _Parser:
                 raise self.wrong(f"{words}: they cannot be compared", word)
             return other.values
         if word.kind == "word":
-            if not self.is_truth(field):
+            if not field.is_truth:
                 raise self.wrong(f"{of.value} holds {KINDS[field.type]}, not true and false", word)
             return word.text.capitalize()
         if field.type == "number" and word.kind != "number":

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
@@ -27,6 +27,7 @@ from phi3lib.lab.atlas.live import make_atlas, show_settings, standing
 from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
+from phi3lib.lab.atlas.sql import answered, rows_named
 from phi3lib.lab.atlas.state import AtlasState, Found
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.atlas.where import rows_where
@@ -36,6 +37,9 @@ from phi3lib.lab.widgets.base import Instrument
 from phi3lib.lab.widgets.without_kernel.form import WholePage
 from phi3lib.loading.log import tell
 from phi3lib.vision.inputs import as_list, as_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PNG_DPI = 200
 MOST_NAMED = 24  # kinds that the legend of a still picture names
@@ -117,8 +121,12 @@ class Atlas(Instrument):
         """The selected rows of the first table, with every label, given ones too; see `to_pandas`."""
         return self.state.selected_table()
 
-    def select(self, rows: Iterable[int] | str | None = None, *, where: str | None = None) -> None:
+    def select(
+        self, rows: "Iterable[int] | str | pd.DataFrame | None" = None, *, where: str | None = None
+    ) -> None:
         """Select these rows, as a click or a lasso does; or those of a named selection; or by a condition.
+
+        rows: numbers of rows, a name, or a frame whose column `row` or `id` names the pictures; see `sql`.
 
         where: such as `kind = 'cat' and width > 200` or `taken between '2024-01-01' and '2024-03-31' or name
         like 'IMG%'`, over all columns of the table under the maps; see `phi3lib.lab.atlas.where`. ValueError
@@ -128,8 +136,22 @@ class Atlas(Instrument):
             raise ValueError("give rows, or the name of a selection, or where=; one of them")
         if where is not None:
             rows = rows_where(where, fields_of(self.state), len(self.state.ids)).tolist()
+        elif hasattr(rows, "columns"):
+            rows = rows_named(rows, self.state.ids)
         self.state.select(rows if rows is not None else [])
         self._tell_selection()
+
+    def sql(self, query: str) -> "pd.DataFrame":
+        """Return the answer to a query in SQL over the table `pictures`, such as sums for groups.
+
+        SELECT kind, count(*), avg(width) FROM pictures GROUP BY kind
+
+        The table has all columns of the table under the maps and `row`, the number of a row. An answer with
+        the column `row` or `id` can be selected: `atlas.select(atlas.sql("SELECT id FROM pictures ORDER BY
+        width DESC LIMIT 10"))`. SQLite answers, see `phi3lib.lab.atlas.sql`. ValueError for what it does not
+        understand, for a query that does more than read, and for one that takes more than ten seconds.
+        """
+        return answered(query, fields_of(self.state), len(self.state.ids))
 
     def _tell_selection(self) -> None:
         self.rows = list(self.state.selected)
@@ -215,28 +237,33 @@ class Atlas(Instrument):
                 tell(f"{len(self.state.waiting)} further maps are computed by .prepare() of the Atlas")
         return self._widget
 
-    def to_html(self, path: str | os.PathLike[str], *, queries: Sequence[str] = ()) -> Path:
+    def to_html(
+        self, path: str | os.PathLike[str], *, queries: Sequence[str] = (), sql: bool = False
+    ) -> Path:
         """Write one HTML file with links, hover and keyboard that loads nothing else; return its path.
 
         queries: texts by which the page can rank all pictures. Their cosines are computed now, with `model`:
-        the page itself holds no model and cannot embed what a reader types. Of 20,000 pictures with one map,
-        the page has about 1 MB without thumbnails; these follow, in parts that a browser decodes when a
-        picture of them is looked at: about 1.7 MB for 2,000 photographs, 8 MB for 20,000, none above 30,000.
-        Pictures that are files in the folder of the page or below are linked, so that they can be opened.
-        The file is replaced as a whole: if the writing is interrupted, an older one stays as it was.
+        the page itself holds no model and cannot embed what a reader types. sql: the page answers queries in
+        SQL, as `sql` does; it then holds SQLite, about 0.55 MB, and its content policy allows WebAssembly.
+
+        Of 20,000 pictures with one map, the page has about 1 MB without thumbnails; these follow, in parts
+        that a browser decodes when a picture of them is looked at: about 1.7 MB for 2,000 photographs, 8 MB
+        for 20,000, none above 30,000. Pictures that are files in the folder of the page or below are linked,
+        so that they can be opened. The file is replaced as a whole: if the writing is interrupted, an older
+        one stays as it was.
         """
         with replacing(path) as temporary:
-            temporary.write_text(self._page(as_path(path).parent, queries), encoding="utf-8")
+            temporary.write_text(self._page(as_path(path).parent, queries, sql=sql), encoding="utf-8")
         return as_path(path)
 
-    def _page(self, folder: Path | None, queries: Sequence[str] = ()) -> str:
+    def _page(self, folder: Path | None, queries: Sequence[str] = (), *, sql: bool = False) -> str:
         """Return the page; pictures in `folder`, where it will be, are linked."""
         self.state.offer_all()
         self._compute(self.state.settings)
         data = page_data(self.state, self.pictures, compact=True, queries=queries) | standing(self.state)
         if folder is not None:
             data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)
-        return whole_page(data, self.title)
+        return whole_page(data, self.title, sql=sql)
 
     def without_kernel(self) -> WholePage:
         """Return the page that `to_html` writes."""

@@ -6,11 +6,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "picks", "link"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, Sqlite, sqlColumns";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, Sqlite, sqlColumns } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -452,4 +452,39 @@ test("scales have round numbers, and dates of the calendar", () => {
   assert.deepEqual(words(Date.UTC(2021, 1, 3), Date.UTC(2021, 5, 20), 5, true), ["2021-03", "2021-04", "2021-05", "2021-06"]);
   assert.deepEqual(words(Date.UTC(2021, 1, 3), Date.UTC(2021, 1, 3, 3), 4, true), ["02-03", "02-03 01:00", "02-03 02:00", "02-03 03:00"]);
   for (const [low, high] of [[1e-9, 3e-9], [-1e300, 1e300], [1e15, 1e15 + 4]]) assert.ok(ticksOf(low, high, 4, false).length <= 12);
+});
+
+// ------------------------------------------------------------------------------------------ queries in SQL
+
+const program = readFileSync(new URL("../sqlite/sqlite3.wasm", folder)), { cases } = JSON.parse(readFileSync(new URL("sql.json", import.meta.url), "utf8"));
+const eight = await Sqlite.open(program, { count: 8, row: (point) => point, id: (point) => `row ${point}` }, sharedFields());
+
+for (const { sql, columns, cells, rows = null, error } of cases) {
+  test(`the query ${JSON.stringify(sql)}`, () => {
+    if (!error) return assert.deepEqual(eight.ask(sql), { columns, cells, rows, count: cells.length });
+    assert.throws(() => eight.ask(sql), (caught) => assert.equal(caught.message, error) === undefined);
+  });
+}
+
+test("a query without end is stopped, and the next one is answered", () => {
+  const now = performance.now;
+  let seconds = 0; // each look at the clock is a second later
+  performance.now = () => 1000 * (seconds += 1);
+  try {
+    assert.throws(() => eight.ask("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"), /stopped after 10 seconds/);
+  } finally { performance.now = now; }
+  assert.deepEqual(eight.ask("SELECT count(*) FROM pictures").cells, [[8]]);
+  assert.throws(() => eight.ask("SELECT a.row FROM pictures a, pictures b, pictures c, pictures d, pictures e, pictures f, pictures g"), /more than 1,000,000 rows/);
+  assert.throws(() => eight.ask("x".repeat(10_001)), /it may have 10,000/);
+});
+
+test("rows of a sample are named as in Python, and names stay apart", async () => {
+  const data = new Data(model()), names = ["Kind", "kind", "ROW", 'a"b', "", "kind (2)"];
+  data.spec = { ...data.spec, rows: [10, 20, 30, 40], all: 50 };
+  data.pointOf = new Map([[10, 0], [20, 1], [30, 2], [40, 3]]);
+  const some = await Sqlite.open(program, data);
+  assert.deepEqual(some.ask("SELECT id FROM pictures WHERE kind = 'dog' ORDER BY id DESC").rows, [40, 20]);
+  assert.deepEqual(some.ask("SELECT max(row) AS row, round(avg(`neighbours kept`)) AS kept FROM pictures"), { columns: ["row", "kept"], cells: [[40, 50]], count: 1, rows: [40] });
+  const fields = new Map(names.map((name) => [name, () => ({ type: "text", values: Array(4).fill("x") })]));
+  assert.deepEqual(sqlColumns(data, fields).map(({ name }) => name), ["row", "Kind", "kind (2)", "ROW (2)", 'a"b', "unnamed", "kind (2) (2)"]);
 });

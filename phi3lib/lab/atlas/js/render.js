@@ -39,6 +39,6 @@ function followersOf(app) {
     "change:progress": () => app.controls.showProgress(app.model.get("progress")),
     "change:spec": () => { app.data.read(); app.follow(); },
     "change:chosen": () => { app.data.choose(); app.placeBy(null); },
-    "msg:custom": (message, buffers) => { if (message.where) app.conditions.receive(message); else app.pictures.receive(message, buffers || []); },
+    "msg:custom": (message, buffers) => { if (message.where) app.conditions.receive(message); else if (message.sql) app.query.receive(message.sql); else app.pictures.receive(message, buffers || []); },
   };
 }
