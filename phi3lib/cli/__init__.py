@@ -1,6 +1,7 @@
 """The command line: `python -m phi3lib`, or `phi3lib` where the package is installed.
 
     phi3lib atlas photos/ --out atlas.html       folder → vectors → maps → one HTML file
+    phi3lib atlas photos/ --query "a red car"    … which ranks all pictures by this text
     phi3lib report photos/                       duplicates, outliers, empty and blurred pictures, clusters
     phi3lib search photos/ "a red car"           the nearest pictures of a text
     phi3lib duplicates photos/

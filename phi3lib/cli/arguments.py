@@ -91,6 +91,17 @@ def _add_atlas(command: argparse.ArgumentParser) -> None:
     _add_source(command, several=True)
     command.add_argument("--out", metavar="FILE", default="atlas.html", help="default: %(default)s")
     command.add_argument("--title", help="default: the folder's name")
+    command.add_argument(
+        "--query",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        type=_text,
+        help='text, such as "a red car", by which the page can rank all images; several times for several',
+    )
+    command.add_argument(
+        "--sql", action="store_true", help="let the page answer queries in SQL: about 0.55 MB"
+    )
     command.add_argument("--open", action="store_true", help="open the file in the browser")
 
 
@@ -161,6 +172,12 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the text is empty")
+    return text
 
 
 def _cosine(text: str) -> float:

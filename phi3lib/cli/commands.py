@@ -51,6 +51,8 @@ def atlas(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     expected = sum(Costs(count, one.table.vectors.shape[1]).all() for one in found)
     terminal.say(f"computing the maps of {count:,} images: about {in_words(expected)}")
     readers = [one.encoder for one in found if one.encoder is not None and _reads_texts(one.encoder)]
+    if asked.query and not readers:
+        readers = [found[0].with_encoder()]
     made = Atlas(
         {one.name: one.table for one in found},
         pictures=found[0].folder,
@@ -58,8 +60,10 @@ def atlas(asked: Any, terminal: Terminal, found: list[Any]) -> None:
         title=asked.title or _title(found[0]),
         progress=terminal.shows_progress,
     )
+    if asked.query and made.state.search_table() is None:
+        raise ValueError("--query needs vectors of a model that reads texts, such as --model clip")
     terminal.say(f"writing {asked.out}")
-    page = made.to_html(asked.out)
+    page = made.to_html(asked.out, queries=asked.query, sql=asked.sql)
     terminal.result([str(page)], {"page": str(page), "tables": [_told(one) for one in found]})
     if asked.open:
         webbrowser.open(page.resolve().as_uri())

@@ -18,6 +18,7 @@ from phi3lib.cli.commands import _disagreements
 from phi3lib.cli.terminal import Terminal, shown
 from phi3lib.cli.vectors import Embedded, _labels_file, folder_labels
 from phi3lib.embeddings.costs import estimate_cost
+from phi3lib.encoders.encoder import Recipes, recipes_of
 from tests.cli.conftest import Colors, Middle, save
 
 
@@ -55,6 +56,19 @@ def test_atlas_is_one_file_that_loads_nothing(shell, tmp_path):
     page = (tmp_path / "sub/page.html").read_text(encoding="utf-8")
     assert code == 0 and out.strip().endswith("page.html")
     assert "default-src &#x27;none" in page and "</title><script>" not in page
+
+
+def test_an_atlas_can_rank_by_texts_and_answer_queries(shell, tmp_path, colors, monkeypatch):
+    reading = Recipes(recipes_of(colors.family), shared_with_text="squares")
+    monkeypatch.setattr(Colors, "recipes", reading)
+    colors.encode_texts = lambda text: torch.ones(1, 9)
+    shell("embed", "photos", "--out", "v.parquet")
+    for source in ("photos", "v.parquet"):
+        code, _, err = shell("atlas", source, "--query", "a red car", "--query", "a dog", "--sql")
+        page = (tmp_path / "atlas.html").read_text(encoding="utf-8")
+        assert code == 0 and "wasm-unsafe-eval" in page, err
+        spec = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])["spec"]
+        assert [one["text"] for one in spec["queries"]] == ["a red car", "a dog"]
 
 
 def test_search_by_image(shell):
@@ -161,6 +175,7 @@ MISTAKES = {
     "no table": (["duplicates", "fake.parquet"], "no Parquet file"),
     "missing table": (["duplicates", "missing.parquet"], "no table"),
     "words of a model without texts": (["report", "photos", "--words", "cat"], "texts"),
+    "a query of a model without texts": (["atlas", "photos", "--query", "cat"], "--query needs vectors"),
     "no words": (["report", "photos", "--words", ","], "no words"),
     "two models": (["embed", "photos", "--model", "a", "--model", "b"], "one --model"),
     "one model twice": (["atlas", "photos", "--model", "a", "--model", "a"], "twice"),
@@ -185,7 +200,14 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(shell, tmp_path, mistake):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["fly"], ["embed"], ["search", "x", "y", "-k", "0"], ["duplicates", "x", "--least", "2"]],
+    [
+        [],
+        ["fly"],
+        ["embed"],
+        ["atlas", "x", "--query", " "],
+        ["search", "x", "y", "-k", "0"],
+        ["duplicates", "x", "--least", "2"],
+    ],
 )
 def test_wrong_arguments_end_with_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
