@@ -135,6 +135,32 @@ def test_density_is_laid_over_the_points(page):
     assert canvas.evaluate(colors) == before
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_lines_of_equal_density_of_all_and_of_groups(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    canvas, legend = first_map(page), page.get_by_role("group", name="Legend")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("pictures", exact=True).uncheck()
+    frame(page)
+    looks = [canvas.evaluate("c => c.toDataURL()")]
+    for contours, said in (
+        ("of all pictures", "with 95%, 75%, 50%, 25% of the pictures"),
+        ("of each group", "90%"),
+    ):
+        page.get_by_label("contours").select_option(label=contours)
+        frame(page)
+        expect(legend).to_contain_text(said)
+        looks.append(canvas.evaluate("c => c.toDataURL()"))
+    assert len(set(looks)) == 3 and canvas.get_attribute("data-contours") == "3"
+    entry(page, "cat").click()
+    page.get_by_label("Filter").fill("dog")
+    frame(page)
+    assert canvas.get_attribute("data-contours") == "1"
+    assert serious_faults(page, "#atlas") == []
+    page.get_by_label("contours").select_option("none")
+    expect(legend).not_to_contain_text("Lines enclose")
+
+
 def test_an_opened_picture_is_the_file_beside_the_page(page):
     first_map(page).focus()
     page.keyboard.press("n")

@@ -34,6 +34,7 @@ SCRIPTS = Path(__file__).parent / "js"
 STYLES = Path(__file__).parent / "atlas.css"
 SQL_STYLES = Path(__file__).parent / "sql.css"
 SQLITE = Path(__file__).parent / "sqlite" / "sqlite3.wasm"
+START = Path(__file__).parent / "start.js"
 PARTS = (
     "dom",
     "sheets",
@@ -43,6 +44,7 @@ PARTS = (
     "filters",
     "where",
     "names",
+    "density",
     "picks",
     "link",
     "marks",
@@ -247,16 +249,16 @@ def whole_page(data: dict[str, Any], title: str, *, sql: bool = False) -> str:
     The explorer's script is packed like its data, a third of its size, and put on the page by a short one.
     sql: with SQLite, whose WebAssembly the policy then allows to be compiled.
     """
-    title = readable(title)
+    title, start = readable(title), _without_comments(START.read_text(encoding="utf-8"))
     code = _without_comments(script(sql=sql)).replace("export default", "const atlas =")
     sheets = data["sheets"]
-    body = _json(_packed(data | {"sheets": len(sheets)}) | {"code": _letters(code.encode())})
+    body = _json(_packed(data | {"sheets": len(sheets)}) | {"code": _dense(code.encode())})
     style = _STYLE + styles(sql=sql)
     beside = " 'self'" if any(data.get("files") or ()) else ""  # the pictures' own files, for a large view
     wasm = " 'wasm-unsafe-eval'" if sql else ""
     policy = (
         f"default-src 'none'; img-src data:{beside}; form-action 'none'; base-uri 'none'; "
-        f"script-src 'sha256-{_sha256(_START)}' 'sha256-{_sha256(code)}'{wasm}; "
+        f"script-src 'sha256-{_sha256(start)}' 'sha256-{_sha256(code)}'{wasm}; "
         f"style-src 'sha256-{_sha256(style)}'"
     )
     return (
@@ -266,7 +268,7 @@ def whole_page(data: dict[str, Any], title: str, *, sql: bool = False) -> str:
         f"<title>{html.escape(title)}</title>\n<style>{style}</style></head>\n"
         f'<body><main><h1>{html.escape(title)}</h1><div id="atlas"></div></main>\n'
         f'<script type="application/json" id="data">{body}</script>\n'
-        f"<script>{_START}</script>\n{''.join(_inert(f'sheet-{n}', one) for n, one in enumerate(sheets))}"
+        f"<script>{start}</script>\n{''.join(_inert(f'sheet-{n}', one) for n, one in enumerate(sheets))}"
         f"{_inert('sqlite', _sqlite()) if sql else ''}</body></html>\n"
     )
 
@@ -295,7 +297,7 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
             name in ("places", "components", "near", "slots") and not wide
         ):  # all low bytes, then all high ones: a sixth less
             value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
-        return _letters(value)
+        return _dense(value)
 
     packed = {name: letters(name, value) for name, value in data.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in data.items() if name not in packed}
@@ -307,6 +309,11 @@ def _without_comments(code: str) -> str:
     """JavaScript without lines of comment and without indentation; no text in it has several lines."""
     lines = (line.strip() for line in code.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def _dense(value: bytes) -> str:
+    """Return packed bytes as text of base 85, a sixteenth shorter than base 64; "." stands for its "<"."""
+    return base64.b85encode(zlib.compress(value, 9)).decode().replace("<", ".")
 
 
 def _letters(value: bytes) -> str:
@@ -321,44 +328,6 @@ h1 {{ margin: 0 0 10px; font-size: 18px; overflow-wrap: anywhere; }}
   :root {{ background: {palette.DARK["page"]}; color: {palette.DARK["text"]}; }}
 }}
 @media (max-width: 500px) {{ body {{ padding: 10px; }} }}
-"""
-
-# A stand-in for the notebook's model: it holds the same values and has no one to send them to.
-_START = """
-(async () => {
-  const place = document.getElementById("atlas"), listeners = {};
-  if (!window.DecompressionStream) {
-    place.textContent = "This page needs a browser of 2023 or later.";
-    return;
-  }
-  const values = JSON.parse(document.getElementById("data").textContent);
-  const unpack = async (packed) => {
-    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  };
-  const text = async (packed) => new TextDecoder().decode(await unpack(packed));
-  const bytes = ["places", "components", "near", "shares", "shade", "slots"];
-  for (const name of bytes) values[name] = await unpack(values[name]);
-  if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
-  const script = document.createElement("script");
-  script.textContent = await text(values.code);
-  document.head.append(script);
-  for (const name of ["places", "components", "slots", ...(values.spec.count > 65535 ? [] : ["near"])]) {
-    const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];
-    values[name] = Uint8Array.from(values[name], pair);
-  }
-  const model = {
-    alone: true,
-    get: (name) => values[name],
-    set: (name, value) => { values[name] = value; (listeners["change:" + name] || []).forEach((f) => f()); },
-    save_changes: () => {},
-    send: () => {},
-    on: (name, f) => { (listeners[name] = listeners[name] || []).push(f); },
-    off: () => {},
-  };
-  atlas.render({ model, el: place });
-})();
 """
 
 

@@ -6,11 +6,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, Sqlite, sqlColumns";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlColumns";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, Sqlite, sqlColumns } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlColumns } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -487,4 +487,53 @@ test("rows of a sample are named as in Python, and names stay apart", async () =
   assert.deepEqual(some.ask("SELECT max(row) AS row, round(avg(`neighbours kept`)) AS kept FROM pictures"), { columns: ["row", "kept"], cells: [[40, 50]], count: 1, rows: [40] });
   const fields = new Map(names.map((name) => [name, () => ({ type: "text", values: Array(4).fill("x") })]));
   assert.deepEqual(sqlColumns(data, fields).map(({ name }) => name), ["row", "Kind", "kind (2)", "ROW (2)", 'a"b', "unnamed", "kind (2) (2)"]);
+});
+
+// ------------------------------------------------------------------------------------------ lines of equal density
+
+test("lines of equal density are closed and enclose the shares that they are said to", () => {
+  const noise = numbers(16_000, 5), bell = (n, middle) => middle + 0.05 * Math.sqrt(-2 * Math.log(noise[2 * n] + 1e-9)) * Math.cos(2 * Math.PI * noise[2 * n + 1]);
+  const places = Float32Array.from({ length: 8000 }, (_, n) => bell(n, n % 2 ? 0.5 : n % 4 ? 0.3 : 0.7)), codes = range(4000).map((n) => n % 2);
+  const window = { left: 0, bottom: 0, side: 1 }, [all] = contours(window, places, null, () => false), groups = contours(window, places, codes, () => false);
+  assert.deepEqual(groups.map(({ code, count }) => [code, count]), [[0, 2000], [1, 2000]]);
+  assert.ok(Math.abs(groups[0].peak[0] - 0.7) < 0.04 && Math.abs(groups[1].peak[0] - 0.3) < 0.04 && Math.abs(groups[1].peak[1] - 0.5) < 0.04);
+  assert.equal(all.lines.length, 4);
+  const key = (x, y) => `${x.toFixed(4)} ${y.toFixed(4)}`;
+  for (const { lines } of [all, ...groups]) for (const line of lines) {
+    const ends = new Map();
+    for (let n = 0; n < line.length; n += 2) ends.set(key(line[n], line[n + 1]), (ends.get(key(line[n], line[n + 1])) || 0) + 1);
+    assert.ok([...ends.values()].every((times) => times % 2 === 0));
+  }
+  const inside = (line, x, y) => { // a ray to the right crosses the line an odd number of times
+    let odd = false;
+    for (let n = 0; n < line.length; n += 4) if (line[n + 1] > y !== line[n + 3] > y && x < ((line[n + 2] - line[n]) * (y - line[n + 1])) / (line[n + 3] - line[n + 1]) + line[n]) odd = !odd;
+    return odd;
+  };
+  for (const [line, share] of [[groups[1].lines[0], 0.9], [groups[1].lines[1], 0.5]]) {
+    const enclosed = range(4000).filter((n) => codes[n] === 1 && inside(line, places[2 * n], places[2 * n + 1])).length / 2000;
+    assert.ok(Math.abs(enclosed - share) < 0.08, `${enclosed} of ${share}`);
+  }
+  assert.deepEqual(contours(window, places, codes, (point) => codes[point] === 0).map(({ code }) => code), [1]);
+  assert.deepEqual(contours(window, places.subarray(0, 8), codes, () => false), []); // too few
+});
+
+test("a saddle joins what its middle joins", () => {
+  const pieces = (corners) => [...isoline(Float32Array.from(corners), 2, 1)].length / 4;
+  assert.deepEqual([[0, 0, 0, 0], [2, 0, 0, 0], [2, 2, 0, 0], [2, 0, 0, 2]].map(pieces), [0, 1, 1, 2]);
+  // The corners above are the lower left and the upper right one: joined, a piece lies above and one below the line between them.
+  const sides = (corners) => { const line = isoline(Float32Array.from(corners), 2, 1); return [0, 4].map((n) => Math.sign(line[n] + line[n + 2] - line[n + 1] - line[n + 3])).sort(); };
+  assert.deepEqual(sides([4, 0, 0, 4]), [-1, 1]);
+  assert.deepEqual(sides([1.5, 0, 0, 1.5]).map(Math.abs), [0, 0]);
+});
+
+test("the window of the lines stays until the zoom has doubled or the view has moved to its rim", () => {
+  const camera = new Camera(), inside = (window) => {
+    const [left, top] = camera.place([0, 0]), [right, bottom] = camera.place([camera.width, camera.height]);
+    return window.left <= left && window.bottom <= bottom && window.left + window.side >= right && window.bottom + window.side >= top;
+  };
+  Object.assign(camera, { width: 900, height: 500, zoom: 4, x: 0.5, y: 0.5 });
+  const before = windowOf(camera).key, keys = new Set();
+  for (const [x, y, zoom] of [[0.505, 0.5, 4], [0.5, 0.5, 7.9], [0.5, 0.505, 5]]) { Object.assign(camera, { x, y, zoom }); keys.add(windowOf(camera).key); }
+  assert.deepEqual([...keys], [before]);
+  for (const [x, y, zoom] of [[0.9, 0.1, 4], [0.5, 0.5, 8], [0.31, 0.77, 1.3]]) { Object.assign(camera, { x, y, zoom }); assert.notEqual(windowOf(camera).key, before); assert.ok(inside(windowOf(camera))); }
 });

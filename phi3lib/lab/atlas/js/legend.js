@@ -22,7 +22,7 @@ class Legend {
     this.list.classList.toggle("wide", this.app.data.count >= 1000 || (Boolean(coloring) && !coloring.shaped));
     const more = entries.length > shown.length ? [`and ${entries.length - shown.length} more`] : [];
     this.list.replaceChildren(...this.buttons.map(({ element }) => element), ...more);
-    this.notes.replaceChildren(...[...this.said(view.color, coloring), ...data.sample()].map((words) => make("p", {}, words)));
+    this.notes.replaceChildren(...[...this.said(view.color, coloring), ...this.lined(view.contours), ...data.sample()].map((words) => make("p", {}, words)));
     this.count();
   }
 
@@ -33,6 +33,15 @@ class Legend {
     if (measure !== "moved") return [];
     return [`of the map's width. Lines on ${first} end where ${second} has the picture, its map turned, mirrored and scaled onto ${first}: ` +
       `the ${MOST_MOVES} that moved most, or those selected.`];
+  }
+
+  // What the lines on the map enclose.
+  /** @param {string} contours */
+  lined(contours) {
+    if (contours === "none") return [];
+    const shares = (contours === "all" ? ENCLOSED : ENCLOSED_OF_GROUPS).map((share) => `${100 * share}%`).join(", ");
+    const whose = contours === "all" ? "the pictures" : `each group, the ${MOST_LINED} largest`;
+    return [`Lines enclose the densest parts with ${shares} of ${whose} in and around the view.`];
   }
 
   entry(entry) {

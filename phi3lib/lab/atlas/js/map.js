@@ -168,6 +168,7 @@ class MapView {
     raster.show(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     if (app.view.fog) drawFog(this, pen);
+    if (app.view.contours !== "none") drawContours(this, pen, coloring);
     this.drawRings(pen, radius);
     this.decorate(pen, coloring);
     this.moves = this.laid ? app.movers() : [];

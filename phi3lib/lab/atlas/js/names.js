@@ -1,9 +1,8 @@
 // @ts-check
 // What is said of a stretch of the map where no kind has most of the points: the one or two kinds, or of long
-// texts the words, that are more frequent there than elsewhere. And how dense the map is. This part touches no
-// document.
+// texts the words, that are more frequent there than elsewhere. This part touches no document.
 
-const MOST_WHOLE = 500, LEAST_POINTS = 4, LEAST_LIFT = 2.5, SHORTEST_WORD = 3, FOGGED = 160, FRINGE = 0.1;
+const MOST_WHOLE = 500, LEAST_POINTS = 4, LEAST_LIFT = 2.5, SHORTEST_WORD = 3;
 const EMPTY_WORDS = new Set("a an and are as at by for from has in is it its of on or that the their there this to two with".split(" "));
 
 /**
@@ -51,31 +50,4 @@ function telling(camera, places, codes, { terms, of }, size, hidden) {
     return { words: best.map(([term]) => terms[term]).join(", "), count: best.reduce((sum, one) => sum + weight(one), 0), x: cell.x / cell.count, y: cell.y / cell.count };
   });
   return found.filter(({ words }) => words).sort((a, b) => b.count - a.count);
-}
-
-/**
- * How many points stand around each cell of the square with a fringe, smoothed, as shares of the most: FOGGED × FOGGED,
- * y down.
- * @param {ArrayLike<number>} places @param {(point: number) => boolean} hidden @returns {Float32Array}
- */
-function fog(places, hidden) {
-  const side = FOGGED, line = (value) => Math.min(Math.max(Math.floor(((value + FRINGE) / (1 + 2 * FRINGE)) * side), 0), side - 1);
-  let cells = new Float32Array(side * side);
-  for (let point = 0; 2 * point < places.length; point++) if (!hidden(point)) cells[line(1 - places[2 * point + 1]) * side + line(places[2 * point])] += 1;
-  for (let pass = 0; pass < 3; pass++) cells = blurred(blurred(cells, side, 1, side), side, side, 1);
-  const most = cells.reduce((a, b) => Math.max(a, b), 0) || 1;
-  return cells.map((value) => value / most);
-}
-
-// The mean of each cell and the two on either side, along lines (a step of 1) or columns.
-function blurred(cells, side, step, across) {
-  const next = new Float32Array(cells.length);
-  for (let lane = 0; lane < side; lane++) {
-    for (let n = 0; n < side; n++) {
-      let sum = 0;
-      for (let near = Math.max(n - 2, 0); near <= Math.min(n + 2, side - 1); near++) sum += cells[lane * across + near * step];
-      next[lane * across + n * step] = sum / 5;
-    }
-  }
-  return next;
 }

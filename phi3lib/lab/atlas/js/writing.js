@@ -1,4 +1,4 @@
-// What is written on a map, and the shade of its density.
+// What is written on a map, and how its density is drawn.
 
 const CELL = 110, MOST_WRITTEN = 40, LONGEST_WRITTEN = 34, APART = 300, SHADES = 7;
 
@@ -56,4 +56,49 @@ function fogImage(shares, [red, green, blue]) {
   shares.forEach((share, cell) => drawn.data.set([red, green, blue, 15 * Math.ceil(SHADES * Math.max(share - 0.01, 0) ** 0.5)], 4 * cell));
   pen.putImageData(drawn, 0, 0);
   return image;
+}
+
+// Lines around the densest parts, kept until zoom or view have changed much; while the map moves, those there are.
+function drawContours(map, pen, coloring) {
+  const { app, camera } = map, { contours: what } = app.view, window = windowOf(camera), made = map.contours, groups = what === "groups";
+  const same = made && made.places === map.now && made.passing === app.passing && made.what === what && (!groups || made.coloring === coloring);
+  if (!same || (made.key !== window.key && !map.resting)) {
+    const found = contours(window, map.now, groups ? coloring.codes : null, (point) => app.hidden(point));
+    map.contours = { places: map.now, passing: app.passing, what, coloring, key: window.key, found: found.map((one) => ({ ...one, paths: one.lines.map(pathOf) })) };
+  }
+  map.canvas.dataset.contours = map.contours.found.length;
+  const { edge } = app.ink(), scale = camera.scale(), { accent } = app.theming();
+  for (const { code, peak, paths } of [...map.contours.found].reverse()) {
+    const color = groups ? app.marks.color(coloring.palette[Math.min(code, coloring.palette.length - 1)]) : accent;
+    pen.save();
+    pen.translate(camera.across(0), camera.down(0));
+    pen.scale(scale, -scale);
+    pen.lineCap = "round";
+    for (const [width, paint] of [[2.8, edge], [1.6, color]]) paths.forEach((path) => { [pen.lineWidth, pen.strokeStyle] = [/** @type {number} */ (width) / scale, paint]; pen.stroke(path); });
+    pen.restore();
+    if (groups && coloring.shaped) drawPeak(map, pen, peak, code, color);
+  }
+}
+
+/** @param {Float32Array} pieces */
+function pathOf(pieces) {
+  const path = new Path2D();
+  for (let n = 0; n < pieces.length; n += 4) {
+    path.moveTo(pieces[n], pieces[n + 1]);
+    path.lineTo(pieces[n + 2], pieces[n + 3]);
+  }
+  return path;
+}
+
+// The group's shape where it is densest: never colour alone.
+function drawPeak(map, pen, [x, y], code, color) {
+  pen.save();
+  pen.translate(map.camera.across(x), map.camera.down(y));
+  outline(pen, shapeOf(code), 8);
+  [pen.fillStyle, pen.strokeStyle, pen.lineWidth, pen.lineJoin] = [color, map.app.ink().paper, 4, "round"];
+  pen.stroke();
+  [pen.strokeStyle, pen.lineWidth] = [map.app.ink().line, 1.4];
+  pen.fill();
+  pen.stroke();
+  pen.restore();
 }
