@@ -265,7 +265,7 @@ def first_equal_row(matrix: Matrix) -> Rows:
         return np.zeros_like(first)
     rows = np.ascontiguousarray(matrix + 0.0)  # no negative zeros: rows are compared byte by byte
     factors = np.random.default_rng(0).integers(2**64, size=rows.shape[1], dtype=np.uint64)
-    sums = (rows.view(np.uint64) * factors).sum(1)  # equal rows have equal sums, others hardly ever
+    sums = np.einsum("ij,j->i", rows.view(np.uint64), factors)  # equal rows have equal sums, others rarely
     _, of, counts = np.unique(sums, return_inverse=True, return_counts=True)
     alike = np.flatnonzero(counts[of] > 1)
     if len(alike):

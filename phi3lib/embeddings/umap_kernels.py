@@ -10,15 +10,17 @@ import numpy as np
 
 @cache
 def keep_compiled() -> None:
-    """Let numba keep what it compiles for UMAP's graph on the disk, beside umap-learn or in the user's cache.
+    """Let numba keep what it compiles for UMAP on the disk, beside umap-learn or in the user's cache.
 
-    The compilation takes four seconds in every process otherwise. Where neither folder can be written,
+    The compilation takes five seconds in every process otherwise. Where neither folder can be written,
     nothing is kept.
     """
+    from umap import layouts
     from umap.umap_ import compute_membership_strengths, smooth_knn_dist
 
-    # Not the function of the layout: numba would take its parallel variant, which has no seed, for the same.
-    for function in (smooth_knn_dist, compute_membership_strengths):
+    # One epoch has a parallel variant, without a seed, whose file would have the same name: it is not kept.
+    epoch = layouts._nb_optimize_layout_euclidean_single_epoch
+    for function in (smooth_knn_dist, compute_membership_strengths, epoch):
         with suppress(RuntimeError):  # numba found no folder
             function.enable_caching()
 

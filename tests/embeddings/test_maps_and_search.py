@@ -105,8 +105,55 @@ def test_maps_start_in_a_square_of_ten(groups, start):
     layout = Layout(pca_map(groups).places * 3 - 70, {})
     places = maps_module._start(groups, layout if start == "a layout" else start, seed=0)
     low, high = places.min(0), places.max(0)
-    noise = 0.05 if start == "pca" else 1e-4
+    noise = 1e-4 if start == "random" else 0.05
     assert (low > -noise).all() and (high < 10 + noise).all() and (high - low > 9).all()
+
+
+@pytest.mark.slow
+def test_a_map_by_umap_is_a_start_at_its_own_scale_and_any_other_is_laid_out_in_full(groups, monkeypatch):
+    """Squeezed into a square, a map has to unfold once more: its neighbors are torn on the way."""
+    epochs, laid_out = [], maps_module._laid_out
+    monkeypatch.setattr(
+        maps_module, "_laid_out", lambda *a, **k: epochs.append(k["epochs"]) or laid_out(*a, **k)
+    )
+    space = nearest(groups, 30)
+    flat = Layout(np.zeros((len(groups), 2), np.float32), {})  # noise drives it apart
+    for start in (umap_map(groups, space, n_neighbors=12), flat):
+        again = umap_map(groups, space, n_neighbors=12, start=start)
+        assert again.kept(space).mean() > 3 * again.kept_estimate(space).chance
+    assert epochs == [maps_module.EPOCHS, maps_module.EPOCHS_WARM, maps_module.EPOCHS]
+    wide = Layout(again.places * 7 + 3, again.parameters)
+    assert np.array_equal(maps_module._start(groups, wide, seed=0), wide.places)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:precomputed_knn")  # that items cannot be added to the map
+def test_layouts_are_those_of_umap(groups):
+    """Bit by bit: from the same start umap-learn has the same places."""
+    from umap import UMAP
+
+    space = nearest(groups, 11)
+    graph = maps_module._graph(space)
+    rng = np.random.default_rng(0)
+    start = np.stack([rng.permutation(641)[: len(groups)] / 64 for _ in range(2)], 1).astype(np.float32)
+    start[0], start[-1] = 0, 10  # umap-learn scales to this square, here without rounding
+    a, b = map(np.float32, maps_module._curve(0.1))
+    fitted = UMAP(
+        n_neighbors=12, metric="cosine", n_epochs=40, init=start.copy(), random_state=3, n_jobs=1, a=a, b=b,
+        precomputed_knn=(
+            np.hstack([np.arange(len(groups))[:, None], space.indices]).astype(np.int32),
+            np.hstack([np.zeros((len(groups), 1)), space.distances]).astype(np.float32),
+        ),
+    ).fit(groups)  # fmt: skip
+    ours = maps_module._laid_out(graph, start, min_dist=0.1, epochs=40, step=1.0, seed=3)
+    assert np.array_equal(ours, fitted.embedding_)
+
+
+@pytest.mark.parametrize(
+    ("min_dist", "reference"), [(0.0, (1.932808, 0.790495)), (0.1, (1.576943, 0.895061))]
+)
+def test_the_curve_is_that_of_umap(min_dist, reference):
+    assert maps_module._curve(min_dist) == pytest.approx(reference, abs=2e-6)
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from umap import umap_
+from umap import layouts, umap_
 
 from phi3lib.embeddings import umap_kernels
 from phi3lib.embeddings.knn import nearest
@@ -26,6 +26,12 @@ def test_maps_are_the_same_with_kernels_that_were_compiled_beside():
     with umap_kernels.compiling():
         pass
     assert (umap_map(vectors, space, n_neighbors=5).places == before).all()
+
+
+def test_the_variant_of_the_layout_without_a_seed_is_neither_kept_nor_read():
+    umap_kernels.keep_compiled()
+    assert layouts._nb_optimize_layout_euclidean_single_epoch._cache.cache_path
+    assert layouts._nb_optimize_layout_euclidean_single_epoch_parallel._cache.cache_path is None
 
 
 def test_a_computer_without_a_folder_for_them_compiles_each_time(monkeypatch, anew):

@@ -23,9 +23,9 @@ TRIAL, SECONDS = (512, 4_096, 512), 0.025
 PRODUCT = 1.4e-11  # for each pair of numbers that a product of vectors multiplies
 SORTED = 7e-5  # for the neighbors of one picture, when the products are known
 DESCENT = 3e-4  # for the approximate neighbors of one picture
-PULL = 1.2e-7  # for each picture, neighbor and round of UMAP
+PULL = 9e-8  # for each picture, neighbor and round of UMAP
 COMPARED = 1.3e-9  # for each pair of pictures, and true neighbor, whose distances are compared
-IMPORTS = 5.0  # for the import of umap-learn and what is compiled for it
+IMPORTS = 3.0  # for the import of umap-learn, when what it compiles is kept from another time
 
 
 @dataclass(frozen=True)
