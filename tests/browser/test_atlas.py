@@ -515,6 +515,8 @@ def answers_a_query(page):
     """In one view, by Python; the pictures of the answer are selected in all."""
     panel = page.locator(".sql").first
     panel.locator("summary", has_text="Query in SQL").click()
+    panel.get_by_role("button", name="Run", exact=True).click()  # the example: group is a word of SQL
+    expect(panel.get_by_text("4 of 4 rows shown")).to_be_visible()
     panel.get_by_label("SQL", exact=True).fill("SELECT row, moved FROM pictures WHERE `group` = 'g1' LIMIT 3")
     page.keyboard.press("Control+Enter")
     expect(panel.get_by_text("3 of 3 rows shown")).to_be_visible()

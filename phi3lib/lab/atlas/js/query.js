@@ -18,14 +18,20 @@ class Query {
     this.element = make("details", { className: "sql" }, make("summary", {}, "Query in SQL"), make("div", {}, labeled("SQL", this.text), this.error, make("div", { className: "asking" }, run, this.help()), this.answer));
   }
 
+  // The table's columns, by their names elsewhere on the page, as a query takes them: some are words of SQL.
+  names() {
+    const fields = [...fieldsOf(this.app.data).keys()], names = sqlNames(fields);
+    return new Map(fields.map((field, n) => [field, `\`${names[n].replaceAll("`", "``")}\``]));
+  }
+
   // A query that groups by a column that there is.
   example() {
-    const { columns } = this.app.data, text = columns.find(({ type, kinds }) => type === "text" && kinds.length > 1);
-    return text ? `SELECT ${written(text.name)}, count(*) AS pictures\nFROM pictures\nGROUP BY ${written(text.name)} ORDER BY pictures DESC` : "SELECT id\nFROM pictures\nORDER BY `neighbours kept` LIMIT 10";
+    const { columns } = this.app.data, text = columns.find(({ type, kinds }) => type === "text" && kinds.length > 1), group = text && this.names().get(text.name);
+    return group ? `SELECT ${group}, count(*) AS pictures\nFROM pictures\nGROUP BY ${group} ORDER BY pictures DESC` : "SELECT id\nFROM pictures\nORDER BY id LIMIT 10";
   }
 
   help() {
-    const { data, model } = this.app, columns = ["row", ...fieldsOf(data).keys()].map(written).join(", "), line = (words, code = "") => make("p", { className: "quiet" }, words, " ", make("code", {}, code));
+    const { data, model } = this.app, columns = ["row", ...this.names().values()].join(", "), line = (words, code = "") => make("p", { className: "quiet" }, words, " ", make("code", {}, code));
     return make("details", { className: "other" }, make("summary", {}, "What can be asked"), make("div", {},
       line("One table,", "pictures"), line("Its columns:", columns),
       line("Missing values are NULL, dates are texts such as '2024-01-31', true is 1 and false 0. An answer with the column row or id can be selected."),

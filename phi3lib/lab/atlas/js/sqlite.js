@@ -164,14 +164,21 @@ class Sqlite {
  * @param {Data} data @param {Map<string, () => Field>} fields @returns {SqlColumn[]}
  */
 function sqlColumns(data, fields) {
-  const taken = new Set(["row"]), distinct = (name) => {
-    let other = name || "unnamed";
-    for (let number = 2; taken.has(other.toLowerCase()); number++) other = `${name || "unnamed"} (${number})`;
+  const names = sqlNames([...fields.keys()]), columns = [...fields.values()].map((make, n) => ({ name: names[n], ...sqlValues(make()) }));
+  return [{ name: "row", type: "INTEGER PRIMARY KEY", literal: (point) => String(data.row(point)) }, ...columns];
+}
+
+// Names that stay apart where upper and lower case are the same, and from `row`.
+/** @param {string[]} names */
+function sqlNames(names) {
+  const taken = new Set(["row"]);
+  return names.map((given) => {
+    const name = given || "unnamed";
+    let other = name;
+    for (let number = 2; taken.has(other.toLowerCase()); number++) other = `${name} (${number})`;
     taken.add(other.toLowerCase());
     return other;
-  };
-  const columns = [...fields].map(([name, make]) => ({ name: distinct(name), ...sqlValues(make()) }));
-  return [{ name: "row", type: "INTEGER PRIMARY KEY", literal: (point) => String(data.row(point)) }, ...columns];
+  });
 }
 
 /** @param {Field} field */
