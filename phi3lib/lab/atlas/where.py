@@ -100,7 +100,7 @@ class _Parser:
     def __init__(self, text: str, fields: Mapping[str, Field], count: int) -> None:
         self.words = _words(text)
         self.fields, self.count = fields, count
-        self.place = self.depth = 0
+        self.place, self.depth = 0, -1  # a test alone is within nothing
 
     def parsed(self) -> Truths:
         if self.now.kind == "end":

@@ -364,7 +364,15 @@ for (const { where, rows, error } of shared.cases) {
 
 test("a condition is neither too long nor too deep", () => {
   assert.throws(() => pointsWhere("x".repeat(2001), sharedFields(), 8), /it may have 2,000/);
+  assert.deepEqual(pointsWhere("width = 100".padEnd(2000), sharedFields(), 8), [0]);
   assert.throws(() => pointsWhere(`${"not ".repeat(51)}width = 1`, sharedFields(), 8), /more than 50 parentheses/);
+  assert.deepEqual(pointsWhere(`${"not ".repeat(50)}width = 100`, sharedFields(), 8), [0]);
+});
+
+test("a name in other letters is known where only one fits", () => {
+  const fields = new Map(["Note", "NOTE", "Size"].map((name, place) => [name, () => ({ type: "number", values: range(8).map((n) => n + place) })]));
+  assert.deepEqual(["Note = 3", "NOTE = 3", "size = 3"].map((where) => pointsWhere(where, fields, 8)), [[3], [2], [1]]);
+  assert.throws(() => pointsWhere("note = 3", fields, 8), /there is no column note; there are: Note, NOTE, Size/);
 });
 
 test("a condition asks for columns, names, ids and what the map keeps", () => {

@@ -42,7 +42,20 @@ def test_what_is_too_long_or_too_deep_is_refused():
         with pytest.raises(WhereError, match=f"more than {DEEPEST} parentheses"):
             rows_where(deep + "width = 1", shared_fields(), COUNT)
     many = " or ".join(["width = 100"] * 100)  # side by side is not deep
-    assert rows_where(many, shared_fields(), COUNT).tolist() == [0]
+    longest = "width = 100".ljust(LONGEST)
+    deepest = "(" * DEEPEST + "width = 100" + ")" * DEEPEST, "not " * DEEPEST + "width = 100"
+    for allowed in (many, longest, *deepest):
+        assert rows_where(allowed, shared_fields(), COUNT).tolist() == [0]
+
+
+def test_a_name_in_other_letters_is_known_where_only_one_fits():
+    values = np.arange(COUNT, dtype=float)
+    fields = {name: Field("number", values + place) for place, name in enumerate(("Note", "NOTE", "Size"))}
+    assert rows_where("Note = 3", fields, COUNT).tolist() == [3]
+    assert rows_where("NOTE = 3", fields, COUNT).tolist() == [2]
+    assert rows_where("size = 3", fields, COUNT).tolist() == [1]
+    with pytest.raises(WhereError, match="there is no column note; there are: Note, NOTE, Size"):
+        rows_where("note = 3", fields, COUNT)
 
 
 def test_patterns_that_would_keep_a_regular_expression_busy_are_answered():
@@ -105,6 +118,23 @@ def test_a_column_goes_before_what_has_its_name_otherwise():
     assert list(fields) == ["name", "shared", "id", "one: neighbours kept", "two: neighbours kept", "moved"]
     assert fields["name"].values.tolist() == list("wxyz") and len(fields) == 6
     assert field_of(np.array([1, 2])).values.tolist() == [1, 2]
+
+
+def test_what_the_maps_keep_is_asked_for_in_whole_percent_of_each_map():
+    rng = np.random.default_rng(0)
+    tables = {
+        name: EmbeddingTable(rng.normal(size=(30, 4)).astype(np.float32), tuple(map(str, range(30))))
+        for name in ("one", "two")
+    }
+    layout = {name: rng.normal(size=(30, 2)) for name in tables}
+    state = Atlas(tables, layout=layout).state
+    state.k = 7  # sevenths are no whole percent
+    shares = {f"{name}: neighbours kept": state.kept(name) for name in tables}
+    shares |= {"shared": state.between, "moved": state.moved()}
+    fields = fields_of(state)
+    for name, wanted in shares.items():
+        assert fields[name].values.tolist() == [min(round(100 * one), 100) for one in wanted.tolist()]
+    assert len({tuple(fields[name].values) for name in shares}) == 4
 
 
 def test_a_page_that_draws_a_sample_asks_python_for_all_rows(atlas, monkeypatch):

@@ -91,7 +91,8 @@ class WhereParser {
     this.words = whereWords(text);
     this.fields = fields;
     this.count = count;
-    this.place = this.depth = 0;
+    this.place = 0;
+    this.depth = -1; // a test alone is within nothing
   }
 
   parsed() {
