@@ -15,8 +15,9 @@ from phi3lib.embeddings.knn import nearest
 from phi3lib.embeddings.maps import Layout, plane_neighbors, sample_rows, steadiness
 from phi3lib.lab.atlas import page as atlas_page
 from phi3lib.lab.atlas.page import GRID as SQUARE
-from phi3lib.lab.atlas.page import page_data, sprite_sheets
+from phi3lib.lab.atlas.page import SHADE, page_data, sprite_sheets
 from phi3lib.lab.atlas.state import AtlasState, Settings
+from phi3lib.lab.atlas.trust import said_trust
 from tests.front_end import send
 
 COUNT = 40
@@ -264,6 +265,8 @@ def test_neighbors_and_shares_on_the_page(state):
         assert shares[lines["kept"][1][number]] == pytest.approx(100 * state.kept("two", one), abs=0.51)
         assert shares[lines["moved"][0][number]] == pytest.approx(100 * state.moved(one), abs=0.51)
         assert shares[lines["between"][0][number]] == pytest.approx(100 * state.between, abs=0.51)
+    words = [[said_trust(state.trust(name, one), COUNT) for one in state.settings] for name in state.names]
+    assert data["spec"]["trust_words"] == words and len(set(words[0])) > 1
     wobbles = lines["wobble"][0]
     assert wobbles[0] is None and wobbles[1] == wobbles[3] != wobbles[2]  # PCA; seeds share a line
     assert len(shares) == 2 * settings + settings + 1 + 4
@@ -291,11 +294,22 @@ def test_a_sample_stands_for_too_many(monkeypatch, state):
     shade = np.frombuffer(data["shade"], np.uint8)
     assert shade.reshape(2, len(state.settings), -1).max(2).tolist() == [[255] * len(state.settings)] * 2
     near = np.frombuffer(data["near"], "<u2").reshape(2, 12, state.k)
-    own = np.arange(12)
-    true = state.spaces["one"].indices[rows[0], : state.k].tolist()
-    shown = {rows[point] for point in near[0, 0] if point != own[0]}
-    assert shown == set(true) & set(rows)
+    for own, row in enumerate(rows):  # of neighbors that are not drawn the point itself stands
+        true = state.spaces["one"].indices[row, : state.k].tolist()
+        assert [rows[point] for point in near[0, own]] == [one if one in rows else row for one in true]
     assert np.array_equal(sample_rows(COUNT, 12), rows)
+
+
+def test_the_shade_of_all_pictures_is_as_dark_as_the_root_of_their_number(monkeypatch):
+    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 4)
+    places = np.array([[0, 0]] * 9 + [[1, 0]] * 4 + [[0, 0.5]] + [[0.5, 0.25]], np.float32)
+    vectors = np.random.default_rng(0).normal(size=(15, 3)).astype(np.float32)
+    state = AtlasState(EmbeddingTable(vectors, tuple(map(str, range(15)))), layout=places)
+    shade = np.frombuffer(page_data(state, None)["shade"], np.uint8).reshape(SHADE, SHADE)
+    line, column = shade.nonzero()
+    # The map is half as high as wide, and stands in the middle.
+    assert sorted(zip(column.tolist(), line.tolist(), strict=True)) == [(0, 24), (0, 71), (48, 48), (95, 24)]
+    assert [shade[24, 0], shade[24, 95], shade[71, 0], shade[48, 48]] == [255, 170, 85, 85]
 
 
 # ------------------------------------------------------------------------------- the widget
@@ -330,7 +344,9 @@ def test_the_page_may_ask_for_maps_and_texts(tables):
     send(widget, {"do": "recompute", "n_neighbors": "", "min_dist": "0.2", "seed": "0"})
     assert widget.status == "N_neighbors must be a number."
     send(widget, {"do": "find", "text": "3"})
-    assert widget.found["rows"][0] == 3 and "cosine of 1.00" in widget.status
+    assert widget.found["rows"][0] == 3 and widget.found["standing"] > 1.1
+    said = f"cosine of 1.00, {widget.found['standing']:.1f} standard deviations above the mean"
+    assert said in widget.status
     send(widget, {"do": "find", "text": ""})
     assert widget.status == "The text is empty." and widget.found == {}
     send(widget, {"do": "dance"})

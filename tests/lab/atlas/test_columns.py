@@ -14,7 +14,7 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.maps import Layout
 from phi3lib.lab.atlas.columns import for_page, given_places
-from phi3lib.lab.atlas.page import FINE_GRID, page_data
+from phi3lib.lab.atlas.page import FINE_GRID, GRID, page_data
 from phi3lib.lab.atlas.state import AtlasState
 from tests.front_end import send
 
@@ -130,9 +130,10 @@ def test_a_table_without_a_name_is_never_called_map():
 
 
 def test_many_pictures_stand_on_a_finer_grid(monkeypatch):
-    monkeypatch.setattr("phi3lib.lab.atlas.page.COARSE", 5)
-    data = page_data(AtlasState(table_of(), grid=PCA), None)
-    assert data["spec"]["square"] == FINE_GRID == np.frombuffer(data["places"], "<u2").max()
+    for most, square in ((COUNT, GRID), (COUNT - 1, FINE_GRID)):
+        monkeypatch.setattr("phi3lib.lab.atlas.page.COARSE", most)
+        data = page_data(AtlasState(table_of(), grid=PCA), None)
+        assert data["spec"]["square"] == square == np.frombuffer(data["places"], "<u2").max()
 
 
 def test_an_atlas_is_a_widget_whose_rows_are_observed_and_set():
@@ -164,9 +165,10 @@ def test_a_picture_is_sent_when_it_is_asked_for(tmp_path):
 
 
 def test_pictures_need_no_thumbnails_to_be_opened(monkeypatch):
-    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_THUMBS", 5)
-    data = page_data(AtlasState(table_of(), grid=PCA), [Image.new("RGB", (4, 4))] * COUNT)
-    assert data["sheets"] == [] and data["spec"]["large"] is True
+    for most, sheets in ((COUNT, 1), (COUNT - 1, 0)):
+        monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_THUMBS", most)
+        data = page_data(AtlasState(table_of(), grid=PCA), [Image.new("RGB", (4, 4))] * COUNT)
+        assert len(data["sheets"]) == sheets and data["spec"]["large"] is True
 
 
 def test_many_pictures_show_how_far_they_are_and_nothing_is_computed_twice(monkeypatch, capsys):
@@ -217,3 +219,9 @@ def test_principal_components_come_along_for_axes_of_the_readers_own():
         assert (np.abs(np.abs(values) - np.abs(wanted)) <= step).all()
     places = state.layout("one", state.settings[0]).places  # the map by PCA is the first two
     assert np.abs(state.components("one")[0][:, :2] - places).max() < 1e-6
+
+
+def test_pictures_follow_the_rows_that_all_tables_have():
+    pictures = [Image.new("RGB", (1, 1), (n, 0, 0)) for n in range(COUNT)]
+    atlas = Atlas({"one": table_of(), "two": table_of(start=2)}, pictures=pictures, grid=PCA)
+    assert atlas.pictures == pictures[2:] and atlas.state.ids[0] == "p2"

@@ -51,6 +51,11 @@ def test_queries_go_into_the_file(atlas, tmp_path):
     assert spec["queries"][0]["rows"][0] == 5 and "unsafe" not in page.partition("<body>")[0]
 
 
+def test_as_many_queries_as_a_page_may_have(atlas, monkeypatch):
+    monkeypatch.setattr("phi3lib.lab.atlas.queries.MOST_QUERIES", 2)
+    assert len(page_data(atlas.state, None, queries=["1", "2"])["spec"]["queries"]) == 2
+
+
 def test_queries_that_cannot_be_asked(atlas, tmp_path):
     for queries, words in (
         ([" "], "empty"),

@@ -49,7 +49,11 @@ def test_rows_are_checked_and_nothing_changes(rows):
     assert not selections and not told
 
 
-def test_there_are_a_hundred_at_most():
+def test_there_are_a_hundred_at_most_and_names_have_sixty_characters():
+    hundred = {str(n).ljust(LONGEST, "_"): [4] for n in range(MOST)}
+    selections = Selections(5)
+    selections.replace(hundred)
+    assert dict(selections) == hundred
     with pytest.raises(ValueError, match=f"101 named selections; there may be {MOST} at most"):
         Selections(5).replace({str(n): [0] for n in range(101)})
 

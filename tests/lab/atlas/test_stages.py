@@ -8,7 +8,7 @@ import pytest
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.settings import Settings
-from phi3lib.lab.atlas.stages import Costs
+from phi3lib.lab.atlas.stages import Costs, Stage
 from tests.front_end import send
 
 COUNT = 30
@@ -90,5 +90,63 @@ def test_estimates_grow_with_the_work_and_with_the_slowness_of_the_machine(monke
     assert many.all() == pytest.approx(3 * before)
 
 
-def test_the_trial_of_the_machine_gives_a_factor():
-    assert 0 < stages.slowness() < 1_000
+def test_beyond_a_sample_the_work_grows_with_the_number_of_pictures_and_not_with_its_square(monkeypatch):
+    monkeypatch.setattr(stages, "slowness", lambda: 1.0)
+    monkeypatch.setattr(stages, "IMPORTS", 0.0)
+    one, ten = Costs(20_000, 64), Costs(200_000, 64)
+    assert ten.trust(10) == pytest.approx(10 * one.trust(10))  # of as many pictures in the sample
+    assert ten.neighbors() == pytest.approx(2 * Costs(100_000, 64).neighbors())  # approximate ones
+    assert one.neighbors() == pytest.approx(4 * Costs(10_000, 64).neighbors(), rel=0.5)
+    parts = one.neighbors(), one.layout(Settings("PCA")), one.layout(Settings()), 2 * one.trust(10)
+    assert one.all() == pytest.approx(sum(parts))
+
+
+def test_each_stage_has_its_own_estimate(many):
+    costs = Costs(COUNT, 6)
+    seconds = [one.seconds for one in many.state.stages([Settings("PCA"), Settings("UMAP", 4)])]
+    maps = [
+        costs.layout(Settings("PCA")),
+        costs.trust(10),
+        costs.layout(Settings("UMAP", 4)),
+        costs.trust(10),
+    ]
+    assert seconds == [costs.neighbors(), *maps] and len(set(seconds)) == 4
+
+
+def test_the_estimate_adds_up_what_is_of_one_kind():
+    made = [Stage("true neighbors", print, 4.0), *(Stage(f"map: {n}", print, 60.0) for n in range(2))]
+    said = "about 2 min for 2,000 pictures (true neighbors 4.0 s, map 2 min)"
+    assert stages.said([*made[:2], made[2]], 2_000) == said
+
+
+def test_the_bar_is_as_far_as_the_work(monkeypatch):
+    seen = []
+
+    class Bar:
+        def __init__(self, total, disable, **_):
+            seen.append((total, disable))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            seen.append("closed")
+
+        def set_description_str(self, words):
+            seen.append(words)
+
+        def update(self, seconds):
+            seen.append(seconds)
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    stages.compute([Stage(name, lambda n=name: seen.append(f"made {n}"), 2.0) for name in "ab"], 5_000)
+    of_each = [[f"5,000 pictures · {name}", f"made {name}", 2.0] for name in "ab"]
+    assert seen == [(4.0, False), *of_each[0], *of_each[1], "closed"]
+
+
+@pytest.mark.parametrize(("later", "factor"), [((0.1, 0.05, 0.2), 2), ((1e-5, 1e-5, 1e-5), 0.1)])
+def test_the_trial_of_the_machine_counts_its_best_pass_and_never_the_first(monkeypatch, later, factor):
+    ends = iter(np.cumsum([[0, took] for took in (0.01, *later)]).tolist())
+    monkeypatch.setattr(stages, "TRIAL", (2, 2, 2))
+    monkeypatch.setattr(stages.time, "perf_counter", lambda: next(ends))
+    assert stages.slowness.__wrapped__() == pytest.approx(factor)

@@ -12,7 +12,14 @@ from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.page import page_data
-from phi3lib.lab.atlas.thumbnails import FRONT, SHEET, sheet_order, sheets_with_shapes, shuffled
+from phi3lib.lab.atlas.thumbnails import (
+    FRONT,
+    SHEET,
+    sheet_order,
+    sheets_with_shapes,
+    shuffled,
+    thumbnail_side,
+)
 
 COUNT = 2_400
 COLORS = np.random.default_rng(1).integers(0, 256, (COUNT, 3))
@@ -79,3 +86,22 @@ def test_a_page_is_small_without_its_thumbnails_which_come_last_and_inert(many, 
 
 def test_no_pictures_have_no_sheets():
     assert sheets_with_shapes([], 40, compact=True) == ([], [])
+
+
+def test_thumbnails_are_smaller_the_more_pictures_there_are():
+    counts = (4, 400, 401, 1_500, 1_501, 6_000, 6_001, 30_000)
+    assert [thumbnail_side(count) for count in counts] == [128, 128, 96, 96, 64, 64, 40, 40]
+
+
+def test_shapes_are_widths_in_hundredths_of_heights_within_limits():
+    sizes = [(30, 10), (10, 30), (90, 2), (2, 90), (80, 4), (3, 60)]
+    _, shapes = sheets_with_shapes([Image.new("RGB", size) for size in sizes], 40)
+    assert shapes == [300, 33, 2000, 5, 2000, 5]
+
+
+def test_a_thumbnail_of_a_file_is_as_sharp_as_it_can_be(tmp_path):
+    stripes = np.tile(np.repeat([0, 255], 4), 20).astype(np.uint8)  # 160 pixels; 40 of a thumbnail
+    Image.fromarray(np.tile(stripes, (160, 1))).save(tmp_path / "stripes.jpg", quality=95)
+    (uri,), _ = sheets_with_shapes([tmp_path / "stripes.jpg"], 40)
+    sheet = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L")
+    assert np.asarray(sheet, dtype=float)[:40, :40].std() > 80

@@ -92,3 +92,4 @@ def test_new_parameters_have_limits_and_tell_how_far_they_are():
     assert told == [0.5, 1]
     assert state.k == 6 and state.card()["neighbours"] == "6 nearest by cosine, exact"
     assert 0 <= state.trustworthiness("one") <= 1
+    assert f"{state.kept('two').mean():.0%} of 6 true neighbours kept. 0 selected" in state.sentence()

@@ -1,0 +1,27 @@
+"""Which maps are offered for how many pictures, and which one is shown first."""
+
+import pytest
+
+from phi3lib.lab.atlas.settings import Settings, most_usual, usable, usual_grid
+
+
+@pytest.mark.parametrize(("count", "maps"), [(1_000, 19), (1_001, 3), (4_999, 3), (5_000, 2), (200_000, 2)])
+def test_the_more_pictures_the_fewer_maps(count, maps):
+    offered = usable(usual_grid(count), count)
+    assert len(set(offered)) == len(offered) == maps  # PCA is one of them
+    assert Settings("UMAP", 15, 0.1, 0) == most_usual(offered)
+    assert {one.seed for one in offered} == ({0, 1} if count < 5_000 else {0})
+
+
+@pytest.mark.parametrize(("count", "neighbors"), [(51, {5, 15, 50}), (12, {5, 11}), (4, {3}), (2, {2})])
+def test_a_map_of_few_pictures_has_fewer_neighbors(count, neighbors):
+    assert {one.n_neighbors for one in usable(usual_grid(count), count) if one.method == "UMAP"} == neighbors
+
+
+def test_the_first_map_has_the_least_seed_then_the_nearest_parameters():
+    def first(**grid):
+        return most_usual(usable({"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0,), **grid}, 100))
+
+    assert first(seed=(1, 0, 2)).seed == 0
+    assert first(n_neighbors=(5, 18, 40)).n_neighbors == 18
+    assert first(min_dist=(0.0, 0.15, 0.8)).min_dist == 0.15
