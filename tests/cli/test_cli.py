@@ -1,10 +1,12 @@
 """The command line: results, exit codes, JSON, hostile names, mistakes, interruption and resuming."""
 
 import json
+import logging
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,14 @@ from PIL import Image
 
 from phi3lib import EmbeddingTable
 from phi3lib.cli import main
+from phi3lib.cli.arguments import parser
 from phi3lib.cli.commands import _disagreements
-from phi3lib.cli.terminal import Terminal, shown
+from phi3lib.cli.terminal import Terminal, shown, terminal_of
 from phi3lib.cli.vectors import Embedded, _labels_file, folder_labels
 from phi3lib.embeddings.costs import estimate_cost
+from phi3lib.embeddings.disagreement import disagreements
 from phi3lib.encoders.encoder import Recipes, recipes_of
+from phi3lib.lab.atlas.stages import Costs
 from tests.cli.conftest import Colors, Middle, save
 
 
@@ -49,6 +54,10 @@ def test_duplicates_take_a_file_of_vectors(shell):
     shell("embed", "photos", "--out", "v.parquet")
     code, out, _ = shell("duplicates", "v.parquet", "--json")
     assert code == 0 and json.loads(out)["groups"] == [["copy of 0.png", "dogs/0.png"]]
+    code, out, err = shell("duplicates", "v.parquet")
+    assert "groups of near duplicates: 1, with 2 of 8 images (cosine at least 0.98)" in err
+    code, out, err = shell("duplicates", "v.parquet", "--least", "-1")
+    assert code == 0 and len(out.splitlines()) == 8 and "1, with 8 of 8 images (cosine at least -1)" in err
 
 
 def test_atlas_is_one_file_that_loads_nothing(shell, tmp_path):
@@ -79,6 +88,25 @@ def test_search_by_image(shell):
     assert "even if none fits" in err
 
 
+def test_a_search_says_how_far_its_best_image_stands_out(shell):
+    _, out, _ = shell("search", "photos", "--image", "photos/cats/1.png", "--json")
+    found = json.loads(out)
+    cosines = np.array([hit["cosine"] for hit in found["hits"]])
+    assert len(cosines) == 8  # fewer than the ten that are listed at most
+    assert found["standing"] == pytest.approx((cosines[0] - cosines.mean()) / cosines.std(), rel=1e-4)
+
+
+def test_the_maps_of_all_models_are_in_the_estimate(shell, monkeypatch):
+    models = {name: Colors(name, network=torch.nn.Identity()) for name in ("one", "two")}
+    monkeypatch.setattr("phi3lib.cli.vectors.load", lambda name, revision=None: models[name])
+    monkeypatch.setattr("phi3lib.lab.atlas.stages.slowness", lambda: 1.0)
+    both = ("--model", "one", "--model", "two")
+    _, out, _ = shell("atlas", "photos", "--estimate", "--json", *both)
+    assert json.loads(out)["maps_seconds"] == pytest.approx(
+        2 * Costs(9, 9).all()
+    )  # nine images, nine numbers
+
+
 def test_the_estimate_of_an_atlas_has_its_maps(shell):
     code, out, _ = shell("atlas", "photos", "--estimate", "--json")
     assert code == 0 and json.loads(out)["maps_seconds"] > 0
@@ -105,6 +133,9 @@ def test_report_lists_what_is_in_the_folder(shell, photos):
     found = {one["kind"]: one["ids"] for one in json.loads(out)["findings"]}
     assert code == 0 and found["duplicates"] == ["copy of 0.png", "dogs/0.png"]
     assert found["empty"] == ["blank.png"] and "cluster" in found
+    code, out, _ = shell("report", "photos", "--json", "--least", "-1")
+    found = {one["kind"]: one["ids"] for one in json.loads(out)["findings"]}
+    assert code == 0 and len(found["duplicates"]) == 9
 
 
 def test_report_of_two_models_lists_where_they_disagree(shell, monkeypatch):
@@ -130,6 +161,10 @@ def test_a_disagreement_names_the_model_for_which_the_images_are_near():
     )
     for found in ([one, two], [two, one]):
         assert _disagreements(found, 20)[0] == ("3", "40", "one", "two")
+    wanted = disagreements(one.table, two.table, k=10, most=3)
+    listed = _disagreements([one, two], 3)
+    assert len(wanted) > len(listed) == 3  # most of both directions together
+    assert [pair[:2] for pair in listed] == [(pair.first, pair.second) for pair in wanted[:3]]
 
 
 @pytest.mark.parametrize("count", [31, 32])
@@ -149,6 +184,39 @@ def test_as_many_images_are_listed_as_are_asked_for(shell):
     assert code == 0 and len(out.splitlines()) == 3
     code, out, _ = shell("search", "photos", "--image", "photos/cats/1.png", "-k", "3", "--json")
     assert code == 0 and len(json.loads(out)["hits"]) == 3
+
+
+def test_numbers_have_the_defaults_that_the_guide_names():
+    wanted = {
+        "search x": {"k": 10},
+        "duplicates x": {"least": 0.98},
+        "report x": {"least": 0.98, "pairs": 10},
+        "grade x": {"seconds": 900, "cell_seconds": 120, "megabytes": 4096, "jobs": 1},
+        "search x y -k 1": {"k": 1},
+        "duplicates x --least -1": {"least": -1},
+        "grade x --megabytes 256 --jobs 1": {"megabytes": 256, "jobs": 1},
+    }
+    for line, values in wanted.items():
+        assert vars(parser().parse_args(line.split())).items() >= values.items()
+
+
+def test_a_recipe_has_a_file_of_its_own_and_the_result_tells_its_width(shell, tmp_path):
+    code, out, _ = shell("embed", "photos", "--pooling", "squares", "--json")
+    told = json.loads(out)
+    assert code == 0 and (tmp_path / "photos.colors.squares.parquet").is_file()
+    assert (told["images"], told["dimension"], len(told["not_read"])) == (8, 9, 1)
+
+
+def test_a_file_of_vectors_names_the_model_and_the_revision_that_it_needs(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "phi3lib.cli.vectors.load", lambda name, revision=None: asked.append((name, revision))
+    )
+    table = EmbeddingTable(
+        np.eye(4, dtype=np.float32), tuple("abcd"), {}, {"model": "one", "revision": "f00"}
+    )
+    Embedded("one", table, Path("v.parquet"), None).with_encoder()
+    assert asked == [("one", "f00")]
 
 
 # --------------------------------------------------------------------------- exit codes
@@ -285,6 +353,18 @@ def test_five_names_of_one_reason_are_listed_and_more_are_counted(capsys):
         "not read (7): cut short: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more",
         "not read (5): empty: 0.png, 1.png, 2.png, 3.png, 4.png",
     ]
+
+
+def test_warnings_for_users_are_notes_wherever_they_arise_and_others_are_not_shown(capsys):
+    with terminal_of(parser().parse_args(["doctor"])):
+        for words, kind in (
+            ("the disk is nearly full", UserWarning),
+            ("2 of them, see .notes of the table", UserWarning),
+            ("a name has changed", DeprecationWarning),
+        ):
+            warnings.warn(words, kind, stacklevel=1)
+        logging.getLogger("phi3lib").info("a message")
+    assert capsys.readouterr().err == "note: the disk is nearly full\na message\n"
 
 
 # --------------------------------------------------------------------------- interruption

@@ -73,6 +73,23 @@ def test_the_interval_of_few_values_is_that_of_bca_and_the_same_on_every_call():
     )
 
 
+def test_the_interval_of_few_values_is_bca_by_its_formula_and_depends_little_on_what_was_drawn():
+    values = np.random.default_rng(2).exponential(size=40)
+    drawn = values[np.random.default_rng(3).integers(40, size=(20_000, 40))].mean(1)
+    apart = values - values.mean()  # Efron 1987: bias, and acceleration by the jackknife
+    bias, acceleration = (
+        norm.ppf((drawn < values.mean()).mean()),
+        (apart**3).sum() / (apart**2).sum() ** 1.5 / 6,
+    )
+    z = bias + norm.ppf([0.025, 0.975])
+    wanted = np.quantile(drawn, norm.cdf(bias + z / (1 - acceleration * z)))
+    found = np.array([(one.low, one.high) for one in (of_mean(values, seed=seed) for seed in range(8))])
+    width = np.ptp(wanted)
+    assert np.abs(found.mean(0) - wanted).max() < 0.02 * width
+    assert np.abs(np.quantile(drawn, [0.025, 0.975]) - wanted).min() > 0.04 * width  # the percentile interval
+    assert found.std(0).max() < 0.04 * width
+
+
 def test_what_is_no_sample_is_refused():
     for bad in ([], [[1.0]], 3.0):
         with pytest.raises(ValueError, match="one value for each item"):
@@ -112,8 +129,17 @@ def test_half_samples_are_drawn_without_replacement_and_their_spread_is_scaled(m
     assert found.high - found.value == pytest.approx(reach, rel=0.05)
     few = of_statistic(lambda rows: float(len(rows) % 2 + rows[0]), 30, most=0.0, resamples=5)
     assert few.high == 0.0 and few.low < 0
+    beyond = of_statistic(lambda rows: 1 + 1e-12, 10, most=1.0, resamples=5)  # by rounding
+    assert beyond.value <= beyond.high
     with pytest.raises(ValueError, match="no number"):
         of_statistic(lambda rows: float("nan"), 10)
+
+
+def test_the_interval_of_a_statistic_depends_little_on_what_was_drawn():
+    values = np.random.default_rng(9).normal(size=61)
+    found = [of_statistic(lambda rows: float(values[rows].mean()), 61, seed=seed) for seed in range(30)]
+    widths = [one.high - one.low for one in found]
+    assert np.std(widths) / np.mean(widths) < 0.08  # 1 / sqrt(2 * 200) = 0.05 are expected
 
 
 @pytest.mark.parametrize("name", ["anisotropy", "cka", "rsa"])
@@ -181,6 +207,7 @@ def test_other_values_are_compared_by_random_signs():
     shifted = values + rng.normal(0.4, 1, size=40)
     assert paired_p_value(values, shifted) == pytest.approx(ttest_rel(values, shifted).pvalue, abs=0.02)
     assert paired_p_value(values, shifted) == paired_p_value(values, shifted)
+    assert paired_p_value(values, values + rng.normal(2, 1, size=40)) == pytest.approx(2 / 10_000)
 
 
 def test_of_equally_good_results_few_are_called_clearly_better():

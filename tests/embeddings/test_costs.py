@@ -117,6 +117,27 @@ def test_stored_images_cost_no_time_but_room_in_the_table(tmp_path, slow_reading
     assert str(cost) == "about 6.0 s for 3 images (2 of 5 are stored already), measured on 3 of them"
 
 
+def test_an_image_that_has_changed_is_to_be_computed(tmp_path, slow_reading, clock, cores):
+    cores(2)
+    encoder, out = Timed(clock), tmp_path / "table.parquet"
+    for place in range(3):
+        Image.new("RGB", (8, 8), (40 * place, 0, 0)).save(tmp_path / f"{place}.png")
+    embed_images(tmp_path, model=encoder, out=out, progress=False)
+    Image.new("RGB", (9, 8), "white").save(tmp_path / "1.png")
+    cost = estimate_cost(tmp_path, model=encoder, out=out)
+    assert (cost.images, cost.pending, cost.tiles) == (3, 1, 3)
+
+
+def test_eight_images_are_measured_in_batches_as_of_a_run(clock, monkeypatch):
+    monkeypatch.setattr(costs, "TILES_AT_ONCE", 4)
+    encoder = Timed(clock)
+    cost = estimate_cost(pictures(*[8] * 20), model=encoder)
+    assert cost.measured == 8 and [len(batch) for batch in encoder.calls] == [1, 4, 4]
+    encoder = Timed(clock)
+    estimate_cost(pictures(8, 9, 9, 8), model=encoder)
+    assert [len(batch) for batch in encoder.calls] == [1, 2, 2]  # four tiles each
+
+
 def test_the_sample_is_spread_from_the_first_image_to_the_last(clock):
     encoder = Timed(clock)
     estimate_cost(pictures(*range(10, 31)), model=encoder, sample=5)

@@ -9,10 +9,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from transformers import TrainerState
 
 from phi3lib import load_clip, load_encoder
 from phi3lib.embeddings.finetune import _usual_rate, average_weights, fine_tune, make_pairs
+from phi3lib.embeddings.finetune_runs import resume_point
 from phi3lib.embeddings.finetune_towers import Trained, copied, set_trained, towers_of
+from phi3lib.embeddings.finetune_trainer import Watching
 from phi3lib.encoders import as_encoder
 from tests.encoder_layout import make_dino_checkpoint, make_siglip_checkpoint
 from tests.real_layout import make_clip_checkpoint
@@ -220,6 +223,41 @@ def test_the_temperature_of_published_models_can_fall_and_not_rise(clip):
     assert float(scale.detach()) <= math.log(100)
 
 
+def test_a_scale_is_limited_to_a_hundred_and_only_where_it_is_trained(clip):
+    towers = towers_of(copied(clip, "copy"))
+    for part, limited in (("text", 6.0), ("temperature", math.log(100))):
+        set_trained(towers, Trained((part,)))
+        with torch.no_grad():
+            towers.network.logit_scale.fill_(6.0)
+        towers.limit_temperature()
+        assert towers.network.logit_scale.item() == pytest.approx(limited)
+    with torch.no_grad():
+        towers.network.logit_scale.fill_(4.0)
+    towers.limit_temperature()
+    assert towers.network.logit_scale.item() == 4.0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_towers_make_the_vectors_of_their_encoder(models, family):
+    """Those that a search uses, and the loss of transformers on them."""
+    towers, encoder = towers_of(models[family]), as_encoder(models[family])
+    words, images = ["red wide", "a cup"], [picture("red", "wide"), picture("blue", "tall")]
+    texts, seen = towers.text_inputs(words), towers.image_inputs(images)
+    vectors = towers.text_vectors(texts), towers.image_vectors(seen)
+    wanted = (
+        encoder.encode_texts(words),
+        encoder.encode(images, encoder.recipes[encoder.recipes.shared_with_text]),
+    )
+    for found, one in zip(vectors, wanted, strict=True):
+        torch.testing.assert_close(*(torch.nn.functional.normalize(side) for side in (found, one)))
+    none = torch.zeros(2, 2, dtype=torch.bool)
+    loss = towers(seen, texts, none)["loss"]
+    assert loss.item() == pytest.approx(
+        encoder.network(**texts, **seen, return_loss=True).loss.item(), rel=1e-4
+    )
+
+
 # ------------------------------------------------------------------------------- it learns
 
 
@@ -258,6 +296,22 @@ def test_watch_sees_the_model_at_its_steps_without_changing_the_training(clip):
     assert torch.allclose(seen[0], clip.text_features("red wide")[0])
     assert torch.allclose(seen[5], watched.model.text_features("red wide")[0])
     assert watched.curve("loss") == alone.curve("loss")
+
+
+def test_what_a_watcher_draws_leaves_the_random_numbers_of_the_training(clip):
+    steps = []
+
+    def watch(step, encoder):
+        torch.rand(5)
+        steps.append(step)
+
+    watching = Watching(towers_of(clip), watch, every=2)
+    before = torch.get_rng_state()
+    for step in range(4):
+        state = TrainerState(global_step=step, max_steps=3)
+        watching.on_train_begin(None, state, None)  # also at a resumed one, which was shown before
+        watching.on_step_end(None, state, None) if step else None
+    assert steps == [0, 2, 3] and torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_callers_random_numbers_go_on(clip):
@@ -328,6 +382,22 @@ class Odd:
     def __call__(self, step, encoder):
         if step == 4:
             self._stop(5, encoder)
+
+
+def test_a_run_resumes_from_the_last_complete_checkpoint(tmp_path):
+    folder, marks = tmp_path / "run", {"weights": "w", "pairs": "p"}
+    assert resume_point(folder, marks) is None
+    for name, state in (
+        ("2", '{"global_step": 2}'),
+        ("10", '{"global_step": 10}'),
+        ("12", "{"),
+        ("14", "{}"),
+    ):
+        (folder / f"checkpoint-{name}").mkdir()
+        (folder / f"checkpoint-{name}" / "trainer_state.json").write_text(state)
+    assert resume_point(folder, marks) == folder / "checkpoint-10"
+    with pytest.raises(ValueError, match="a run with other pairs"):
+        resume_point(folder, marks | {"pairs": "q"})
 
 
 def test_a_finished_run_is_taken_up_as_it_is(clip, tmp_path):

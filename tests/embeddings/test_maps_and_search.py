@@ -15,7 +15,15 @@ from phi3lib.embeddings.maps import (
     stability,
     umap_map,
 )
-from phi3lib.embeddings.search import few_shot, near_duplicates, search, top_k, zero_shot
+from phi3lib.embeddings.search import (
+    class_vectors,
+    few_shot,
+    few_shot_rows,
+    near_duplicates,
+    search,
+    top_k,
+    zero_shot,
+)
 from phi3lib.embeddings.table import EmbeddingTable
 
 
@@ -315,6 +323,37 @@ def test_a_mixture_has_the_weights_that_are_asked_for(groups, monkeypatch):
         assert [hit.cosine for hit in found] == pytest.approx(cosines[0].tolist())
 
 
+def test_by_default_ten_are_found_and_text_and_picture_weigh_the_same(groups, monkeypatch):
+    table = EmbeddingTable(groups, tuple(map(str, range(160))))
+    monkeypatch.setattr("phi3lib.embeddings.search._text_vector", lambda *_: unit_rows(groups[:1]))
+    found = search(table, object(), text="words", picture="90")
+    assert len(found) == 10
+    half = unit_rows(groups[:1]) + unit_rows(groups[90:91])
+    assert [hit.row for hit in found] == top_k(half, groups, 10)[0][0].tolist()
+    by_row = {hit.row: hit.cosine for hit in search(table, object(), text="words", picture="90", k=160)}
+    assert by_row[0] == pytest.approx(by_row[90], abs=1e-6)
+
+
+def test_a_class_is_the_mean_direction_of_its_prompts(clip):
+    prompts, names = ("{}", "a picture of {}", "this is {}"), ["a cat", "a house"]
+    found = class_vectors(clip, names, prompts)
+    for name, vector in zip(names, found, strict=True):
+        texts = unit_rows(clip.text_features([one.format(name) for one in prompts]).numpy())
+        mean = texts.mean(0)
+        assert np.allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_shots_are_so_many_of_each_label_and_all_others_are_scored(groups):
+    labels = np.repeat(["a", "b", "c", "d"], [30, 40, 50, 40])
+    train, test = few_shot_rows(labels, 7)
+    assert sorted([*train, *test]) == list(range(160))
+    assert np.unique(labels[train], return_counts=True)[1].tolist() == [7] * 4
+    found = few_shot(groups, labels, 29)
+    assert (found.count, found.chance) == (160 - 4 * 29, 1 / 4)
+    with pytest.raises(ValueError, match="30 items of each label leave none"):
+        few_shot(groups, labels, 30)
+
+
 def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3):
     from PIL import Image
 
@@ -371,7 +410,7 @@ def test_planted_duplicates_are_found(groups):
     assert [pair[:2] for pair in pairs] == [("p3", "p20")]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:Tensorflow not installed:ImportWarning")  # where umap is new
 def test_a_map_is_made_without_warnings_even_where_all_items_are_neighbors():
     vectors = np.random.default_rng(0).normal(size=(8, 5))
     assert umap_map(vectors, nearest(vectors, 7), n_neighbors=8).places.shape == (8, 2)

@@ -145,6 +145,12 @@ def test_a_trial_follows_the_clock(clip, pictures, monkeypatch, slow, chosen):
     assert f"precision: {chosen or 'fp32'} (speed against fp32" in str(found)
 
 
+def test_a_trial_in_words_names_how_many_times_as_fast_the_others_are():
+    found = trial.Trial("bf16", {"fp32": 3.0, "bf16": 1.5, "int8": 6.0}, {})
+    assert str(found) == "precision: bf16 (speed against fp32, in a trial: bf16 2.00 ×, int8 0.50 ×)"
+    assert str(trial.Trial(None, {"fp32": 3.0, "bf16": 4.0}, {})).startswith("precision: fp32 (speed")
+
+
 def test_a_resumed_table_keeps_its_precision(clip, pictures, tmp_path, monkeypatch):
     found = []
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from phi3lib.embeddings.costs import estimate_cost
 from phi3lib.embeddings.disagreement import disagreements
-from phi3lib.embeddings.quality import SIDE, WINDOW, blur_of, qualities, quality_of
+from phi3lib.embeddings.quality import SIDE, Quality, blur_of, qualities, quality_of
 from phi3lib.embeddings.report import report_of
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.encoders import Encoder, recipe
@@ -50,6 +50,31 @@ def test_outliers_are_three_and_a_half_robust_deviations_from_their_nearest():
 def test_copies_do_not_hide_an_outlier():
     vectors = np.concatenate([clustered(), [[0] * 15 + [1], [0] * 15 + [2]]]).astype(np.float32)
     assert report_of(table_of(vectors), least=0.999).of("outliers")[0].ids == ("036",)
+
+
+def test_of_many_outliers_the_twenty_furthest_are_listed():
+    rng = np.random.default_rng(2)
+    near = np.eye(60)[0] * 5 + 0.1 * rng.normal(size=(100, 60))
+    strange = np.eye(60)[30:55] + 0.02 * np.arange(25)[:, None] * np.eye(60)[0]  # ever nearer to the others
+    (found,) = report_of(table_of(np.concatenate([near, strange]).astype(np.float32)), least=1).of("outliers")
+    assert found.rows == tuple(range(100, 120)) and found.says.startswith("20 ")
+
+
+def test_where_all_distances_but_one_are_equal_there_is_no_measure_of_unusual():
+    vectors = np.concatenate([np.eye(9), -np.ones((1, 9))]).astype(np.float32)
+    assert not report_of(table_of(vectors)).of("outliers")
+
+
+@pytest.mark.parametrize(("cosine", "count"), [(0.981, 1), (0.979, 0)])
+def test_duplicates_have_a_cosine_of_at_least_98_hundredths(cosine, count):
+    copy = [cosine, *[0] * 7, np.sqrt(1 - cosine**2)]
+    report = report_of(table_of(np.concatenate([np.eye(8, 9), [copy]]).astype(np.float32)))
+    assert [one.ids for one in report.of("duplicates")] == [("000", "008")] * count
+
+
+def test_at_most_twelve_clusters_are_found():
+    assert len(report_of(table_of(clustered(groups=12, each=6)), least=1).of("cluster")) == 12
+    assert len(report_of(table_of(clustered(groups=14, each=5)), least=1).of("cluster")) <= 12
 
 
 def test_clusters_are_the_groups_with_typical_and_atypical_images():
@@ -138,6 +163,11 @@ def test_sharp_blurred_and_empty():
     assert blank.is_empty and not blank.is_blurred and blank.blur == 1
 
 
+@pytest.mark.parametrize(("blur", "is_blurred"), [(0.69, False), (0.71, True)])
+def test_the_limit_of_blur_is_that_of_the_photographs_that_were_measured(blur, is_blurred):
+    assert Quality(60.0, blur).is_blurred is is_blurred
+
+
 def test_the_most_blurred_image_comes_first():
     images = [sharp().filter(ImageFilter.GaussianBlur(radius)) for radius in (3, 0, 12, 0, 6)]
     blur = [one.blur for one in qualities(images)]
@@ -151,7 +181,7 @@ def test_of_a_step_that_is_blurred_one_share_in_a_window_remains():
     """What blurring adds beside the step does not count as lost."""
     place = np.arange(40) >= 20
     steps = 100.0 * (place[:, None].astype(float) + place)  # one step in each row and in each column
-    assert blur_of(steps) == pytest.approx(1 / WINDOW)
+    assert blur_of(steps) == pytest.approx(1 / 9)  # of the nine pixels of a window, as in the reference
 
 
 def test_large_images_are_measured_reduced_and_small_ones_as_they_are():

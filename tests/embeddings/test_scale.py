@@ -107,6 +107,14 @@ def test_the_table_is_that_of_embed_images(folder, tmp_path):
     assert not any((tmp_path / "out" / "_attempts").iterdir())
 
 
+def test_the_order_is_that_of_embed_images_whatever_the_names(tmp_path):
+    names = ("a/1.png", "a-1.png", "a.png", "a/b/1.png", "a/b.png", "A.png", "a b/1.png")
+    for number, name in enumerate(names):
+        draw(tmp_path / "images" / name, number)
+    shards = here(tmp_path / "images", tmp_path / "out")
+    assert shards.load().ids == embed_images(tmp_path / "images", model=Corner(), progress=False).ids
+
+
 def test_each_file_is_a_table_that_other_programs_read(folder, tmp_path):
     import pyarrow.dataset
 
