@@ -114,9 +114,9 @@ def pinch(page: Page, x: float, y: float) -> None:
     """Two fingers that go apart."""
     session = page.context.new_cdp_session(page)
 
-    def touch(kind: str, *places: tuple[float, float]) -> None:
-        points = [{"x": across, "y": down, "id": n} for n, (across, down) in enumerate(places)]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    def touch(event: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": across, "y": down, "id": n} for n, (across, down) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": event, "touchPoints": touches})
 
     touch("touchStart", (x - 20, y), (x + 20, y))
     for apart in (30, 50, 80):

@@ -97,8 +97,8 @@ def spotlight(data: Path, rows: int, port: int) -> None:
     from renumics import spotlight as tool
 
     frame = read(data, rows).drop(columns=["x", "y"])
-    kinds = {"picture": tool.Image, "vector": tool.Embedding}
-    tool.show(frame, dtype=kinds, port=port, no_browser=True, wait="forever", analyze=False)
+    types = {"picture": tool.Image, "vector": tool.Embedding}
+    tool.show(frame, dtype=types, port=port, no_browser=True, wait="forever", analyze=False)
 
 
 def datamapplot(data: Path, rows: int, port: int) -> None:

@@ -96,7 +96,7 @@ def ask(target: str, library: bool) -> None:
     os._exit(0)  # a thread may still wait for the hub
 
 
-def outcome(target: str, kind: int | str | bytes, *, library: bool) -> Outcome:
+def outcome(target: str, answer: int | str | bytes, *, library: bool) -> Outcome:
     """Serve the checkpoints with one bad answer, and let a process of its own ask for one of them."""
     from tests.hub_stand_in import HubStandIn
 
@@ -105,7 +105,7 @@ def outcome(target: str, kind: int | str | bytes, *, library: bool) -> Outcome:
         hub.drip_s = 0.5
         for name, folder in served_folders().items():
             hub.add(name, folder)
-        hub.fail(TARGETS[target][1], kind)
+        hub.fail(TARGETS[target][1], answer)
         environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PHI3LIB_HOME": str(home / "phi3lib")}
         command = [sys.executable, __file__, "--child", target, *(["--library"] if library else [])]
@@ -151,26 +151,28 @@ def served_folders() -> dict[str, Path]:
 # ------------------------------------------------------------------------------- the table
 
 
-def title_of(kind: int | str | bytes) -> str:
+def title_of(answer: int | str | bytes) -> str:
     """The answer, as the stand-in's `fail` names it."""
-    if isinstance(kind, bytes):
+    if isinstance(answer, bytes):
         return (
-            f"`{kind.decode()}`" if len(kind) < 30 else f"{len(kind) / 1e6:.1f} MB of `{kind[:8].decode()}`"
+            f"`{answer.decode()}`"
+            if len(answer) < 30
+            else f"{len(answer) / 1e6:.1f} MB of `{answer[:8].decode()}`"
         )
-    return f"status {kind}" if isinstance(kind, int) else kind.replace("_", " ")
+    return f"status {answer}" if isinstance(answer, int) else answer.replace("_", " ")
 
 
 def row_of(job: tuple[str, int | str | bytes, bool]) -> tuple[list[str], bool]:
     """A row of the table, and whether the answer kept to the rule."""
-    target, kind, library = job
-    ours = outcome(target, kind, library=False)
+    target, answer, library = job
+    ours = outcome(target, answer, library=False)
     told = ours.text.removeprefix("CheckpointError: ").removeprefix("HubUnreachableError: ")
     allowed = ours.seconds <= MOST_SECONDS and ours.added <= MOST_BYTES and not ours.outside
     one_sentence = ours.text == "accepted" or (told != ours.text and "\n" not in told)
     told = re.sub(r"http://[\d.:]+", "http://hub", told).replace("|", "/")
-    row = [f"{target}: {title_of(kind)}", ours.cell(), told]
+    row = [f"{target}: {title_of(answer)}", ours.cell(), told]
     if library:
-        theirs = outcome(target, kind, library=True)
+        theirs = outcome(target, answer, library=True)
         row += [theirs.cell(), theirs.text.split("\n")[0].split(":")[0]]
     print(" | ".join(row), flush=True)
     return row, allowed and one_sentence
@@ -184,7 +186,7 @@ def main() -> None:
     if options.child:
         return ask(options.child, options.library)
     served_folders()
-    jobs = [(target, kind, options.library) for target, kinds in ANSWERS.items() for kind in kinds]
+    jobs = [(target, answer, options.library) for target, answers in ANSWERS.items() for answer in answers]
     with ThreadPoolExecutor(4) as pool:  # most of them wait
         rows = list(pool.map(row_of, jobs[::6] if options.quick else jobs))
     names = ["asked for: answer", "ours", "its sentence"]

@@ -64,7 +64,7 @@ def published_shapes() -> dict[str, tuple[int, ...]]:
 
 def make_sparse_checkpoint(folder: Path) -> None:
     """Write headers, index and settings, and let the files end where they should."""
-    from phi3lib.loading.safetensors_io import TensorPlace, write_header
+    from phi3lib.loading.safetensors_io import TensorInfo, write_header
     from tests.real_layout import PHI35_CONFIG, PHI35_PREPROCESSOR, write_json
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,13 +76,13 @@ def make_sparse_checkpoint(folder: Path) -> None:
     weight_map = {}
     for number, shard in enumerate(shards, start=1):
         file = f"model-{number:05d}-of-00002.safetensors"
-        places, size = [], 0
+        infos, size = [], 0
         for name, shape in sorted(shard.items()):  # safetensors sorts by name
-            places.append(TensorPlace(name, file, "BF16", shape, size, size + _bytes_of(shape)))
+            infos.append(TensorInfo(name, file, "BF16", shape, size, size + _bytes_of(shape)))
             size += _bytes_of(shape)
             weight_map[name] = file
         with (folder / file).open("wb") as stream:
-            stream.truncate(write_header(stream, places, {"format": "pt"}) + size)
+            stream.truncate(write_header(stream, infos, {"format": "pt"}) + size)
     index = {"metadata": {"total_size": TOTAL_BYTES}, "weight_map": weight_map}
     write_json(folder / "model.safetensors.index.json", index)
     write_json(folder / "config.json", PHI35_CONFIG)

@@ -38,7 +38,7 @@ LORA_RANK = 16
 
 
 @dataclass(frozen=True)
-class Place:
+class Machine:
     """Where the networks compute, and whether they are tiny."""
 
     device: torch.device
@@ -72,98 +72,98 @@ class Place:
 # ------------------------------------------------------------------------------- models
 
 
-def on(place: Place, dtype: torch.dtype, make: Callable[[], Any]) -> Any:
+def on(machine: Machine, dtype: torch.dtype, make: Callable[[], Any]) -> Any:
     """A network whose random weights are drawn where it computes."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with place.device:
+        with machine.device:
             return make().eval()
     finally:
         torch.set_default_dtype(usual)
 
 
-def clip_model(place: Place, name: str, dtype: torch.dtype) -> Any:
+def clip_model(machine: Machine, name: str, dtype: torch.dtype) -> Any:
     from transformers import CLIPConfig, CLIPModel
 
     config = clip_config(name)
-    if place.tiny:
+    if machine.tiny:
         small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
         config = CLIPConfig(text_config=small, vision_config={**small, "patch_size": 32})
-    return on(place, dtype, partial(CLIPModel, config))
+    return on(machine, dtype, partial(CLIPModel, config))
 
 
-def phi3_model(place: Place, tower: dict[str, Any] | None = None) -> Any:
+def phi3_model(machine: Machine, tower: dict[str, Any] | None = None) -> Any:
     """Phi-3.5-vision in bfloat16; tower: another entry `img_processor` of its configuration."""
     from phi3lib.vision.configuration import Phi3VConfig
     from phi3lib.vision.modeling import Phi3VForCausalLM
     from tests.real_layout import PHI35_CONFIG, small_phi3_config
 
-    settings = small_phi3_config() if place.tiny else copy.deepcopy(PHI35_CONFIG)
-    if tower is not None and not place.tiny:
+    settings = small_phi3_config() if machine.tiny else copy.deepcopy(PHI35_CONFIG)
+    if tower is not None and not machine.tiny:
         settings["img_processor"] = tower
     config = Phi3VConfig.from_dict(settings)
-    return on(place, torch.bfloat16, partial(Phi3VForCausalLM, config))
+    return on(machine, torch.bfloat16, partial(Phi3VForCausalLM, config))
 
 
-def tiles(place: Place, embedding: Any, crops: int, count: int = 1) -> tuple[Tensor, Tensor]:
+def tiles(machine: Machine, embedding: Any, crops: int, count: int = 1) -> tuple[Tensor, Tensor]:
     """Pixels (count, 1 + crops, 3, side, side) and sizes (count, 2) of pictures of so many crops."""
     side = embedding.tile.tile_size
-    pixels = torch.rand(count, 1 + crops, 3, side, side, device=place.device, dtype=torch.bfloat16)
+    pixels = torch.rand(count, 1 + crops, 3, side, side, device=machine.device, dtype=torch.bfloat16)
     rows, columns = SIDES[crops]
-    return pixels, torch.tensor([[rows * side, columns * side]] * count, device=place.device)
+    return pixels, torch.tensor([[rows * side, columns * side]] * count, device=machine.device)
 
 
 # ------------------------------------------------------------------------------- work
 
 
 @torch.inference_mode()
-def clip_rows(place: Place) -> list[dict[str, Any]]:
+def clip_rows(machine: Machine) -> list[dict[str, Any]]:
     """Images a second, in batches whose pixels are on the GPU."""
     found = []
     for name, batch in ((CLIP, 256), (LARGE_CLIP, 64)):
         for dtype, called in ((torch.float32, "fp32"), (torch.bfloat16, "bf16")):
-            place.forget_peak()
-            model = clip_model(place, name, dtype)
+            machine.forget_peak()
+            model = clip_model(machine, name, dtype)
             side = model.config.vision_config.image_size
-            count = 2 if place.tiny else batch
-            pixels = torch.rand(count, 3, side, side, device=place.device, dtype=dtype)
-            taken = place.seconds(partial(model.get_image_features, pixel_values=pixels))
+            count = 2 if machine.tiny else batch
+            pixels = torch.rand(count, 3, side, side, device=machine.device, dtype=dtype)
+            taken = machine.seconds(partial(model.get_image_features, pixel_values=pixels))
             what = {f"a picture, {batch} at a time": taken / count}
-            found.append({"model": name, "precision": called, "seconds": what, "bytes": place.peak()})
+            found.append({"model": name, "precision": called, "seconds": what, "bytes": machine.peak()})
     return found
 
 
 @torch.inference_mode()
-def phi3_rows(place: Place) -> list[dict[str, Any]]:
+def phi3_rows(machine: Machine) -> list[dict[str, Any]]:
     """The vision part alone, and prompts and answers of the whole."""
-    model = phi3_model(place)
+    model = phi3_model(machine)
     embedding = model.model.vision_embed_tokens
     found = []
     for crops in CROPS:
-        pixels, sizes = tiles(place, embedding, crops)
-        place.forget_peak()
+        pixels, sizes = tiles(machine, embedding, crops)
+        machine.forget_peak()
         tokens = sum(len(one) for one in embedding.image_tokens(pixels, sizes))
-        seconds = {f"the tokens of a picture of {crops} crops ({tokens})": place.seconds(
+        seconds = {f"the tokens of a picture of {crops} crops ({tokens})": machine.seconds(
             partial(embedding.image_tokens, pixels, sizes))}  # fmt: skip
-        ids = torch.tensor([[1, *[-1] * tokens, *range(100, 100 + QUESTION)]], device=place.device)
+        ids = torch.tensor([[1, *[-1] * tokens, *range(100, 100 + QUESTION)]], device=machine.device)
         ask = partial(
             model, input_ids=ids, pixel_values=pixels, image_sizes=sizes, use_cache=True, logits_to_keep=1
         )
-        seconds[f"a prompt with it ({ids.shape[1]} tokens)"] = place.seconds(ask)
+        seconds[f"a prompt with it ({ids.shape[1]} tokens)"] = machine.seconds(ask)
         cache = ask().past_key_values
-        token = torch.tensor([[7]], device=place.device)
-        seconds["each token of the answer"] = place.seconds(
+        token = torch.tensor([[7]], device=machine.device)
+        seconds["each token of the answer"] = machine.seconds(
             partial(model, input_ids=token, past_key_values=cache, use_cache=True), 20
         )
-        found.append({"model": PHI3, "precision": "bf16", "seconds": seconds, "bytes": place.peak()})
+        found.append({"model": PHI3, "precision": "bf16", "seconds": seconds, "bytes": machine.peak()})
     return found
 
 
 # ------------------------------------------------------------------------------- another encoder inside Phi-3
 
 
-def tower_rows(place: Place) -> list[dict[str, Any]]:
+def tower_rows(machine: Machine) -> list[dict[str, Any]]:
     """For each tower of notebook 10's table: features of a scene, and a step of each stage."""
     from phi3lib.lab.lessons import nb10_alignment
     from phi3lib.lab.lessons.nb10_results import PUBLISHED
@@ -172,35 +172,37 @@ def tower_rows(place: Place) -> list[dict[str, Any]]:
     found = []
     for name, settings in PUBLISHED.items():
         for stage in nb10_alignment.STAGES:
-            place.forget_peak()
-            model = phi3_model(place, settings)
+            machine.forget_peak()
+            model = phi3_model(machine, settings)
             model.processor = None  # `vision_part` asks for one; nothing here uses it
-            found.append({"tower": name, "stage": stage, "scenes": SCENES, **step_costs(place, model, stage)})
+            found.append(
+                {"tower": name, "stage": stage, "scenes": SCENES, **step_costs(machine, model, stage)}
+            )
             del model
     return found
 
 
-def step_costs(place: Place, model: Any, stage: str) -> dict[str, Any]:
+def step_costs(machine: Machine, model: Any, stage: str) -> dict[str, Any]:
     """Seconds of the features of a step's scenes and of the step itself, and the peak of its memory."""
     from phi3lib.lab.lessons.nb10_alignment import prepare
 
     embedding = model.model.vision_embed_tokens
-    pixels, sizes = tiles(place, embedding, CROPS[0], SCENES)
+    pixels, sizes = tiles(machine, embedding, CROPS[0], SCENES)
     with torch.inference_mode():
-        features_seconds = place.seconds(partial(features_of, embedding, pixels))
+        features_seconds = machine.seconds(partial(features_of, embedding, pixels))
     features = features_of(embedding, pixels)
-    with place.device:
+    with machine.device:
         trained = prepare(model, stage)
     for weight in trained.values():
         weight.data = weight.data.float()
     optimizer = torch.optim.AdamW(trained.values(), lr=1e-4)
-    place.forget_peak()
+    machine.forget_peak()
     step = partial(one_step, model, features, sizes, optimizer)
     return {
         "features_seconds": features_seconds,
-        "step_seconds": place.seconds(step, 3),
+        "step_seconds": machine.seconds(step, 3),
         "trained": sum(weight.numel() for weight in trained.values()),
-        "bytes": place.peak(),
+        "bytes": machine.peak(),
     }
 
 
@@ -249,11 +251,11 @@ def tables(rows: list[dict[str, Any]], towers: list[dict[str, Any]]) -> str:
     return f"{first}\n\n{table(names, steps)}"
 
 
-def gpu_machine(place: Place) -> str:
+def gpu_machine(machine: Machine) -> str:
     """The GPU and the versions, as a sentence."""
     import transformers
 
-    named = torch.cuda.get_device_name() if place.device.type == "cuda" else "processor"
+    named = torch.cuda.get_device_name() if machine.device.type == "cuda" else "processor"
     return f"{named}, torch {torch.__version__}, transformers {transformers.__version__}"
 
 
@@ -266,16 +268,16 @@ def main() -> None:
     if options.published:
         content = json.loads(options.published.read_text(encoding="utf-8"))
     else:
-        place = Place(torch.device("cpu" if options.quick else "cuda"), options.quick)
+        machine = Machine(torch.device("cpu" if options.quick else "cuda"), options.quick)
         torch.manual_seed(0)
         content = {
             "program": "benchmarks/real_checkpoints_gpu.py",
             "weights": "random numbers in the published shapes: costs only, never results",
-            "machine": gpu_machine(place),
+            "machine": gpu_machine(machine),
             "scenes": SCENES,
             "lora_rank": LORA_RANK,
-            "rows": [*clip_rows(place), *phi3_rows(place)],
-            "towers": tower_rows(place),
+            "rows": [*clip_rows(machine), *phi3_rows(machine)],
+            "towers": tower_rows(machine),
         }
     text = (
         f"`python benchmarks/real_checkpoints_gpu.py` on {content['machine']}: every weight a random "

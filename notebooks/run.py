@@ -141,9 +141,9 @@ class Watcher:
     def _watch(self) -> None:
         while not self._done.wait(self._interval):
             if self.pid is not None:
-                self._look(self.pid)
+                self._measure(self.pid)
 
-    def _look(self, pid: int) -> None:
+    def _measure(self, pid: int) -> None:
         try:
             process = psutil.Process(pid)
             children = process.children(recursive=True)

@@ -28,8 +28,9 @@ NEW_NAMES = {
     "phi3lib.lab.exercise": "phi3lib.lab.checks.base",
     **{
         f"phi3lib.lab.{name}": f"phi3lib.lab.figures.{name}"
-        for name in ("hd_plots", "places_plot", "plots", "shown_text", "stills")
+        for name in ("hd_plots", "plots", "shown_text", "stills")
     },
+    **{f"phi3lib.lab.{old}places_plot": "phi3lib.lab.figures.sequence_plot" for old in ("", "figures.")},
     **{
         f"phi3lib.lab.{name}": f"phi3lib.lab.lessons.{name}"
         for name in ("first_embedding", "layers", "picker", "small_print", "spaces", "take_home", "trained")
@@ -41,6 +42,7 @@ NEW_NAMES = {
     "phi3lib.lab.instrument": "phi3lib.lab.widgets.base",
     # The module had the name of the function `lab.published` and took its place where it was imported first.
     "phi3lib.lab.published": "phi3lib.lab.published_vectors",
+    "phi3lib.embeddings.places": "phi3lib.embeddings.locations",
     "phi3lib.vectors.pooling": "phi3lib.encoders.pooling",
     # The second name: what `from phi3lib.vectors import …` asks for, once the package has been found.
     **{

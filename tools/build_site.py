@@ -136,8 +136,8 @@ def modules_of(room: str) -> list[str]:
 def has_public_names(path: Path) -> bool:
     """Return whether a module defines a public class or function."""
     body = ast.parse(path.read_text("utf-8")).body
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    return any(isinstance(node, kinds) and not node.name.startswith("_") for node in body)
+    node_types = (ast.ClassDef, ast.FunctionDef)
+    return any(isinstance(node, node_types) and not node.name.startswith("_") for node in body)
 
 
 def public_names() -> dict[str, str]:

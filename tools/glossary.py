@@ -93,14 +93,14 @@ def uses(sources: list[str], names: dict[str, str]) -> Iterator[Use]:
     """Yield the uses of terms in running text, in order; the longest name wins where several fit."""
     ordered = sorted(names, key=len, reverse=True)
     found = re.compile(
-        "|".join(rf"(?P<n{place}>\b{pattern_of(name)}\b)" for place, name in enumerate(ordered))
+        "|".join(rf"(?P<n{number}>\b{pattern_of(name)}\b)" for number, name in enumerate(ordered))
     )
     for cell, source in enumerate(sources):
         if cell == 0:
             continue
         for match in found.finditer(running_text(source)):
-            place = next(place for place in range(len(ordered)) if match[f"n{place}"])
-            yield Use(cell, match.start(), match.end(), names[ordered[place]])
+            number = next(number for number in range(len(ordered)) if match[f"n{number}"])
+            yield Use(cell, match.start(), match.end(), names[ordered[number]])
 
 
 def running_text(source: str) -> str:

@@ -109,7 +109,7 @@ def venv_python(venv):
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def place_of(venv):
+def location_of(venv):
     """Return where an environment was created, from its own records; None if they do not contain it."""
     try:
         lines = (venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
@@ -126,10 +126,10 @@ def was_moved(venv):
     Its commands (jupyter, lint-imports) contain the old path of the interpreter, which may be missing or
     belong to another checkout.
     """
-    place = place_of(venv)
-    if place is None or place.resolve() == venv.resolve():
+    location = location_of(venv)
+    if location is None or location.resolve() == venv.resolve():
         return False
-    print(f"This folder was moved or copied: {venv} was made as {place}.", flush=True)
+    print(f"This folder was moved or copied: {venv} was made as {location}.", flush=True)
     return True
 
 

@@ -28,9 +28,9 @@ def repository(pyproject: Path = ROOT / "pyproject.toml") -> str | None:
 
 def launch_links(path: str, repository: str) -> str:
     """Return Markdown for the top of a notebook's page; path: the notebook's in the repository."""
-    place = quote(f"lab/tree/{path}", safe="")
+    address = quote(f"lab/tree/{path}", safe="")
     links = {
-        "Binder": f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath={place}",
+        "Binder": f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath={address}",
         "Codespaces": f"https://codespaces.new/{repository}",
         "Colab": f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{quote(path)}",
     }

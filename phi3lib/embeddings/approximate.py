@@ -1,7 +1,7 @@
-"""Approximate nearest neighbours of very many items, with the share of the true ones that was found.
+"""Approximate nearest neighbours of very many items, with their measured recall.
 
-Exact neighbours of 200,000 vectors compare 20 thousand million pairs. NN-descent (Dong, Moses and Li 2011, in
-pynndescent, which umap-learn brings) asks a small part of them; what it misses is measured on a sample.
+Exact neighbours of 200,000 vectors need 20 billion comparisons. NN-descent (Dong, Moses and Li 2011, in
+pynndescent, a dependency of umap-learn) makes a small part of them; what it misses is measured on a sample.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
-from phi3lib.moved import old_attribute
+from phi3lib.moved import old_attribute, old_names
 
 MANY = 30_000  # items up to which exact neighbours take less than a minute
 ASKED = 500  # items whose true neighbours are computed, to measure the recall
@@ -19,7 +19,7 @@ AT_A_TIME = 2**24  # numbers in memory at a time: 64 MB
 
 
 @dataclass(frozen=True)
-class Found:
+class ApproximateNeighbors:
     """Neighbours, and the share of the k nearest that is among them, with its interval."""
 
     neighbors: Neighbors
@@ -32,7 +32,9 @@ class Found:
         return f"approximate: {shown} of the true neighbours found, measured on {self.recall.count} pictures"
 
 
-def approximate_nearest(vectors: ArrayLike, k: int, *, recall_at: int = 10, seed: int = 0) -> Found:
+def approximate_nearest(
+    vectors: ArrayLike, k: int, *, recall_at: int = 10, seed: int = 0
+) -> ApproximateNeighbors:
     """Return k near others of each item by cosine, most of them its nearest, and the recall.
 
     The same on every run of one machine with as many threads. ValueError for fewer than k + 1 items, and for
@@ -47,7 +49,7 @@ def approximate_nearest(vectors: ArrayLike, k: int, *, recall_at: int = 10, seed
     index = NNDescent(unit, metric="euclidean", n_neighbors=k + 2, random_state=seed, low_memory=True)
     rows, _ = index.neighbor_graph
     near = _nearest_first(unit, _without_itself(rows, k))
-    return Found(near, measured_recall(near, min(recall_at, k), seed=seed))
+    return ApproximateNeighbors(near, measured_recall(near, min(recall_at, k), seed=seed))
 
 
 def _without_itself(rows: NDArray[np.int32], k: int) -> NDArray[np.intp]:
@@ -72,7 +74,7 @@ def _nearest_first(unit: NDArray[np.float32], rows: NDArray[np.intp]) -> Neighbo
 def measured_recall(near: Neighbors, k: int, *, most: int = ASKED, seed: int = 0) -> Estimate:
     """Return the share of the k true nearest that is among the first k of these, from at most `most` items.
 
-    What is as near as the k-th true one counts, so of copies it does not matter which are found.
+    Items as near as the k-th true neighbor count, so it does not matter which of several copies are found.
     """
     unit = near.points
     if unit is None:
@@ -84,6 +86,9 @@ def measured_recall(near: Neighbors, k: int, *, most: int = ASKED, seed: int = 0
         cosines = unit[part] @ unit.T
         cosines[np.arange(len(part)), part] = -np.inf
         last = -np.partition(-cosines, k - 1, axis=1)[:, k - 1 : k]
-        found = np.take_along_axis(cosines, near.indices[part, :k], axis=1)
-        shares.append((found >= last - TIE).mean(1))
+        reached = np.take_along_axis(cosines, near.indices[part, :k], axis=1)
+        shares.append((reached >= last - TIE).mean(1))
     return of_mean(np.concatenate(shares), k / (len(unit) - 1))
+
+
+__getattr__ = old_names(__name__, {"Found": "ApproximateNeighbors"})  # changed in 0.2.0

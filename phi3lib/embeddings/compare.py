@@ -1,4 +1,4 @@
-"""How alike two spaces are, and what each knows: every number with an interval and its level of chance.
+"""Similarity of two spaces, and what each encodes: every number with an interval and its chance level.
 
 Two tables are compared on the pictures that both hold, in one order: see `matched`.
 """
@@ -20,12 +20,12 @@ MANY_ROWS = 60  # half-samples of what takes the square of the items
 
 
 def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTable, EmbeddingTable]:
-    """Both tables cut to the ids that they share, in the order of the first. ValueError without any."""
-    place = {name: row for row, name in enumerate(second.ids)}
-    rows = [row for row, name in enumerate(first.ids) if name in place]
+    """Return both tables with the ids that they share, in the order of the first. ValueError without any."""
+    row_of = {name: row for row, name in enumerate(second.ids)}
+    rows = [row for row, name in enumerate(first.ids) if name in row_of]
     if not rows:
         raise ValueError("the two tables have no picture in common")
-    return first.select(rows), second.select([place[first.ids[row]] for row in rows])
+    return first.select(rows), second.select([row_of[first.ids[row]] for row in rows])
 
 
 # --------------------------------------------------------------------------- two spaces
@@ -36,8 +36,8 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
 
     0 to 1; symmetric; chance is k / (N − 1); ties count as shared. The interval is that of half-samples,
     since items share their neighbours: a bootstrap over the shares would be a third too narrow. It is
-    somewhat too wide. With fewer than 2 (k + 2) items, which leave no half-samples, it is that of drawing
-    other items to ask about. After Huh et al. 2024, "The Platonic Representation Hypothesis".
+    somewhat too wide. With fewer than 2 (k + 2) items, which leave no half-samples, it is that of sampling
+    other items. After Huh et al. 2024, "The Platonic Representation Hypothesis".
     """
     a, b = _pair(first, second, k + 2)
     chance = k / (len(a) - 1)
@@ -122,13 +122,13 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     """Return the leave-one-out accuracy of a k-nearest-neighbor vote; chance: the commonest label.
 
     Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
-    of drawing other items to ask about; that their neighbours would be others, too, is left out.
+    of sampling other items; that these would have other neighbors is not included.
     """
     space, wanted = _labeled(vectors, labels, k + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
     counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbour: votes for its label
-    found = votes[np.arange(len(space)), counts.argmax(1)]
-    return of_mean(found == wanted, _commonest(wanted))
+    predicted = votes[np.arange(len(space)), counts.argmax(1)]
+    return of_mean(predicted == wanted, _commonest(wanted))
 
 
 def linear_probe() -> Any:
@@ -143,7 +143,7 @@ def linear_probe() -> Any:
 def probe_hits(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, *, folds: int = 5
 ) -> NDArray[np.bool_]:
-    """For each item whether a linear probe gets it right that was fitted on the other folds: (N,).
+    """Return for each item whether a linear probe fitted on the other folds predicts its label: (N,).
 
     Folds are stratified and in a fixed order. ValueError where a label has fewer items than there are folds.
     """
@@ -173,7 +173,7 @@ def retrieval(
 ) -> Estimate:
     """Recall@k: the share of queries whose wanted item is among the k most similar; chance k / N.
 
-    Items as similar as the wanted one count as better ones: a space in which all are equal finds nothing.
+    Items as similar as the wanted one count as better ones: a space in which all are equal has a recall of 0.
     ValueError for k < 1 and where `wanted` does not name one item for each query.
     """
     asked, there = exact_unit_rows(queries), exact_unit_rows(items)
@@ -211,8 +211,8 @@ def _mean_precision(unit: Matrix, wanted: NDArray[np.intp]) -> float:
         order = order[order != row]
         right = wanted[order] == wanted[row]
         if right.any():
-            found = np.cumsum(right)[right]
-            precisions.append(float((found / (np.flatnonzero(right) + 1)).mean()))
+            hits = np.cumsum(right)[right]
+            precisions.append(float((hits / (np.flatnonzero(right) + 1)).mean()))
     return float(np.mean(precisions)) if precisions else float("nan")
 
 
@@ -238,17 +238,17 @@ def _mean_cosine(unit: Matrix) -> float:
 
 def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
     """Return the distance of the centers of two sets of unit vectors, 0 to 2: Liang et al. 2022."""
-    one, other = _two_kinds(pictures, texts)
+    one, other = _both_modalities(pictures, texts)
     return _gap(one, other)
 
 
 def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 0) -> Estimate:
     """`modality_gap` with the interval of drawing other pictures and texts.
 
-    Chance is the distance of the centres where the same vectors are dealt out at random: with few of them it
-    is not 0.
+    Chance is the distance of the centers if the same vectors are split at random; for few vectors it is
+    not 0.
     """
-    one, other = _two_kinds(pictures, texts)
+    one, other = _both_modalities(pictures, texts)
     rng, both = np.random.default_rng(seed), np.concatenate([one, other])
     dealt = [
         _gap(mixed[: len(one)], mixed[len(one) :]) for mixed in (rng.permutation(both) for _ in range(50))
@@ -262,7 +262,7 @@ def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 
     return of_statistic(gap, len(both), float(np.mean(dealt)), seed=seed)
 
 
-def _two_kinds(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
+def _both_modalities(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
     one, other = exact_unit_rows(_matrix(pictures)), exact_unit_rows(_matrix(texts))
     if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
         raise ValueError(f"pictures {one.shape} and texts {other.shape} are no vectors of one space")
@@ -276,8 +276,8 @@ def _gap(one: Matrix, other: Matrix) -> float:
 def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
     """Return the vectors projected onto their `width` directions of largest variance: (N, width).
 
-    Makes spaces of different width comparable; no label is seen. ValueError where there are fewer numbers or
-    items than that.
+    Makes spaces of different width comparable; labels are not used. ValueError for fewer numbers or
+    items.
     """
     space = _matrix(vectors)
     if not 1 <= width <= min(space.shape):

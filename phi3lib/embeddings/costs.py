@@ -54,16 +54,16 @@ class Cost:
         stored = self.images - self.pending
         if not self.pending:
             return f"all {self.images:,} images are stored already"
-        of_stored = f" ({stored:,} of {self.images:,} are stored already)" if stored else ""
+        stored_note = f" ({stored:,} of {self.images:,} are stored already)" if stored else ""
         if not self.measured:
-            return f"{self.pending:,} images to compute{of_stored}; none of those sampled could be read"
+            return f"{self.pending:,} images to compute{stored_note}; none of those sampled could be read"
         tiles = "" if self.tiles == 1 else f" of {self.tiles:.1f} tiles each"
         ends = f"{in_words(self.low)} to {in_words(self.high)}"
         # Computed in one batch, all images of one size take equally long: no spread says nothing of the run.
         known = self.pending != self.measured and in_words(self.low) != in_words(self.high)
         interval = f" ({ends})" if known else ""
         return (
-            f"about {in_words(self.seconds)}{interval} for {self.pending:,} images{tiles}{of_stored}, "
+            f"about {in_words(self.seconds)}{interval} for {self.pending:,} images{tiles}{stored_note}, "
             f"measured on {self.measured} of them"
         )
 
@@ -126,8 +126,8 @@ def _spread(items: Sequence[Item], count: int) -> list[Item]:
     """So many of the items, evenly spread: a folder is often sorted by camera or by size."""
     if not items:
         return []
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in dict.fromkeys(places.tolist())]
+    indices = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[index] for index in dict.fromkeys(indices.tolist())]
 
 
 def _read(items: Sequence[Item], least: Least | None) -> tuple[list[Image.Image], np.ndarray]:

@@ -1,4 +1,4 @@
-"""The images of a `datasets.Dataset`, whatever format or transform is set on it."""
+"""The images of a `datasets.Dataset`, with any format or transform."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,8 +9,8 @@ PREFERRED = "image"  # the column that is taken where there are several
 def rows_of(dataset: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield (id, open) for each row: its position, and what returns the image, its bytes or its path.
 
-    A format (NumPy, torch, pandas, Arrow) changes nothing about the images and is set aside: they are read as
-    they were encoded. A transform of the user's own is applied. `open` raises ValueError for a row without an
+    A format (NumPy, torch, pandas, Arrow) does not change the images and is ignored: the encoded files are
+    read. The user's own transform is applied. `open` raises ValueError for a row without an
     image. Raises ValueError if no column, or more than one of which none is called "image", holds images.
     """
     column = image_column(dataset.features)

@@ -1,4 +1,4 @@
-"""Where two spaces disagree most, without labels: pairs of images that one holds for near, the other for far.
+"""Where two spaces disagree most, without labels: images that are near in one and far apart in the other.
 
 for pair in disagreements(clip_table, phi3_table)[:5]:
     print(pair.first, pair.second, pair.nearer_in)
@@ -19,9 +19,9 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A pair of images that one space holds for near and the other for far.
+    """A pair of images that are near in one space and far apart in the other.
 
-    first, second: ids. nearer_in: 0 or 1, the space that holds them for near. ranks: for each space, among
+    first, second: ids. nearer_in: 0 or 1, the space in which they are near. ranks: for each space, among
     how many others the second image is the nearest to the first, 1 for the nearest of all; of the two
     directions the one that disagrees less. gap: difference of the ranks as a share of all others, 0 to 1.
     """
@@ -36,7 +36,7 @@ class Disagreement:
 def disagreements(
     one: EmbeddingTable, other: EmbeddingTable, *, k: int = 10, most: int = 20
 ) -> list[Disagreement]:
-    """Return pairs that two spaces see most differently: for each space at most `most`, largest gap first.
+    """Return the pairs on which two spaces differ most: for each space at most `most`, largest gap first.
 
     Ranks are compared, since cosines of different spaces are not comparable. A pair counts if it is among
     the k nearest in one space, in both directions, and far down in the other space, in both directions too:
@@ -68,10 +68,10 @@ def _ranks(unit: NDArray[np.float32], pairs: Rows) -> Rows:
     """For each pair its ranks in both directions, from 1: (P, 2)."""
     ranks = np.empty(pairs.shape, dtype=np.intp)
     for direction in (0, 1):
-        asked, found = pairs[:, direction], pairs[:, 1 - direction]
+        asked, other = pairs[:, direction], pairs[:, 1 - direction]
         for part in _blocks(len(pairs)):
             cosines = unit[asked[part]] @ unit.T
-            own = cosines[np.arange(len(cosines)), found[part]]
+            own = cosines[np.arange(len(cosines)), other[part]]
             # The image itself is among those that are at least as near, and is not counted.
             ranks[part, direction] = np.maximum((cosines > own[:, None]).sum(1), 1)
     return ranks
@@ -88,14 +88,14 @@ def _widest(
     gaps = (far - close) / (len(ids) - 1)
     used: set[int] = set()
     found: list[Disagreement] = []
-    for place in np.argsort(-gaps, kind="stable"):
-        a, b = map(int, pairs[place])
-        if len(found) == most or gaps[place] <= 0:
+    for index in np.argsort(-gaps, kind="stable"):
+        a, b = map(int, pairs[index])
+        if len(found) == most or gaps[index] <= 0:
             break
         if a in used or b in used:
             continue
         used |= {a, b}
-        both = (int(close[place]), int(far[place]))
+        both = (int(close[index]), int(far[index]))
         ranks = both if near == 0 else both[::-1]
-        found.append(Disagreement(ids[a], ids[b], near, (ranks[0], ranks[1]), float(gaps[place])))
+        found.append(Disagreement(ids[a], ids[b], near, (ranks[0], ranks[1]), float(gaps[index])))
     return found

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.knn import Directions, cosine_distance
 from phi3lib.embeddings.table import EmbeddingTable
 
-MOST_PAIRS = 10_000  # beyond, a list of pairs tells less than one pair for each picture
+MOST_PAIRS = 10_000  # above, one pair for each picture is more readable than a list of all pairs
 SMALL_GROUP = 10  # pictures of a group whose pairs are always all listed
 STRIPE = 128  # rows at a time: with 20,000 pictures at most 2.5 million pairs are held at once
 
@@ -54,7 +54,7 @@ def duplicate_groups(table: EmbeddingTable, least: float = 0.98) -> list[tuple[s
 def _groups(space: Directions, least: float) -> tuple[Rows, int]:
     """Return for each row the first row of its group, and how many pairs are `least` similar.
 
-    Equal rows are compared once, however many there are.
+    Equal rows are compared once.
     """
     different, sizes = np.unique(space.copy_of, return_counts=True)
     group_of, pairs = space.copy_of.copy(), int((sizes * (sizes - 1) // 2).sum()) if least <= 1 else 0
@@ -77,7 +77,7 @@ def _similar(space: Directions, rows: Rows, least: float) -> Iterator[tuple[Rows
         good = np.ones(len(first), dtype=bool)
         for part in range(0, len(doubtful), 4096):
             some = doubtful[part : part + 4096]
-            pair = (space.exact[rows[start + places[some]]] for places in (first, second))
+            pair = (space.exact[rows[start + side[some]]] for side in (first, second))
             good[some] = 1 - cosine_distance(*pair) >= least
         yield start + first[good], start + second[good]
 
@@ -104,14 +104,14 @@ def _members(group_of: Rows) -> list[Rows]:
 
 
 def _all_pairs(space: Directions, rows: Rows, least: float) -> list[tuple[int, int, float]]:
-    found = []
-    for place, row in enumerate(rows[:-1]):
-        later = rows[place + 1 :]
+    pairs = []
+    for index, row in enumerate(rows[:-1]):
+        later = rows[index + 1 :]
         cosines = 1 - cosine_distance(space.exact[later], space.exact[row])
-        found += [
+        pairs += [
             (int(row), int(other), float(c)) for other, c in zip(later, cosines, strict=True) if c >= least
         ]
-    return found
+    return pairs
 
 
 def _nearest_pairs(space: Directions, rows: Rows) -> list[tuple[int, int, float]]:

@@ -56,17 +56,21 @@ def embed_images(
 ) -> EmbeddingTable:
     """Return one vector for each image, in the order of the images.
 
-    images: a folder, files, images, bytes, arrays or a `datasets.Dataset`; see `find_items`. How they are
-    turned upright, and what becomes of transparency and frames, says `phi3lib.vision.pictures`. model: of
-    `load_encoder`, `load_clip` or `load_phi3_model`, or an encoder of your own (`phi3lib.encoders.encoder`);
-    None: the default CLIP. pooling: the name of one of its recipes; None: its default. out: Parquet file to
-    write; an existing one is resumed. labels: by name a sequence (one value for each image) or a mapping from
-    file names, or a frame; see `labels_of`. Labels of an earlier run into `out` that are not given again are
-    kept for images that have not changed. precision: "bf16" or "int8" to compute faster with fewer bits; how
-    far the vectors of a few images are then from those of the original model is logged. "auto": the fastest
-    here, by a trial of about a second; a table that is resumed keeps its own. None: as it is. draft: decode
-    JPEG files no larger than about twice the input of the model, which is several times faster for
-    photographs; vectors then differ slightly, as the recipe of the table says (`phi3lib.embeddings.drafts`).
+    images: a folder, files, images, bytes, arrays or a `datasets.Dataset`; see `find_items`, and
+        `phi3lib.vision.pictures` for orientation, transparency and frames.
+    model: of `load_encoder`, `load_clip` or `load_phi3_model`, or your own encoder
+        (`phi3lib.encoders.encoder`); None: the default CLIP.
+    pooling: the name of one of the model's recipes; None: its default.
+    out: Parquet file to write; an existing one is resumed.
+    labels: by name a sequence (one value for each image) or a mapping from file names, or a frame; see
+        `labels_of`. Labels of an earlier run into `out` that are not given again are kept for images that
+        have not changed.
+    precision: "bf16" or "int8" to compute faster with fewer bits; the difference to the original model's
+        vectors is measured on a few images and logged. "auto": the fastest here, by a trial of about a
+        second; a resumed table keeps its own. None: that of the model.
+    draft: decode JPEG files no larger than about twice the input of the model, which is several times faster
+        for photographs; vectors then differ slightly, and the recipe of the table records it
+        (`phi3lib.embeddings.drafts`).
 
     Images that cannot be read are in `.errors` of the table with their reasons; what was lost or left out
     (transparency, further frames, files that are no images) is in `.notes`, and a warning counts it.
@@ -75,17 +79,17 @@ def embed_images(
     or is being written by another process; and ValueError if no image can be read.
     """
     target = None if out is None else as_path(out)
-    found = find_items(images, own=target)
-    columns = labels_of(labels, [item.id for item in found.items])
+    source = find_items(images, own=target)
+    columns = labels_of(labels, [item.id for item in source.items])
     encoder = encoder_of(model)
     recipe = encoder.recipes.choose(pooling)
     if precision == AUTO:
-        precision = precision_for(encoder, recipe, found.items, stored_recipe(target))
+        precision = precision_for(encoder, recipe, source.items, stored_recipe(target))
     quick = encoder if precision is None else encoder.in_precision(precision)
     made_by = described(quick, recipe, draft=draft)
     least = least_size(made_by) if draft else None
     with nullcontext() if target is None else open_store(target, made_by) as store:
-        run = _Run(found, store)
+        run = _Run(source, store)
         work = Work(quick, recipe, None if precision is None else _Comparison(encoder, precision), least)
         run.compute(work, progress=progress)
         return run.finish(columns, made_by)
@@ -100,11 +104,11 @@ def embed_recipes(
     which one recipe fails is missing in all tables. The arguments are those of `embed_images`; raises
     ValueError like it.
     """
-    found = find_items(images)
-    columns = labels_of(labels, [item.id for item in found.items])
+    source = find_items(images)
+    columns = labels_of(labels, [item.id for item in source.items])
     encoder = encoder_of(model)
     recipes = [encoder.recipes.choose(name) for name in as_texts(poolings, "poolings")]
-    run = _Run(found, None)
+    run = _Run(source, None)
     run.compute(Work(encoder, joined(recipes)), progress=progress)
     together, tables, start = run.finish(columns, {}), {}, 0
     for recipe in recipes:
@@ -126,8 +130,8 @@ class _Comparison:
 class _Run:
     """One run over a source: what is known of its images, what was computed, what failed."""
 
-    def __init__(self, found: Items, store: Store | None) -> None:
-        self.found, self.store = found, store
+    def __init__(self, source: Items, store: Store | None) -> None:
+        self.source, self.store = source, store
         self.kept = Kept()
         self.errors: dict[str, str] = {}
 
@@ -135,7 +139,7 @@ class _Run:
         """Compute what no earlier run has computed of the same image."""
         earlier = self.store.kept if self.store is not None else Kept()
         pending, expected = [], {}
-        for item in self.found.items:
+        for item in self.source.items:
             mark = earlier.marks.get(item.id)
             if mark is not None and mark.identity and mark.identity == item.identity():
                 self._take_over(item.id, mark)
@@ -166,18 +170,18 @@ class _Run:
 
     def finish(self, columns: Mapping[str, Column], recipe: dict[str, Any]) -> EmbeddingTable:
         """Return the table of all readable images; write it if it has a file."""
-        rows = [row for row, item in enumerate(self.found.items) if item.id in self.kept.vectors]
+        rows = [row for row, item in enumerate(self.source.items) if item.id in self.kept.vectors]
         if not rows:
             name, why = next(iter(self.errors.items()))
-            count = len(self.found.items)
+            count = len(self.source.items)
             raise ValueError(f"none of {count} pictures could be read; the first, {name!r}: {why}")
-        ids = [self.found.items[row].id for row in rows]
+        ids = [self.source.items[row].id for row in rows]
         table = EmbeddingTable(
             np.stack([self.kept.vectors[name] for name in ids]),
             tuple(ids),
             {name: values[rows] for name, values in columns.items()},
             recipe,
-            (*self.errors.items(), *((one.name, one.reason) for one in self.found.unreadable)),
+            (*self.errors.items(), *((one.name, one.reason) for one in self.source.unreadable)),
             self._notes(),
         )
         _warn_of(table)
@@ -185,7 +189,7 @@ class _Run:
 
     def _notes(self) -> tuple[tuple[str, str], ...]:
         lost = [(name, note) for name, notes in sorted(self.kept.notes.items()) for note in notes]
-        return (*lost, *((one.name, one.reason) for one in self.found.left_out))
+        return (*lost, *((one.name, one.reason) for one in self.source.left_out))
 
 
 def _warn_of(table: EmbeddingTable) -> None:
@@ -198,10 +202,10 @@ def _warn_of(table: EmbeddingTable) -> None:
 def embed_texts(texts: Any, *, model: Any = None) -> EmbeddingTable:
     """Return one vector for each text of a sequence (one string is one text); the ids are the texts.
 
-    model: a CLIP or SigLIP, in whose space are the images of its default recipe; None: the default CLIP. Or
-    the whole of Phi-3-vision, which gives the space of its "last token" images: nothing but the language
-    model itself brought the two together there. ValueError for no texts, for a text that comes twice, and
-    for a model that makes no vectors of texts.
+    model: a CLIP or SigLIP, for texts in the space of the images of its default recipe; None: the default
+    CLIP. Or the whole of Phi-3-vision, for texts in the space of its "last token" images, where the language
+    model alone aligns both. ValueError for no texts, for repeated ones, and for a model without a text
+    encoder.
     """
     listed = as_texts(texts)
     encoder = text_encoder(encoder_of(model))
@@ -273,12 +277,12 @@ class Work:
     def _compare(self, comparison: _Comparison, batch: Batch) -> None:
         """Log how close this model's vectors of a few images are to those of the original one."""
         pictures = _few(self.encoder, batch.pictures)
-        found = [
+        both = [
             list(_encode_batch(one, self.recipe, pictures, {}).values())
             for one in (comparison.encoder, self.encoder)
         ]
-        if found[0]:
-            exact, rounded = (torch.from_numpy(np.stack(vectors)) for vectors in found)
+        if both[0]:
+            exact, rounded = (torch.from_numpy(np.stack(vectors)) for vectors in both)
             close = agreement(exact, rounded, precision_of(comparison.encoder.network))
             tell(f"{comparison.precision}: {close}")
             self.comparison = None
@@ -299,8 +303,8 @@ def _few(encoder: ImageEncoder, pictures: Mapping[str, Image.Image]) -> dict[str
 def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
     """How long the rest will take, as a sentence."""
     duration = in_words(tiles * seconds_per_tile)
-    of_tiles = "" if tiles == pictures else f" of {tiles:,} tiles"
-    return f"about {duration} for {pictures:,} pictures{of_tiles}, by the first of them"
+    tiles_note = "" if tiles == pictures else f" of {tiles:,} tiles"
+    return f"about {duration} for {pictures:,} pictures{tiles_note}, by the first of them"
 
 
 def _timed(
@@ -310,7 +314,7 @@ def _timed(
     start = time.perf_counter()
     vectors = _encode_batch(encoder, recipe, pictures, errors)
     seconds = time.perf_counter() - start
-    if seconds < BRIEF:  # the first call also makes room and plans: once more
+    if seconds < BRIEF:  # the first call also allocates memory: measure again
         start = time.perf_counter()
         vectors = _encode_batch(encoder, recipe, pictures, errors)
         seconds = time.perf_counter() - start
@@ -331,7 +335,7 @@ def _encode_batch(
         if len(pictures) == 1:
             errors[next(iter(pictures))] = str(error) or "not enough memory to compute it"
             return {}
-        # One of them cannot be taken (too extreme a shape, say): one by one, so that the others go on.
+        # One of them fails (too extreme a shape, say): compute them one by one, to keep the others.
         alone = [
             _encode_batch(encoder, recipe, {name: picture}, errors) for name, picture in pictures.items()
         ]

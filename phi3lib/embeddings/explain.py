@@ -13,8 +13,9 @@ from phi3lib.embeddings.knn import cosine_matrix
 def patch_likeness(clip: Any, picture: Any, query: ArrayLike) -> NDArray[np.float32]:
     """Return the cosine of every patch of a picture with a query vector: (rows, columns) of patches.
 
-    Each patch behind the last layer goes through the norm and the projection that were trained for the class
-    token (as in MaskCLIP, Zhou et al. 2022). The patches were never trained to be compared so: it is a hint.
+    Each patch after the last layer goes through the norm and the projection that were trained for the class
+    token (as in MaskCLIP, Zhou et al. 2022). The patches were not trained for this comparison: it is only an
+    indication.
     """
     pixels = clip.pixel_values([picture])
     tower = clip.model.vision_model

@@ -120,7 +120,7 @@ def fine_tune(
     patience: stop after so many scores in a row without a lower held-out loss, and return the best weights.
     out: a folder for checkpoints, every `evaluate_every` steps; the same call again resumes from the last
         complete one, to the same losses. watch: called with (step, encoder) at these steps.
-    cache: a dict that keeps what an image tower makes of images while it is not trained; pass the same one
+    cache: a dict that keeps the outputs of an image tower that is not trained; pass the same one
         to several calls, and each image is encoded once.
     trainer_options: more of transformers' TrainingArguments, such as {"bf16": True}.
 

@@ -89,19 +89,19 @@ def cached_backward(
     gradients are computed, for scaled losses. Random numbers (dropout) are the same in both runs of a chunk.
     """
     sides = ((model.image_vectors, batch["images"]), (model.text_vectors, batch["texts"]))
-    found, states = [], []
+    sides_vectors, states = [], []
     for encode, inputs in sides:
         parts = []
         for part in chunks(inputs, chunk):
             states.append(random_state())
             with torch.no_grad(), autocast():
                 parts.append(encode(part).detach())
-        found.append(torch.cat(parts).requires_grad_())
-    images, texts = found
+        sides_vectors.append(torch.cat(parts).requires_grad_())
+    images, texts = sides_vectors
     loss = model.loss(images, texts, batch["right"])
     backward(loss)
     later, resume = random_state(), iter(states)
-    for (encode, inputs), vectors in zip(sides, found, strict=True):
+    for (encode, inputs), vectors in zip(sides, sides_vectors, strict=True):
         gradients = vectors.grad.split(chunk) if vectors.grad is not None else ()
         for part, gradient in zip(chunks(inputs, chunk), gradients, strict=True):
             set_random_state(next(resume))

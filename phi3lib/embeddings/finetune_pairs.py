@@ -57,7 +57,7 @@ def make_pairs(images: Any, texts: Any = None) -> Pairs:
     said = as_texts(texts)
     if len(listed) != len(said):
         raise ValueError(f"{len(listed)} images and {len(said)} texts: pass one text for each image")
-    if empty := [place for place, text in enumerate(said) if not text.strip()]:
+    if empty := [index for index, text in enumerate(said) if not text.strip()]:
         raise ValueError(f"texts: entry {empty[0]} (counted from 0) is empty; give each image a text")
     first: dict[Any, int] = {}
     rows = [first.setdefault(_key(image), len(first)) for image in listed]
@@ -86,14 +86,16 @@ def _of_one_source(source: Any) -> Pairs:
 
 
 def _checked(items: Sequence[Item], texts: Sequence[str]) -> Pairs:
-    if empty := [place for place, text in enumerate(texts) if not text.strip()]:
+    if empty := [index for index, text in enumerate(texts) if not text.strip()]:
         raise ValueError(f"texts: entry {empty[0]} (counted from 0) is empty; give each image a text")
     return Pairs(tuple(items), tuple(range(len(items))), tuple(texts))
 
 
 def _text_column(features: Any) -> str:
     strings = [
-        name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")
+        name
+        for name, feature in features.items()
+        if getattr(feature, "dtype", "") in ("string", "large_string")
     ]
     for name in TEXT_COLUMNS:
         if name in strings:
@@ -136,8 +138,8 @@ def _lines_of(path: Path) -> list[tuple[str, str]]:
     if not rows:
         raise ValueError(f"{path.name} holds no lines with images")
     return [
-        (_field(row, FILE_COLUMNS, path.name, place), _field(row, TEXT_COLUMNS, path.name, place))
-        for place, row in enumerate(rows, 1)
+        (_field(row, FILE_COLUMNS, path.name, index), _field(row, TEXT_COLUMNS, path.name, index))
+        for index, row in enumerate(rows, 1)
     ]
 
 
@@ -151,10 +153,10 @@ def _parsed(line: str, name: str, number: int) -> dict[str, Any]:
     return row
 
 
-def _field(row: Mapping[str, Any], columns: Sequence[str], name: str, place: int) -> str:
+def _field(row: Mapping[str, Any], columns: Sequence[str], name: str, index: int) -> str:
     value = next((row[column] for column in columns if column in row), None)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name}, entry {place} has no {' or '.join(map(repr, columns[:2]))}")
+        raise ValueError(f"{name}, entry {index} has no {' or '.join(map(repr, columns[:2]))}")
     return value
 
 

@@ -57,7 +57,7 @@ class Towers(nn.Module):
         return self.text_head(inputs[HIDDEN] if HIDDEN in inputs else self.text_hidden(inputs))
 
     def image_hidden(self, inputs: Inputs) -> Tensor:
-        """Return what the image tower makes of pixels, before the head."""
+        """Return the image tower's output for pixels, before the head."""
         return self.network.vision_model(**inputs).pooler_output
 
     def image_head(self, hidden: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Towers(nn.Module):
         raise NotImplementedError
 
     def text_hidden(self, inputs: Inputs) -> Tensor:
-        """Return what the text tower makes of token ids, before the head."""
+        """Return the text tower's output for token ids, before the head."""
         raise NotImplementedError
 
     def text_head(self, hidden: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class ClipTowers(Towers):
         return self.network.visual_projection(hidden)
 
     def text_hidden(self, inputs: Inputs) -> Tensor:
-        """Return the end-of-text token (n, C) behind the last norm."""
+        """Return the end-of-text token (n, C) after the last norm."""
         return self.network.text_model(**inputs).pooler_output
 
     def text_head(self, hidden: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class SiglipTowers(Towers):
         return hidden
 
     def text_hidden(self, inputs: Inputs) -> Tensor:
-        """Return the last token (n, C) behind the last norm."""
+        """Return the last token (n, C) after the last norm."""
         return self.network.text_model(**inputs).last_hidden_state[:, -1]
 
     def text_head(self, hidden: Tensor) -> Tensor:
@@ -183,10 +183,10 @@ def towers_of(model: Any) -> Towers:
             f"a model of the family {encoder.family!r} has no text tower to fine-tune with; use a CLIP or a "
             f"SigLIP"
         )
-    kinds = {weight.dtype for weight in encoder.network.parameters()}
-    if kinds != {torch.float32}:
+    dtypes = {weight.dtype for weight in encoder.network.parameters()}
+    if dtypes != {torch.float32}:
         raise ValueError(
-            f"weights of {', '.join(sorted(map(str, kinds)))} lose small updates; load the model with "
+            f"weights of {', '.join(sorted(map(str, dtypes)))} lose small updates; load the model with "
             f"dtype=torch.float32 (and train in mixed precision by trainer_options={{'bf16': True}})"
         )
     return _FAMILIES[encoder.family](encoder)

@@ -44,16 +44,16 @@ class PairBatches(Dataset):
         self._towers, self._items = towers, list[Item]()
         frozen = not is_trained(towers, ("image",))
         self._tower = weights_mark(towers.network.vision_model) if frozen else ""
-        places = self._read(pairs.items, cache)
-        kept = [pair for pair, row in enumerate(pairs.rows) if places[row] >= 0]
+        image_numbers = self._read(pairs.items, cache)
+        kept = [pair for pair, row in enumerate(pairs.rows) if image_numbers[row] >= 0]
         if not kept:
             examples = "; ".join(f"{name!r}: {why}" for name, why in list(self.errors.items())[:3])
             raise ValueError(f"none of {len(pairs)} pairs has a readable image ({examples or 'no pairs'})")
         rows = [cache[self._tower + content] for content in self._contents] if frozen else None
         self._image_hidden = None if rows is None else torch.stack(rows)
         self._texts = list(dict.fromkeys(pairs.texts[pair] for pair in kept))
-        number = {text: place for place, text in enumerate(self._texts)}
-        self.image_ids = torch.tensor([places[pairs.rows[pair]] for pair in kept])
+        number = {text: index for index, text in enumerate(self._texts)}
+        self.image_ids = torch.tensor([image_numbers[pairs.rows[pair]] for pair in kept])
         self.text_ids = torch.tensor([number[pairs.texts[pair]] for pair in kept])
         getattr(towers.encoder, "clip", towers.encoder).warn_of_cut_texts(self._texts, stacklevel=5)
         self._text_hidden = None if is_trained(towers, ("text",)) else self._encode_texts()
@@ -82,36 +82,36 @@ class PairBatches(Dataset):
     def _image_inputs(self, ids: Tensor) -> dict[str, Tensor]:
         if self._image_hidden is not None:
             return {HIDDEN: self._image_hidden[ids]}
-        return self._towers.image_inputs([_picture(self._items[place]) for place in ids.tolist()])
+        return self._towers.image_inputs([_picture(self._items[index]) for index in ids.tolist()])
 
     def _text_inputs(self, ids: Tensor) -> dict[str, Tensor]:
         if self._text_hidden is not None:
             return {HIDDEN: self._text_hidden[ids]}
-        return self._towers.text_inputs([self._texts[place] for place in ids.tolist()])
+        return self._towers.text_inputs([self._texts[index] for index in ids.tolist()])
 
     def _read(self, items: Sequence[Item], cache: MutableMapping[str, Tensor]) -> list[int]:
-        """Open each image once; return for each its place among the distinct ones, −1 for unreadable ones."""
+        """Open each image once; return for each its index among the distinct ones, −1 for unreadable ones."""
         seen: dict[str, int] = {}
-        places = []
+        numbers = []
         waiting: dict[str, Any] = {}  # content → picture, of a tower that is not trained
         for item in items:
             try:
                 loaded = item.load()
             except (OSError, ValueError) as error:
                 self.errors[item.id] = str(error)
-                places.append(-1)
+                numbers.append(-1)
                 continue
             content = loaded.mark.content
             if content not in seen:
                 self._items.append(item)
                 if self._tower and self._tower + content not in cache and loaded.reading:
                     waiting[content] = loaded.reading.picture
-            places.append(seen.setdefault(content, len(seen)))
+            numbers.append(seen.setdefault(content, len(seen)))
             if len(waiting) == ENCODED_AT_ONCE:
                 self._encode_images(waiting, cache)
         self._encode_images(waiting, cache)
         self._contents = list(seen)
-        return places
+        return numbers
 
     @torch.no_grad()
     def _encode_images(self, waiting: dict[str, Any], cache: MutableMapping[str, Tensor]) -> None:
@@ -216,9 +216,9 @@ class PairTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> Any:
-        """Score the held-out pairs, tell the callbacks, return the metrics."""
-        found = score(self.model, eval_dataset or self.eval_dataset, self.args.per_device_train_batch_size)
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in vars(found).items()}
+        """Score the held-out pairs, notify the callbacks, return the metrics."""
+        scores = score(self.model, eval_dataset or self.eval_dataset, self.args.per_device_train_batch_size)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in vars(scores).items()}
         self.log(dict(metrics))
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -252,7 +252,7 @@ class Watching(TrainerCallback):
             self._show(state.global_step)
 
     def _show(self, step: int) -> None:
-        numbers = random_state()  # what a reader draws must not change the training
+        numbers = random_state()  # random numbers drawn in `watch` must not change the training
         self._towers.eval()
         with torch.no_grad():
             self._watch(step, self._towers.encoder)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from phi3lib.embeddings.files import TEMPORARY
+from phi3lib.moved import old_names
 
 # Endings of what stands beside a table: while it is written, and where it replaced one of other images.
 SHARDS, LOCK, PREVIOUS = ".shards", ".lock", ".previous"
@@ -34,7 +35,7 @@ class Leftover:
 
 
 @dataclass
-class Found:
+class FolderFiles:
     """(name within the folder, path) of each image file, sorted by path; what was left out; what failed."""
 
     files: list[tuple[str, Path]] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Found:
     unreadable: list[Leftover] = field(default_factory=list)
 
 
-def files_in(folder: Path, *, own: Path | None = None) -> Found:
+def files_in(folder: Path, *, own: Path | None = None) -> FolderFiles:
     """Return the image files of a folder and of its subfolders.
 
     Linked folders are followed, each real folder once: folders before links to them. own: a table that this
@@ -53,8 +54,8 @@ def files_in(folder: Path, *, own: Path | None = None) -> Found:
     while walk.links:  # what a link leads to may hold links
         name, path = walk.links.pop(0)
         walk.enter(path, f"{name}/")
-    walk.found.files.sort(key=lambda entry: entry[0].split("/"))
-    return walk.found
+    walk.result.files.sort(key=lambda entry: entry[0].split("/"))
+    return walk.result
 
 
 def _own_files(own: Path | None) -> set[str]:
@@ -68,7 +69,7 @@ class _Walk:
 
     def __init__(self, own: set[str]) -> None:
         self.own = own
-        self.found = Found()
+        self.result = FolderFiles()
         self.links: list[tuple[str, Path]] = []
         self.entered: set[tuple[int, int]] = set()
 
@@ -81,10 +82,10 @@ class _Walk:
         except OSError as error:
             name = prefix.rstrip("/") or str(folder)
             reason = f"the folder cannot be read: {error.strerror or error}"
-            self.found.unreadable.append(Leftover(name, reason))
+            self.result.unreadable.append(Leftover(name, reason))
             return
         if (status.st_dev, status.st_ino) in self.entered:
-            self.found.left_out.append(
+            self.result.left_out.append(
                 Leftover(prefix.rstrip("/"), "a link to a folder that was read already")
             )
             return
@@ -101,7 +102,7 @@ class _Walk:
     def _take(self, entry: os.DirEntry[str], name: str) -> None:
         path = Path(entry.path)
         if not _is_folder(entry):
-            _add_file(name, path, self.found)
+            _add_file(name, path, self.result)
         elif entry.is_symlink():
             self.links.append((name, path))
         else:
@@ -115,14 +116,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _add_file(name: str, path: Path, found: Found) -> None:
+def _add_file(name: str, path: Path, result: FolderFiles) -> None:
     why = why_no_image(path)
     if why is None:
-        found.files.append((name, path))
+        result.files.append((name, path))
     elif is_camera_raw(path):
-        found.unreadable.append(Leftover(name, why))
+        result.unreadable.append(Leftover(name, why))
     else:
-        found.left_out.append(Leftover(name, why))
+        result.left_out.append(Leftover(name, why))
 
 
 def is_camera_raw(path: PurePath) -> bool:
@@ -137,7 +138,10 @@ def why_no_image(path: PurePath) -> str | None:
         return "a file of the system"
     if is_camera_raw(path):
         return "a camera's raw file; export it as JPEG or PNG"
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    if ending in NO_IMAGES or (kind and not kind.startswith("image/")):
+    mime_type = mimetypes.guess_type(path.name)[0] or ""
+    if ending in NO_IMAGES or (mime_type and not mime_type.startswith("image/")):
         return f"by its name ({ending}) it is no image"
     return None
+
+
+__getattr__ = old_names(__name__, {"Found": "FolderFiles"})  # changed in 0.2.0

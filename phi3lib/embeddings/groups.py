@@ -3,8 +3,8 @@
     found = groups_of(table.vectors, kinds)
     found.names, found.distances, found.widths
 
-The same question can be put to vectors and to a map of them: what a map shows of groups can so be held
-against the truth.
+Vectors and a map of them can be compared: whether the map shows the groups as far apart and as wide as they
+are in the original space.
 """
 
 from collections.abc import Sequence
@@ -38,18 +38,18 @@ class Groups:
 
 
 def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
-    """Return the groups of points (N, d), places on a map or vectors, by one label for each.
+    """Return the groups of points (N, d), coordinates on a map or vectors, by one label for each.
 
     ValueError where points are no matrix, or there are not as many labels.
     """
-    spots, of = np.asarray(points, dtype=np.float64), np.asarray(known_labels(labels), dtype=str)
-    if spots.ndim != 2 or of.shape != spots.shape[:1]:
+    coordinates, group_of = np.asarray(points, dtype=np.float64), np.asarray(known_labels(labels), dtype=str)
+    if coordinates.ndim != 2 or group_of.shape != coordinates.shape[:1]:
         raise ValueError(
-            f"points of shape {spots.shape} and labels of shape {of.shape} do not fit: wanted are points "
-            "(N, d) and N labels"
+            f"points of shape {coordinates.shape} and labels of shape {group_of.shape} do not fit: expected "
+            "points (N, d) and N labels"
         )
-    names = np.unique(of)
-    members = [spots[of == name] for name in names]
+    names = np.unique(group_of)
+    members = [coordinates[group_of == name] for name in names]
     centers = np.stack([those.mean(0) for those in members])  # (G, d)
     apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1)  # (G, G)
     widths = [

@@ -20,7 +20,7 @@ BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
 PART = 128  # of them that a core sorts out at a time
 MANY = 2**20  # similarities that are sorted out on all cores
 MEASURED = 128  # of so many candidates the distances are measured even where some are equal
-GROUP = 16  # similarities whose maximum stands for them in the search for the k-th greatest
+GROUP = 16  # similarities represented by their maximum in the search for the k-th greatest
 GATHERED = 2**22  # numbers that are gathered at a time to measure single distances: 32 MB
 # Distances that differ by less are equal: float32 vectors of length one are known to about 1e-7. On a map, of
 # its width.
@@ -35,7 +35,7 @@ class Neighbors:
     """For each item its nearest others, the nearest first: row numbers and distances, each (N, k).
 
     Distances are cosine distances between vectors and Euclidean ones on a map. points: what they were
-    measured between, vectors of length one or places (N, d); needed to tell whether others are equally near.
+    measured between, unit vectors or coordinates (N, d); needed to find ties.
     tie: Euclidean distances between points that differ by less than this are equal.
     """
 
@@ -136,8 +136,8 @@ class Directions:
     def closest(self, asked: "Directions", k: int, *, itself: bool = True) -> tuple[Rows, Matrix]:
         """Return the k rows nearest to each asked one, and their cosine distances: each (asked, k).
 
-        Nearest first, of equally near ones the earlier. itself: whether a row that is asked about may be
-        found; without it, `asked` must be these rows. Uses all cores.
+        Nearest first; of equally near ones the earlier. itself: whether a row may be its own neighbor; if
+        not, `asked` must be these rows. Uses all cores.
         """
         count = len(asked.exact)
         rows, distances = np.empty((count, k), dtype=np.intp), np.empty((count, k))
@@ -171,7 +171,7 @@ class Directions:
         if len(crowded := _crowded(may_be, k)):  # an order of the items that the groups follow
             some = scores[crowded]
             may_be[crowded] = some >= _kth_greatest(some, k) - 2 * self.margin
-        if len(crowded := _crowded(may_be, k)):  # near copies: once more, in float64
+        if len(crowded := _crowded(may_be, k)):  # near copies: again, in float64
             fine = np.where(may_be[crowded], asked[crowded] @ self.exact.T, -np.inf)
             may_be[crowded] &= fine >= _kth_greatest(fine, k) - 2 * self._fine_margin
         return may_be
@@ -180,8 +180,8 @@ class Directions:
         """Return the cosine distances of some rows to one direction; of equal rows one is measured."""
         if len(rows) <= MEASURED:
             return half_squares(np.subtract(near := self.exact[rows], asked, out=near))
-        different, places = np.unique(self.copy_of[rows], return_inverse=True)
-        return half_squares(self.exact[different] - asked)[places]
+        different, inverse = np.unique(self.copy_of[rows], return_inverse=True)
+        return half_squares(self.exact[different] - asked)[inverse]
 
 
 def _crowded(may_be: NDArray[np.bool_], k: int) -> Rows:
@@ -204,8 +204,8 @@ def _not_above_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 
 def _kth_greatest(scores: NDArray[Any], k: int) -> NDArray[Any]:
     """Return the k-th greatest of each row: (rows, 1)."""
-    place = scores.shape[1] - k
-    return np.partition(scores, place, axis=1)[:, place : place + 1]
+    index = scores.shape[1] - k
+    return np.partition(scores, index, axis=1)[:, index : index + 1]
 
 
 # ------------------------------------------------------------------------------- cosines
@@ -266,12 +266,12 @@ def first_equal_row(matrix: Matrix) -> Rows:
     rows = np.ascontiguousarray(matrix + 0.0)  # no negative zeros: rows are compared byte by byte
     factors = np.random.default_rng(0).integers(2**64, size=rows.shape[1], dtype=np.uint64)
     sums = np.einsum("ij,j->i", rows.view(np.uint64), factors)  # equal rows have equal sums, others rarely
-    _, of, counts = np.unique(sums, return_inverse=True, return_counts=True)
-    alike = np.flatnonzero(counts[of] > 1)
+    _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero(counts[inverse] > 1)
     if len(alike):
         as_bytes = rows[alike].view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-        _, earliest, of = np.unique(as_bytes, return_index=True, return_inverse=True)
-        first[alike] = alike[earliest[of]]
+        _, earliest, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+        first[alike] = alike[earliest[inverse]]
     return first
 
 

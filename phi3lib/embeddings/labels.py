@@ -1,4 +1,4 @@
-"""Labels from outside: every form in which people have them becomes one NumPy column for each label.
+"""Labels in the forms that users have, converted to one NumPy column for each label.
 
     labels_of({"kind": ["cat", None]}, ids)         # by position
     labels_of({"kind": {"a.png": "cat"}}, ids)      # by id or file name
@@ -137,14 +137,14 @@ def as_column(name: str, values: Any) -> Column:
     if temporal is not None:
         return temporal
     scalars = [None if is_missing(value) else _plain(name, value) for value in _scalars(values)]
-    kinds = {_kind(name, value) for value in scalars if value is not None}
-    if kinds <= {"bool", "int", "float"} and len(kinds) > 1:
-        kinds = {"float"} if "float" in kinds else {"int"}
-    if len(kinds) > 1:
+    type_names = {_type_name(name, value) for value in scalars if value is not None}
+    if type_names <= {"bool", "int", "float"} and len(type_names) > 1:
+        type_names = {"float"} if "float" in type_names else {"int"}
+    if len(type_names) > 1:
         raise ValueError(
-            f"the label {name!r} mixes values of types {' and '.join(sorted(kinds))}; use one type"
+            f"the label {name!r} mixes values of types {' and '.join(sorted(type_names))}; use one type"
         )
-    return _array_of(kinds.pop() if kinds else "str", scalars)
+    return _array_of(type_names.pop() if type_names else "str", scalars)
 
 
 def known_labels(labels: Any) -> Column:
@@ -170,8 +170,8 @@ def _scalars(values: Any) -> list[Any]:
 
 def _temporal_array(values: Any) -> Column | None:
     """Dates as datetime64, in microseconds unless that loses digits; None for values of other types."""
-    kind = getattr(getattr(values, "dtype", None), "kind", None)
-    if kind != "M" or not hasattr(values, "__array__"):
+    dtype_kind = getattr(getattr(values, "dtype", None), "kind", None)
+    if dtype_kind != "M" or not hasattr(values, "__array__"):
         return None
     dates = np.asarray(values)
     return (
@@ -204,35 +204,35 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def _kind(name: str, value: Any) -> str:
-    kinds = {bool: "bool", int: "int", float: "float", str: "str", np.datetime64: "date"}
-    for of, kind in kinds.items():
-        if isinstance(value, of):
+def _type_name(name: str, value: Any) -> str:
+    names = {bool: "bool", int: "int", float: "float", str: "str", np.datetime64: "date"}
+    for python_type, type_name in names.items():
+        if isinstance(value, python_type):
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
                 raise ValueError(
                     f"the label {name!r} holds {value}, which does not fit 64 bits; use floats or texts"
                 )
-            return kind
+            return type_name
     raise ValueError(
         f"the label {name!r} holds a {type(value).__name__}; expected one text, number, truth value or date "
         f"for each image"
     )
 
 
-def _array_of(kind: str, scalars: list[Any]) -> Column:
+def _array_of(type_name: str, scalars: list[Any]) -> Column:
     """Return a column of these values of one type, with None for missing values."""
     missing = any(value is None for value in scalars)
-    if kind == "date":
+    if type_name == "date":
         return _shortened(np.array([np.datetime64("NaT", "us") if v is None else v for v in scalars]))
-    if kind == "str":
+    if type_name == "str":
         scalars = [None if value is None else printable(value) for value in scalars]
         # NumPy's array of texts loses NUL characters at the end of one.
         missing = missing or any(text.endswith("\0") for text in scalars)
     if not missing:
         return np.array(
-            scalars, dtype={"bool": bool, "int": np.int64, "float": np.float64, "str": np.str_}[kind]
+            scalars, dtype={"bool": bool, "int": np.int64, "float": np.float64, "str": np.str_}[type_name]
         )
-    if kind in ("int", "float"):
+    if type_name in ("int", "float"):
         return np.array([np.nan if value is None else value for value in scalars], dtype=np.float64)
     return np.array(scalars, dtype=object)
 

@@ -35,6 +35,7 @@ from phi3lib.embeddings.umap_kernels import keep_compiled
 from phi3lib.moved import old_names
 
 Places = NDArray[np.float32]
+N_NEIGHBORS, MIN_DIST = 15, 0.1  # umap-learn's defaults
 EPOCHS, EPOCHS_WARM = 300, 50
 STEP, STEP_WARM = 1.0, 0.1  # of the first epoch; small steps keep what an earlier map has right
 RANKED = 2**25  # cosines in memory at a time: 256 MB
@@ -181,8 +182,8 @@ def umap_map(
     vectors: ArrayLike,
     space: Neighbors,
     *,
-    n_neighbors: int = 15,
-    min_dist: float = 0.1,
+    n_neighbors: int = N_NEIGHBORS,
+    min_dist: float = MIN_DIST,
     seed: int = 0,
     start: Layout | str = "pca",
 ) -> Layout:

@@ -1,4 +1,4 @@
-"""Memory that is free again and goes back to the system."""
+"""Return freed heap memory to the operating system."""
 
 import ctypes
 import sys
@@ -9,7 +9,7 @@ class Trimmer:
 
     The C library of Linux (glibc) serves the large blocks of a batch from a heap that smaller ones, such as
     the pictures that are read ahead, break into pieces; it then grows by some kilobytes with every picture,
-    though nothing of it is in use. Elsewhere this does nothing.
+    although none of it is in use. Elsewhere this does nothing.
     """
 
     def __init__(self, every: int = 16) -> None:

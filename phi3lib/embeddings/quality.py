@@ -72,7 +72,7 @@ def blur_of(gray: NDArray[np.floating]) -> float:
     """Return how blurred a gray image (height, width) is, from 0 (sharp) to 1.
 
     The share of the differences between neighboring pixels that remains after the image is blurred once
-    more: blurring changes a sharp image, and hardly one that was blurred before. The worse of the two
+    more: blurring changes a sharp image, but hardly one that is already blurred. The worse of the two
     directions counts; an image of one tone has 1. Crete et al. 2007, "The blur effect".
     """
     from scipy.ndimage import uniform_filter1d

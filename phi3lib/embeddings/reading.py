@@ -19,7 +19,7 @@ PIXELS_IN_MEMORY = 48_000_000  # of all batches that were read and not computed 
 
 @dataclass
 class Batch:
-    """Images that are computed together, with the marks of what was read, and what else came of their items.
+    """Images that are computed together, with the fingerprints of their files, errors, and unchanged items.
 
     tiles: what they cost. unchanged: ids whose content is the expected one, so that nothing was decoded.
     """
@@ -41,14 +41,12 @@ class Batch:
 
 
 class _Stopped(BaseException):
-    """The consumer wants no more; no fault of an image, so that nobody who reports those catches it."""
+    """Raised in the reader's threads when the consumer stops; not an Exception, so it is not reported as an
+    unreadable image."""
 
 
 class _Room:
-    """Counts pixels in memory, and lets images ask for room in their order.
-
-    In their order: what holds pixels then never waits for an image that waits for pixels.
-    """
+    """Counts pixels in memory; images reserve room in their order, so that no two wait for each other."""
 
     def __init__(self, most: int) -> None:
         self.most, self.taken, self.turn, self.stopped = most, 0, 0, False
@@ -102,8 +100,8 @@ def batches(
 
     cost: tiles of an image of this width and height. expected: checksums of contents that need not be
     decoded again, by id. first_alone: give the first image a batch of its own. least: width and height that
-    are needed of an image; see `phi3lib.vision.pictures.read`. An image that cannot be read, for want of
-    memory too, is an error of its batch. A batch is forgotten when the next one is asked for. Files are
+    are needed of an image; see `phi3lib.vision.pictures.read`. An image that cannot be read, also for lack of
+    memory, is an error of its batch. A batch is released when the next one is requested. Files are
     decoded on all cores.
     """
     reader = _Reader(items, cost, most_tiles, first_alone, dict(expected or {}), least)
@@ -122,7 +120,7 @@ def batches(
 
 @dataclass
 class _Ticket:
-    """One image on its way.
+    """An image that is being read.
 
     decided: set when it is known whether it begins a batch. tiles, pixels: what it was admitted with.
     """
@@ -163,7 +161,7 @@ class _Reader:
             self.queue.put(None)
         except _Stopped:
             pass
-        except BaseException as error:  # what is no fault of an image is the caller's to see
+        except BaseException as error:  # an error that is not an image's is raised in the caller
             self.room.stop()
             self.queue.put(error)
 
@@ -184,7 +182,7 @@ class _Reader:
                 raise
 
     def _load(self, ticket: _Ticket) -> Loaded | str:
-        """Return what came of an image, or why it cannot be read; called on the threads."""
+        """Return the decoded image, or why it cannot be read; called on the threads."""
         try:
             try:
                 return self._decode(ticket)

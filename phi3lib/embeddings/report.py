@@ -19,7 +19,7 @@ from phi3lib.embeddings.search import class_vectors
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.vision.inputs import as_path, as_texts
 
-NEAREST = 5  # neighbors from which an outlier is told
+NEAREST = 5  # neighbors whose mean distance identifies outliers
 FAR = 3.5  # robust standard deviations (Iglewicz and Hoaglin 1993)
 MOST_OUTLIERS = 20
 MOST_CLUSTERS = 12
@@ -160,7 +160,7 @@ def _quality(table: EmbeddingTable, measured: Sequence[Quality]) -> list[Finding
 
 
 def _outliers(table: EmbeddingTable, unit: Unit, groups: list[tuple[str, ...]]) -> list[Finding]:
-    """Images whose nearest others are unusually far away; of duplicates the first stands for all."""
+    """Images whose nearest others are unusually far away; duplicates are represented by the first."""
     copies = {name for group in groups for name in group[1:]}
     rows = np.array([row for row, name in enumerate(table.ids) if name not in copies])
     k = min(NEAREST, len(rows) - 2)
@@ -172,7 +172,7 @@ def _outliers(table: EmbeddingTable, unit: Unit, groups: list[tuple[str, ...]]) 
     if spread == 0:
         return []
     order = np.argsort(-away, kind="stable")[:MOST_OUTLIERS]
-    far = [int(rows[place]) for place in order if away[place] > middle + FAR * spread]
+    far = [int(rows[index]) for index in order if away[index] > middle + FAR * spread]
     says = f"{len(far)} unusually far from their nearest images"
     return [_finding("outliers", says, table, far)] if far else []
 
@@ -190,15 +190,15 @@ class _Words:
     def fitting(self, members: Unit, everything: Unit) -> tuple[str, ...]:
         """Return the words, best first, that fit these images clearly better than all images together.
 
-        Some words are near to every image; what counts is how far a word is nearer to these. At most three.
+        Some words are near to every image, so a word counts by how much nearer it is to these. At most three.
         """
         if self.vectors is None:
             return ()
-        of_all, of_members = everything @ self.vectors.T, members @ self.vectors.T
-        spread = np.maximum(of_all.std(0), 1e-9)
-        above = (of_members.mean(0) - of_all.mean(0)) / spread
+        all_cosines, member_cosines = everything @ self.vectors.T, members @ self.vectors.T
+        spread = np.maximum(all_cosines.std(0), 1e-9)
+        above = (member_cosines.mean(0) - all_cosines.mean(0)) / spread
         return tuple(
-            self.words[place] for place in np.argsort(-above, kind="stable")[:3] if above[place] > 0.5
+            self.words[index] for index in np.argsort(-above, kind="stable")[:3] if above[index] > 0.5
         )
 
 

@@ -1,4 +1,4 @@
-"""What decides how long a run takes, and how a duration is said."""
+"""The usable cores, work on all of them, and durations in words."""
 
 import os
 from collections.abc import Callable, Iterable

@@ -8,9 +8,8 @@ computes a group and writes its file (`phi3lib.embeddings.shards`). Only names a
 A worker is given at most `in_flight` groups, and reads ahead of its model up to a number of pixels, so that
 memory does not grow with the number of images.
 
-A file appears whole, and its name follows from its images. So a worker that dies costs the group that it was
-computing, which another worker computes again into the same file, and a killed run is resumed by the same
-call, without loss and without duplicates.
+A file appears as a whole, and its name is derived from its images. If a worker dies, another one computes its
+group again into the same file; a killed run is resumed by the same call, without loss or duplicates.
 
 Needs the extra `scale` (Ray); `workers=0` computes in this process without it.
 """
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3lib.embeddings.labels import Column, labels_of, shown
-from phi3lib.embeddings.places import Listing, Place, place_of
+from phi3lib.embeddings.locations import Listing, Location, location_of
 from phi3lib.embeddings.scale_cluster import cluster
 from phi3lib.embeddings.scale_worker import Group, Job, Report, Worker
 from phi3lib.embeddings.shards import (
@@ -94,7 +93,7 @@ def embed_at_scale(
     _require_counts(workers=(workers, 0), cpus=(cpus, 1), group=(group, 1), in_flight=(in_flight, 1))
     _require_named(precision)
     ray = _ray() if workers else None
-    images, target = place_of(source), place_of(out)
+    images, target = location_of(source), location_of(out)
     listing = _require_images(images.images(without=target))
     columns = labels_of(labels, [one.id for one in listing.entries])
     device = device or ("cuda" if gpus else None)
@@ -165,7 +164,7 @@ def _described(job: Job) -> Job:
 
 
 @contextmanager
-def _locked(out: Place) -> Iterator[None]:
+def _locked(out: Location) -> Iterator[None]:
     """Let one process at a time write into a folder; object stores have no such lock."""
     if out.filesystem is not None:
         yield
@@ -315,7 +314,7 @@ def _reports(
             try:
                 yield reports
             finally:
-                reports.close()  # or threads of an interrupted dataset would start Ray again
+                reports.close()  # otherwise threads of an interrupted dataset would start Ray again
 
 
 def _of_ray(

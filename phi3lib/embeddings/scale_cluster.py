@@ -31,7 +31,7 @@ def cluster(ray: Any, *, cpus: int, gpus: float, address: str | None) -> Iterato
     """
     is_own, folder = not ray.is_initialized(), ""
     address = address or os.environ.get("RAY_ADDRESS")  # as `ray job submit` sets it
-    # To the end: Ray Data asks for the variables when a dataset is computed.
+    # Until the end: Ray Data reads the variables when a dataset is computed.
     with _environment(QUIET), _quiet_messages(is_own), _quiet_data(ray):
         try:
             if is_own and address is None:
@@ -51,7 +51,9 @@ def cluster(ray: Any, *, cpus: int, gpus: float, address: str | None) -> Iterato
 def _start(ray: Any, cpus: int) -> str:
     """Start a cluster on this machine, return the folder of its logs; it ends with this process."""
     folder = tempfile.mkdtemp(prefix="ray-", dir=_short_folder())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # what a last process may still have written
+    atexit.register(
+        shutil.rmtree, folder, ignore_errors=True
+    )  # files that a last process may still have written
     for attempt in range(ATTEMPTS):
         try:
             with _environment(_quick_imports(folder)), _quiet_standard_error():
@@ -134,7 +136,7 @@ def _quiet_standard_error() -> Iterator[None]:
 def _quiet_messages(is_own: bool) -> Iterator[None]:
     """Print no messages of a cluster that ends with the call, such as that a worker has died.
 
-    Ray prints them whatever `log_to_driver` is. What follows from them is in the table and its errors.
+    Ray prints them whatever `log_to_driver` is. Their consequences are in the table and its errors.
     """
     from ray._private import worker
 
@@ -151,7 +153,7 @@ def _quiet_messages(is_own: bool) -> Iterator[None]:
 
 @contextmanager
 def _quiet_data(ray: Any) -> Iterator[None]:
-    """Show no bars and no log of Ray Data, and let errors of a worker come as they are."""
+    """Show no bars and no log of Ray Data, and raise a worker's errors unchanged."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     wanted = {
         "enable_progress_bars": False,

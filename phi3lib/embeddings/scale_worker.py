@@ -13,8 +13,8 @@ import numpy as np
 
 from phi3lib.embeddings.embed import Work
 from phi3lib.embeddings.labels import Column
+from phi3lib.embeddings.locations import Entry, Location
 from phi3lib.embeddings.memory import Trimmer
-from phi3lib.embeddings.places import Entry, Place
 from phi3lib.embeddings.shards import write
 from phi3lib.embeddings.sources import Item, Mark
 from phi3lib.embeddings.store import Kept, marks_entry
@@ -64,7 +64,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a group: its file, the rows in it, the images that could not be read.
+    """The result of a group: its file, the number of rows in it and of unreadable images.
 
     started: when it was begun, in seconds since 1970. seconds: that it took. process, host: of the worker
     that computed it.
@@ -86,8 +86,8 @@ class Job:
     recipe: what the vectors of all workers must be made by; {}: not known yet.
     """
 
-    source: Place
-    out: Place
+    source: Location
+    out: Location
     model: Any
     pooling: str | None = None
     device: Any = None
@@ -149,7 +149,7 @@ class Worker:
         )
 
     def _computed(self, group: Group) -> tuple[Kept, dict[str, str]]:
-        """Return what came of the images; after two attempts that ended the process, one image at a time."""
+        """Return vectors and errors; after two attempts that ended the process, one image at a time."""
         attempt = _Attempt(self.job.out / ATTEMPTS, group)
         kept, errors = Kept(), attempt.given_up()
         entries = [one for one in group.entries if one.id not in errors]
@@ -181,7 +181,7 @@ class _Attempt:
     would be given to one worker after another.
     """
 
-    def __init__(self, folder: Place, group: Group) -> None:
+    def __init__(self, folder: Location, group: Group) -> None:
         self.folder, self.file = folder, f"{group.file}.json"
         before = self._read()
         self.number = int(before.get("number", 0)) + 1

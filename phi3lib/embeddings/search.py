@@ -82,7 +82,7 @@ def search(
     if not parts:
         raise ValueError("give a text, a picture, or both")
     query = sum(
-        (share * vector for share, vector in parts), np.zeros((1, table.vectors.shape[1]), np.float32)
+        (factor * vector for factor, vector in parts), np.zeros((1, table.vectors.shape[1]), np.float32)
     )
     rows, cosines = top_k(query, table.vectors, k)
     return [
@@ -122,10 +122,10 @@ def _maker(table: EmbeddingTable, model: Any) -> Any:
             "a text, and a picture that is no id of the table, need the model that made the table"
         )
     encoder = as_encoder(model)
-    of_table = table.recipe.get("family")
-    if of_table not in (None, encoder.family):
+    table_family = table.recipe.get("family")
+    if table_family not in (None, encoder.family):
         raise ValueError(
-            f"the table was made by a model of the family {of_table!r}; this one is {encoder.family!r}"
+            f"the table was made by a model of the family {table_family!r}; this one is {encoder.family!r}"
         )
     return encoder
 

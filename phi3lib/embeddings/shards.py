@@ -23,8 +23,9 @@ import numpy as np
 
 from phi3lib.embeddings.files import TEMPORARY
 from phi3lib.embeddings.labels import Column, as_column
-from phi3lib.embeddings.places import Entry, Place, place_of
+from phi3lib.embeddings.locations import Entry, Location, location_of
 from phi3lib.embeddings.table import EmbeddingTable, Header, Pairs, header_of
+from phi3lib.moved import old_attribute
 
 MANIFEST = "_table.json"
 SUPERSEDED = "_superseded"
@@ -77,15 +78,17 @@ def _digest(texts: Iterable[str]) -> bytes:
 class Shards:
     """A finished table in a folder or bucket.
 
-    place: where its files are. files: in their order, which is that of the images' paths. recipe: as of an
+    location: where its files are. files: in their order, which is that of the images' paths. recipe: as of an
     `EmbeddingTable`. outside: (name, reason) of names in the source that gave no image.
     """
 
-    place: Place
+    location: Location
     files: tuple[Shard, ...]
     recipe: dict[str, Any] = field(default_factory=dict)
     unreadable: Pairs = ()
     left_out: Pairs = ()
+
+    place = old_attribute("place", "location")  # changed in 0.2.0
 
     @classmethod
     def open(cls, where: Any) -> "Shards":
@@ -94,18 +97,18 @@ class Shards:
         Raises FileNotFoundError if there is none, ValueError if a run into it is unfinished or if its list
         of files is damaged.
         """
-        place = place_of(where)
-        there = place.files()
+        location = location_of(where)
+        there = location.files()
         if MANIFEST not in there:
             finished = len(finished_files(there))
             if finished:
                 raise ValueError(
-                    f"{str(place)!r} holds {finished} files of an unfinished run; resume it by the same call "
-                    f"of embed_at_scale"
+                    f"{str(location)!r} holds {finished} files of an unfinished run; resume it by the same "
+                    f"call of embed_at_scale"
                 )
-            raise FileNotFoundError(f"there is no table in {str(place)!r}")
-        with place.open(f"{place.path}/{MANIFEST}") as file:
-            return _from_json(place, file.read())
+            raise FileNotFoundError(f"there is no table in {str(location)!r}")
+        with location.open(f"{location.path}/{MANIFEST}") as file:
+            return _from_json(location, file.read())
 
     def __len__(self) -> int:
         return sum(one.rows for one in self.files)
@@ -117,19 +120,19 @@ class Shards:
     @property
     def errors(self) -> Pairs:
         """(id, reason) of all images that could not be read; asks the files that have some."""
-        heads = (header(self.place, one.file)[0] for one in self.files if one.errors)
+        heads = (header(self.location, one.file)[0] for one in self.files if one.errors)
         return (*(error for head in heads for error in head.errors), *self.unreadable)
 
     @property
     def notes(self) -> Pairs:
         """(name, note) of what was lost or left out; asks all files, but reads no vectors."""
-        heads = (header(self.place, one.file)[0] for one in self.files)
+        heads = (header(self.location, one.file)[0] for one in self.files)
         return (*(note for head in heads for note in head.notes), *self.left_out)
 
     def tables(self) -> Iterator[EmbeddingTable]:
         """Yield the files as tables, one after another. Raises ValueError for a damaged one."""
         for one in self.files:
-            yield read(self.place, one.file)
+            yield read(self.location, one.file)
 
     def load(self) -> EmbeddingTable:
         """Return all rows as one table; it must fit into memory."""
@@ -157,7 +160,7 @@ class Shards:
         for number in np.unique(file_of):
             one = self.files[number]
             within = wanted[order][file_of == number] - (stops[number] - one.rows)
-            parts.append(read(self.place, one.file).select(within))
+            parts.append(read(self.location, one.file).select(within))
         return self._joined(parts).select(np.argsort(order, kind="stable"))
 
     def _joined(self, tables: Iterable[EmbeddingTable]) -> EmbeddingTable:
@@ -191,66 +194,66 @@ def finished_files(names: Iterable[str]) -> set[str]:
     return {name for name in names if FILE.fullmatch(name)}
 
 
-def read(place: Place, file: str) -> EmbeddingTable:
+def read(location: Location, file: str) -> EmbeddingTable:
     """Return one file as a table. Raises ValueError for a damaged one."""
-    return read_with_metadata(place, file)[0]
+    return read_with_metadata(location, file)[0]
 
 
-def read_with_metadata(place: Place, file: str) -> tuple[EmbeddingTable, dict[bytes, bytes]]:
+def read_with_metadata(location: Location, file: str) -> tuple[EmbeddingTable, dict[bytes, bytes]]:
     """Return one file as a table, and all metadata of its schema."""
-    with place.open(f"{place.path}/{file}") as opened:
-        return EmbeddingTable.read(opened, f"{place}/{file}")
+    with location.open(f"{location.path}/{file}") as opened:
+        return EmbeddingTable.read(opened, f"{location}/{file}")
 
 
-def header(place: Place, file: str) -> tuple[Header, int]:
+def header(location: Location, file: str) -> tuple[Header, int]:
     """Return the header of a file and its number of rows, without reading its columns."""
     import pyarrow
     import pyarrow.parquet
 
-    name = f"{place}/{file}"
+    name = f"{location}/{file}"
     try:
-        with place.open(f"{place.path}/{file}") as opened:
+        with location.open(f"{location.path}/{file}") as opened:
             parquet = pyarrow.parquet.ParquetFile(opened)
             return header_of(parquet.schema_arrow.metadata or {}, name), parquet.metadata.num_rows
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{name!r} is no Parquet file, or a damaged one: {error}") from error
 
 
-def write(place: Place, file: str, table: EmbeddingTable, metadata: dict[bytes, bytes]) -> None:
+def write(location: Location, file: str, table: EmbeddingTable, metadata: dict[bytes, bytes]) -> None:
     """Write a file of a table, whole or not at all."""
     buffer = io.BytesIO()
     table.write(buffer, metadata=metadata)
-    place.write(file, buffer.getvalue())
+    location.write(file, buffer.getvalue())
 
 
 def commit(shards: Shards) -> None:
     """Write the list of files, and put files of earlier states of the source into a folder of their own."""
     content = {"format": 1, **asdict(shards)}
-    del content["place"]
-    shards.place.write(MANIFEST, json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    there = shards.place.files()
-    shards.place.remove(name for name in there if UNFINISHED.fullmatch(name))
+    del content["location"]
+    shards.location.write(MANIFEST, json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    there = shards.location.files()
+    shards.location.remove(name for name in there if UNFINISHED.fullmatch(name))
     others = finished_files(there) - {one.file for one in shards.files}
     if others:
-        shards.place.move(sorted(others), SUPERSEDED)
+        shards.location.move(sorted(others), SUPERSEDED)
         warnings.warn(
-            f"{len(others)} files of {str(shards.place)!r} hold images that were changed or removed, or are "
-            f"in another file now; they are kept in {SUPERSEDED!r}",
+            f"{len(others)} files of {str(shards.location)!r} hold images that were changed or removed, or "
+            f"are in another file now; they are kept in {SUPERSEDED!r}",
             stacklevel=3,
         )
 
 
-def _from_json(place: Place, data: bytes) -> Shards:
+def _from_json(location: Location, data: bytes) -> Shards:
     try:
         content = json.loads(data)
         files = tuple(
             Shard(str(one["file"]), int(one["rows"]), int(one["errors"])) for one in content["files"]
         )
         pairs = [tuple((str(a), str(b)) for a, b in content[key]) for key in ("unreadable", "left_out")]
-        shards = Shards(place, files, dict(content["recipe"]), *pairs)
+        shards = Shards(location, files, dict(content["recipe"]), *pairs)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{f'{place}/{MANIFEST}'!r} is damaged: {error}") from error
+        raise ValueError(f"{f'{location}/{MANIFEST}'!r} is damaged: {error}") from error
     strange = [one.file for one in files if not FILE.fullmatch(one.file) or one.rows < 0]
     if strange:
-        raise ValueError(f"{f'{place}/{MANIFEST}'!r} is damaged: it names {strange[0]!r}")
+        raise ValueError(f"{f'{location}/{MANIFEST}'!r} is damaged: it names {strange[0]!r}")
     return shards

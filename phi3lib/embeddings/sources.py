@@ -23,7 +23,7 @@ from phi3lib.vision.pictures import Admit, Least, Reading, read
 
 @dataclass(frozen=True)
 class Mark:
-    """What tells an image from another one of the same id.
+    """What distinguishes an image from another one with the same id.
 
     identity: of a file, without reading it: device, number, size, times of content and of entry ("" for
     images in memory). content: a checksum of the file's bytes, or of the pixels.
@@ -43,7 +43,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Item:
-    """One image to come.
+    """An image that has not been read yet.
 
     id: its name. open: a binary file, an image or an array; raises ValueError or OSError. identity: that of
     its file, without opening it; "" where there is none. is_own: whether nothing else is touched by reading
@@ -103,7 +103,7 @@ def _checksum(file: BinaryIO) -> str:
 
 
 def _identity(status: os.stat_result) -> str:
-    """Two files, or two states of one, that are alike in all of these have never been seen."""
+    """Files that agree in all of these numbers are taken for the same state of the same file."""
     numbers = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return "-".join(map(str, numbers))
 
@@ -213,7 +213,7 @@ def _of_file(name: str, path: Path) -> Item:
     def identity() -> str:
         try:
             return _identity(path.stat())
-        except (OSError, ValueError):  # opening it will say what is wrong
+        except (OSError, ValueError):  # opening it raises the error
             return ""
 
     return Item(printable(name), lambda: open_regular(path), identity, is_own=True)

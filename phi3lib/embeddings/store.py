@@ -1,4 +1,4 @@
-"""The file of a table while it is made: shards beside it, what was read for each vector, and its recipe."""
+"""The file of a table while it is computed: its shards, the fingerprint of each image, and the recipe."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ class Kept:
     notes: Notes = field(default_factory=dict)
 
     def add(self, other: "Kept") -> None:
-        """Take over what another one knows."""
+        """Add the entries of another one."""
         self.vectors |= other.vectors
         self.marks |= other.marks
         self.notes |= other.notes
@@ -44,7 +44,7 @@ class Kept:
 
 @contextmanager
 def open_store(path: Path, recipe: Mapping[str, Any]) -> Iterator["Store"]:
-    """Open the file of a table for one run; what was computed is on disk at the end, however that comes.
+    """Open the file of a table for one run; vectors are on disk at the end, also after an error.
 
     Raises ValueError if another process is writing it, if `path` is a folder or no table of this package, and
     if it holds vectors of another recipe.
@@ -98,7 +98,7 @@ def _shards(path: Path) -> list[Path]:
 
 
 class Store:
-    """The file of a table, and beside it, while a run goes on, a folder of shards.
+    """The file of a table, and beside it, during a run, a folder of shards.
 
     A stored vector is reused only if the file's fingerprint is unchanged (`Mark`): another folder with the
     same file names, or a file that was changed, is computed again.
@@ -159,7 +159,9 @@ class Store:
         if self.waiting.vectors:
             numbers = [int(file.stem) for file in self.folder.glob("*.parquet") if file.stem.isdigit()]
             ids = tuple(self.waiting.vectors)
-            notes = tuple((name, note) for name, of in self.waiting.notes.items() for note in of)
+            notes = tuple(
+                (name, note) for name, image_notes in self.waiting.notes.items() for note in image_notes
+            )
             rows = np.stack(list(self.waiting.vectors.values()))
             shard = EmbeddingTable(rows, ids, recipe=self.recipe, notes=notes)
             self._save(shard, self.folder / f"{max(numbers, default=-1) + 1:06}.parquet", self.waiting.marks)

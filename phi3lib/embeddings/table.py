@@ -1,4 +1,4 @@
-"""Tables of vectors that know what made them, and their Parquet files.
+"""Tables of vectors with a record of how they were made, and their Parquet files.
 
     table = EmbeddingTable.load("photos.parquet")
     table.vectors, table.ids, table.labels["kind"], table.recipe
@@ -113,7 +113,7 @@ class EmbeddingTable:
         )
 
     def to_pandas(self) -> Any:
-        """Return a DataFrame with the ids as index and the labels as columns; the vectors stay here."""
+        """Return a DataFrame with the ids as index and the labels as columns; without the vectors."""
         import pandas
 
         return pandas.DataFrame(dict(self.labels), index=pandas.Index(self.ids, name="id"))
@@ -254,10 +254,11 @@ def _require_columns(table: Any, name: str) -> None:
 
     if RECIPE_KEY not in (table.schema.metadata or {}) or not set(RESERVED) <= set(table.column_names):
         raise ValueError(f"{name!r} is no table of vectors of this package")
-    kind = table.schema.field("vector").type
-    if not pyarrow.types.is_fixed_size_list(kind) or kind.value_type != pyarrow.float32():
+    arrow_type = table.schema.field("vector").type
+    if not pyarrow.types.is_fixed_size_list(arrow_type) or arrow_type.value_type != pyarrow.float32():
         raise ValueError(
-            f"the column 'vector' of {name!r} has the type {kind}; expected a fixed_size_list of float32"
+            f"the column 'vector' of {name!r} has the type {arrow_type}; expected a fixed_size_list of "
+            "float32"
         )
     if table["vector"].null_count or table["id"].null_count:
         raise ValueError(f"{name!r} has rows without an id or a vector")

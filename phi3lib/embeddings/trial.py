@@ -1,7 +1,7 @@
 """Which precision is fastest on this machine: a trial of about a second on a few images.
 
 Fewer bits are not always faster: on a processor without instructions for bfloat16 its products take longer
-than those of float32. So the ways are measured, in turn, and the vectors are compared.
+than those of float32. So each precision is measured in turn, and the vectors are compared.
 """
 
 import time
@@ -19,20 +19,20 @@ from phi3lib.loading.log import tell
 from phi3lib.vision.precision import PRECISIONS, Agreement, agreement, precision_of
 
 AUTO = "auto"
-NAMES = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}  # by what `precision_of` says
+NAMES = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}  # by the result of `precision_of`
 GAIN = 0.9  # another precision must take at most this part of the time: less is noise
-CLOSE = 0.99  # and its vectors must have at least this cosine to those of the model as it came
-ROUNDS, SECONDS = 5, 1.0  # of all ways together, after one pass of each that is not counted
+CLOSE = 0.99  # and its vectors must have at least this cosine to those of the unchanged model
+ROUNDS, SECONDS = 5, 1.0  # of all candidates together, after one pass of each that is not counted
 IMAGES, TILES, SHORTEST = 8, 8, 64  # of a trial: images, tiles, the side in pixels below which none is halved
-MOST_WEIGHTS = 1_000_000_000  # a copy in float32 is 4 GB; larger models stay as they came
+MOST_WEIGHTS = 1_000_000_000  # a copy in float32 is 4 GB; larger models stay unchanged
 
 
 @dataclass(frozen=True)
 class Trial:
     """What a trial found.
 
-    chosen: the precision, None for the model as it came. seconds: the least time of one pass over the images
-    by precision, the model as it came first. agreements: of the others with it.
+    chosen: the precision, None for the unchanged model. seconds: the least time of one pass over the images
+    by precision, the unchanged model first. agreements: of the others with it.
     """
 
     chosen: str | None
@@ -43,8 +43,8 @@ class Trial:
         if not self.seconds:
             return "precision: as it came; no trial was made"
         (came, reference), *others = self.seconds.items()
-        ways = [f"{name} {reference / seconds:.2f} ×" for name, seconds in others]
-        return f"precision: {self.chosen or came} (speed against {came}, in a trial: {', '.join(ways)})"
+        speeds = [f"{name} {reference / seconds:.2f} ×" for name, seconds in others]
+        return f"precision: {self.chosen or came} (speed against {came}, in a trial: {', '.join(speeds)})"
 
 
 def precision_for(
@@ -82,29 +82,29 @@ def try_precisions(
     """Return the precision that computes vectors of these images fastest and close enough, with its reasons.
 
     A few tiles are enough: speed and agreement hardly depend on the size of an image. Without images, for a
-    model that is too large to be copied, and for an encoder that has no `in_precision`, all stays as it came.
+    model that is too large to be copied, and for an encoder that has no `in_precision`, nothing is tried.
     "int8" is for CPUs and not tried elsewhere.
     """
     weights = sum(weight.numel() for weight in encoder.network.parameters())
     if not pictures or weights > MOST_WEIGHTS or not hasattr(encoder, "in_precision"):
         return Trial(None, {}, {})
-    ways = _ways(encoder)
-    vectors = {name: _encode(way, recipe, pictures) for name, way in ways.items()}
-    seconds = _time(ways, recipe, pictures, clock)
-    came, *others = ways
+    candidates = _candidates(encoder)
+    vectors = {name: _encode(candidate, recipe, pictures) for name, candidate in candidates.items()}
+    seconds = _time(candidates, recipe, pictures, clock)
+    came, *others = candidates
     agreements = {name: agreement(vectors[came], vectors[name], came) for name in others}
     return Trial(fastest(seconds, agreements), seconds, agreements)
 
 
 def fastest(seconds: Mapping[str, float], agreements: Mapping[str, Agreement]) -> str | None:
-    """Return the fastest precision whose vectors are close; None for the first one, the model as it came."""
+    """Return the fastest precision whose vectors are close; None for the first one, the unchanged model."""
     came = next(iter(seconds))
     close = [name for name, found in agreements.items() if found.least >= CLOSE]
     best = min(close, key=seconds.__getitem__, default=came)
     return best if best != came and seconds[best] <= GAIN * seconds[came] else None
 
 
-def _ways(encoder: Any) -> dict[str, ImageEncoder]:
+def _candidates(encoder: Any) -> dict[str, ImageEncoder]:
     """Return the encoder and its copies in other precisions, by name."""
     dtype = precision_of(encoder.network)
     came = NAMES.get(dtype, dtype)
@@ -135,18 +135,18 @@ def _encode(encoder: ImageEncoder, recipe: Recipe, pictures: Sequence[Image.Imag
 
 
 def _time(
-    ways: Mapping[str, ImageEncoder],
+    candidates: Mapping[str, ImageEncoder],
     recipe: Recipe,
     pictures: Sequence[Image.Image],
     clock: Callable[[], float],
 ) -> dict[str, float]:
-    """Return the least seconds of a pass; the ways take turns, so that a busy moment meets all of them."""
-    least = dict.fromkeys(ways, float("inf"))
+    """Return the least seconds of a pass; candidates take turns, so that a busy moment affects all."""
+    least = dict.fromkeys(candidates, float("inf"))
     began = clock()
     for _ in range(ROUNDS):
-        for name, way in ways.items():
+        for name, candidate in candidates.items():
             start = clock()
-            _encode(way, recipe, pictures)
+            _encode(candidate, recipe, pictures)
             least[name] = min(least[name], clock() - start)
         if clock() - began >= SECONDS:
             break

@@ -45,6 +45,6 @@ def _compile() -> None:
     from phi3lib.embeddings.knn import nearest
     from phi3lib.embeddings.maps import umap_map
 
-    with suppress(Exception):  # whoever computes the map meets the same error, and reports it
+    with suppress(Exception):  # computing the map raises the same error
         vectors = np.random.default_rng(0).normal(size=(12, 3))
         umap_map(vectors, nearest(vectors, 4), n_neighbors=4)

@@ -1,12 +1,12 @@
-"""Encoders: models that make vectors of images, and of texts, one file per family.
+"""Encoders: models that embed images, and texts, one file per family.
 
-May import `loading` and `vision`; `embeddings` and the lab ask for a model's abilities here and nowhere else.
+May import `loading` and `vision`; `embeddings` and the lab use models only through this package.
 
     encoder = load_encoder("facebook/dinov2-small")
     table = embed_images("photos/", model=encoder)
 
 A family is a module of this package with `MODEL_TYPES`, the values of model_type in config.json that it
-loads, and one subclass of `Encoder` with `load`. Modules are found by themselves: a new family is one new
+loads, and one subclass of `Encoder` with `load`. Modules are discovered: a new family is one new
 file.
 """
 
@@ -70,7 +70,7 @@ def load_encoder(
     Weights are read from safetensors only, and every tensor must be in the checkpoint. Raises
     CheckpointError.
     """
-    known = {kind: family for family, kinds in load_families() for kind in kinds}
+    known = {model_type: family for family, model_types in load_families() for model_type in model_types}
 
     def load() -> Any:
         model_type = model_type_of(name, revision)

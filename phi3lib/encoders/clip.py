@@ -25,7 +25,7 @@ CLIP_RECIPES = recipes_of(FAMILY)
 
 
 class ClipFeatures:
-    """What CLIP computes of a batch of n images, each part once, when a recipe asks for it."""
+    """Features of a batch of n images by CLIP; each is computed once, when a recipe needs it."""
 
     def __init__(self, clip: Any, images: Images) -> None:
         self._clip, self._images = clip, images
@@ -38,12 +38,12 @@ class ClipFeatures:
 
     @property
     def cls(self) -> torch.Tensor:
-        """The class token behind the last layer and its norm: (n, C)."""
+        """The class token after the last layer and its norm: (n, C)."""
         return self._tower.pooler_output
 
     @property
     def patches(self) -> torch.Tensor:
-        """The patches behind the last layer: (n, patches, C)."""
+        """The patches after the last layer: (n, patches, C)."""
         return self._tower.last_hidden_state[:, 1:]
 
     @property
@@ -99,7 +99,7 @@ class ClipEncoder(Encoder):
     family = FAMILY
 
     def __init__(self, clip: Any) -> None:
-        # Whatever makes features of texts may stand in for a `Clip`; only what is asked for has to be there.
+        # Any object with `text_features` may replace a `Clip`; it needs only the attributes that are used.
         super().__init__(getattr(clip, "name", "CLIP"), revision=getattr(clip, "revision", None))
         self.network: Any = getattr(clip, "model", None)
         self.clip = clip
@@ -135,7 +135,7 @@ class ClipEncoder(Encoder):
         return ClipEncoder(in_precision(self.clip, precision))
 
     def details(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what the `Clip` says of itself."""
+        """Return the recipe of the `Clip`, without versions."""
         return {name: value for name, value in self.clip.recipe.items() if name != "versions"}
 
     # ------------------------------------------------------------------------ texts
@@ -151,5 +151,5 @@ class ClipEncoder(Encoder):
 
     def text_provenance(self) -> dict[str, Any]:
         """Return `provenance` for the vectors of texts."""
-        of_images = self.provenance(CLIP_RECIPES["projected"])
-        return {**of_images, "pooling": "text: end-of-text token, projected"}
+        image_provenance = self.provenance(CLIP_RECIPES["projected"])
+        return {**image_provenance, "pooling": "text: end-of-text token, projected"}

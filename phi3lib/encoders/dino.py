@@ -1,4 +1,4 @@
-"""DINOv2 (Oquab et al. 2023), as an encoder of images. Trained without texts, it has no vectors of them."""
+"""DINOv2 (Oquab et al. 2023), as an encoder of images. Trained without texts, it has no text encoder."""
 
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ OQUAB = "Oquab et al. 2023"
 
 
 class DinoFeatures:
-    """What DINOv2 computes of a batch of n images, each part once, when a recipe asks for it."""
+    """Features of a batch of n images by DINOv2; each is computed once, when a recipe needs it."""
 
     def __init__(self, encoder: "DinoEncoder", images: Images) -> None:
         self._encoder, self._images = encoder, images
@@ -30,12 +30,12 @@ class DinoFeatures:
 
     @property
     def cls(self) -> torch.Tensor:
-        """The class token behind the last layer and its norm: (n, d)."""
+        """The class token after the last layer and its norm: (n, d)."""
         return self._states[:, 0]
 
     @property
     def patches(self) -> torch.Tensor:
-        """The patches behind the last layer and its norm: (n, patches, d)."""
+        """The patches after the last layer and its norm: (n, patches, d)."""
         registers = getattr(self._encoder.network.config, "num_register_tokens", 0)
         return self._states[:, 1 + registers :]
 

@@ -1,6 +1,6 @@
-"""What the rest of the package asks of a model: the protocols `ImageEncoder` and `TextEncoder`, and recipes.
+"""What the package requires of a model: the protocols `ImageEncoder` and `TextEncoder`, and recipes.
 
-A network of your own takes part in tables, maps and comparisons through a subclass of `Encoder` and one
+To use your own network in tables, maps and comparisons, write a subclass of `Encoder` and one
 recipe:
 
     class Colors(Encoder):
@@ -45,7 +45,7 @@ BLANK = Image.new("RGB", (64, 64), "gray")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one vector of an image is made of what an encoder computes.
+    """How an encoder's features of an image become one vector.
 
     name: an identifier. says, source: a description and where the recipe comes from. pool: the features of a
     batch (what they hold depends on the family) → vectors (n, d). size: an encoder → d; without it, d is
@@ -173,13 +173,13 @@ def recipe(
     return register
 
 
-def _require_family(family: str, of_file: str | None) -> None:
+def _require_family(family: str, file_family: str | None) -> None:
     """Raise ValueError for a family that no encoder has: its recipe would never be found.
 
     In the file of a family, recipes may come before the class: `of_file`, the file's constant FAMILY,
     names it.
     """
-    if family in _FAMILIES or family == of_file:
+    if family in _FAMILIES or family == file_family:
         return
     from phi3lib.encoders import load_families
 
@@ -237,7 +237,7 @@ def tower_parts(network: Any, processor: Any, *, size: int) -> TowerParts:
 
 @runtime_checkable
 class ImageEncoder(Protocol):
-    """A model that makes vectors of images; `Encoder` implements all but the features.
+    """A model that embeds images; `Encoder` implements all but the features.
 
     name, revision: where it came from. family: which recipes it has. network: the module with its weights.
     """
@@ -263,7 +263,7 @@ class ImageEncoder(Protocol):
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """A model that makes vectors of texts, in the space of the recipe `recipes.shared_with_text`."""
+    """A model that embeds texts, in the space of the recipe `recipes.shared_with_text`."""
 
     def encode_texts(self, texts: str | Sequence[str]) -> torch.Tensor:
         """Return vectors (n, d), float32, on the CPU, not normalized; one string is one text."""
@@ -366,7 +366,7 @@ def checksum(network: nn.Module) -> str:
     """Return eight letters that change with the weights: after training, or with another checkpoint."""
     mark = 0
     for name, weight in network.named_parameters():
-        # Training moves all numbers: the first of each tensor are enough. Phi-3's vision part may hold words.
+        # Training changes all numbers: the first of each tensor suffice. Phi-3's vision part may hold words.
         if not name.startswith("wte."):
             mark = zlib.crc32(weight.detach().flatten()[:256].float().cpu().numpy().tobytes(), mark)
     return f"{mark:08x}"

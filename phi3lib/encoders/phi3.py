@@ -34,7 +34,7 @@ from phi3lib.vision.token_rows import padded
 FAMILY, MODEL_TYPES = "phi3", ("phi3_v",)
 COMMON = "common practice"
 PHI3_RECIPES = recipes_of(FAMILY)
-# One word each, so that pictures and texts end in states of one kind: E5-V, Jiang et al. 2024.
+# One word each, so that images and texts end in comparable states: E5-V, Jiang et al. 2024.
 INSTRUCTION, INSTRUCTION_TEXT = "Describe the picture in one word.", "Describe the text in one word."
 PROMPT, PROMPT_TEXT = prompt_of(INSTRUCTION), one_turn(f"{{}}\n{INSTRUCTION_TEXT}")
 TEXTS_AT_ONCE = 16
@@ -45,7 +45,7 @@ NO_TEXTS = (
 
 
 class Phi3Features:
-    """What Phi-3-vision computes of a batch of n images, each part once, when a recipe asks for it."""
+    """Features of a batch of n images by Phi-3-vision; each is computed once, when a recipe needs it."""
 
     def __init__(self, encoder: "Phi3Encoder", images: Images) -> None:
         self._encoder, self._embedding, self._images = encoder, encoder.part(), images
@@ -100,9 +100,9 @@ class Phi3Features:
 
     @cached_property
     def last_states(self) -> torch.Tensor:
-        """The language model's last state behind each image and an instruction: (n, d)."""
+        """The language model's last state after each image and an instruction: (n, d)."""
         processor, device = self._encoder.network.processor, self._encoder.device
-        # The ids of the processor, which would prepare the pixels once more.
+        # The same ids as the processor's, without preparing the pixels again.
         image_token_id = None if processor.negative_ids else processor.image_token_id
         rows = [
             encode_prompt(processor.tokenizer, PROMPT, [count], image_token_id=image_token_id)
@@ -191,8 +191,8 @@ def _last_token(features: Phi3Features) -> torch.Tensor:
 class Phi3Encoder(Encoder):
     """A model of `load_phi3_model`, whole or its vision part, as an encoder.
 
-    The whole model makes vectors of texts too: nothing but the language model itself brought the two
-    together in the space of "last token".
+    The whole model embeds texts too: in the space of "last token", images and texts are aligned by the
+    language model alone.
     """
 
     family = FAMILY
@@ -260,12 +260,12 @@ class Phi3Encoder(Encoder):
         processor = self.image_processor
         try:
             grid = hd_grid(width, height, processor.num_crops, tile=processor.tile)
-        except ValueError:  # too extreme a shape: computing it will say so
+        except ValueError:  # too extreme a shape: computing it raises the error
             return 1
         return 1 + grid.rows * grid.cols
 
     def details(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what tells vectors of this model from others."""
+        """Return what distinguishes vectors of this model from others."""
         processor, model = self.image_processor, self.network
         return {
             "model": self.name,
@@ -287,13 +287,13 @@ class Phi3Encoder(Encoder):
     # ------------------------------------------------------------------------ texts
 
     def last_states(self, **inputs: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden state behind each row of model inputs: (n, d)."""
+        """Return the last hidden state after each row of model inputs: (n, d)."""
         # Rows are padded on the left, so that the last place is everyone's last token.
         return self.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
 
     @torch.no_grad()
     def encode_texts(self, texts: str | Sequence[str]) -> torch.Tensor:
-        """Return the last states (n, d) behind texts and an instruction of the same kind (as in E5-V)."""
+        """Return the last states (n, d) after texts and an instruction of the same kind (as in E5-V)."""
         self._require_texts()
         prompts = [PROMPT_TEXT.format(text) for text in as_texts(texts)]
         vectors = []
@@ -312,9 +312,9 @@ class Phi3Encoder(Encoder):
     def text_provenance(self) -> dict[str, Any]:
         """Return `provenance` for the vectors of texts."""
         self._require_texts()
-        of_images = self.provenance(PHI3_RECIPES["last token"])
+        image_provenance = self.provenance(PHI3_RECIPES["last token"])
         said = "the language model's last state behind a text and an instruction"
-        return {**of_images, "pooling": f"last token: {said}", "instruction": INSTRUCTION_TEXT}
+        return {**image_provenance, "pooling": f"last token: {said}", "instruction": INSTRUCTION_TEXT}
 
     def _require_texts(self) -> None:
         if not self.is_whole:

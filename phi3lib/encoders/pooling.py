@@ -50,5 +50,5 @@ def recipe_of(model: Any, name: str | None = None) -> Recipe:
 
 
 def describe(model: Any, recipe: Recipe) -> dict[str, Any]:
-    """Return all that tells vectors from others; now `as_encoder(model).provenance(recipe)`."""
+    """Return all that distinguishes vectors from others; now `as_encoder(model).provenance(recipe)`."""
     return as_encoder(model).provenance(recipe)

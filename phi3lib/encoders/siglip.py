@@ -29,7 +29,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 class SiglipFeatures:
-    """What SigLIP computes of a batch of n images, each part once, when a recipe asks for it."""
+    """Features of a batch of n images by SigLIP; each is computed once, when a recipe needs it."""
 
     def __init__(self, encoder: "SiglipEncoder", images: Images) -> None:
         self._encoder, self._images = encoder, images
@@ -51,7 +51,7 @@ class SiglipFeatures:
 
     @property
     def patches(self) -> torch.Tensor:
-        """The patches behind the last layer and its norm: (n, patches, d); see `mask`."""
+        """The patches after the last layer and its norm: (n, patches, d); see `mask`."""
         return self._tower.last_hidden_state
 
     @property

@@ -7,8 +7,8 @@
     swapped.processor.save_pretrained("phi3-siglip")
     load_phi3_model("phi3-siglip", language_model=True)
 
-What follows from the tower follows it: width, tile and patch size, tokens of a tile, mean and standard
-deviation of the pixels. The language model, its words and the HD transform stay.
+The settings that depend on the tower change with it: width, tile and patch size, tokens of a tile, mean and
+standard deviation of the pixels. The language model, its words and the HD transform stay.
 """
 
 import copy
@@ -40,7 +40,7 @@ def swap_vision_tower(
     copy_weights: bool = True,
     seed: int = 0,
 ) -> Any:
-    """Return a Phi-3-vision model that sees through the vision tower of another encoder.
+    """Return a Phi-3-vision model with the vision tower of another encoder.
 
     phi3: a model of `load_phi3_model`, whole or its vision part alone; it is not modified.
     encoder: of `load_encoder`, `load_clip` or `load_phi3_model`, or a name for `load_encoder`: CLIP, SigLIP
@@ -70,8 +70,8 @@ def swap_vision_tower(
     img_processor = _img_processor(old, parts, encoder, layer, tile_size)
     new = _new_embedding(old, parts, img_processor, projector, seed)
     if projector == "keep":
-        _keep_projector(new, old, encoder, share=not copy_weights)
-    swapped = _with_embedding(phi3, old, new, share=not copy_weights)
+        _keep_projector(new, old, encoder, reuse=not copy_weights)
+    swapped = _with_embedding(phi3, old, new, reuse=not copy_weights)
     swapped.processor = _adapted(phi3.processor, new, parts)
     if hasattr(phi3, "checkpoint"):
         name = f"{phi3.checkpoint.name} with the vision tower of {called(encoder)}"
@@ -223,27 +223,27 @@ def resized_positions(
     return resized.reshape(shape).to(positions.dtype)
 
 
-def _keep_projector(new: Phi3ImageEmbedding, old: Phi3ImageEmbedding, encoder: Any, *, share: bool) -> None:
+def _keep_projector(new: Phi3ImageEmbedding, old: Phi3ImageEmbedding, encoder: Any, *, reuse: bool) -> None:
     if new.image_dim_out != old.image_dim_out:
         raise ValueError(
             f"the tower of {called(encoder)} is {new.image_dim_out} wide and the projector was made for "
             f"{old.image_dim_out}: pass projector='new' and train it"
         )
-    new.img_projection = old.img_projection if share else copy.deepcopy(old.img_projection)
+    new.img_projection = old.img_projection if reuse else copy.deepcopy(old.img_projection)
     if new.with_learnable_separator:
         for name in ("glb_GN", "sub_GN"):
             tensor = getattr(old, name)
-            setattr(new, name, tensor if share else nn.Parameter(tensor.detach().clone()))
+            setattr(new, name, tensor if reuse else nn.Parameter(tensor.detach().clone()))
 
 
-def _with_embedding(phi3: Any, old: Phi3ImageEmbedding, new: Phi3ImageEmbedding, *, share: bool) -> Any:
-    """Return a copy of the model with the new vision part; with `share`, it uses the tensors of `phi3`."""
+def _with_embedding(phi3: Any, old: Phi3ImageEmbedding, new: Phi3ImageEmbedding, *, reuse: bool) -> Any:
+    """Return a copy of the model with the new vision part; with `reuse`, it uses the tensors of `phi3`."""
     if phi3 is old:
-        new.wte = old.wte if share else copy.deepcopy(old.wte)
+        new.wte = old.wte if reuse else copy.deepcopy(old.wte)
         return new
-    # What is in the memo is not copied: the new parts stand there for the old ones.
+    # Objects in the memo are not copied: the new parts replace the old ones.
     memo: dict[int, Any] = {id(old): new, id(old.config): new.config, id(phi3.processor): None}
-    if share:
+    if reuse:
         memo |= {id(tensor): tensor for tensor in phi3.parameters()}
     swapped = copy.deepcopy(phi3, memo)
     inner = getattr(swapped, "model", swapped)

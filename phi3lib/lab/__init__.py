@@ -48,11 +48,11 @@ _HOMES = {
     "photograph": "phi3lib.lab.photographs:photograph",
     "picture": "phi3lib.lab.photographs:picture",
     "reading_map": "phi3lib.lab.lessons.road:reading_map",
-    "places_plot": "phi3lib.lab.figures.places_plot",
     "plots": "phi3lib.lab.figures.plots",
     "same_weights": "phi3lib.lab.lessons.a1.same_weights",
     "published": "phi3lib.lab.published_vectors:published",
     "real": "phi3lib.lab.lessons.a2",
+    "sequence_plot": "phi3lib.lab.figures.sequence_plot",
     "show_recipe_card": "phi3lib.lab.widgets.recipes:show_recipe_card",
     "show_trained": "phi3lib.lab.lessons.trained:show_trained",
     "small_print": "phi3lib.lab.lessons.small_print",
@@ -66,5 +66,5 @@ _HOMES = {
 
 __all__ = ["how_many", "start", *_HOMES]
 __getattr__, __dir__ = lazy_names(  # changed in 0.2.0
-    globals(), _HOMES, old={"NeighbourPicker": "NeighborPicker"}
+    globals(), _HOMES, old={"NeighbourPicker": "NeighborPicker", "places_plot": "sequence_plot"}
 )

@@ -185,8 +185,8 @@ def trained_models() -> dict[str, Path]:
         return {}
     chosen = default_models()
     names = {"CLIP": chosen.clip, "Phi-3-vision": chosen.phi3}
-    folders = {kind: Path(name) for kind, name in names.items() if name is not None}
-    return {kind: folder for kind, folder in folders.items() if (folder / "config.json").is_file()}
+    folders = {family: Path(name) for family, name in names.items() if name is not None}
+    return {family: folder for family, folder in folders.items() if (folder / "config.json").is_file()}
 
 
 def wanted_packages() -> dict[str, str]:
@@ -197,9 +197,9 @@ def wanted_packages() -> dict[str, str]:
         extras = project["optional-dependencies"]
         lines = [*project["dependencies"], *(line for extra in COURSE_EXTRAS for line in extras[extra])]
     else:
-        of_others = re.compile(rf"extra == ['\"](?!(?:{'|'.join(COURSE_EXTRAS)})['\"])")
+        other_extra = re.compile(rf"extra == ['\"](?!(?:{'|'.join(COURSE_EXTRAS)})['\"])")
         required = importlib.metadata.requires("phi3lib") or []
-        lines = [line.partition(";")[0] for line in required if not of_others.search(line)]
+        lines = [line.partition(";")[0] for line in required if not other_extra.search(line)]
     ranges = {}
     for line in lines:
         name = re.match(r"[A-Za-z0-9_.-]+", line)

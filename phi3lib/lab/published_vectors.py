@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from phi3lib.embeddings.knn import exact_unit_rows
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.photographs import Credit
 from phi3lib.loading.defaults import CLIP_NAMES, DATA_FOLDER, PHI3_NAMES
@@ -189,11 +190,10 @@ def _assembled(record: dict[str, Any], vectors: dict[str, np.ndarray], folder: P
 
 def as_half(vectors: Any) -> np.ndarray:
     """Return vectors as float16, each scaled to length 1 first; ValueError for NaN, infinity or zero."""
-    exact = np.asarray(vectors, dtype=np.float64)
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-        raise ValueError("a vector is zero, or holds NaN or infinity: nothing was written")
-    return (exact / lengths).astype(np.float16)
+    try:
+        return exact_unit_rows(vectors).astype(np.float16)
+    except ValueError as error:
+        raise ValueError(f"{error}; nothing was written") from error
 
 
 def rounding_error(width: int) -> float:

@@ -23,11 +23,11 @@ def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
     Nothing is downloaded or loaded. The text is the same on every run: no times, paths or host names.
     Raises CheckpointError when `models` is none of these.
     """
-    kind = _choose_models(models)
-    threads = _set_threads(kind)
+    choice = _choose_models(models)
+    threads = _set_threads(choice)
     _set_seed(seed)
     print(f"Notebook {notebook} · seed {seed}")
-    print(f"Checkpoints: {_say_models(kind)}")
+    print(f"Checkpoints: {_say_models(choice)}")
     print(f"Threads: {threads}")
     print(f"Instruments: {_say_widgets()}")
 
@@ -51,20 +51,20 @@ def _choose_models(models: str | None) -> str:
     return set_default_models(models).choice
 
 
-def _say_models(kind: str) -> str:
+def _say_models(choice: str) -> str:
     from phi3lib.loading.defaults import default_models
 
-    if kind == "real":
+    if choice == "real":
         return "real (the published ones; downloaded when a cell first asks for them)"
-    if kind != "bundled":
-        return f"from the folder {Path(kind).name}"
+    if choice != "bundled":
+        return f"from the folder {Path(choice).name}"
     chosen = default_models()
     if any(name and (Path(name) / "config.json").is_file() for name in (chosen.phi3, chosen.clip)):
         return "bundled (small models, trained for this course; no download)"
     return "the bundled ones are not here; what needs no trained weights runs all the same"
 
 
-def _set_threads(kind: str) -> int:
+def _set_threads(choice: str) -> int:
     """One thread for small models (two are slower when cores are shared), all for real ones.
 
     All are the cores that this process may use, or as many as `OMP_NUM_THREADS` said, as on a shared server.
@@ -73,7 +73,7 @@ def _set_threads(kind: str) -> int:
     import torch
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    threads = 1 if kind == "bundled" else _all_threads()
+    threads = 1 if choice == "bundled" else _all_threads()
     for name in _THREADS_OF_LIBRARIES:  # that are loaded later, such as SciPy's
         os.environ[name] = str(threads)
     threadpool_limits(threads)  # of those that are here, such as NumPy's

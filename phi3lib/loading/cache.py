@@ -1,4 +1,4 @@
-"""huggingface_hub's cache: the one place where fetched files are kept, and shared with every other tool.
+"""huggingface_hub's cache: the only folder for downloaded files, shared with every other tool.
 
     $HF_HUB_CACHE/models--<owner>--<name>/
         blobs/<hash>               contents by their sha256 (git's hash for small files); *.incomplete: begun
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from phi3lib.loading.errors import plain_errors
+from phi3lib.loading.files import replacing
 from phi3lib.loading.log import tell
 from phi3lib.loading.safetensors_io import (
     INDEX_FILE,
@@ -28,7 +29,7 @@ from phi3lib.loading.safetensors_io import (
     SINGLE_FILE,
     CheckpointError,
     NotDamagedError,
-    TensorPlace,
+    TensorInfo,
     any_json,
     files_of_index,
     merge_ranges,
@@ -91,10 +92,8 @@ def _remember(model: "HubModel") -> None:
     ref = _repo_folder(model.name) / "refs" / model.revision
     with suppress(OSError):  # a read-only or full disk costs only the memory for offline use
         if not ref.is_file() or ref.read_text() != model.commit:
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            temporary = ref.with_name(f"{ref.name}.{os.getpid()}.tmp")
-            temporary.write_text(model.commit)
-            temporary.replace(ref)
+            with replacing(ref) as temporary:
+                temporary.write_text(model.commit)
 
 
 # ------------------------------------------------------------------------------- whole files
@@ -181,13 +180,13 @@ def _fetch(model: "HubModel", file: str, blob: Path) -> None:
     incomplete, checked = blob.with_name(f"{blob.name}.incomplete"), len(blob.name) == 64
     resumed = checked and incomplete.is_file()
     try:
-        found = _receive(model, file, incomplete, begin="a+b" if resumed else "w+b")
+        received = _receive(model, file, incomplete, begin="a+b" if resumed else "w+b")
     except BaseException:
         if not checked or incomplete.stat().st_size == 0:
             incomplete.unlink(missing_ok=True)
         raise
     try:
-        if checked and found != blob.name:
+        if checked and received != blob.name:
             raise CheckpointError(
                 f"{file} of {model.name} arrived with another sha256 than the hub names: nothing was saved; "
                 f"try again, or take another hub"
@@ -254,7 +253,7 @@ def cached_part(model: "HubModel", wanted: str) -> Path | None:
     return folder
 
 
-def fetch_part(model: "HubModel", places: Sequence[TensorPlace], small_files: Sequence[str]) -> Path:
+def fetch_part(model: "HubModel", infos: Sequence[TensorInfo], small_files: Sequence[str]) -> Path:
     """Fetch these tensors and small files into the model's snapshot, and return it.
 
     No hub names a hash of a part: the bytes are bounded and placed by the files' headers, and their own
@@ -266,10 +265,10 @@ def fetch_part(model: "HubModel", places: Sequence[TensorPlace], small_files: Se
     with plain_errors(model.name), _locked(model.name, f"{PART_FILE}-{model.commit}"):
         if not (folder / PART_FILE).is_file():
             blobs = _repo_folder(model.name) / "blobs"
-            require_room(blobs, sum(place.size for place in places), model.name)
+            require_room(blobs, sum(info.size for info in infos), model.name)
             incomplete = blobs / f"{PART_FILE}-{model.commit}.incomplete"
             try:
-                blob = blobs / _write_tensors(model, places, incomplete)
+                blob = blobs / _write_tensors(model, infos, incomplete)
                 incomplete.replace(blob)
             finally:
                 incomplete.unlink(missing_ok=True)
@@ -278,18 +277,18 @@ def fetch_part(model: "HubModel", places: Sequence[TensorPlace], small_files: Se
     return folder
 
 
-def _write_tensors(model: "HubModel", places: Sequence[TensorPlace], path: Path) -> str:
+def _write_tensors(model: "HubModel", infos: Sequence[TensorInfo], path: Path) -> str:
     """Write a safetensors file of these tensors; return its sha256."""
-    runs, header, sha256 = merge_ranges(places), io.BytesIO(), hashlib.sha256()
+    runs, header, sha256 = merge_ranges(infos), io.BytesIO(), hashlib.sha256()
     metadata = {"format": "pt", "source": model.name, "commit": model.commit}
-    write_header(header, [place for run in runs for place in run], metadata)
+    write_header(header, [info for run in runs for info in run], metadata)
 
     def content() -> Iterator[bytes]:
         yield header.getvalue()
         for run in runs:
             yield from model.stream_range(run[0].file, run[0].start, run[-1].stop)
 
-    size = header.tell() + sum(place.size for place in places)
+    size = header.tell() + sum(info.size for info in infos)
     with path.open("wb") as stream:
         for piece in _with_progress(content(), size, f"{model.name}, vision part"):
             stream.write(piece)
@@ -387,5 +386,5 @@ def require_room(folder: Path, needed: int, name: str) -> None:
 
 
 def gigabytes(size: int) -> str:
-    """Return bytes as decimal GB with two digits, as disks are sold; MB below 0.1 GB."""
+    """Return bytes as decimal GB with two digits, as disks are labeled; MB below 0.1 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 10**8 else f"{size / 1e6:.2f} MB"

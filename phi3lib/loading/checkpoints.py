@@ -210,12 +210,15 @@ def download(name: str | None = None, *, language_model: bool = False, revision:
     if isinstance(where, Path):
         tell(f"{where} is already on this machine")
         return where
-    found = hub.find_model(where, revision, allow_conversion=True)
-    cache.remove_damaged(found)
-    if not language_model and config_on_hub(found).get("model_type") == PHI3_TYPE:
-        return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found)
-    tell(f"{where}: {cache.gigabytes(cache.bytes_to_fetch(found))} to the cache of huggingface_hub (HF_HOME)")
-    return cache.whole_folder(found)
+    hub_model = hub.find_model(where, revision, allow_conversion=True)
+    cache.remove_damaged(hub_model)
+    if not language_model and config_on_hub(hub_model).get("model_type") == PHI3_TYPE:
+        return cache.cached_part(hub_model, VISION_PREFIX) or _fetch_vision_part(hub_model)
+    tell(
+        f"{where}: {cache.gigabytes(cache.bytes_to_fetch(hub_model))} to the cache of huggingface_hub "
+        "(HF_HOME)"
+    )
+    return cache.whole_folder(hub_model)
 
 
 # ------------------------------------------------------------------------------- the three ways to load
@@ -233,24 +236,28 @@ def _load_vision_part(
     device: "torch.device | str | None",
     dtype: "torch.dtype | None",
 ) -> Any:
-    own = phi3_weights.vision_places(tuned) if tuned is not None else {}
+    own = phi3_weights.vision_tensors(tuned) if tuned is not None else {}
     if tuned is not None and not own:
         raise CheckpointError(f"{tuned} holds no tensor of Phi-3-vision's vision part")
-    embedding, base, found, places = None, None, None, own
+    embedding, base, hub_model, infos = None, None, None, own
     if tuned is not None and (tuned / "config.json").is_file():
         embedding = phi3_weights.empty_vision_part(tuned)
-        own = places = phi3_weights.named_as_in(embedding, own)
+        own = infos = phi3_weights.named_as_in(embedding, own)
     if embedding is None or not set(embedding.state_dict()) <= set(own):
-        base, found = _local_folder(name, revision, whole=False)
+        base, hub_model = _local_folder(name, revision, whole=False)
         embedding = embedding or phi3_weights.empty_vision_part(base)
-        places = {**phi3_weights.vision_places(base), **own}
+        infos = {**phi3_weights.vision_tensors(base), **own}
     phi3_weights.fill_vision_part(
-        embedding, places, where=str(tuned or (found.name if found else base)), device=device, dtype=dtype
+        embedding,
+        infos,
+        where=str(tuned or (hub_model.name if hub_model else base)),
+        device=device,
+        dtype=dtype,
     )
     model: Any = embedding
     model.processor = phi3_weights.image_processor(tuned, base or _base_if_here(name))
     phi3_weights.require_fitting_tiles(model, model.processor, where=tuned or base)
-    model.checkpoint = phi3_weights.record(base, found, tuned, list(places.values()))
+    model.checkpoint = phi3_weights.record(base, hub_model, tuned, list(infos.values()))
     return model
 
 
@@ -262,9 +269,9 @@ def _load_whole(
     dtype: "torch.dtype | None",
 ) -> Any:
     own = tensors_of_folder(tuned) if tuned is not None else {}
-    base, found = None, None
+    base, hub_model = None, None
     if tuned is None or not phi3_weights.is_whole(tuned, own):
-        base, found = _local_folder(name, revision, whole=True)
+        base, hub_model = _local_folder(name, revision, whole=True)
     folder: Path = base or tuned  # type: ignore[assignment]  # a base, or `tuned`, which then is whole
     in_folder = tensors_of_folder(folder)
     model = phi3_weights.whole_model(folder, device=device, dtype=dtype)
@@ -275,7 +282,9 @@ def _load_whole(
     phi3_weights.agree_on_image_token(model.config, model.processor)
     embedding, images = model.model.vision_embed_tokens, model.processor.image_processor
     phi3_weights.require_fitting_tiles(embedding, images, where=tuned or base)
-    model.checkpoint = phi3_weights.record(base, found, tuned, [*in_folder.values(), *overriding.values()])
+    model.checkpoint = phi3_weights.record(
+        base, hub_model, tuned, [*in_folder.values(), *overriding.values()]
+    )
     return model
 
 
@@ -294,7 +303,7 @@ def _load_adapted(
     model = merge_adapter(whole, tuned)
     if not language_model:
         model = model.model.vision_embed_tokens
-        model.wte = None  # the rest of the whole model is let go with it
+        model.wte = None  # the rest of the model is released
         model = model.to(dtype=dtype or phi3_weights.vision_dtype(device))
         processor = processor.image_processor
     model = model.requires_grad_(True).to(device=device)
@@ -312,11 +321,11 @@ def _local_folder(
     where = locate(name, PHI3_TYPE)
     if isinstance(where, Path):
         return where, None
-    found = hub.find_model(where, revision)
+    hub_model = hub.find_model(where, revision)
     if whole:
-        require_type_on_hub(found, PHI3_TYPE)
-        return cache.whole_folder(found), found
-    return cache.cached_part(found, VISION_PREFIX) or _fetch_vision_part(found), found
+        require_type_on_hub(hub_model, PHI3_TYPE)
+        return cache.whole_folder(hub_model), hub_model
+    return cache.cached_part(hub_model, VISION_PREFIX) or _fetch_vision_part(hub_model), hub_model
 
 
 def _base_if_here(name: str | Path | None) -> Path | None:
@@ -328,16 +337,16 @@ def _base_if_here(name: str | Path | None) -> Path | None:
     return where if isinstance(where, Path) else None
 
 
-def _fetch_vision_part(found: hub.HubModel) -> Path:
-    if found.unreachable:
-        return cache.whole_folder(found)
-    require_type_on_hub(found, PHI3_TYPE)
-    with hub.plain_errors(found.name):
-        places = found.places(VISION_PREFIX)
-    if not places:
-        raise CheckpointError(f"{found.name} holds no vision part of Phi-3-vision ({VISION_PREFIX}…)")
-    size = sum(place.size for place in places)
-    of = sum(size for file, size in found.sizes.items() if file.endswith(".safetensors"))
-    tell(f"{found.name}: fetching the vision part, {cache.gigabytes(size)} of {cache.gigabytes(of)}")
-    small = [file for file in ("config.json", *PROCESSOR_FILES) if file in found.sizes]
-    return cache.fetch_part(found, places, small)
+def _fetch_vision_part(hub_model: hub.HubModel) -> Path:
+    if hub_model.unreachable:
+        return cache.whole_folder(hub_model)
+    require_type_on_hub(hub_model, PHI3_TYPE)
+    with hub.plain_errors(hub_model.name):
+        infos = hub_model.tensor_infos(VISION_PREFIX)
+    if not infos:
+        raise CheckpointError(f"{hub_model.name} holds no vision part of Phi-3-vision ({VISION_PREFIX}…)")
+    size = sum(info.size for info in infos)
+    whole = sum(size for file, size in hub_model.sizes.items() if file.endswith(".safetensors"))
+    tell(f"{hub_model.name}: fetching the vision part, {cache.gigabytes(size)} of {cache.gigabytes(whole)}")
+    small = [file for file in ("config.json", *PROCESSOR_FILES) if file in hub_model.sizes]
+    return cache.fetch_part(hub_model, infos, small)

@@ -1,11 +1,11 @@
-"""The one switch from small to real checkpoints: which models are meant where none is named.
+"""The switch from small to real checkpoints: the models that are loaded if none is named.
 
 PHI3LIB_MODELS, or `set_default_models` (which `lab.start(models=...)` calls), is one of
     bundled   the small models in the project's data/models; the default
     real      microsoft/Phi-3.5-vision-instruct and openai/clip-vit-base-patch32 from the hub. Of the two
               published Phi-3-vision models the newer one; the CLIP that the original cookbook page uses
     a path    a checkpoint folder, or a folder of checkpoint folders named as on the hub, with or without
-              the owner: for rooms without network, and for models of your own
+              the owner: for offline use, and for your own models
 """
 
 import os
@@ -44,7 +44,7 @@ _chosen: str | None = None
 
 @dataclass(frozen=True)
 class DefaultModels:
-    """What the switch stands on.
+    """The setting of the switch.
 
     choice: "bundled", "real" or a path. phi3, clip: what `load_phi3_model()` and `load_clip()` load, a
     folder or a name on the hub; None where the chosen folder holds no such model.
@@ -56,10 +56,10 @@ class DefaultModels:
 
 
 def set_default_models(models: str | Path | None) -> DefaultModels:
-    """Choose "bundled", "real" or a folder for the rest of this program; None goes back to the environment.
+    """Choose "bundled", "real" or a folder for the rest of this program; None: the environment variable.
 
     Returns what is now chosen. Raises CheckpointError for a folder that is not there or holds no model;
-    the choice then stays as it was.
+    the choice is then unchanged.
     """
     global _chosen
     resolved = _resolve(_from_environment() if models is None else str(models))
@@ -82,9 +82,9 @@ def locate(name: str | Path | None, model_type: str) -> Path | str:
     if name is None:
         name = defaults.phi3 if model_type == PHI3_TYPE else defaults.clip
         if name is None:
-            kind = "Phi-3-vision" if model_type == PHI3_TYPE else "CLIP"
+            family = "Phi-3-vision" if model_type == PHI3_TYPE else "CLIP"
             raise CheckpointError(
-                f"{defaults.choice} holds no {kind} checkpoint: name one, or copy one into that folder"
+                f"{defaults.choice} holds no {family} checkpoint: name one, or copy one into that folder"
             )
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -117,20 +117,20 @@ def on_hub(name: str | Path | None, model_type: str) -> str | None:
 def model_type_of(folder: Path) -> str | None:
     """`model_type` in a folder's config.json; None where there is no readable one."""
     try:
-        found = read_json(folder / "config.json").get("model_type")
+        model_type = read_json(folder / "config.json").get("model_type")
     except CheckpointError:
         return None
-    return found if isinstance(found, str) else None
+    return model_type if isinstance(model_type, str) else None
 
 
 def require_model_type(config: dict, wanted: str, *, where: str) -> None:
     """Raise CheckpointError where a checkpoint's configuration is that of another kind of model."""
-    found = config.get("model_type")
-    if found == wanted:
+    actual = config.get("model_type")
+    if actual == wanted:
         return
-    kind = "Phi-3-vision (phi3_v)" if wanted == PHI3_TYPE else "CLIP (clip)"
-    other = {PHI3_TYPE: "; use load_phi3_model", CLIP_TYPE: "; use load_clip"}.get(str(found), "")
-    raise NotDamagedError(f"{where} is a checkpoint of type {found!r}, not of {kind}{other}")
+    family = "Phi-3-vision (phi3_v)" if wanted == PHI3_TYPE else "CLIP (clip)"
+    other = {PHI3_TYPE: "; use load_phi3_model", CLIP_TYPE: "; use load_clip"}.get(str(actual), "")
+    raise NotDamagedError(f"{where} is a checkpoint of type {actual!r}, not of {family}{other}")
 
 
 def _from_environment() -> str:
@@ -139,7 +139,7 @@ def _from_environment() -> str:
 
 def _resolve(choice: str) -> DefaultModels:
     if choice == "bundled":
-        bundled = {kind: str(BUNDLED_FOLDER / name) for kind, name in BUNDLED_NAMES.items()}
+        bundled = {model_type: str(BUNDLED_FOLDER / name) for model_type, name in BUNDLED_NAMES.items()}
         return DefaultModels(choice, bundled[PHI3_TYPE], bundled[CLIP_TYPE])
     if choice == "real":
         return DefaultModels(choice, PHI3_NAMES[0], CLIP_NAMES[0])

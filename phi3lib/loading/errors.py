@@ -1,4 +1,4 @@
-"""One sentence for each way in which a hub, the network, the disk or a checkpoint's files can fail."""
+"""One-sentence errors for failures of a hub, the network, the disk or a checkpoint's files."""
 
 import errno
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def _response_of(error: Exception) -> Any:
 
 
 def may_pass(error: Exception) -> bool:
-    """Is another attempt worth it? It is when a connection broke, and when the hub is busy."""
+    """Return whether another attempt may succeed: after a broken connection, and if the hub is busy."""
     status = status_of(error)
     return status is None or status == 429 or status >= 500
 
@@ -59,7 +59,7 @@ def seconds_to_wait(error: Exception) -> int:
 
 
 def no_hub(name: str) -> str:
-    """Return the sentence for an answer that is none of a hub."""
+    """Return the message for an answer that no hub gives."""
     from huggingface_hub import constants
 
     return (

@@ -68,7 +68,7 @@ def merge_adapter(model: Any, folder: Path) -> Any:
         raise CheckpointError(
             f"the adapter {folder} does not fit its base model: {first_line(error)}"
         ) from error
-    # peft only warns when weights of the adapter found no place, or places got no weights.
+    # peft only warns when weights of the adapter match no layer, or a layer got no weights.
     if lacking := [str(warning.message) for warning in said if "adapter keys" in str(warning.message)]:
         raise CheckpointError(f"the adapter {folder} does not fit its base model: {first_line(lacking[0])}")
     return adapted.merge_and_unload()

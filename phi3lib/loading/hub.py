@@ -1,8 +1,8 @@
-"""Models on a hub: which commit, which files, and any bytes of them.
+"""Models on a hub: commits, files, and ranges of their bytes.
 
 Requests go through huggingface_hub's session, so HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, certificates and
-proxies mean what they always mean, and what arrives is kept in its cache (`phi3lib.loading.cache`). The
-bytes themselves are received here, because no answer of a hub is trusted to be short, quick or honest.
+proxies work as usual, and downloads are kept in its cache (`phi3lib.loading.cache`). The
+bytes themselves are received here, because answers of a hub are not trusted.
 
 Measured with huggingface_hub 2.4 (benchmarks/hostile_hub.py --library): of its own calls, 11 of 44 do not end
 within a minute (a silent or dripping hub, a long Retry-After), 6 fill 4 GB of memory, a range that is not the
@@ -41,13 +41,14 @@ from phi3lib.loading.safetensors_io import (
     PICKLES,
     SINGLE_FILE,
     CheckpointError,
-    TensorPlace,
+    TensorInfo,
     files_of_index,
     header_length,
     only_pickles,
     parse_header,
     parsed,
 )
+from phi3lib.moved import old_attribute
 
 __all__ = ["HubModel", "find_model", "gigabytes", "parsed", "phi3lib_home", "plain_errors"]
 
@@ -55,7 +56,7 @@ __all__ = ["HubModel", "find_model", "gigabytes", "parsed", "phi3lib_home", "pla
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.5  # then 1, 2, 4
 TIMEOUT_S = 10.0  # without a byte; then another attempt
-# A transfer that brings fewer bytes than these in this time is given up, whatever the attempts.
+# A transfer with fewer bytes than these in this time is given up.
 PATIENCE_S, LEAST_BYTES = 20.0, 50_000
 SMALL_FILE = 50_000_000  # bytes of a file other than weights at most; Gemma's tokenizer has 33 MB
 # Bytes at most of what is parsed as JSON (20,000 files or tensors), which may then take 40 times as many.
@@ -85,6 +86,8 @@ class HubModel:
     hashes: dict[str, str] = field(default_factory=dict)
     revision: str = "main"
     unreachable: HubUnreachableError | None = None
+
+    places = old_attribute("places", "tensor_infos")  # changed in 0.2.0
 
     def get(self, file: str) -> bytes:
         """Return a small file, whole; it is not kept."""
@@ -185,22 +188,22 @@ class HubModel:
             raise CheckpointError(only_pickles(self.name))
         raise CheckpointError(f"{self.name} has no {SINGLE_FILE}, so it is no checkpoint that can be read")
 
-    def places(self, wanted: str) -> list[TensorPlace]:
-        """Return places of the tensors whose names begin with `wanted`, from the headers of their files."""
+    def tensor_infos(self, wanted: str) -> list[TensorInfo]:
+        """Return what the headers of the files say of the tensors whose names begin with `wanted`."""
         self.require_safetensors()
         files = [SINGLE_FILE]
         if SINGLE_FILE not in self.sizes:
             index = parsed(self.get(INDEX_FILE), f"{INDEX_FILE} of {self.name}")
             files = files_of_index(index, wanted, where=self.name)
-        places = []
+        tensor_infos = []
         for file in files:
             self._require(file)
             begin, named = self.get_range(file, 0, 8), f"{file} of {self.name}"
             length = header_length(begin, file=named, longest=LONGEST_ANSWER)
             header = self.get_range(file, 8, 8 + length)
             in_file = parse_header(header, file=file, file_size=self.sizes[file])
-            places += [place for name, place in in_file.items() if name.startswith(wanted)]
-        return places
+            tensor_infos += [info for name, info in in_file.items() if name.startswith(wanted)]
+        return tensor_infos
 
 
 # ------------------------------------------------------------------------------- one answer
@@ -219,7 +222,7 @@ class _Patience:
             self.since, self.bytes = time.monotonic(), 0
 
     def is_at_an_end(self, pause: float = 0.0) -> bool:
-        """Whether too few bytes came for too long, a pause that is due counted."""
+        """Return whether too few bytes have arrived for too long, including a pause that is due."""
         return time.monotonic() + pause - self.since > PATIENCE_S
 
 
@@ -260,7 +263,7 @@ def _without_redirects(session: Any, request: Any) -> Any:
 def _within(seconds: float, url: str, action: Callable[[], Any]) -> Any:
     """Return or raise what `action` does; CheckpointError if it takes longer.
 
-    In a thread, since a timeout of the HTTP library begins anew with every byte of an answer's headers.
+    In a thread, since the HTTP library's timeout restarts with every byte of an answer's headers.
     """
     outcome: queue.SimpleQueue = queue.SimpleQueue()
 
@@ -312,7 +315,7 @@ def find_model(name: str, revision: str | None = None, *, allow_conversion: bool
 
     allow_conversion: where main holds pickle files only, take the hub's own conversion to safetensors, an
     open pull request of its bot (transformers does the same; the CLIP models of 2021 are such).
-    Where the hub cannot be reached, the commit that was used last stands in. Raises CheckpointError.
+    If the hub cannot be reached, the commit that was used last is taken. Raises CheckpointError.
     """
     from huggingface_hub.utils import validate_repo_id
 

@@ -1,7 +1,7 @@
-"""What the library tells while it works: sizes of downloads, time estimates, what fewer bits cost.
+"""Messages of the library while it works: sizes of downloads, time estimates, the effect of fewer bits.
 
-Everything goes through the logger "phi3lib" at level INFO. So that a reader of a notebook sees it without
-setting anything up, its messages are written to standard output; `logging.getLogger("phi3lib").setLevel(
+Everything goes through the logger "phi3lib" at level INFO. Its messages are written to standard output, so
+that they appear in a notebook without any set-up; `logging.getLogger("phi3lib").setLevel(
 "WARNING")` silences them, and a handler that was added before the first message replaces this.
 """
 
@@ -17,7 +17,7 @@ class _StandardOutput(logging.Handler):
 
 
 def tell(message: str) -> None:
-    """Log a message for the person at the keyboard."""
+    """Log a message for the user."""
     logger = logging.getLogger("phi3lib")
     if not logger.handlers and logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)

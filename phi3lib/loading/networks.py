@@ -30,12 +30,12 @@ def model_type_of(name: str | Path | None, revision: str | None) -> str:
     if isinstance(where, Path):
         config = read_json(where / "config.json")
     else:
-        found = hub.find_model(where, revision, allow_conversion=True)
-        config = config_on_hub(found)
-    found_type = config.get("model_type")
-    if not isinstance(found_type, str):
+        hub_model = hub.find_model(where, revision, allow_conversion=True)
+        config = config_on_hub(hub_model)
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str):
         raise CheckpointError(f"config.json of {where} names no model_type, so its family is unknown")
-    return found_type
+    return model_type
 
 
 def checkpoint_folder(
@@ -51,24 +51,24 @@ def checkpoint_folder(
     if isinstance(where, Path):
         folder, commit = where, None
     else:
-        found = hub.find_model(where, revision, allow_conversion=True)
+        hub_model = hub.find_model(where, revision, allow_conversion=True)
         if model_type is not None:
-            require_type_on_hub(found, model_type)
-        folder, commit = cache.whole_folder(found), found.commit
+            require_type_on_hub(hub_model, model_type)
+        folder, commit = cache.whole_folder(hub_model), hub_model.commit
     if model_type is not None:
         require_model_type(read_json(folder / "config.json"), model_type, where=str(where))
     tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
     return folder, str(where), commit
 
 
-def require_type_on_hub(found: hub.HubModel, model_type: str) -> None:
+def require_type_on_hub(hub_model: hub.HubModel, model_type: str) -> None:
     """Raise CheckpointError for another kind of checkpoint, before anything large is fetched."""
-    require_model_type(config_on_hub(found), model_type, where=found.name)
+    require_model_type(config_on_hub(hub_model), model_type, where=hub_model.name)
 
 
-def config_on_hub(found: hub.HubModel) -> dict:
+def config_on_hub(hub_model: hub.HubModel) -> dict:
     """Return config.json of a checkpoint on the hub."""
-    return read_json(cache.file_of(found, "config.json"))
+    return read_json(cache.file_of(hub_model, "config.json"))
 
 
 def require_device(device: "torch.device | str | None") -> None:
@@ -86,7 +86,7 @@ def load_network(
     device: "torch.device | str | None" = None,
     dtype: "torch.dtype | None" = None,
 ) -> Any:
-    """Return a model of a class of transformers from a folder, in evaluation mode; float32 if not asked else.
+    """Return a model of a class of transformers from a folder, in evaluation mode; float32 by default.
 
     Raises CheckpointError where the folder cannot be read, or lacks tensors, or holds others.
     """

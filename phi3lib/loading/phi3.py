@@ -12,7 +12,7 @@ from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     PART_FILE,
     CheckpointError,
-    TensorPlace,
+    TensorInfo,
     first_line,
     header_bytes,
     read_json,
@@ -20,6 +20,7 @@ from phi3lib.loading.safetensors_io import (
     tensors_of_file,
     tensors_of_folder,
 )
+from phi3lib.moved import old_names
 
 if TYPE_CHECKING:
     import torch
@@ -51,38 +52,38 @@ class Checkpoint:
 
 
 def record(
-    base: Path | None, found: HubModel | None, tuned: Path | None, places: Sequence[TensorPlace]
+    base: Path | None, hub_model: HubModel | None, tuned: Path | None, infos: Sequence[TensorInfo]
 ) -> Checkpoint:
-    """Return the `Checkpoint` of a model read from these places; `base` is None if `tuned` is whole."""
-    headers = header_bytes({place.file for place in places})
+    """Return the `Checkpoint` of a model read from these tensors; `base` is None if `tuned` is whole."""
+    headers = header_bytes({info.file for info in infos})
     return Checkpoint(
-        name=found.name if found else str(base or tuned),
-        revision=found.commit if found else None,
+        name=hub_model.name if hub_model else str(base or tuned),
+        revision=hub_model.commit if hub_model else None,
         folder=str(base or tuned),
         fine_tuned=str(tuned) if tuned else None,
-        tensors_read=len(places),
-        bytes_read=sum(place.size for place in places) + headers,
-        bytes_fetched=found.bytes_read if found else 0,
+        tensors_read=len(infos),
+        bytes_read=sum(info.size for info in infos) + headers,
+        bytes_fetched=hub_model.bytes_read if hub_model else 0,
     )
 
 
 # ------------------------------------------------------------------------------- the vision part
 
 
-def vision_places(folder: Path) -> dict[str, TensorPlace]:
-    """Places of the vision part's tensors by their names in `Phi3ImageEmbedding`.
+def vision_tensors(folder: Path) -> dict[str, TensorInfo]:
+    """Return the vision part's tensors by their names in `Phi3ImageEmbedding`.
 
     The prefix may be missing, as it is in files made from the embedding's own state_dict. Left out: the word
-    embedding, which fine-tuned checkpoints may hold here once more, and the position numbers of old files.
+    embedding, which fine-tuned checkpoints may repeat here, and the position numbers of old files.
     """
     if (folder / PART_FILE).is_file():
-        places = tensors_of_file(folder / PART_FILE)
+        infos = tensors_of_file(folder / PART_FILE)
     else:
-        places = tensors_of_folder(folder, VISION_PREFIX)
-    if not places:
+        infos = tensors_of_folder(folder, VISION_PREFIX)
+    if not infos:
         own = ("glb_GN", "sub_GN", "img_projection.", "img_processor.")
-        places = {name: p for name, p in tensors_of_folder(folder).items() if name.startswith(own)}
-    short = {name.removeprefix(VISION_PREFIX): place for name, place in places.items()}
+        infos = {name: p for name, p in tensors_of_folder(folder).items() if name.startswith(own)}
+    short = {name.removeprefix(VISION_PREFIX): info for name, info in infos.items()}
     return {
         name: p for name, p in short.items() if name != "wte.weight" and not name.endswith("position_ids")
     }
@@ -111,38 +112,36 @@ def empty_vision_part(folder: Path) -> "Phi3ImageEmbedding":
 
 def fill_vision_part(
     embedding: "Phi3ImageEmbedding",
-    places: Mapping[str, TensorPlace],
+    infos: Mapping[str, TensorInfo],
     *,
     where: str,
     device: "torch.device | str | None",
     dtype: "torch.dtype | None",
 ) -> None:
-    """Read the tensors at `places` (by the embedding's names) into it, in place of its empty parameters.
+    """Read tensors (`infos` by the embedding's names) into it, in place of its empty parameters.
 
     Raises CheckpointError for missing, unknown or wrongly shaped tensors before any of them is read.
     """
-    places = named_as_in(embedding, places)
-    _require_fitting(embedding, places, where=where)
-    tensors = read_tensors(places.values(), dtype=dtype or vision_dtype(device), device=device)
-    by_short_name = {short: tensors[place.name] for short, place in places.items()}
+    infos = named_as_in(embedding, infos)
+    _require_fitting(embedding, infos, where=where)
+    tensors = read_tensors(infos.values(), dtype=dtype or vision_dtype(device), device=device)
+    by_short_name = {short: tensors[info.name] for short, info in infos.items()}
     embedding.load_state_dict(by_short_name, strict=True, assign=True)
     embedding.to(device)  # the buffers
 
 
-def named_as_in(embedding: "Phi3ImageEmbedding", places: Mapping[str, TensorPlace]) -> dict[str, TensorPlace]:
-    """Return `places` by the names that the embedding's tower has in memory, where files have others."""
+def named_as_in(embedding: "Phi3ImageEmbedding", infos: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
+    """Return `infos` by the names that the embedding's tower has in memory, where files have others."""
     from phi3lib.vision.tower_families import name_in_memory
 
     known = set(embedding.state_dict())
-    return {name_in_memory(name, known): place for name, place in places.items()}
+    return {name_in_memory(name, known): info for name, info in infos.items()}
 
 
-def _require_fitting(
-    embedding: "Phi3ImageEmbedding", places: Mapping[str, TensorPlace], *, where: str
-) -> None:
+def _require_fitting(embedding: "Phi3ImageEmbedding", infos: Mapping[str, TensorInfo], *, where: str) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in embedding.state_dict().items()}
-    missing = sorted(set(shapes) - set(places))
-    unknown = sorted(set(places) - set(shapes))
+    missing = sorted(set(shapes) - set(infos))
+    unknown = sorted(set(infos) - set(shapes))
     if missing:
         raise CheckpointError(
             f"{where} lacks {len(missing)} of the {len(shapes)} tensors of Phi-3-vision's vision part, "
@@ -152,10 +151,10 @@ def _require_fitting(
         raise CheckpointError(
             f"{where} holds tensors that its config.json has no place for, such as {unknown[0]}"
         )
-    for name, place in places.items():
-        if place.shape != shapes[name]:
+    for name, info in infos.items():
+        if info.shape != shapes[name]:
             raise CheckpointError(
-                f"{place.name} of {where} has shape {place.shape}, its config.json asks for {shapes[name]}"
+                f"{info.name} of {where} has shape {info.shape}, its config.json asks for {shapes[name]}"
             )
 
 
@@ -169,9 +168,9 @@ def vision_dtype(device: "torch.device | str | None") -> "torch.dtype | None":
 # ------------------------------------------------------------------------------- the whole model
 
 
-def is_whole(folder: Path, places: Mapping[str, TensorPlace]) -> bool:
+def is_whole(folder: Path, infos: Mapping[str, TensorInfo]) -> bool:
     """Return whether a folder of fine-tuned weights has a language model, so that it needs no base."""
-    return (folder / "config.json").is_file() and "model.norm.weight" in places
+    return (folder / "config.json").is_file() and "model.norm.weight" in infos
 
 
 def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "torch.dtype | None") -> Any:
@@ -196,7 +195,7 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
     return model
 
 
-def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> None:
+def override(model: Any, infos: Mapping[str, TensorInfo], *, where: str) -> None:
     """Replace some of a whole model's tensors, named as published or, for the vision part, without prefix.
 
     Raises CheckpointError for names or shapes that the model does not have.
@@ -206,7 +205,7 @@ def override(model: Any, places: Mapping[str, TensorPlace], *, where: str) -> No
     from phi3lib.vision.tower_families import name_in_memory
 
     in_model = model.state_dict()
-    tensors = read_tensors(places.values())
+    tensors = read_tensors(infos.values())
     for name, tensor in tensors.items():
         published = WORDS if name in (VISION_PREFIX + "wte.weight", "wte.weight") else name
         published = name_in_memory(published, in_model)
@@ -254,7 +253,7 @@ def text_processor(*folders: Path | None) -> Any:
 
 
 def agree_on_image_token(config: Any, processor: Any) -> None:
-    """Let model and processor mean the same id by an image token; negative ids if the vocabulary has none.
+    """Make model and processor use the same id for the image token; negative ids if the vocabulary has none.
 
     The tokenizer decides: a config.json that is as published does not name the id.
     """
@@ -271,3 +270,6 @@ def _folder_with(folders: Sequence[Path | None], *groups: Sequence[str]) -> Path
             return folder
     wanted = " and ".join(group[0] for group in groups)
     raise CheckpointError(f"{there[0]} has no {wanted}: copy them there from the model it was made from")
+
+
+__getattr__ = old_names(__name__, {"vision_places": "vision_tensors"})  # changed in 0.2.0

@@ -1,8 +1,8 @@
-"""Reading some tensors of a checkpoint and none of the others.
+"""Read some tensors of a checkpoint without reading the others.
 
-A safetensors file is 8 bytes (the header's length, little endian), a JSON header (dtype, shape and place
-of every tensor) and the tensors' bytes. Whoever has read the header knows which bytes to ask for, of a
-disk or of a hub. Format: https://huggingface.co/docs/safetensors, section "Format".
+A safetensors file is 8 bytes (the header's length, little endian), a JSON header (dtype, shape and offsets
+of every tensor) and the tensors' bytes. The header tells which bytes to read, from a
+disk or a hub. Format: https://huggingface.co/docs/safetensors, section "Format".
 
 Nothing here unpickles: files of another kind are refused.
 """
@@ -16,12 +16,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-if TYPE_CHECKING:  # torch takes a second to import; whoever only lists tensors does not need it
+from phi3lib.moved import old_names
+
+if TYPE_CHECKING:  # torch takes a second to import, and listing tensors does not need it
     import torch
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-# Of the hub's files, the tensors of the vision part alone: a name that no other tool takes for all weights.
+# The tensors of the vision part alone: a name that no other tool takes for the whole weights.
 PART_FILE = "phi3lib-vision-part.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -32,7 +34,7 @@ BYTES_OF = {
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 
-# Tensors read through one mapping of a file before it is opened anew. Mapped pages count as this
+# Tensors read through one mapping of a file before it is reopened. Mapped pages count as this
 # process's memory until the mapping is dropped: without this bound the peak would be the file's
 # bytes on top of the converted tensors.
 BYTES_A_MAPPING = 64 * 2**20
@@ -43,7 +45,7 @@ class CheckpointError(OSError):
 
 
 class NotDamagedError(CheckpointError):
-    """A checkpoint that cannot be used, whatever its files hold: fetching them again would not help."""
+    """A checkpoint that cannot be used although its files are intact: fetching them again would not help."""
 
 
 def first_line(text: object, *, longest: int = 160) -> str:
@@ -53,7 +55,7 @@ def first_line(text: object, *, longest: int = 160) -> str:
 
 
 @dataclass(frozen=True)
-class TensorPlace:
+class TensorInfo:
     """Where a tensor's bytes are: `file`, from byte `start` up to, not including, `stop`."""
 
     name: str
@@ -77,47 +79,47 @@ def header_length(first_bytes: bytes, *, file: str, longest: int = LONGEST_HEADE
     return length
 
 
-def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, TensorPlace]:
+def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, TensorInfo]:
     """Places of all tensors of a safetensors file, by name.
 
     header: the JSON part. file_size: bytes of the whole file, to notice a truncated one.
-    Raises CheckpointError for a damaged header, places outside the file or sizes that do not add up.
+    Raises CheckpointError for a damaged header, tensors outside the file or sizes that do not add up.
     """
     begin = 8 + len(header)
     try:
         entries = json.loads(header)
         entries.pop("__metadata__", None)
-        places = {name: _place(name, file, entry, begin) for name, entry in entries.items()}
-        end = _end_without_gaps(places.values(), begin)
+        infos = {name: _tensor_info(name, file, entry, begin) for name, entry in entries.items()}
+        end = _end_without_gaps(infos.values(), begin)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"the header of {file} is damaged: fetch the file again") from error
     if end != file_size:
         raise CheckpointError(f"{file} should hold {end:,} bytes but holds {file_size:,}: fetch it again")
-    return places
+    return infos
 
 
-def _end_without_gaps(places: Iterable[TensorPlace], begin: int) -> int:
+def _end_without_gaps(infos: Iterable[TensorInfo], begin: int) -> int:
     """Where the last tensor ends; ValueError for overlaps and gaps, which the format forbids."""
     end = begin
-    for place in sorted(places, key=lambda place: (place.start, place.stop)):
-        if place.start != end:
-            raise ValueError(f"{place.name} starts at byte {place.start}, not at {end}")
-        end = place.stop
+    for info in sorted(infos, key=lambda info: (info.start, info.stop)):
+        if info.start != end:
+            raise ValueError(f"{info.name} starts at byte {info.start}, not at {end}")
+        end = info.stop
     return end
 
 
-def _place(name: str, file: str, entry: dict, begin: int) -> TensorPlace:
+def _tensor_info(name: str, file: str, entry: dict, begin: int) -> TensorInfo:
     first, last = entry["data_offsets"]
     for number in (first, last, *entry["shape"]):
         if type(number) is not int or number < 0:
             raise ValueError(f"{name}: {number!r} is no length or offset")
-    place = TensorPlace(name, file, entry["dtype"], tuple(entry["shape"]), begin + first, begin + last)
+    info = TensorInfo(name, file, entry["dtype"], tuple(entry["shape"]), begin + first, begin + last)
     numbers = 1
-    for length in place.shape:
+    for length in info.shape:
         numbers *= length
-    if place.size != numbers * BYTES_OF[place.dtype]:
-        raise ValueError(f"{name}: {place.size} bytes for {place.dtype} {place.shape}")
-    return place
+    if info.size != numbers * BYTES_OF[info.dtype]:
+        raise ValueError(f"{name}: {info.size} bytes for {info.dtype} {info.shape}")
+    return info
 
 
 # ------------------------------------------------------------------------------- folders on this machine
@@ -137,21 +139,21 @@ def files_of_index(index: Mapping, wanted: str, *, where: str) -> list[str]:
     return sorted(files)
 
 
-def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorPlace]:
+def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorInfo]:
     """Places of the tensors of a checkpoint folder whose names begin with `wanted`; only headers are read.
 
     The folder holds `model.safetensors`, or an index and its shards, or (saved by hand) one other
     safetensors file. Raises CheckpointError where there is none or it is damaged.
     """
-    places: dict[str, TensorPlace] = {}
+    infos: dict[str, TensorInfo] = {}
     for file in _weight_files(folder, wanted):
-        for name, place in tensors_of_file(file).items():
+        for name, info in tensors_of_file(file).items():
             if name.startswith(wanted):
-                places[name] = place
-    return places
+                infos[name] = info
+    return infos
 
 
-def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
+def tensors_of_file(path: Path) -> dict[str, TensorInfo]:
     """Places of all tensors of one safetensors file; raises CheckpointError."""
     _require_regular(path)
     try:
@@ -166,7 +168,7 @@ def tensors_of_file(path: Path) -> dict[str, TensorPlace]:
 
 
 def _require_regular(path: Path) -> None:
-    """Refuse a pipe, a device or a folder in place of a file: reading some of them would wait for ever."""
+    """Refuse a pipe, a device or a folder in place of a file: reading some of them would never end."""
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} is not a regular file: copy or fetch the whole checkpoint again")
 
@@ -215,10 +217,10 @@ def read_json(path: Path) -> dict:
 
 def parsed(content: bytes, what: str) -> dict:
     """Return a JSON object from bytes; raises CheckpointError that names `what`."""
-    found = any_json(content, what)
-    if not isinstance(found, dict):
+    value = any_json(content, what)
+    if not isinstance(value, dict):
         raise CheckpointError(f"{what} is no JSON object: fetch it again")
-    return found
+    return value
 
 
 def any_json(content: bytes, what: str) -> object:
@@ -230,24 +232,24 @@ def any_json(content: bytes, what: str) -> object:
 
 
 def read_tensors(
-    places: Iterable[TensorPlace],
+    infos: Iterable[TensorInfo],
     *,
     dtype: "torch.dtype | None" = None,
     device: "torch.device | str | None" = None,
 ) -> dict[str, "torch.Tensor"]:
-    """Return the tensors at these places of local files, by name, converted one by one.
+    """Return these tensors of local files, by name, converted one by one.
 
-    dtype: of the floating-point tensors; None keeps each as stored. Whatever else the files hold is never
-    touched, and no file is read into memory as a whole. Raises CheckpointError.
+    dtype: of the floating-point tensors; None keeps each as stored. Other tensors of the files are not
+    read, and no file is read into memory as a whole. Raises CheckpointError.
     """
     from safetensors import SafetensorError, safe_open
 
     tensors: dict[str, torch.Tensor] = {}
-    for group in _groups(places):
+    for group in _groups(infos):
         try:
             with safe_open(group[0].file, framework="pt") as file:
-                for place in group:
-                    tensors[place.name] = _own(file.get_tensor(place.name), dtype, device)
+                for info in group:
+                    tensors[info.name] = _own(file.get_tensor(info.name), dtype, device)
         except SafetensorError as error:
             raise CheckpointError(f"{group[0].file} is damaged: fetch it again") from error
     return tensors
@@ -293,50 +295,53 @@ def _own(
     return mapped.to(device=device or "cpu", dtype=dtype or mapped.dtype, copy=True)
 
 
-def _groups(places: Iterable[TensorPlace]) -> Iterator[list[TensorPlace]]:
+def _groups(infos: Iterable[TensorInfo]) -> Iterator[list[TensorInfo]]:
     """Places of one file each, in the file's order, about BYTES_A_MAPPING at a time."""
-    in_order = sorted(places, key=lambda place: (place.file, place.start))
-    for _, of_file in groupby(in_order, key=lambda place: place.file):
-        group: list[TensorPlace] = []
-        for place in of_file:
-            if group and place.stop - group[0].start > BYTES_A_MAPPING:
+    in_order = sorted(infos, key=lambda info: (info.file, info.start))
+    for _, file_infos in groupby(in_order, key=lambda info: info.file):
+        group: list[TensorInfo] = []
+        for info in file_infos:
+            if group and info.stop - group[0].start > BYTES_A_MAPPING:
                 yield group
                 group = []
-            group.append(place)
+            group.append(info)
         yield group
 
 
 # ------------------------------------------------------------------------------- ranges, and a file of them
 
 
-def merge_ranges(places: Sequence[TensorPlace]) -> list[list[TensorPlace]]:
+def merge_ranges(infos: Sequence[TensorInfo]) -> list[list[TensorInfo]]:
     """Places grouped so that each group is one unbroken run of bytes of one file: one request a group.
 
-    Zero-sized tensors go along with their neighbour. Order: by file, then by place.
+    Zero-sized tensors join their neighbor's group. Order: by file, then by offset.
     """
-    runs: list[list[TensorPlace]] = []
-    for place in sorted(places, key=lambda place: (place.file, place.start, place.stop)):
-        if runs and runs[-1][-1].file == place.file and runs[-1][-1].stop == place.start:
-            runs[-1].append(place)
+    runs: list[list[TensorInfo]] = []
+    for info in sorted(infos, key=lambda info: (info.file, info.start, info.stop)):
+        if runs and runs[-1][-1].file == info.file and runs[-1][-1].stop == info.start:
+            runs[-1].append(info)
         else:
-            runs.append([place])
+            runs.append([info])
     return runs
 
 
-def write_header(stream: IO[bytes], places: Iterable[TensorPlace], metadata: Mapping[str, str]) -> int:
+def write_header(stream: IO[bytes], infos: Iterable[TensorInfo], metadata: Mapping[str, str]) -> int:
     """Begin a safetensors file of these tensors, whose bytes the caller then writes in the same order.
 
     Returns the bytes written. The header is padded with spaces to a multiple of 8, as the format asks.
     """
     entries: dict[str, object] = {"__metadata__": dict(metadata)}
     offset = 0
-    for place in places:
-        entries[place.name] = {
-            "dtype": place.dtype,
-            "shape": list(place.shape),
-            "data_offsets": [offset, offset + place.size],
+    for info in infos:
+        entries[info.name] = {
+            "dtype": info.dtype,
+            "shape": list(info.shape),
+            "data_offsets": [offset, offset + info.size],
         }
-        offset += place.size
+        offset += info.size
     header = json.dumps(entries, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return stream.write(struct.pack("<Q", len(header)) + header)
+
+
+__getattr__ = old_names(__name__, {"TensorPlace": "TensorInfo"})  # changed in 0.2.0

@@ -62,7 +62,7 @@ def masks_of_replies(
     num_tokens: how many tokens each picture of a prompt has.
     """
     rows = []
-    for prompt, numbers, of_prompt in zip(prompts, num_tokens, spans, strict=True):
+    for prompt, numbers, prompt_spans in zip(prompts, num_tokens, spans, strict=True):
         starts = starts_of_tokens(tokenizer, prompt, numbers, add_special_tokens=add_special_tokens)
-        rows.append([int(any(first <= start < last for first, last in of_prompt)) for start in starts])
+        rows.append([int(any(first <= start < last for first, last in prompt_spans)) for start in starts])
     return rows

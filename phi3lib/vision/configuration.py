@@ -80,14 +80,14 @@ class Phi3VConfig(Phi3Config):
         return super().convert_rope_params_to_dict(**kwargs)
 
     def _as_longrope(self, rope: dict[str, Any]) -> dict[str, Any]:
-        kind = rope.pop("type", None) or rope.get("rope_type")
-        if kind not in ("su", "yarn", "longrope"):
-            return {**rope, "rope_type": kind or "default"}
+        rope_type = rope.pop("type", None) or rope.get("rope_type")
+        if rope_type not in ("su", "yarn", "longrope"):
+            return {**rope, "rope_type": rope_type or "default"}
         # transformers looks for this number inside the dict; the published files have it outside.
         rope["original_max_position_embeddings"] = self.original_max_position_embeddings
         scale = self.max_position_embeddings / self.original_max_position_embeddings
         rope["factor"] = scale
-        if kind == "yarn":
+        if rope_type == "yarn":
             # transformers takes Phi-3's "yarn" for "longrope", whose attention factor is another one.
             rope["attention_factor"] = 1.0 if scale <= 1 else 0.1 * math.log(scale) + 1.0
         return {**rope, "rope_type": "longrope"}

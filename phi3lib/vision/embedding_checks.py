@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from phi3lib.vision.hd_transform import TileGeometry, grid_shape, require_order
-from phi3lib.vision.placeholders import find_negative_ids, may_look_at
+from phi3lib.vision.placeholders import find_negative_ids, may_read
 from phi3lib.vision.tower_families import TOWER_FAMILIES
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def require_words(input_ids: torch.Tensor, wte: WordEmbedding | None, vocab_size
         )
     if input_ids.ndim != 2:
         raise ValueError(f"input_ids must be (batch, length), got shape {tuple(input_ids.shape)}")
-    if not may_look_at(input_ids) or not input_ids.numel():
+    if not may_read(input_ids) or not input_ids.numel():
         return wte
     if (highest := int(input_ids.max())) >= vocab_size:
         raise ValueError(f"input_ids hold id {highest}; the vocabulary ends at {vocab_size - 1}")

@@ -42,7 +42,7 @@ class PlacedPicture:
 class AskedQuestion:
     """A prompt with its pictures, encoded once.
 
-    input_ids (length,) int64; inputs_embeds (length, hidden_size), with visual tokens in their places.
+    input_ids (length,) int64; inputs_embeds (length, hidden_size), with visual tokens at their positions.
     """
 
     question: str
@@ -57,8 +57,8 @@ class AnswerTrace:
 
     token_ids and words have one entry for each token of the answer, without the end token, which is kept only
     where the answer is empty. attention
-    (layers, heads, tokens, length) float32 holds the weights over the prompt at the place that predicts the
-    token. A head's weights over prompt and answer so far sum to 1. log_probabilities: (tokens,) float32.
+    (layers, heads, tokens, length) float32 holds the weights over the prompt at the position that predicts
+    the token. A head's weights over prompt and answer so far sum to 1. log_probabilities: (tokens,) float32.
     """
 
     text: str
@@ -90,12 +90,12 @@ def prepare_question(
     ids = inputs["input_ids"]
     embedding = model.model.vision_embed_tokens
     counts = embedding.num_tokens(inputs["pixel_values"], inputs["image_sizes"])
-    places = find_placeholders(ids, counts, embedding.image_token_id)
+    placeholders = find_placeholders(ids, counts, embedding.image_token_id)
     tile = model.processor.image_processor.tile
     most = 1 if crops == "none" else num_crops or model.processor.image_processor.num_crops
     placed = tuple(
         PlacedPicture(hd_grid(*image.size, most, tile=tile), int(cols[0]), embedding.hd_transform_order)
-        for image, cols in zip(images, places.cols.split(places.counts), strict=True)
+        for image, cols in zip(images, placeholders.cols.split(placeholders.counts), strict=True)
     )
     embeds = model.model.embed(ids, inputs["pixel_values"], inputs["image_sizes"])
     return AskedQuestion(question, ids[0], embeds[0], placed)
@@ -110,10 +110,10 @@ def trace_answer(
     hidden: columns of the prompt that the language model may not read. The weights are computed for the
     answer's tokens alone, so that memory grows with the prompt's length and not with its square.
     """
-    seen = _seen(asked, [hidden])
-    token_ids = _generate(model, asked, seen, max_new_tokens)[0]
+    mask = _attention_mask(asked, [hidden])
+    token_ids = _generate(model, asked, mask, max_new_tokens)[0]
     length = len(asked.input_ids)
-    logits, attentions = _predict(model, asked, seen, token_ids)
+    logits, attentions = _predict(model, asked, mask, token_ids)
     tokenizer = model.processor.tokenizer
     return AnswerTrace(
         tokenizer.decode(token_ids, skip_special_tokens=True).strip(),
@@ -137,9 +137,9 @@ def answers_without(
 
     Raises ValueError for columns that hold no visual token.
     """
-    seen = _seen(asked, hidden)
+    mask = _attention_mask(asked, hidden)
     said: list[str] = []
-    for rows in seen.split(batch_size):
+    for rows in mask.split(batch_size):
         for token_ids in _generate(model, asked, rows, max_new_tokens):
             said.append(model.processor.tokenizer.decode(token_ids, skip_special_tokens=True).strip())
     return said
@@ -160,10 +160,10 @@ def log_probabilities(
     """
     if not len(token_ids):
         raise ValueError("token_ids is empty: an answer of at least one token is needed")
-    rows = _seen(asked, hidden).split(batch_size)
+    rows = _attention_mask(asked, hidden).split(batch_size)
     found = [
-        _log_probabilities_of(_predict(model, asked, seen, token_ids, weights=False)[0], token_ids)
-        for seen in rows
+        _log_probabilities_of(_predict(model, asked, mask, token_ids, weights=False)[0], token_ids)
+        for mask in rows
     ]
     return torch.cat(found).sum(1).cpu()
 
@@ -174,10 +174,10 @@ def logit_lens(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the k likeliest next tokens that the head would read from states of every layer.
 
-    columns: places of the prompt. The states before the first layer and behind each layer are passed through
-    the last norm and the language-model head, which were trained for the last layer's states only. Returns
-    (ids, probabilities), each (1 + layers, columns, k). Source: nostalgebraist, "interpreting GPT: the logit
-    lens", 2020.
+    columns: positions in the prompt. The states before the first layer and behind each layer are passed
+    through the last norm and the language-model head, which were trained for the last layer's states only.
+    Returns (ids, probabilities), each (1 + layers, columns, k). Source: nostalgebraist, "interpreting GPT:
+    the logit lens", 2020.
     """
     states = model.model(
         inputs_embeds=asked.inputs_embeds[None], output_hidden_states=True, use_cache=False
@@ -192,11 +192,11 @@ def logit_lens(
 # ----------------------------------------------------------------------------------- the passes
 
 
-def _seen(asked: AskedQuestion, hidden: Sequence[Iterable[int]]) -> torch.Tensor:
+def _attention_mask(asked: AskedQuestion, hidden: Sequence[Iterable[int]]) -> torch.Tensor:
     """Return masks (sets, length) int64, 0 for hidden columns. ValueError if one has no visual token."""
     visual = {column for picture in asked.pictures for column in picture.columns}
-    seen = torch.ones(len(hidden), len(asked.input_ids), dtype=torch.int64, device=asked.input_ids.device)
-    for row, columns in zip(seen, hidden, strict=True):
+    mask = torch.ones(len(hidden), len(asked.input_ids), dtype=torch.int64, device=asked.input_ids.device)
+    for row, columns in zip(mask, hidden, strict=True):
         chosen = sorted({int(column) for column in columns})
         if wrong := [column for column in chosen if column not in visual]:
             raise ValueError(
@@ -204,22 +204,22 @@ def _seen(asked: AskedQuestion, hidden: Sequence[Iterable[int]]) -> torch.Tensor
                 f"{', '.join(f'{one.columns.start} to {one.columns.stop - 1}' for one in asked.pictures)}"
             )
         row[chosen] = 0
-    return seen
+    return mask
 
 
-def _positions(seen: torch.Tensor, length: int) -> torch.Tensor:
+def _positions(mask: torch.Tensor, length: int) -> torch.Tensor:
     """Positions as if nothing were hidden; transformers would count seen tokens only."""
-    return torch.arange(length, device=seen.device).expand(len(seen), -1)
+    return torch.arange(length, device=mask.device).expand(len(mask), -1)
 
 
-def _generate(model: Any, asked: AskedQuestion, seen: torch.Tensor, max_new_tokens: int) -> list[list[int]]:
+def _generate(model: Any, asked: AskedQuestion, mask: torch.Tensor, max_new_tokens: int) -> list[list[int]]:
     """Return the ids of the likeliest answer for each row of `seen`; the end token only where it is all."""
-    if not len(seen):
+    if not len(mask):
         return []
     generated = model.generate(
-        inputs_embeds=asked.inputs_embeds.expand(len(seen), -1, -1),
-        attention_mask=seen,
-        position_ids=_positions(seen, seen.shape[1]),
+        inputs_embeds=asked.inputs_embeds.expand(len(mask), -1, -1),
+        attention_mask=mask,
+        position_ids=_positions(mask, mask.shape[1]),
         max_new_tokens=max_new_tokens,
         do_sample=False,
     )
@@ -227,34 +227,34 @@ def _generate(model: Any, asked: AskedQuestion, seen: torch.Tensor, max_new_toke
     ends = set(ends if isinstance(ends, list) else [ends])
     rows = []
     for row in generated.tolist():
-        stop = next((place for place, one in enumerate(row) if one in ends), len(row))
+        stop = next((index for index, one in enumerate(row) if one in ends), len(row))
         rows.append(row[: max(stop, 1)])
     return rows
 
 
 def _predict(
-    model: Any, asked: AskedQuestion, seen: torch.Tensor, token_ids: Sequence[int], *, weights: bool = True
+    model: Any, asked: AskedQuestion, mask: torch.Tensor, token_ids: Sequence[int], *, weights: bool = True
 ) -> tuple[torch.Tensor, Any]:
-    """Logits (sets, tokens, vocab) at the places that predict an answer's tokens, and attention weights.
+    """Logits (sets, tokens, vocab) at the positions that predict an answer's tokens, and attention weights.
 
     The prompt is computed as usual; only its last token and the answer need an attention that gives weights.
     """
-    prompt = asked.inputs_embeds.expand(len(seen), -1, -1)
-    device = seen.device
+    prompt = asked.inputs_embeds.expand(len(mask), -1, -1)
+    device = mask.device
     answer = model.get_input_embeddings()(torch.tensor(token_ids[:-1], dtype=torch.int64, device=device))
     length, count = prompt.shape[1], len(token_ids)
-    positions = _positions(seen, length + count - 1)
-    seen = torch.cat([seen, seen.new_ones(len(seen), count - 1)], dim=1)
+    positions = _positions(mask, length + count - 1)
+    mask = torch.cat([mask, mask.new_ones(len(mask), count - 1)], dim=1)
     cache = model.model(
         inputs_embeds=prompt[:, :-1],
-        attention_mask=seen[:, : length - 1],
+        attention_mask=mask[:, : length - 1],
         position_ids=positions[:, : length - 1],
         use_cache=True,
     ).past_key_values
     with _eager_attention(model, weights):
         out = model(
-            inputs_embeds=torch.cat([prompt[:, -1:], answer.expand(len(seen), -1, -1)], dim=1),
-            attention_mask=seen,
+            inputs_embeds=torch.cat([prompt[:, -1:], answer.expand(len(mask), -1, -1)], dim=1),
+            attention_mask=mask,
             position_ids=positions[:, length - 1 :],
             past_key_values=cache,
             output_attentions=weights,

@@ -25,7 +25,7 @@ from phi3lib.vision.embedding_checks import (
     require_words,
 )
 from phi3lib.vision.hd_transform import TileGeometry, count_image_tokens, hd_sequence
-from phi3lib.vision.placeholders import find_placeholders, may_look_at, places_in_graph
+from phi3lib.vision.placeholders import find_placeholders, may_read, placeholders_in_graph
 from phi3lib.vision.token_map import SEPARATOR, token_views
 from phi3lib.vision.tower_families import vision_config_of
 from phi3lib.vision.vision_tower import VisionTower
@@ -168,7 +168,7 @@ class Phi3ImageEmbedding(nn.Module):
         words = wte(input_ids.clamp(min=0))  # (batch, length, hidden_size)
         if pixel_values is not None:
             words = self.write_pictures(words, input_ids, pixel_values, image_sizes)
-        elif may_look_at(input_ids):
+        elif may_read(input_ids):
             require_no_placeholders(input_ids)
         return words if self.drop is None else self.drop(words)
 
@@ -179,13 +179,13 @@ class Phi3ImageEmbedding(nn.Module):
         pixel_values: torch.Tensor,
         image_sizes: ImageSizes | None = None,
     ) -> torch.Tensor:
-        """Return a copy of `words` with visual tokens in the places that `input_ids` keep for them.
+        """Return a copy of `words` with visual tokens at the positions that `input_ids` reserve for them.
 
         words: (batch, length, hidden_size). Gradients reach both. ValueError as in `forward`.
         """
         tokens = self.image_tokens(pixel_values, image_sizes)  # N × (n_i, hidden_size)
-        places = _places_for(input_ids, [len(t) for t in tokens], self.image_token_id)
-        return words.index_put(places, torch.cat(tokens).to(words.device, words.dtype))
+        placeholders = _placeholders_for(input_ids, [len(t) for t in tokens], self.image_token_id)
+        return words.index_put(placeholders, torch.cat(tokens).to(words.device, words.dtype))
 
     # ------------------------------------------------------------------------ pictures to tokens
 
@@ -235,14 +235,14 @@ class Phi3ImageEmbedding(nn.Module):
         features = features.to(self.sub_GN.device, self.sub_GN.dtype)
         return [
             hd_sequence(
-                of_picture,
+                picture_features,
                 rows,
                 cols,
                 row_separator=self.sub_GN,
                 view_separator=self.glb_GN,
                 order=self.hd_transform_order,
             )
-            for of_picture, (rows, cols) in zip(features.split(counts), shapes, strict=True)
+            for picture_features, (rows, cols) in zip(features.split(counts), shapes, strict=True)
         ]
 
     def _plain_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -308,12 +308,12 @@ class Phi3ImageEmbedding(nn.Module):
 # ---------------------------------------------------------------------------- small steps
 
 
-def _places_for(
+def _placeholders_for(
     input_ids: torch.Tensor, counts: list[int], image_token_id: int | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows and columns of the placeholders of pictures with so many tokens; ValueError where others stand."""
-    if not may_look_at(input_ids):
-        return places_in_graph(input_ids, sum(counts), image_token_id)
+    """Rows and columns of the placeholders of pictures with so many tokens; ValueError for other ids."""
+    if not may_read(input_ids):
+        return placeholders_in_graph(input_ids, sum(counts), image_token_id)
     placeholders = find_placeholders(input_ids, counts, image_token_id)
     return placeholders.rows, placeholders.cols
 

@@ -233,7 +233,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         """
         require_known(options, CALL_OPTIONS, f"a call of {type(self).__name__}")
         asked = {name: options.pop(name, None) for name in ("input_data_format", "return_tensors", "device")}
-        require_kind(asked["return_tensors"])
+        require_tensor_type(asked["return_tensors"])
         own = {name: getattr(self, name) for name in OPTIONS}
         changes = {name: value for name, value in options.items() if value is not None}
         settings = type(self)(**{**own, **changes})
@@ -244,7 +244,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
                 raise ValueError("device needs return_tensors='pt'; NumPy arrays are always in main memory")
             data = {name: tensor.to(asked["device"]) for name, tensor in data.items()}
         return BatchFeature(
-            {name: _as_kind(tensor, asked["return_tensors"]) for name, tensor in data.items()}
+            {name: _as_tensor_type(tensor, asked["return_tensors"]) for name, tensor in data.items()}
         )
 
     def _prepare(self, pictures: list[Picture]) -> dict[str, torch.Tensor]:
@@ -257,9 +257,9 @@ class Phi3VImageProcessor(BaseImageProcessor):
         num_tiles = [1 + grid.rows * grid.cols for grid in grids]
         room = 1 + self.num_crops if self.pad_to_num_crops else max(num_tiles)
         pixel_values = torch.empty(len(pictures), room, 3, self.tile_size, self.tile_size)
-        for place, picture, used in zip(pixel_values, prepared, num_tiles, strict=True):
-            place[:used] = tiles_of(normalize(picture, mean, std, rescale_factor=factor), self.tile)
-            place[used:] = 0
+        for target, picture, used in zip(pixel_values, prepared, num_tiles, strict=True):
+            target[:used] = tiles_of(normalize(picture, mean, std, rescale_factor=factor), self.tile)
+            target[used:] = 0
         sizes = torch.tensor([grid.image_size for grid in grids])
         tokens = torch.tensor([grid.num_image_tokens for grid in grids])
         return {"pixel_values": pixel_values, "image_sizes": sizes, "num_img_tokens": tokens}
@@ -336,13 +336,13 @@ def _laid_out(picture: Picture, data_format: str | None) -> Picture:
     return picture
 
 
-def require_kind(return_tensors: str | None) -> None:
+def require_tensor_type(return_tensors: str | None) -> None:
     """Raise ValueError unless `return_tensors` is "pt", "np" or None."""
     if return_tensors not in (None, "pt", "np"):
         raise ValueError(f"return_tensors is {return_tensors!r}; it must be 'pt', 'np' or None")
 
 
-def _as_kind(tensor: torch.Tensor, return_tensors: str | None) -> Any:
+def _as_tensor_type(tensor: torch.Tensor, return_tensors: str | None) -> Any:
     """Return a tensor as "pt", as an array for "np", or for None as a list with one entry a picture."""
     if return_tensors == "pt":
         return tensor
@@ -351,4 +351,6 @@ def _as_kind(tensor: torch.Tensor, return_tensors: str | None) -> Any:
     return list(tensor) if tensor.is_floating_point() else tensor.tolist()
 
 
-__getattr__ = old_names(__name__, {"normalise": "normalize"})  # changed in 0.2.0
+__getattr__ = old_names(
+    __name__, {"normalise": "normalize", "require_kind": "require_tensor_type"}
+)  # changed in 0.2.0

@@ -37,7 +37,7 @@ from phi3lib.vision.image_embedding import Phi3ImageEmbedding, Phi3ImageFeatures
 from phi3lib.vision.placeholders import (
     counted_without_placeholders,
     labels_without_placeholders,
-    may_look_at,
+    may_read,
 )
 
 # The published class registers the word embedding in its vision part too, and some files hold both names.
@@ -189,7 +189,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
 
     def _warn_of_missing_pictures(self, input_ids: torch.Tensor, cache: Cache | None) -> None:
         """Warn of a prompt without its pictures; behind a cache the image token is a word like others."""
-        if not may_look_at(input_ids) or (cache is not None and cache.get_seq_length() > 0):
+        if not may_read(input_ids) or (cache is not None and cache.get_seq_length() > 0):
             return
         image_token_id = self.config.image_token_id
         if image_token_id is not None and (number := int((input_ids == image_token_id).sum())):

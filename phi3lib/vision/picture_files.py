@@ -59,8 +59,8 @@ def reason(error: BaseException) -> str:
         PermissionError: "no permission to read it",
         MemoryError: "not enough memory for it",
     }
-    for kind, clause in known.items():
-        if isinstance(error, kind):
+    for error_type, clause in known.items():
+        if isinstance(error, error_type):
             return clause
     if isinstance(error, Image.DecompressionBombError):
         return f"the picture is too large: {error}"

@@ -232,7 +232,7 @@ def _gray_from_deep(values: np.ndarray, *, sixteen_bits: bool) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8))
 
 
-def _picture_of_array(array: np.ndarray, kind: str, shape: Sequence[int]) -> Image.Image:
+def _picture_of_array(array: np.ndarray, expected: str, shape: Sequence[int]) -> Image.Image:
     """(H, W) or (H, W, 1, 3 or 4) → a Pillow picture of mode L, RGB or RGBA.
 
     `kind` and `shape` describe for the error what the caller passed.
@@ -241,7 +241,9 @@ def _picture_of_array(array: np.ndarray, kind: str, shape: Sequence[int]) -> Ima
         array = array[:, :, 0]
     _require_dtype(array.dtype, np.uint8, np.uint16)
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise ValueError(f"expected {kind} with 1, 3 or 4 channels, or (H, W); the shape is {tuple(shape)}")
+        raise ValueError(
+            f"expected {expected} with 1, 3 or 4 channels, or (H, W); the shape is {tuple(shape)}"
+        )
     if array.dtype == np.uint8:
         return Image.fromarray(np.ascontiguousarray(array))
     if array.ndim == 3:

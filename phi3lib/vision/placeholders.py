@@ -1,4 +1,4 @@
-"""Placeholders: the token ids that keep places for images in a sequence.
+"""Placeholders: the token ids that reserve positions for images in a sequence.
 
 Two kinds are understood, one kind at a time:
 
@@ -8,13 +8,15 @@ Two kinds are understood, one kind at a time:
 - negative ids, as the published processor writes them: -k once for each token of the image that the prompt
   calls `<|image_k|>`. The distinct tags of a row, in ascending order, are that row's images in order, and the
   images of all rows follow each other: the tag's number selects the image, wherever in the row it stands.
-  (The published code fills the places from left to right and ignores the number.)
+  (The published code fills the positions from left to right and ignores the number.)
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+
+from phi3lib.moved import old_names
 
 IGNORED_LABEL = -100  # the label that transformers' losses leave out
 NO_TOKEN = 2**31 - 1  # an id that no tokenizer knows; for code that may not see negative ones
@@ -42,40 +44,40 @@ class Placeholders:
             )
 
     def require_counts(self, num_tokens: list[int]) -> None:
-        """Raise ValueError unless the pictures' token counts are exactly the places kept for them."""
+        """Raise ValueError unless the pictures' token counts equal the numbers of their placeholders."""
         self.require_pictures(len(num_tokens))
-        for number, (places, tokens) in enumerate(zip(self.counts, num_tokens, strict=True)):
-            if places != tokens:
+        for number, (kept, tokens) in enumerate(zip(self.counts, num_tokens, strict=True)):
+            if kept != tokens:
                 row, tag = self.owners[number]
                 raise ValueError(
-                    f"picture {number} has {tokens} tokens, but row {row} of input_ids keeps {places} places "
-                    f"for it (id -{tag}){_likely_cause(places, tokens, tag)}"
+                    f"picture {number} has {tokens} tokens, but row {row} of input_ids keeps {kept} places "
+                    f"for it (id -{tag}){_likely_cause(kept, tokens, tag)}"
                 )
 
     def pictures_from(self, col: int) -> list[int]:
-        """Numbers of the pictures that have places at column `col` or behind it."""
+        """Numbers of the pictures that have placeholders at column `col` or later."""
         reached = [bool((cols >= col).any()) for cols in self.cols.split(self.counts)]
-        return [number for number, seen in enumerate(reached) if seen]
+        return [number for number, is_reached in enumerate(reached) if is_reached]
 
     def _describe_owners(self) -> str:
-        found = [f"row {row} has id -{tag}" for row, tag in self.owners[:8]]
-        return "; ".join(found) + ("; …" if len(self.owners) > 8 else "") if found else "there are none"
+        owners = [f"row {row} has id -{tag}" for row, tag in self.owners[:8]]
+        return "; ".join(owners) + ("; …" if len(self.owners) > 8 else "") if owners else "there are none"
 
 
-def _likely_cause(places: int, tokens: int, tag: int) -> str:
+def _likely_cause(kept: int, tokens: int, tag: int) -> str:
     if tag == 100:
         return ". -100 marks ignored labels; pad input_ids with the tokenizer's padding id"
-    if places % tokens == 0:
-        return f". The prompt seems to name <|image_{tag}|> {places // tokens} times; name each picture once"
+    if kept % tokens == 0:
+        return f". The prompt seems to name <|image_{tag}|> {kept // tokens} times; name each picture once"
     return ""
 
 
 def find_placeholders(
     input_ids: torch.Tensor, num_tokens: Sequence[int], image_token_id: int | None
 ) -> Placeholders:
-    """Return the places of `input_ids` (batch, length) that are kept for images of so many tokens each.
+    """Return the placeholders in `input_ids` (batch, length) of images with so many tokens each.
 
-    Raises ValueError unless there are exactly as many places as the images have tokens.
+    Raises ValueError unless there are exactly as many placeholders as the images have tokens.
     """
     found = find_negative_ids(input_ids)
     if image_token_id is None or found.counts:
@@ -95,8 +97,8 @@ def _find_image_tokens(
             f"images in one call of the processor"
         )
     owners = []
-    for number, of_image in enumerate(rows.split(list(num_tokens))):
-        first, last = of_image[[0, -1]].tolist()
+    for number, image_rows in enumerate(rows.split(list(num_tokens))):
+        first, last = image_rows[[0, -1]].tolist()
         if first != last:
             raise ValueError(
                 f"row {first} of input_ids keeps fewer places than image {number} has tokens "
@@ -122,7 +124,7 @@ def find_negative_ids(input_ids: torch.Tensor) -> Placeholders:
     return Placeholders(rows, cols, counts, owners)
 
 
-def may_look_at(ids: torch.Tensor) -> bool:
+def may_read(ids: torch.Tensor) -> bool:
     """Whether Python may read what `ids` (batch, length) hold.
 
     Not while a graph is made, where nothing is known yet, and not for each generated token on a GPU, which
@@ -131,7 +133,7 @@ def may_look_at(ids: torch.Tensor) -> bool:
     return not torch.compiler.is_compiling() and (ids.device.type == "cpu" or ids.shape[1] != 1)
 
 
-def places_in_graph(
+def placeholders_in_graph(
     input_ids: torch.Tensor, number: int, image_token_id: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows and columns of the first `number` placeholders, in the order of `find_placeholders`.
@@ -164,8 +166,12 @@ def counted_without_placeholders(
 
     The Trainer counts the labels of all its small batches before the model sees them. With the count as it
     is, each placeholder would enter the mean loss as 0. labels, kept: (batch, length), before and after
-    `labels_without_placeholders`; the first place of a row predicts nothing, so that it is not counted.
+    `labels_without_placeholders`; the first position of a row is not predicted and therefore not counted.
     """
     before = (labels[..., 1:] != IGNORED_LABEL).sum()
     after = (kept[..., 1:] != IGNORED_LABEL).sum()
     return num_items * after / before.clamp(min=1)
+
+
+# Changed in 0.2.0.
+__getattr__ = old_names(__name__, {"places_in_graph": "placeholders_in_graph", "may_look_at": "may_read"})

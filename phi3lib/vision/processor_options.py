@@ -64,10 +64,10 @@ def split_options(
     merged: Mapping[str, Any], options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the merged options for the text and for the images; `options` are those of the call."""
-    of_text, of_images = merged["text_kwargs"], merged["images_kwargs"]
+    text_options, image_options = merged["text_kwargs"], merged["images_kwargs"]
     # A tokenizer's own side is for its training: an answer continues behind its prompt.
     sides = [where.get("padding_side") for where in (options, options.get("text_kwargs") or {})]
-    of_text["padding_side"] = next((side for side in sides if side), "left")
+    text_options["padding_side"] = next((side for side in sides if side), "left")
     types = "return_mm_token_type_ids"  # transformers 5.17 has it with the text
-    of_text[types] = merged.get(types, of_text.get(types))
-    return of_text, {name: value for name, value in of_images.items() if name in CALL_OPTIONS}
+    text_options[types] = merged.get(types, text_options.get(types))
+    return text_options, {name: value for name, value in image_options.items() if name in CALL_OPTIONS}

@@ -23,7 +23,9 @@ from phi3lib.vision.placeholders import IGNORED_LABEL
 
 _TAG = re.compile(r"<\|image_(\d+)\|>")
 
-# For tokenizers that come without one. Turns look like "<|user|>\nQuestion<|end|>\n"; a reply is asked for
+END, ASSISTANT = "<|end|>", "<|assistant|>"  # the end of a turn; the start of a reply
+
+# For tokenizers without one. Turns look like "<|user|>\nQuestion<|end|>\n"; a reply is asked for
 # by "<|assistant|>\n".
 DEFAULT_CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -41,7 +43,7 @@ def one_turn(said: str) -> str:
     >>> one_turn("What is red?")
     '<|user|>\nWhat is red?<|end|>\n<|assistant|>\n'
     """
-    return f"<|user|>\n{said}<|end|>\n<|assistant|>\n"
+    return f"<|user|>\n{said}{END}\n{ASSISTANT}\n"
 
 
 # ------------------------------------------------------------------------------------ tags
@@ -282,14 +284,14 @@ def as_entries(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _read_entry(entry: Any) -> tuple[str | None, Picture | None]:
     """(text, None) of a text entry, (None, picture or None) of an image entry."""
-    kind = entry.get("type") if isinstance(entry, dict) else None
-    if kind == "text" and isinstance(entry.get("text"), str):
+    entry_type = entry.get("type") if isinstance(entry, dict) else None
+    if entry_type == "text" and isinstance(entry.get("text"), str):
         return entry["text"], None
-    if kind == "image":
+    if entry_type == "image":
         return None, next(
             (entry[key] for key in ("image", "path", "url") if entry.get(key) is not None), None
         )
-    if kind == "image_url":  # the way in which chat services write it
+    if entry_type == "image_url":  # the way in which chat services write it
         link = entry["image_url"]
         return None, link["url"] if isinstance(link, dict) else link
     raise ValueError(

@@ -19,7 +19,7 @@ from phi3lib.vision.chat import (
     named_template,
     write_conversations,
 )
-from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_kind
+from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_tensor_type
 from phi3lib.vision.pictures import Picture, Pictures
 from phi3lib.vision.processor_options import (
     FILE_OPTIONS,
@@ -97,16 +97,16 @@ class Phi3VProcessor(ProcessorMixin):
         UnknownOptionError for other names.
         """
         parts = {name: kwargs.pop(name, None) for name in ("image_processor", "tokenizer")}
-        of_images = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
-        of_tokenizer = {name: kwargs.pop(name) for name in TOKENIZER_OPTIONS if name in kwargs}
+        image_options = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
+        tokenizer_options = {name: kwargs.pop(name) for name in TOKENIZER_OPTIONS if name in kwargs}
         own = {name: kwargs.pop(name) for name in ("chat_template", "negative_ids") if name in kwargs}
         name = os.fspath(pretrained_model_name_or_path)
         # What is left goes to both; the image processor refuses names that no loader knows.
         image_processor = parts["image_processor"] or Phi3VImageProcessor.from_pretrained(
-            name, **kwargs, **of_images
+            name, **kwargs, **image_options
         )
         # The exact class matters: it takes tokenizer.json as it is.
-        tokenizer = parts["tokenizer"] or Phi3VTokenizer.from_pretrained(name, **kwargs, **of_tokenizer)
+        tokenizer = parts["tokenizer"] or Phi3VTokenizer.from_pretrained(name, **kwargs, **tokenizer_options)
         saved, _ = cls.get_processor_dict(name, **{one: kwargs[one] for one in kwargs if one in FILE_OPTIONS})
         for option in ("chat_template", "negative_ids"):
             own.setdefault(option, saved.get(option))
@@ -156,15 +156,15 @@ class Phi3VProcessor(ProcessorMixin):
         self, text: Any, images: Pictures | None, options: dict[str, Any], spans: list[Any] | None = None
     ) -> BatchFeature:
         """Prompts with their pictures; with spans, (start, end) of replies in a prompt, their masks too."""
-        of_text, of_images = self._sorted_options(options)
+        text_options, image_options = self._sorted_options(options)
         negative_ids = options.get("negative_ids")
         texts = list_of_texts(text)
         pictures, counts = pictures_of_rows(texts, images)
         image_token_id = self._image_token_to_write(
             self.negative_ids if negative_ids is None else negative_ids
         )
-        data, num_tokens = self._prepare_pictures(texts, pictures, counts, image_token_id, of_images)
-        limit = length_limit(of_text, self.tokenizer.model_max_length)
+        data, num_tokens = self._prepare_pictures(texts, pictures, counts, image_token_id, image_options)
+        limit = length_limit(text_options, self.tokenizer.model_max_length)
         rows = [
             encode_prompt(
                 self.tokenizer,
@@ -172,15 +172,15 @@ class Phi3VProcessor(ProcessorMixin):
                 numbers,
                 image_token_id=image_token_id,
                 max_length=limit,
-                add_special_tokens=of_text.get("add_special_tokens", True),
+                add_special_tokens=text_options.get("add_special_tokens", True),
             )
             for row, numbers in zip(texts, num_tokens, strict=True)
         ]
-        parts = self._as_tensors(rows, of_text)
+        parts = self._as_tensors(rows, text_options)
         if spans is not None:
-            special = of_text.get("add_special_tokens", True)
+            special = text_options.get("add_special_tokens", True)
             masks = masks_of_replies(self.tokenizer, texts, num_tokens, spans, add_special_tokens=special)
-            parts["assistant_masks"] = self._as_tensor(masks, 0, of_text)
+            parts["assistant_masks"] = self._as_tensor(masks, 0, text_options)
         return BatchFeature({**parts, **data})
 
     def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -213,7 +213,7 @@ class Phi3VProcessor(ProcessorMixin):
         data = dict(self.image_processor(pictures, **options))
         numbers = [int(number) for number in data.pop("num_img_tokens")]
         starts = list(itertools.accumulate(counts, initial=0))
-        of_rows = [numbers[start : start + count] for start, count in zip(starts, counts, strict=False)]
+        prompt_counts = [numbers[start : start + count] for start, count in zip(starts, counts, strict=False)]
         if image_token_id is not None:
             order = [
                 start + tag - 1
@@ -222,7 +222,7 @@ class Phi3VProcessor(ProcessorMixin):
             ]
             if order != list(range(len(pictures))):
                 data = {name: _in_order(values, order) for name, values in data.items()}
-        return data, of_rows
+        return data, prompt_counts
 
     def _as_tensors(self, rows: list[list[int]], options: dict[str, Any]) -> dict[str, Any]:
         """Ids, attention mask and token types of padded rows."""
@@ -236,10 +236,10 @@ class Phi3VProcessor(ProcessorMixin):
 
     def _as_tensor(self, rows: list[list[int]], pad: int | None, options: dict[str, Any]) -> Any:
         """Rows padded with `pad` as the options of a call say, as a tensor, an array or lists."""
-        kind = options.get("return_tensors")
-        require_kind(kind)
+        tensor_type = options.get("return_tensors")
+        require_tensor_type(tensor_type)
         length = row_length(rows, options, self.tokenizer.model_max_length)
-        return as_matrix(padded(rows, length, pad, options["padding_side"]), kind)
+        return as_matrix(padded(rows, length, pad, options["padding_side"]), tensor_type)
 
     def create_mm_token_type_ids(self, input_ids: list[list[int]], *_: Any, **__: Any) -> list[list[int]]:
         """Return 1 for each token of a picture and 0 for all others."""
@@ -348,4 +348,4 @@ def _without_counts(data: BatchFeature) -> BatchFeature:
 
 
 def _in_order(values: Any, order: list[int]) -> Any:
-    return [values[place] for place in order] if isinstance(values, list) else values[order]
+    return [values[index] for index in order] if isinstance(values, list) else values[order]

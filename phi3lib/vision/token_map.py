@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import torch
 
+from phi3lib.moved import old_names
 from phi3lib.vision.hd_transform import HDGrid, TileGeometry, hd_sequence, require_order
 
 SEPARATOR, CROP, GLOBAL = 0, 1, 2  # of `token_views`
 
 
 class TokenKind(StrEnum):
-    """What a place in the token sequence holds."""
+    """What a position in the token sequence holds."""
 
     CROP = "crop"
     GLOBAL = "global view"
@@ -40,10 +41,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Token:
-    """One place in the sequence.
+    """One position in the sequence.
 
     `view` is the kind of view that it belongs to (None for the view separator); `row` and `col` are its
-    place in that view's grid of tokens (a row separator is in the column after the last token).
+    position in that view's grid of tokens (a row separator is in the column after the last token).
     `crop` numbers the crops row by row from 0, None outside the crops.
     """
 
@@ -87,7 +88,7 @@ def _views(grid: HDGrid, order: str) -> tuple[_View, _View]:
 
 
 def token_at(grid: HDGrid, index: int, order: str = "sub_glb") -> Token:
-    """Return the token at place `index` of the sequence. Raises IndexError outside the sequence."""
+    """Return the token at `index` in the sequence. Raises IndexError outside the sequence."""
     if not 0 <= index < grid.num_image_tokens:
         raise IndexError(f"token {index} of {grid.num_image_tokens}: the index must be 0 to the last token")
     first, second = _views(grid, order)
@@ -155,7 +156,7 @@ def tokens_at_pixel(grid: HDGrid, x: int, y: int, order: str = "sub_glb") -> tup
     """All tokens that see pixel (`x`, `y`) of the original picture, in the order of the sequence.
 
     At least one of the crops and one of the global view; several where an enlarged pixel lies under more
-    than one token. Raises ValueError for a place outside the picture.
+    than one token. Raises ValueError for a point outside the picture.
     """
     if not (0 <= x < grid.width and 0 <= y < grid.height):
         raise ValueError(f"pixel ({x}, {y}) lies outside the picture of {grid.width}×{grid.height} pixels")
@@ -193,15 +194,15 @@ def tokens_in_box(grid: HDGrid, box: Box, order: str = "sub_glb") -> tuple[int, 
         )
     found = []
     for index in range(grid.num_image_tokens):
-        seen = pixels_of_token(grid, index, order)
-        if seen is not None and (
-            seen.left < right and left < seen.right and seen.top < bottom and top < seen.bottom
+        pixels = pixels_of_token(grid, index, order)
+        if pixels is not None and (
+            pixels.left < right and left < pixels.right and pixels.top < bottom and top < pixels.bottom
         ):
             found.append(index)
     return tuple(found)
 
 
-def places_of_view(grid: HDGrid, view: TokenKind, order: str = "sub_glb") -> list[list[int]]:
+def indices_of_view(grid: HDGrid, view: TokenKind, order: str = "sub_glb") -> list[list[int]]:
     """Return the tokens of one view as rows of indices, without separators: (rows, columns) of its grid.
 
     view: TokenKind.CROP for all crops joined, or TokenKind.GLOBAL. Raises ValueError for other kinds.
@@ -226,3 +227,6 @@ def token_views(rows: int, cols: int, tile: TileGeometry, order: str) -> torch.T
         order=order,
     )
     return sequence[:, 0].long()
+
+
+__getattr__ = old_names(__name__, {"places_of_view": "indices_of_view"})  # changed in 0.2.0

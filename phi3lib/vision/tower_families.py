@@ -123,13 +123,13 @@ TOWER_FAMILIES: dict[str, TowerFamily] = {
 
 def family_of(config: Any) -> TowerFamily:
     """Return the family of a vision network's configuration. Raises ValueError for other networks."""
-    kind = getattr(config, "model_type", None)
-    if kind not in TOWER_FAMILIES:
+    model_type = getattr(config, "model_type", None)
+    if model_type not in TOWER_FAMILIES:
         raise ValueError(
-            f"a network of type {kind!r} cannot be Phi-3-vision's tower; there are: "
+            f"a network of type {model_type!r} cannot be Phi-3-vision's tower; there are: "
             f"{', '.join(map(repr, TOWER_FAMILIES))}"
         )
-    return TOWER_FAMILIES[kind]
+    return TOWER_FAMILIES[model_type]
 
 
 def vision_config_of(img_processor: dict[str, Any]) -> Any:

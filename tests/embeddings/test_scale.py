@@ -141,7 +141,7 @@ def test_rows_are_drawn_uniformly_and_selected_in_the_order_asked_for(folder, tm
 
 def test_groups_end_where_the_names_say_so():
     """An added or removed image changes one group, and now and then a neighboring one."""
-    from phi3lib.embeddings.places import Entry
+    from phi3lib.embeddings.locations import Entry
 
     entries = [Entry(f"{number:05}.png", "", "1-1") for number in range(2000)]
     before = {file_name(group) for group in cut(entries, 32)}

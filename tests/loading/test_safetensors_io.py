@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from phi3lib.loading import safetensors_io as tensor_reading
 from phi3lib.loading.safetensors_io import (
     CheckpointError,
-    TensorPlace,
+    TensorInfo,
     files_of_index,
     merge_ranges,
     read_tensors,
@@ -76,8 +76,8 @@ def test_what_is_read_does_not_lie_in_the_file(file: Path) -> None:
 
 
 def test_merged_ranges_are_unbroken_runs_of_one_file() -> None:
-    def place(file: str, start: int, stop: int) -> TensorPlace:
-        return TensorPlace(f"{file}{start}", file, "U8", (stop - start,), start, stop)
+    def place(file: str, start: int, stop: int) -> TensorInfo:
+        return TensorInfo(f"{file}{start}", file, "U8", (stop - start,), start, stop)
 
     places = [place("y", 0, 4), place("x", 8, 9), place("x", 0, 4), place("x", 4, 8), place("x", 10, 12)]
     spans = [(run[0].file, run[0].start, run[-1].stop) for run in merge_ranges(places)]

@@ -171,7 +171,7 @@ def test_a_moved_checkout_says_so_and_gets_an_environment_of_its_own(
     set_up.set_up(second, [])
     assert f"moved or copied: {second / '.venv'} was made as {first / '.venv'}" in capsys.readouterr().out
     assert not (second / ".venv" / "stale").exists()
-    assert set_up.place_of(second / ".venv") == second / ".venv"
+    assert set_up.location_of(second / ".venv") == second / ".venv"
     set_up.set_up(second, [])
     assert len(installs) == 4
 

@@ -13,7 +13,7 @@ from phi3lib.vision.evidence import (
     prepare_question,
     trace_answer,
 )
-from phi3lib.vision.token_map import TokenKind, places_of_view, token_at, tokens_at_pixel, tokens_in_box
+from phi3lib.vision.token_map import TokenKind, indices_of_view, token_at, tokens_at_pixel, tokens_in_box
 from picturebook.scenes import draw_scene
 
 TILE = 112
@@ -199,10 +199,10 @@ def test_a_box_holds_the_tokens_of_its_pixels(asked, order):
 def test_a_view_is_a_grid_of_its_tokens(asked, order):
     grid = asked.pictures[0].grid
     for view in (TokenKind.CROP, TokenKind.GLOBAL):
-        for row, indices in enumerate(places_of_view(grid, view, order)):
+        for row, indices in enumerate(indices_of_view(grid, view, order)):
             for col, index in enumerate(indices):
                 token = token_at(grid, index, order)
                 assert (token.kind, token.row, token.col) == (view, row, col)
-    assert np.size(places_of_view(grid, TokenKind.CROP, order)) == 4 * 16
+    assert np.size(indices_of_view(grid, TokenKind.CROP, order)) == 4 * 16
     with pytest.raises(ValueError, match="is no view"):
-        places_of_view(grid, TokenKind.ROW_SEPARATOR, order)
+        indices_of_view(grid, TokenKind.ROW_SEPARATOR, order)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import CompileConfig, DynamicCache, StaticCache, modeling_rope_utils
 
-from phi3lib.vision.placeholders import find_negative_ids, may_look_at, places_in_graph
+from phi3lib.vision.placeholders import find_negative_ids, may_read, placeholders_in_graph
 from tests.golden_models import golden_lm, pictures
 
 needs_traceable_rope = pytest.mark.skipif(
@@ -102,11 +102,11 @@ def test_places_of_placeholders_are_the_same_in_graphs(seed):
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(-3, 3, (4, 20), generator=generator)
     want = find_negative_ids(ids)
-    rows, cols = places_in_graph(ids, len(want.rows))
+    rows, cols = placeholders_in_graph(ids, len(want.rows))
     assert torch.equal(rows, want.rows) and torch.equal(cols, want.cols)
 
 
 def test_ids_are_read_where_nothing_is_waited_for():
-    assert may_look_at(torch.zeros(1, 1)) and may_look_at(torch.zeros(2, 5))
-    assert may_look_at(torch.empty(2, 5, device="meta"))  # a prompt, once
-    assert not may_look_at(torch.empty(2, 1, device="meta"))  # a step of generation
+    assert may_read(torch.zeros(1, 1)) and may_read(torch.zeros(2, 5))
+    assert may_read(torch.empty(2, 5, device="meta"))  # a prompt, once
+    assert not may_read(torch.empty(2, 1, device="meta"))  # a step of generation

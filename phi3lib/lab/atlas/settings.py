@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phi3lib.embeddings.maps import MIN_DIST, N_NEIGHBORS
+
 SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
 LARGE = 5_000  # pictures from which one map is made; others, and the wobble, when they are asked for
 GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
-SMALL_GRID = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0, 1)}
-ONE_MAP = {"n_neighbors": (15,), "min_dist": (0.1,), "seed": (0,)}
+SMALL_GRID = {"n_neighbors": (N_NEIGHBORS,), "min_dist": (MIN_DIST,), "seed": (0, 1)}
+ONE_MAP = SMALL_GRID | {"seed": (0,)}
 GIVEN = "given places"  # the method of places that the reader brings
 
 
@@ -17,8 +19,8 @@ class Settings:
     """What makes a map; PCA and given places have no parameters and ignore them."""
 
     method: str = "UMAP"
-    n_neighbors: int = 15
-    min_dist: float = 0.1
+    n_neighbors: int = N_NEIGHBORS
+    min_dist: float = MIN_DIST
     seed: int = 0
 
     def sentence(self) -> str:

@@ -202,9 +202,9 @@ def symmetric_loss(function: Callable[[Matrix], float]) -> Verdict:
     off = ~np.isclose(answers, wanted, rtol=close, atol=close)
     if not off.any():
         return Verdict(True, "With equal logits it is ln N, and it falls when the diagonal stands out.")
-    place = int(off.argmax())
-    yours, right = apart(answers[place], wanted[place])
-    said = f"With {cases[place][0]} your loss is {yours}, and {right} is right"
+    index = int(off.argmax())
+    yours, right = apart(answers[index], wanted[index])
+    said = f"With {cases[index][0]} your loss is {yours}, and {right} is right"
     for slip, formula in _LOSS_SLIPS.items():
         if np.allclose(answers, [formula(logits) for _, logits in cases], rtol=close, atol=close):
             return not_yet(said, slip)

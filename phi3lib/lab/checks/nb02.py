@@ -59,8 +59,8 @@ def _not_refused(function: Callable[[int, int], int], size: int, patch: int) -> 
     except NotImplementedError:
         raise Unanswered from None
     except (Exception, SystemExit) as error:
-        kind = type(error).__name__
-        return not_yet(f"{size} pixels in patches of {patch} give {kind}", "a ValueError is wanted")
+        error_name = type(error).__name__
+        return not_yet(f"{size} pixels in patches of {patch} give {error_name}", "a ValueError is wanted")
     said = f"{size} pixels cannot be cut into patches of {patch}, but you answer {told(rounded)}"
     return not_yet(said, "raise a ValueError")
 

@@ -173,9 +173,9 @@ def _about_the_pattern(
     """Return the smallest counter-example, and the name of the order where its pattern is known."""
     features = coded_features(side)
     wanted = right_merge(features)
-    place = (wanted != answer).any(-1).nonzero()[0].tolist()
-    got, right = (_patches_in(tokens[tuple(place)], features.shape[2]) for tokens in (answer, wanted))
-    where = f"tile {place[0]}, row {place[1]}, column {place[2]}"
+    position = (wanted != answer).any(-1).nonzero()[0].tolist()
+    got, right = (_patches_in(tokens[tuple(position)], features.shape[2]) for tokens in (answer, wanted))
+    where = f"tile {position[0]}, row {position[1]}, column {position[2]}"
     said = f"On {side}×{side} patches the token at {where} should hold {right}, and yours holds {got}"
     clear = coded_features(8)  # large enough for all the patterns to differ
     pattern = ask(function, clear, shown="8×8 patches")
@@ -213,8 +213,8 @@ def _changed(change: Callable[[int, int, int, int], _Box]) -> _BoxOf:
     """Return a wrong box function: the right one with one mistake."""
 
     def box(grid: HDGrid, index: int) -> _Box:
-        found = _right_box(grid, index)
-        return None if found is None else change(*found)
+        right = _right_box(grid, index)
+        return None if right is None else change(*right)
 
     return box
 
@@ -227,8 +227,8 @@ def _crop_by_crop(width: int) -> _BoxOf:
     """Crop after crop, each with rows of `width` tokens: 12, or 13 with a separator."""
 
     def box(grid: HDGrid, index: int) -> _Box:
-        crop, place = divmod(index, 12 * width)
-        row, col = divmod(place, width)
+        crop, position = divmod(index, 12 * width)
+        row, col = divmod(position, width)
         return None if col == 12 else _square(crop // grid.cols * 12 + row, crop % grid.cols * 12 + col)
 
     return box
@@ -334,8 +334,8 @@ def _name_the_slip(grids: list[HDGrid], answers: list[list[Any]], kind: TokenKin
         for grid, boxes in zip(grids, answers, strict=True):
             crop_tokens = grid.rows * grid.cols * 144  # a slip may end early, so no further than this
             crops_end = grid.rows * 12 * (grid.cols * 12 + 1)
-            places = range(crops_end + 1, len(boxes)) if kind is TokenKind.GLOBAL else range(crop_tokens)
-            agrees = agrees and all(boxes[place] == wrong(grid, place) for place in places)
+            indices = range(crops_end + 1, len(boxes)) if kind is TokenKind.GLOBAL else range(crop_tokens)
+            agrees = agrees and all(boxes[index] == wrong(grid, index) for index in indices)
         if agrees:
             return slip
     return None

@@ -71,8 +71,8 @@ _INFINITE = "What is left out still counts: put infinity there, and your mean is
 
 
 def _first_off(given: Any, right: Any) -> tuple[str, str]:
-    place = tuple(np.argwhere(~np.isclose(given, right, atol=1e-4))[0])
-    return apart(float(given[place]), float(right[place]))
+    position = tuple(np.argwhere(~np.isclose(given, right, atol=1e-4))[0])
+    return apart(float(given[position]), float(right[position]))
 
 
 # ------------------------------------------------------------------------- 04.2 batches
@@ -82,17 +82,17 @@ def in_batches_with_a_bug(
     items: Sequence[int], encode: Callable[[list[int]], list[str]], size: int
 ) -> list[str]:
     """Encode items in batches of about equal cost; the exercise asks what is wrong with it."""
-    order = sorted(range(len(items)), key=lambda place: items[place])
+    order = sorted(range(len(items)), key=lambda position: items[position])
     results: list[str] = []
     for start in range(0, len(items), size):
-        results += encode([items[place] for place in order[start : start + size]])
+        results += encode([items[position] for position in order[start : start + size]])
     return results
 
 
 class _Picture(int):
     """A number of crops that remembers which picture it belongs to: two pictures may have as many crops."""
 
-    place: int
+    position: int
 
 
 class _Model:
@@ -100,8 +100,8 @@ class _Model:
 
     def __init__(self, crops: list[int]) -> None:
         self.pictures = [_Picture(count) for count in crops]
-        for place, picture in enumerate(self.pictures):
-            picture.place = place
+        for position, picture in enumerate(self.pictures):
+            picture.position = position
         self.batches: list[list[int]] = []
         self.made: dict[str, tuple[int, int | None]] = {}  # vector → crops and, where known, the picture
 
@@ -122,10 +122,10 @@ class _Model:
         """Crops that are computed for nothing, since a batch is as wide as its largest picture."""
         return sum(max(batch) - item for batch in self.batches for item in batch)
 
-    def belongs(self, vector: str, place: int) -> bool:
+    def belongs(self, vector: str, position: int) -> bool:
         """Whether this vector is the one of this picture."""
         crops, picture = self.made.get(vector, (-1, None))
-        return crops == self.pictures[place] and picture in (None, place)
+        return crops == self.pictures[position] and picture in (None, position)
 
 
 @check_of("04.2", "Find the batching bug", "lab.checks.in_batches(my_in_batches)")
@@ -150,22 +150,22 @@ def _vectors_wrong(answer: Any, model: _Model) -> str | None:
     vectors = [str(vector) for vector in answer]
     if len(vectors) != len(crops):
         return f"you give {len(vectors)} vectors for {len(crops)} pictures"
-    first = next((place for place, v in enumerate(vectors) if not model.belongs(v, place)), None)
+    first = next((position for position, v in enumerate(vectors) if not model.belongs(v, position)), None)
     if first is not None:
-        return _wrong_place(model, vectors, first)
+        return _wrong_position(model, vectors, first)
     if len(set(vectors)) < len(vectors):
         return "two pictures with as many crops share one vector: look vectors up by place, not by crops"
     return None
 
 
-def _wrong_place(model: _Model, vectors: list[str], first: int) -> str:
+def _wrong_position(model: _Model, vectors: list[str], first: int) -> str:
     crops = [int(count) for count in model.pictures]
-    order = sorted(range(len(crops)), key=lambda place: crops[place])
+    order = sorted(range(len(crops)), key=lambda position: crops[position])
     given = [model.made.get(vector, (-1, None))[0] for vector in vectors]
-    by_cost = [crops[place] for place in order]
+    by_cost = [crops[position] for position in order]
     if given == by_cost:
         return "the vectors come in the order of the batches: each belongs to another picture"
-    if given == [by_cost[place] for place in order]:
+    if given == [by_cost[position] for position in order]:
         return "the sorting is applied a second time instead of being undone"
     if given == crops:
         return "pictures with as many crops get each other's vectors: look vectors up by place, not by crops"

@@ -147,8 +147,8 @@ def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
 def _standard_cosines(vectors: Matrix) -> Matrix:
     unit = unit_rows(vectors).astype(np.float64)
     cosines = unit @ unit.T
-    of_pairs = cosines[np.triu_indices(len(cosines), 1)]
-    return (cosines - of_pairs.mean()) / of_pairs.std()
+    pair_cosines = cosines[np.triu_indices(len(cosines), 1)]
+    return (cosines - pair_cosines.mean()) / pair_cosines.std()
 
 
 def _best_pair(difference: Matrix) -> tuple[int, int]:
@@ -201,7 +201,7 @@ def merged_and_separated(function: Callable[[Matrix, Matrix], tuple[int, int]]) 
         shown = f"two spaces of {len(first)} items"
         right = disputed_pair(first, second)
         answer = items(ask(function, first, second, shown=shown), 2, "Two numbers, (i, j) with i < j,")
-        i, j = (whole(place, shown) for place in answer)
+        i, j = (whole(entry, shown) for entry in answer)
         if i == j:
             return Verdict(False, f"({i}, {j}) is one item with itself; look above the diagonal.")
         pair = (min(i, j), max(i, j))

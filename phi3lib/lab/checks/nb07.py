@@ -185,15 +185,15 @@ def duplicates(function: Callable[[Matrix, float], Any]) -> Verdict:
     """Exercise 07.3: `function(vectors, least)`: pairs (i, j), i < j, whose cosine is `least` or more."""
     for vectors, least, wanted, planted in _duplicate_cases():
         shown = f"{len(vectors)} vectors, least = {least} and {planted}"
-        found = _found(ask(function, vectors, least, shown=shown), shown)
-        if found is None:
+        answered = _answered_pairs(ask(function, vectors, least, shown=shown), shown)
+        if answered is None:
             return Verdict(False, f"With {shown} pairs of row numbers are wanted, such as [(2, 7)].")
-        if wrong := _pairs_wrong(found, wanted, least):
+        if wrong := _pairs_wrong(answered, wanted, least):
             return not_yet(f"With {shown}", wrong)
     return Verdict(True, "All planted pairs, whatever their lengths, and no others.")
 
 
-def _found(answer: Any, shown: str) -> list[tuple[int, int]] | None:
+def _answered_pairs(answer: Any, shown: str) -> list[tuple[int, int]] | None:
     if not hasattr(answer, "__iter__") or isinstance(answer, (str, bytes)):
         return None
     pairs = [as_array(pair) for pair in answer]
@@ -202,21 +202,21 @@ def _found(answer: Any, shown: str) -> list[tuple[int, int]] | None:
     return [(whole(i, shown), whole(j, shown)) for i, j in pairs]  # type: ignore[misc]
 
 
-def _pairs_wrong(found: list[tuple[int, int]], wanted: _Pairs, least: float) -> str | None:
-    if any(i == j for i, j in found):
+def _pairs_wrong(answered: list[tuple[int, int]], wanted: _Pairs, least: float) -> str | None:
+    if any(i == j for i, j in answered):
         return "each vector is found as its own duplicate: leave the diagonal out"
-    if len(found) != len({tuple(sorted(pair)) for pair in found}):
+    if len(answered) != len({tuple(sorted(pair)) for pair in answered}):
         return "pairs come twice, as (2, 7) and (7, 2): keep those with i < j"
-    if backwards := next(((i, j) for i, j in found if i > j), None):
+    if backwards := next(((i, j) for i, j in answered if i > j), None):
         return f"{backwards} stands the wrong way round: i < j is wanted"
-    if set(found) == wanted:
+    if set(answered) == wanted:
         return None
-    missing, other = sorted(wanted - set(found)), sorted(set(found) - wanted)
+    missing, other = sorted(wanted - set(answered)), sorted(set(answered) - wanted)
     if len(missing) == len(wanted):
         return (
             "none is found; the lengths of vectors differ: divide by them first"
             if least > 0.5
             else (f"{missing} are missing: a cosine of exactly {least} counts, and the threshold is `least`")
         )
-    said = f"{told(sorted(found))} are found; {sorted(wanted)} were planted"
+    said = f"{told(sorted(answered))} are found; {sorted(wanted)} were planted"
     return f"{said}: {told(missing)} are missing" if missing else f"{said}: {told(other)} are no duplicates"

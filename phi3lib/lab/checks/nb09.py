@@ -72,8 +72,8 @@ def two_image_prompt(function: Callable[[Texts, list[int], int], list[int]]) -> 
             continue
         said = f"With {shown} you have {len(given)} ids, and there are {len(right)}"
         if len(given) == len(right):
-            place = next(n for n, (one, other) in enumerate(zip(given, right, strict=True)) if one != other)
-            said = f"With {shown} id {place} is {given[place]}, and {right[place]} is right"
+            index = next(n for n, (one, other) in enumerate(zip(given, right, strict=True)) if one != other)
+            said = f"With {shown} id {index} is {given[index]}, and {right[index]} is right"
         fitting = (
             slip for slip, wrong in _PROMPT_SLIPS.items() if given == wrong(texts, counts, image_token_id)
         )
@@ -314,10 +314,10 @@ def which_needs_crops(function: Callable[[Numbers, Numbers, Numbers], str]) -> V
         given.append(answer)
     cases = _crop_cases()
     right = [needed_crops(*values) for _, *values in cases]
-    place = next((n for n, (one, other) in enumerate(zip(given, right, strict=True)) if one != other), None)
-    if place is None:
+    index = next((n for n, (one, other) in enumerate(zip(given, right, strict=True)) if one != other), None)
+    if index is None:
         return Verdict(True, "Detail is what sharp crops win over blurred ones, item by item.")
-    said = f"With {cases[place][0]} you say “{given[place]}”, and “{right[place]}” is right"
+    said = f"With {cases[index][0]} you say “{given[index]}”, and “{right[index]}” is right"
     for slip, wrong in _CROP_SLIPS.items():
         if given == [wrong(*values) for _, *values in cases]:
             return not_yet(said, slip)

@@ -11,14 +11,14 @@ from PIL import Image
 from phi3lib.lab.figures import hd_plots, plots
 from phi3lib.lab.figures.palette import WORD
 from phi3lib.vision.evidence import AskedQuestion, PlacedPicture
-from phi3lib.vision.token_map import TokenKind, padded_box_of_token, places_of_view, token_at
+from phi3lib.vision.token_map import TokenKind, indices_of_view, padded_box_of_token, token_at
 
 Weights = NDArray[np.floating]
 
 
 def view_of_weights(placed: PlacedPicture, weights: Any, view: TokenKind) -> Weights:
     """Return the weights of one view as a grid (rows, columns); weights: (length,) over the prompt."""
-    columns = placed.start + np.array(places_of_view(placed.grid, view, placed.order))
+    columns = placed.start + np.array(indices_of_view(placed.grid, view, placed.order))
     return np.asarray(weights, dtype=float)[columns]
 
 
@@ -98,12 +98,12 @@ def _runs(asked: AskedQuestion) -> list[tuple[int, int, TokenKind | None]]:
         for index in range(placed.grid.num_image_tokens):
             kinds[placed.start + index] = token_at(placed.grid, index, placed.order).kind
     runs: list[tuple[int, int, TokenKind | None]] = []
-    for place, kind in enumerate(kinds):
+    for column, kind in enumerate(kinds):
         if runs and runs[-1][2] is kind:
             start, count, _ = runs[-1]
             runs[-1] = (start, count + 1, kind)
         else:
-            runs.append((place, 1, kind))
+            runs.append((column, 1, kind))
     return runs
 
 

@@ -145,8 +145,8 @@ def microscope_still(
         width, height = grid.padded_size
         _mark(axes[0, 1], box, (336 / width, 336 / height), lw=1.5 if crop else 2.5)
     spec = axes[1, 0].get_gridspec()
-    for spot in axes[1]:
-        spot.remove()
+    for ax in axes[1]:
+        ax.remove()
     draw_ribbon(fig.add_subplot(spec[1, :]), grid, order, here=index)
     ribbon_legend(fig)
     return plots.still(fig, alt=f"Token microscope, still picture. {sentence}")

@@ -43,6 +43,7 @@ from phi3lib.lab.figures.palette import (  # noqa: F401  # public names of this 
 )
 from phi3lib.lab.figures.shown_text import readable, take_literally
 from phi3lib.lab.figures.stills import Still, encode
+from phi3lib.moved import old_keyword
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never colour alone
 HATCHES = {CROP: "", GLOBAL_VIEW: "...", ROW_SEPARATOR: "---", VIEW_SEPARATOR: "xxx", PADDING: "////"}
@@ -166,12 +167,12 @@ def pictures(
     cols = cols or len(items)
     rows = -(-len(items) // cols)
     fig, axes = figure(rows, cols, height=height * rows, squeeze=False)
-    for spot in axes.flat:
-        spot.set_axis_off()
-    for spot, item, title in zip(axes.flat, items, titles, strict=False):
-        picture_axes(spot, item, title)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, item, title in zip(axes.flat, items, titles, strict=False):
+        picture_axes(ax, item, title)
         if framed:
-            frame(spot)
+            frame(ax)
     show(fig, alt=alt)
 
 
@@ -186,10 +187,10 @@ def bars(
 ) -> None:
     """Horizontal bars, the first on top, with their values written beside them."""
     fig, axes = figure(height=0.6 + 0.32 * len(labels))
-    places = range(len(labels))
-    drawn = axes.barh(places, values, color=color, height=0.7)
+    positions = range(len(labels))
+    drawn = axes.barh(positions, values, color=color, height=0.7)
     axes.bar_label(drawn, padding=3, fmt=lambda value: f"{value:,.4g}")
-    axes.set_yticks(places, labels=labels)
+    axes.set_yticks(positions, labels=labels)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel(xlabel)
@@ -227,19 +228,20 @@ def matrix(
     show(fig, alt=alt)
 
 
-def map_axes(axes: Axes, places: Any, labels: Any = None, title: str = "", *, size: float = 14) -> Axes:
-    """Draw places (N, 2) in the plane, each label with a colour and a mark of its own; no ticks.
+@old_keyword("places", "coordinates")
+def map_axes(axes: Axes, coordinates: Any, labels: Any = None, title: str = "", *, size: float = 14) -> Axes:
+    """Draw points (N, 2) in the plane, each label with a colour and a mark of its own; no ticks.
 
     Distances on such a map have no unit, so the axes carry none. The legend is the caller's:
     `figure.legend(*axes.get_legend_handles_labels())`.
     """
-    places = np.asarray(places)
-    names = np.zeros(len(places), dtype=int) if labels is None else np.asarray(labels)
+    coordinates = np.asarray(coordinates)
+    names = np.zeros(len(coordinates), dtype=int) if labels is None else np.asarray(labels)
     for number, name in enumerate(np.unique(names)):
         chosen = names == name
         axes.scatter(
-            places[chosen, 0],
-            places[chosen, 1],
+            coordinates[chosen, 0],
+            coordinates[chosen, 1],
             s=size,
             color=CLASSES[number % len(CLASSES)],
             marker=MARKERS[(number + number // len(CLASSES)) % len(MARKERS)],
@@ -268,14 +270,14 @@ def picture_matrix(
     for (row, col), value in np.ndenumerate(values):
         ink = "black" if value > middle else "white"
         axes.text(col + 0.5, row + 0.5, format(value, fmt), ha="center", va="center", color=ink, fontsize=8)
-    for place in range(min(values.shape)):
-        axes.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor=HERE, lw=2))
+    for index in range(min(values.shape)):
+        axes.add_patch(Rectangle((index, index), 1, 1, fill=False, edgecolor=HERE, lw=2))
     axes.set_yticks([row + 0.5 for row in range(len(captions))], labels=captions)
     axes.set_xticks([])
     axes.set_ylabel(" ")
     for col, item in enumerate(items):
-        spot = axes.inset_axes((col, -1.9, 1, 1.7), transform=axes.transData)
-        picture_axes(spot, item)
+        ax = axes.inset_axes((col, -1.9, 1, 1.7), transform=axes.transData)
+        picture_axes(ax, item)
     show(fig, alt=alt)
 
 

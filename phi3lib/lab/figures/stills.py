@@ -126,10 +126,10 @@ def _in_few_colors(image: Image.Image, keep: Sequence[str]) -> Image.Image:
     few = image.quantize(free, dither=Image.Dither.NONE)
     palette = (few.getpalette() or [])[: 3 * free]
     palette += [0] * (3 * free - len(palette))
-    places = np.array(few)
-    for place, (rgb, mask) in enumerate(masks, free):
-        places[mask] = place
+    indices = np.array(few)
+    for index, (rgb, mask) in enumerate(masks, free):
+        indices[mask] = index
         palette += rgb
-    exact = Image.fromarray(places)
+    exact = Image.fromarray(indices)
     exact.putpalette(palette)
     return exact

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3lib.lab.grading.exercises import EXERCISES, Exercise
+from phi3lib.moved import old_attribute
 
 LARGEST = 30_000_000  # bytes of a notebook; those of the course have 0.4 million
 MOST_CELLS = 2_000
@@ -51,9 +52,11 @@ class HandedIn:
         """The exercises of its notebook."""
         return tuple(one for one in EXERCISES if one.notebook == self.notebook)
 
-    def place_of(self, exercise: Exercise) -> int | None:
+    place_of = old_attribute("place_of", "index_of")  # changed in 0.2.0
+
+    def index_of(self, exercise: Exercise) -> int | None:
         """Return the index of the last cell that asks for the check of an exercise; None if there is none."""
-        found = [place for place, cell in enumerate(self.cells) if exercise.call.search(cell.source)]
+        found = [index for index, cell in enumerate(self.cells) if exercise.call.search(cell.source)]
         return found[-1] if found else None
 
 
@@ -73,11 +76,11 @@ def handed_in(folder: Path) -> list[HandedIn]:
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.lower().endswith(".ipynb") and not name.startswith("."):
-                yield Path(place, name)
+                yield Path(root, name)
 
 
 def _read(folder: Path, path: Path) -> HandedIn:

@@ -89,8 +89,8 @@ def write_only_to(folders: list[Path]) -> list[str]:
         return []
     with os.fdopen(ruleset, "wb", buffering=0, closefd=True):
         for path in (*folders, Path("/dev")):
-            with _opened(path) as place:
-                rule = struct.pack("=Qi", _WRITE if path.is_dir() else _OF_FILES, place)
+            with _opened(path) as descriptor:
+                rule = struct.pack("=Qi", _WRITE if path.is_dir() else _OF_FILES, descriptor)
                 if library.syscall(_ADD_RULE, ruleset, 1, rule, 0) != 0:
                     return []
         library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
@@ -99,11 +99,11 @@ def write_only_to(folders: list[Path]) -> list[str]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        yield place
+        yield descriptor
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
 def _loopback_up() -> None:

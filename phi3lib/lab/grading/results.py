@@ -64,22 +64,22 @@ def graded(handed: HandedIn, run: Run | None) -> Graded:
 
 
 def _answer(handed: HandedIn, exercise: Exercise, run: Run) -> Answer:
-    place = handed.place_of(exercise)
-    said = "" if place is None else handed.cells[place].said
+    index = handed.index_of(exercise)
+    said = "" if index is None else handed.cells[index].said
     message = run.answers.get(exercise.number)
     if message is None:
         return Answer(exercise, UNCHECKED, run.ended or "no result came", as_handed_in=said)
-    kind, why = message.get("kind"), str(message.get("why", ""))
-    if kind == "verdict":
+    event, why = message.get("kind"), str(message.get("why", ""))
+    if event == "verdict":
         right = message.get("right")
         state = EMPTY if right is None else RIGHT if right is True else WRONG
         return Answer(exercise, state, str(message.get("sentence")), str(message.get("slip", "")), said)
-    if kind == "empty":
+    if event == "empty":
         return Answer(exercise, EMPTY, f"{why} in this notebook", as_handed_in=said)
-    if kind == "touched":
+    if event == "touched":
         why = f"the notebook replaces what the checks use: {why}"
         return Answer(exercise, UNCHECKED, why, as_handed_in=said)
-    slip = {"endless": "it does not end"}.get(str(kind), f"its cell stops: {why.partition(':')[0]}")
+    slip = {"endless": "it does not end"}.get(str(event), f"its cell stops: {why.partition(':')[0]}")
     return Answer(exercise, WRONG, f"{why[:1].upper()}{why[1:]}.", slip, said)
 
 

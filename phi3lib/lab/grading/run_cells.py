@@ -74,13 +74,13 @@ def _run(job: Mapping[str, Any], say: Callable[..., None]) -> None:
     shell = _shell()
     own_lab = SimpleNamespace(checks=modules[0], layers=modules[1])
     untouched = Untouched()
-    for place, source in enumerate(job["cells"]):
+    for index, source in enumerate(job["cells"]):
         error = _run_cell(shell, source, job["cell_seconds"])
         for asked in job["asked"]:
-            if asked["place"] == place:
+            if asked["index"] == index:
                 _ask(asked, shell.user_ns, own_lab, untouched, error, job["cell_seconds"], say)
     for asked in job["asked"]:
-        if asked["place"] is None:
+        if asked["index"] is None:
             _ask(asked, shell.user_ns, own_lab, untouched, "", job["cell_seconds"], say)
 
 

@@ -67,8 +67,8 @@ class Run:
 def run(handed: HandedIn, limits: Limits) -> Run:
     """Execute a notebook's cells in another process, and return what the checks said."""
     key = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory(prefix="grade_", ignore_cleanup_errors=True) as place:
-        work, start_up = Path(place, "work"), Path(place, "start_up")
+    with tempfile.TemporaryDirectory(prefix="grade_", ignore_cleanup_errors=True) as folder:
+        work, start_up = Path(folder, "work"), Path(folder, "start_up")
         work.mkdir()
         start_up.mkdir()
         process = subprocess.Popen(
@@ -116,7 +116,7 @@ def _job(handed: HandedIn, limits: Limits, key: str) -> dict[str, Any]:
             "number": one.number,
             "check": one.check,
             "answers": one.answers,
-            "place": handed.place_of(one),
+            "index": handed.index_of(one),
         }
         for one in handed.exercises
     ]
@@ -186,12 +186,12 @@ class _Reader(threading.Thread):
             self.too_much = self._result.forged >= MOST_LINES
 
     def _take(self, message: dict[str, Any]) -> None:
-        kind, number = message.get("kind"), message.get("number")
-        if kind == "process" and self.pid is None and isinstance(message.get("pid"), int):
+        event, number = message.get("kind"), message.get("number")
+        if event == "process" and self.pid is None and isinstance(message.get("pid"), int):
             self.pid = message["pid"]
-        elif kind == "started" and not self._result.measures:
+        elif event == "started" and not self._result.measures:
             self._result.measures = tuple(map(str, message.get("measures", ())))
-        elif kind == "done":
+        elif event == "done":
             self.done = True
         elif isinstance(number, str):
             self._result.answers.setdefault(number, message)

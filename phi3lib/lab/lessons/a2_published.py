@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from phi3lib.embeddings.embed import embed_recipes, embed_texts
+from phi3lib.embeddings.knn import exact_unit_rows
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.lessons.a2_photographs import QUERIES, Item, free_photographs, items_of
 from phi3lib.lab.lessons.a2_report import machine
@@ -142,12 +143,12 @@ def _require_name_and_size(name: str, network: Any) -> None:
     short = published_name(name)
     if short is None:
         raise NotPublishedError(f"{name} is not the name of a published checkpoint: nothing was written")
-    found = sum(weight.numel() for weight in network.parameters())
+    count = sum(weight.numel() for weight in network.parameters())
     # Phi-3-vision and Phi-3.5-vision have the same shapes.
     alike = {one.parameters for one in published_sizes() if _family(one.name) == _family(short)}
-    if found not in alike:
+    if count not in alike:
         raise NotPublishedError(
-            f"{name} has {found:,} weights, the published checkpoint has {_listed(alike)}: "
+            f"{name} has {count:,} weights, the published checkpoint has {_listed(alike)}: "
             f"nothing was written"
         )
 
@@ -171,8 +172,7 @@ def _listed(numbers: set[int]) -> str:
 
 
 def _unit(vectors: Any) -> np.ndarray:
-    values = np.atleast_2d(np.asarray(vectors.detach().float().cpu(), dtype=np.float64))
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    return exact_unit_rows(np.atleast_2d(np.asarray(vectors.detach().float().cpu())))
 
 
 # ------------------------------------------------------------------------------- computing and writing

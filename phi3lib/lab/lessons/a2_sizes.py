@@ -246,14 +246,14 @@ def still_of_uses(chosen: Sequence[Use], *, alt: str) -> plots.Still:
     for device, side in zip(DEVICES, ("right", "left", "center"), strict=True):
         axes.axvline(device.usable / GB, color=plots.BLACK, linestyle="--", linewidth=0.8, zorder=0)
         axes.text(device.usable / GB, -0.75, device.name, ha=side, va="bottom")
-    for place, use in enumerate(chosen):
+    for row, use in enumerate(chosen):
         start = 0.0
         for (label, color, hatch), size in zip(_PARTS, (use.weights, use.cache, use.training), strict=True):
-            named = label if place == 0 else None
-            axes.barh(place, size / GB, left=start, color=color, hatch=hatch, edgecolor="white", label=named)
+            named = label if row == 0 else None
+            axes.barh(row, size / GB, left=start, color=color, hatch=hatch, edgecolor="white", label=named)
             start += size / GB
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(start + 0.8, place, f"{start:.1f} GB · {_where(use)}", va="center", bbox=white)
+        axes.text(start + 0.8, row, f"{start:.1f} GB · {_where(use)}", va="center", bbox=white)
     axes.set_yticks(range(len(chosen)), labels=[use.name for use in chosen])
     axes.set_ylim(len(chosen) - 0.5, -0.7)
     axes.set_xlim(0, max(112.0, 1.6 * max(use.total for use in chosen) / GB))

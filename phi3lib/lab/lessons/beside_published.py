@@ -42,9 +42,9 @@ def show_maps(found: Published | None, clip: Any) -> dict[str, Layout] | None:
     photographs = found.tables["CLIP vector"].labels["photograph"]
     layouts = {name: _map_of(table.vectors) for name, table in tables.items()}
     fig, axes = plots.figure(1, len(layouts), height=3.6, squeeze=False)
-    for spot, (name, layout) in zip(axes.flat, layouts.items(), strict=True):
-        plots.map_axes(spot, layout.places, photographs, name)
-    fig.legend(*spot.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    for ax, (name, layout) in zip(axes.flat, layouts.items(), strict=True):
+        plots.map_axes(ax, layout.places, photographs, name)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     shares = {name: _own_photograph(table, photographs) for name, table in tables.items()}
     said = "; ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
     plots.show(
@@ -67,8 +67,8 @@ def show_spaces(found: Published | None, clip: Any, phi3: Any) -> dict[str, dict
         "loaded": {name: _own_photograph(table, photographs) for name, table in loaded.items()},
     }
     _draw_shares(shares)
-    for side, of_spaces in shares.items():
-        _print_shares(f"{side}: the nearest neighbors name the own photograph", of_spaces)
+    for side, estimates in shares.items():
+        _print_shares(f"{side}: the nearest neighbors name the own photograph", estimates)
     first, *others = found.tables
     k = min(10, len(photographs) - 2)
     for name in others:
@@ -88,9 +88,9 @@ def show_search(found: Published | None, clip: Any) -> dict[str, dict[str, list[
     texts = [published.vectors[rows], embed_texts(asked, model=clip).vectors]
     results = {}
     for (name, table), vectors in zip(tables.items(), texts, strict=True):
-        places, cosines = top_k(vectors, table.vectors, SHOWN)
+        rows_found, cosines = top_k(vectors, table.vectors, SHOWN)
         results[name] = {
-            query: [table.ids[place] for place in line] for query, line in zip(asked, places, strict=True)
+            query: [table.ids[row] for row in line] for query, line in zip(asked, rows_found, strict=True)
         }
         _draw_hits(found, name, results[name], cosines)
     return results
@@ -140,8 +140,8 @@ def _loaded_spaces(found: Published, clip: Any, phi3: Any) -> dict[str, Embeddin
     made: dict[str, EmbeddingTable] = {}
     for whose, model in (("clip", clip), ("phi3", phi3)):
         recipes = {name: SPACES[name][1] for name in found.tables if SPACES[name][0] == whose}
-        of_model = embed_recipes(pictures, list(recipes.values()), model=model, progress=False)
-        made |= {name: of_model[recipe] for name, recipe in recipes.items()}
+        by_recipe = embed_recipes(pictures, list(recipes.values()), model=model, progress=False)
+        made |= {name: by_recipe[recipe] for name, recipe in recipes.items()}
     return {name: made[name] for name in found.tables}
 
 
@@ -163,18 +163,18 @@ def _print_shares(what: str, shares: Mapping[str, Estimate]) -> None:
 def _draw_shares(shares: Mapping[str, Mapping[str, Estimate]]) -> None:
     names = list(shares["published"])
     fig, axes = plots.figure(height=0.9 + 0.5 * len(names))
-    places = np.arange(len(names))
+    positions = np.arange(len(names))
     colors, hatches = (plots.BLUE, plots.ORANGE), ("", "//")
-    for number, (side, of_spaces) in enumerate(shares.items()):
-        values = [of_spaces[name].value for name in names]
-        at = places + 0.38 * number
+    for number, (side, estimates) in enumerate(shares.items()):
+        values = [estimates[name].value for name in names]
+        at = positions + 0.38 * number
         bars = axes.barh(
             at, values, height=0.36, color=colors[number], hatch=hatches[number], ec=plots.BLACK, label=side
         )
         axes.bar_label(bars, padding=3, fmt="%.2f")
     chance = next(iter(shares["published"].values())).chance or 0.0
     axes.axvline(chance, color=plots.OUTLINE, ls="--", label="chance")
-    axes.set_yticks(places + 0.19, labels=names)
+    axes.set_yticks(positions + 0.19, labels=names)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1.15), xlabel="share of items whose neighbors name the own photograph", ylabel="space")
     fig.legend(loc="outside upper center", ncols=3, frameon=False)

@@ -83,12 +83,12 @@ def compare_guess(guess: Any, vectors: Any, query: int) -> str:
     guess = int(number)
     if guess == query:
         return f"Tile {query} is the query itself: guess another one."
-    place = order.index(guess) + 1
-    if place == 1:
+    rank = order.index(guess) + 1
+    if rank == 1:
         return f"You guessed tile {guess}, and by these vectors it is the nearest too."
     return (
         f"You guessed tile {guess}; by these vectors tile {order[0]} is the nearest, and yours is number "
-        f"{place} of {len(order)}. Which of you two looked at more than colours?"
+        f"{rank} of {len(order)}. Which of you two looked at more than colours?"
     )
 
 

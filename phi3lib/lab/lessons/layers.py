@@ -54,8 +54,8 @@ def show_layers(
     """Draw a picture and, beside it, the patch colors of several layers."""
     fig, axes = plots.figure(1, 1 + len(colors), height=1.7)
     plots.picture_axes(axes[0], picture, "the picture")
-    for spot, color, title in zip(axes[1:], colors, titles, strict=True):
-        plots.picture_axes(spot, color, title, smooth=False)
+    for ax, color, title in zip(axes[1:], colors, titles, strict=True):
+        plots.picture_axes(ax, color, title, smooth=False)
     plots.show(fig, alt=alt)
 
 
@@ -90,8 +90,8 @@ class LayerState:
 
     def __init__(self, features: Sequence[Features], layer: int, picture: int = 0, patch: int = 0) -> None:
         self.units = [
-            unit_rows(np.concatenate(list(of_layer[:, 1:]))).reshape(len(of_layer), -1, of_layer.shape[2])
-            for of_layer in features
+            unit_rows(np.concatenate(list(states[:, 1:]))).reshape(len(states), -1, states.shape[2])
+            for states in features
         ]
         self.layer = number_among(len(self.units), layer, "layer")
         pictures, patches, _ = self.units[0].shape
@@ -112,7 +112,9 @@ class LayerState:
         """Return the most similar patch of each other picture, the best first: (picture, patch, cosine)."""
         likeness = self.likeness().reshape(len(self.units[0]), -1)
         best = [
-            (row, int(of.argmax()), float(of.max())) for row, of in enumerate(likeness) if row != self.picture
+            (row, int(cosines.argmax()), float(cosines.max()))
+            for row, cosines in enumerate(likeness)
+            if row != self.picture
         ]
         return sorted(best, key=lambda found: -found[2])[:count]
 
@@ -158,25 +160,25 @@ class LayerExplorer(PanelInstrument):
         plots.picture_axes(axes[1], np.zeros((state.side, state.side)), "similarity\n(yellow: highest)")
         likeness = state.likeness()[state.picture]
         axes[1].imshow(likeness, cmap=plots.MAGNITUDE, extent=(0, chosen.width, chosen.height, 0))
-        for spot in axes[:2]:
-            _frame_patch(spot, chosen, state.patch, state.side)
-        for spot, (picture, patch, cosine) in zip(axes[2:], found, strict=True):
-            plots.picture_axes(spot, self.pictures[picture], f"picture {picture}\n{cosine:.2f}")
-            _frame_patch(spot, self.pictures[picture], patch, state.side)
+        for ax in axes[:2]:
+            _frame_patch(ax, chosen, state.patch, state.side)
+        for ax, (picture, patch, cosine) in zip(axes[2:], found, strict=True):
+            plots.picture_axes(ax, self.pictures[picture], f"picture {picture}\n{cosine:.2f}")
+            _frame_patch(ax, self.pictures[picture], patch, state.side)
         return plots.still(fig, alt=state.sentence())
 
     def drawing(self) -> dict[str, Any]:
         """Return the picture with its patch, the likeness of its patches, and the best of the others."""
         state, side = self.state, self.state.side
 
-        def place(patch: int) -> tuple[int, int, int]:
+        def position(patch: int) -> tuple[int, int, int]:
             return (*divmod(patch, side), side)
 
         found = [
-            tile(picture, f"picture {picture}\n{cosine:.2f}", patch=place(patch))
+            tile(picture, f"picture {picture}\n{cosine:.2f}", patch=position(patch))
             for picture, patch, cosine in state.best_elsewhere()
         ]
-        chosen, here = f"picture {state.picture}\nyour patch", place(state.patch)
+        chosen, here = f"picture {state.picture}\nyour patch", position(state.patch)
         likeness = tile(
             None, "similarity\n(yellow: highest)", patch=here, heat=state.likeness()[state.picture]
         )
@@ -219,11 +221,11 @@ def check_of_layers(states: Sequence[Features], kept: Any, shape: Any, color: An
     from phi3lib.lab.checks.nb02 import best_layer
 
     tokens = [state[kept][:, 0] for state in states]
-    of_shape, of_color = (
+    shape_hits, color_hits = (
         {layer: list(probe_hits(read, labels[kept], folds=3)) for layer, read in enumerate(tokens, 1)}
         for labels in (shape, color)
     )
-    return best_layer(of_color, of_shape, names=("colour", "shape"))
+    return best_layer(color_hits, shape_hits, names=("colour", "shape"))
 
 
 __getattr__ = old_names(__name__, {"patch_colours": "patch_colors"})  # changed in 0.2.0

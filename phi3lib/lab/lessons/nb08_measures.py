@@ -18,11 +18,11 @@ NEAR = 0.98  # cosine of near duplicates, as in notebooks 07 and 11
 
 def new_words_found(exam: Exam, scores: Scores) -> list[str]:
     """Return the held-out French words that were right for at least one of their pictures, in order."""
-    new = [place for place in exam.of_kinds if exam.candidates[place] not in exam.trained]
+    new = [index for index in exam.of_kinds if exam.candidates[index] not in exam.trained]
     right = scores[TASKS[1]].values
     if right is None or len(right) != len(new):
         raise ValueError("these scores are not of this exam: use what exam.ask(model) returns")
-    found = [exam.candidates[place].french for place, hit in zip(new, right, strict=True) if hit]
+    found = [exam.candidates[index].french for index, hit in zip(new, right, strict=True) if hit]
     return sorted(set(found), key=found.index)
 
 

@@ -100,12 +100,12 @@ def right(items: Sequence[Item], said: Sequence[str]) -> NDArray[np.bool_]:
 def card_topics() -> dict[str, float]:
     """Return the share right of each topic about things on the bundled model's card, the lowest first."""
     measured = json.loads((BUNDLED_FOLDER / "phi3-vision-small" / "evaluation.json").read_text("utf-8"))
-    of_things = {
+    things = {
         name.partition(",")[0]: round(one["value"], 3)
         for name, one in measured.items()
         if "2×2 crops" in name and not name.startswith("caption")  # which has several topics in one sentence
     }
-    return dict(sorted(of_things.items(), key=lambda item: item[1]))
+    return dict(sorted(things.items(), key=lambda item: item[1]))
 
 
 def by_crops(phi3: Any, items: Sequence[Item]) -> dict[str, NDArray[np.bool_]]:
@@ -236,11 +236,11 @@ def in_words(scores: dict[str, Estimate]) -> str:
 def show_scores(scores: dict[str, Estimate], *, alt: str, xlabel: str = "share right") -> None:
     """Show shares as bars with their intervals; a mark stands at the level of chance where there is one."""
     fig, axes = plots.figure(height=0.7 + 0.34 * len(scores))
-    for place, score in enumerate(scores.values()):
-        axes.barh(place, score.value, color=plots.SKY, height=0.65)
-        axes.plot([score.low, score.high], [place, place], color=plots.BLACK, lw=1.6)
+    for row, score in enumerate(scores.values()):
+        axes.barh(row, score.value, color=plots.SKY, height=0.65)
+        axes.plot([score.low, score.high], [row, row], color=plots.BLACK, lw=1.6)
         if score.chance is not None:
-            axes.plot(score.chance, place, marker="D", color=plots.VERMILION, ms=5, ls="none")
+            axes.plot(score.chance, row, marker="D", color=plots.VERMILION, ms=5, ls="none")
     axes.set_yticks(range(len(scores)), labels=[f"{name} ({one.count})" for name, one in scores.items()])
     axes.invert_yaxis()
     has_chance = any(score.chance is not None for score in scores.values())

@@ -21,7 +21,7 @@ from phi3lib.vision.evidence import (
     prepare_question,
     trace_answer,
 )
-from phi3lib.vision.token_map import Box, TokenKind, places_of_view, token_at, tokens_in_box
+from phi3lib.vision.token_map import Box, TokenKind, indices_of_view, token_at, tokens_in_box
 
 HIDDEN = 12  # tokens that are hidden at a time: fewer than most things have
 LITTLE, MUCH = 0.1, 0.4  # shares of a head's weight on the asked thing
@@ -64,12 +64,12 @@ def columns_of_the_thing(asked: AskedQuestion, item: Item, *, crops_only: bool =
     if item.question.box is None:
         return ()
     placed = asked.pictures[0]
-    seen = tokens_in_box(placed.grid, Box(*item.question.box), placed.order)
+    tokens = tokens_in_box(placed.grid, Box(*item.question.box), placed.order)
     if crops_only:
-        seen = tuple(
-            index for index in seen if token_at(placed.grid, index, placed.order).kind is TokenKind.CROP
+        tokens = tuple(
+            index for index in tokens if token_at(placed.grid, index, placed.order).kind is TokenKind.CROP
         )
-    return tuple(placed.start + index for index in seen)
+    return tuple(placed.start + index for index in tokens)
 
 
 def columns_of_another_thing(one: Looked) -> tuple[int, ...]:
@@ -158,7 +158,7 @@ def drops_by_head(
     """
     weights = weight_on_the_thing(looked)
     order = np.argsort(-weights, axis=None, kind="stable")[:most]
-    heads = [divmod(int(place), weights.shape[1]) for place in np.sort(order)]
+    heads = [divmod(int(index), weights.shape[1]) for index in np.sort(order)]
     drops = []
     for one in looked:
         sets = [[], *(most_read(one, layer, head) for layer, head in heads)]
@@ -314,7 +314,7 @@ def thing_vectors(phi3: Any, items: Sequence[Item]) -> Numbers:
 def words_of_lens(phi3: Any, one: Looked, layer: int) -> list[list[str]]:
     """Return the likeliest word at each crop token behind a layer, as rows of the grid."""
     placed = one.asked.pictures[0]
-    rows = places_of_view(placed.grid, TokenKind.CROP, placed.order)
+    rows = indices_of_view(placed.grid, TokenKind.CROP, placed.order)
     ids, _ = logit_lens(phi3, one.asked, [placed.start + index for row in rows for index in row])
     words = [phi3.processor.tokenizer.decode([number]).strip() for number in ids[layer, :, 0].tolist()]
     width = len(rows[0])

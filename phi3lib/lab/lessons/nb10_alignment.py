@@ -18,7 +18,7 @@ from phi3lib.embeddings.confidence import Estimate, difference, of_mean
 from phi3lib.encoders.swap import vision_part
 from phi3lib.vision.answers import prompt_of
 from phi3lib.vision.crop_controls import blurred_crops
-from phi3lib.vision.prompts import encode_prompt
+from phi3lib.vision.prompts import ASSISTANT, END, encode_prompt
 from picturebook.colors import COLORS
 from picturebook.pages.words import TRAINED_WORDS
 from picturebook.questions import Question, questions_of
@@ -136,11 +136,11 @@ def rows_of(
 
 def _pack(tokenizer: Any, num_tokens: int, questions: Sequence[Question]) -> PackedRow:
     row = PackedRow([], [], [], [], [question.topic for question in questions])
-    turn = tokenizer.convert_tokens_to_ids("<|assistant|>")
+    turn = tokenizer.convert_tokens_to_ids(ASSISTANT)
     for number, question in enumerate(questions, 1):
-        text = f"{prompt_of(question.text)}{question.answer}<|end|>"
+        text = f"{prompt_of(question.text)}{question.answer}{END}"
         whole = encode_prompt(tokenizer, text, [num_tokens])
-        start = len(whole) - whole[::-1].index(-1)  # behind the last visual token
+        start = len(whole) - whole[::-1].index(-1)  # after the last visual token
         if not row.ids:
             row.ids.extend(whole[:start])
             row.positions.extend(range(start))
@@ -151,7 +151,7 @@ def _pack(tokenizer: Any, num_tokens: int, questions: Sequence[Question]) -> Pac
         row.ids.extend(tail)
         row.positions.extend(range(start, len(whole)))
         row.block.extend([number] * len(tail))
-        row.answers.extend(place >= answer for place in range(len(tail)))
+        row.answers.extend(position >= answer for position in range(len(tail)))
     return row
 
 
@@ -194,9 +194,9 @@ def _predicted(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Te
     """Logits of the answers' tokens, the right ids, and the row and question of each."""
     words = model.get_input_embeddings().weight
     batch = _batch([scenes.rows[number] for number in chosen], model.processor.tokenizer.pad_token_id, words)
-    embedding, places = vision_part(model), list(chosen)
+    embedding, topics = vision_part(model), list(chosen)
     embeds = embedding(
-        batch.ids, scenes.features[places], scenes.image_sizes[places], wte=model.get_input_embeddings()
+        batch.ids, scenes.features[topics], scenes.image_sizes[topics], wte=model.get_input_embeddings()
     )
     states = model.model(
         inputs_embeds=embeds, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False

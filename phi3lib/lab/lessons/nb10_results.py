@@ -49,21 +49,21 @@ def curve_of(tower: str, stage: str, topic: str) -> tuple[list[int], list[float]
 def show_curves(towers: Sequence[str], stage: str = "projector", *, alt: str) -> None:
     """Show one small figure for each topic: every tower's curve, the untrained tower's, and chance."""
     fig, axes = plots.figure(2, 3, height=4.6, sharey=True)
-    spots = list(axes.flat)
-    for spot, topic in zip(spots, TOPICS, strict=False):
+    panels = list(axes.flat)
+    for ax, topic in zip(panels, TOPICS, strict=False):
         for tower in dict.fromkeys([*towers, "untrained"]):
             color, line, mark = LOOKS[tower]
             scenes, share, low, high = curve_of(tower, stage, topic)
-            spot.plot(scenes, share, line, marker=mark, color=color, label=tower, markersize=4, lw=1.4)
+            ax.plot(scenes, share, line, marker=mark, color=color, label=tower, markersize=4, lw=1.4)
             if tower in ("clip", "untrained"):  # bands of all would hide each other
-                spot.fill_between(scenes, low, high, color=color, alpha=0.12, lw=0)
-        spot.axhline(CHANCE[topic], color=plots.PADDING, ls=":", lw=1.2, label="chance")
-        spot.set_ylim(-0.03, 1.03)
-        plots.write_title(spot, topic)
-        spot.set_xlabel("scenes seen")
-        spot.set_ylabel("right answers")
-    spots[-1].set_axis_off()
-    spots[-1].legend(*spots[0].get_legend_handles_labels(), loc="center")
+                ax.fill_between(scenes, low, high, color=color, alpha=0.12, lw=0)
+        ax.axhline(CHANCE[topic], color=plots.PADDING, ls=":", lw=1.2, label="chance")
+        ax.set_ylim(-0.03, 1.03)
+        plots.write_title(ax, topic)
+        ax.set_xlabel("scenes seen")
+        ax.set_ylabel("right answers")
+    panels[-1].set_axis_off()
+    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center")
     plots.show(fig, alt=alt)
 
 
@@ -301,15 +301,15 @@ def _published_costs(tower: str, lora_rank: int) -> dict[str, float]:
 def _costs(model: Any, lora_rank: int) -> dict[str, float]:
     every = sum(weight.numel() for weight in model.parameters())
     embedding = model.model.vision_embed_tokens
-    of_tower = sum(weight.numel() for weight in embedding.img_processor.parameters())
-    projector = sum(weight.numel() for weight in embedding.parameters()) - of_tower
+    tower_weights = sum(weight.numel() for weight in embedding.img_processor.parameters())
+    projector = sum(weight.numel() for weight in embedding.parameters()) - tower_weights
     lora = sum(
         lora_rank * sum(module.weight.shape)
         for name, module in model.named_modules()
         if re.fullmatch(LORA_TARGETS, name)
     )
     trained = {"projector": projector, "lora": lora, "both": projector + lora}
-    costs: dict[str, float] = {"all": every, "tower": of_tower, **trained}
+    costs: dict[str, float] = {"all": every, "tower": tower_weights, **trained}
     for stage, count in trained.items():
         frozen = every - (count if stage == "projector" else projector * (stage == "both"))
         costs[f"{stage} GB"] = (FROZEN_BYTES * frozen + TRAINED_BYTES * count) / 1e9

@@ -23,6 +23,7 @@ from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.photographs import photograph
 from phi3lib.loading.defaults import DATA_FOLDER
 from phi3lib.vision.inputs import as_path
+from phi3lib.vision.pictures import read_upright
 from picturebook.gallery import read_gallery
 
 DRAWN = 48  # generated images of the sample folder
@@ -182,8 +183,7 @@ def show_pairs(pairs: Sequence[Disagreement], folder: Path, names: tuple[str, st
 
 
 def _thumbnail(file: Path) -> Image.Image:
-    with Image.open(file) as opened:
-        small = opened.convert("RGB")
+    small = read_upright(file)
     small.thumbnail((200, 200))
     return small
 

@@ -260,8 +260,11 @@ def score_lines(scores: Mapping[str, Scores], tasks: Sequence[str] = TASKS) -> s
     """Return a table: a line for each model, the share right in each task with its interval, then chance."""
     width = max(len("by chance"), *map(len, scores))
     lines = [" " * width + "".join(f"  {task:>21}" for task in tasks)]
-    for name, of in scores.items():
-        cells = [f"{of[task].value:.2f} ({of[task].low:.2f} to {of[task].high:.2f})" for task in tasks]
+    for name, by_task in scores.items():
+        cells = [
+            f"{by_task[task].value:.2f} ({by_task[task].low:.2f} to {by_task[task].high:.2f})"
+            for task in tasks
+        ]
         lines.append(f"{name:{width}}" + "".join(f"  {cell:>21}" for cell in cells))
     any_model = next(iter(scores.values()))
     guesses = [f"{any_model[task].chance or 0:.3f}" for task in tasks]
@@ -339,14 +342,16 @@ def _name_points(axes: Any, names: Sequence[str], stars: Vectors, ends: Vectors)
 
 
 def _bars(axes: Any, scores: Sequence[Scores]) -> None:
-    for shift, of, name, color in (
+    for shift, by_task, name, color in (
         (-0.19, scores[0], "before", plots.SKY),
         (0.19, scores[1], "after", plots.BLUE),
     ):
-        values = [of[task] for task in TASKS]
+        values = [by_task[task] for task in TASKS]
         ends = [[one.value - one.low for one in values], [one.high - one.value for one in values]]
-        places = np.arange(len(TASKS)) + shift
-        axes.barh(places, [one.value for one in values], 0.36, xerr=ends, capsize=2, color=color, label=name)
+        positions = np.arange(len(TASKS)) + shift
+        axes.barh(
+            positions, [one.value for one in values], 0.36, xerr=ends, capsize=2, color=color, label=name
+        )
     axes.set_yticks(range(len(TASKS)), labels=[task.replace(", ", ",\n") for task in TASKS])
     axes.invert_yaxis()
     axes.set(xlabel="share right, 95 % interval", ylabel=" ", xlim=(0, 1.02))
@@ -358,10 +363,14 @@ def show_line(shares: Sequence[float], scores: Sequence[Scores], *, alt: str) ->
     """French and English along the line between the two models, with bands."""
     fig, axes = plots.figure(height=2.8)
     for number, task in enumerate(("French, trained words", "French, new pairs", "English")):
-        of = [one[task] for one in scores]
+        estimates = [one[task] for one in scores]
         color = plots.CLASSES[number]
-        axes.fill_between(shares, [one.low for one in of], [one.high for one in of], color=color, alpha=0.2)
-        axes.plot(shares, [one.value for one in of], color=color, marker=plots.MARKERS[number], label=task)
+        axes.fill_between(
+            shares, [one.low for one in estimates], [one.high for one in estimates], color=color, alpha=0.2
+        )
+        axes.plot(
+            shares, [one.value for one in estimates], color=color, marker=plots.MARKERS[number], label=task
+        )
     axes.set(
         xlabel="share of the way from the old weights to the new ones", ylabel="share right", ylim=(0, 1)
     )

@@ -61,8 +61,8 @@ class NeighborPicker(PanelInstrument):
         fig, axes = plots.figure(1, 1 + len(near), height=1.5, squeeze=False)
         query = state.tiles[state.chosen]
         plots.picture_axes(axes[0, 0], query.picture, f"you look at\ntile {query.number}")
-        for spot, (tile, cosine) in zip(axes[0, 1:], near, strict=True):
-            plots.picture_axes(spot, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
+        for ax, (tile, cosine) in zip(axes[0, 1:], near, strict=True):
+            plots.picture_axes(ax, tile.picture, f"tile {tile.number}\ncosine {cosine:.2f}")
         return plots.still(fig, alt=state.sentence())
 
     def drawing(self) -> dict[str, Any]:

@@ -133,10 +133,10 @@ def probe_scores(tables: Tables, sets: Mapping[str, PictureSet], *, width: int |
     than another.
     """
     scores: Scores = {}
-    for space, of_sets in tables.items():
+    for space, by_set in tables.items():
         scores[space] = {}
         for name, one in sets.items():
-            vectors = of_sets[name].vectors
+            vectors = by_set[name].vectors
             vectors = principal_parts(vectors, width) if width is not None else vectors
             for question, labels in one.labels.items():
                 scores[space][question] = probe_accuracy(vectors, labels)
@@ -150,11 +150,15 @@ def score_lines(scores: Scores) -> str:
     """
     lines = []
     for question in next(iter(scores.values())):
-        of = {space: scores[space][question] for space in scores}
-        best = max(of, key=lambda space: of[space].value)
-        tied = [space for space, one in of.items() if space != best and not clearly_better(one, of[best])]
+        by_space = {space: scores[space][question] for space in scores}
+        best = max(by_space, key=lambda space: by_space[space].value)
+        tied = [
+            space
+            for space, one in by_space.items()
+            if space != best and not clearly_better(one, by_space[best])
+        ]
         beside = f"; not clearly behind: {', '.join(tied)}" if tied else ""
-        lines.append(f"{question:9} {best} {of[best]}{beside}")
+        lines.append(f"{question:9} {best} {by_space[best]}{beside}")
     return "\n".join(lines)
 
 
@@ -162,24 +166,24 @@ def show_scores(scores: Scores, *, alt: str) -> None:
     """Draw a panel for each question: scores of the spaces with intervals, chance as a dashed line."""
     questions = list(next(iter(scores.values())))
     fig, axes = plots.figure(1, len(questions), height=2.4, sharey=True)
-    for spot, question in zip(axes, questions, strict=True):
-        for place, (space, of) in enumerate(scores.items()):
-            one = of[question]
-            spot.errorbar(
+    for ax, question in zip(axes, questions, strict=True):
+        for row, (space, by_question) in enumerate(scores.items()):
+            one = by_question[question]
+            ax.errorbar(
                 one.value,
-                place,
+                row,
                 xerr=[[max(one.value - one.low, 0)], [max(one.high - one.value, 0)]],
-                color=plots.CLASSES[place],
-                marker=plots.MARKERS[place],
+                color=plots.CLASSES[row],
+                marker=plots.MARKERS[row],
                 capsize=3,
                 label=space,
             )
-        spot.axvline(next(iter(scores.values()))[question].chance or 0.0, color=palette.GUIDE, ls="--", lw=1)
-        spot.set(xlim=(0, 1.08), xlabel="share right", ylabel=" ")
-        spot.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1"])
-        spot.set_yticks(range(len(scores)), labels=list(scores))
-        spot.grid(axis="x", alpha=0.3)
-        plots.write_title(spot, question)
+        ax.axvline(next(iter(scores.values()))[question].chance or 0.0, color=palette.GUIDE, ls="--", lw=1)
+        ax.set(xlim=(0, 1.08), xlabel="share right", ylabel=" ")
+        ax.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1"])
+        ax.set_yticks(range(len(scores)), labels=list(scores))
+        ax.grid(axis="x", alpha=0.3)
+        plots.write_title(ax, question)
     axes[0].invert_yaxis()
     plots.show(fig, alt=alt)
 
@@ -201,13 +205,13 @@ def show_linked_maps(
     fig, axes = plots.figure(1, len(layouts), height=3.6)
     near = {name: set(space.indices[chosen, :k].tolist()) for name, space in spaces.items()}
     both = set.intersection(*near.values())
-    for spot, (name, layout) in zip(axes, layouts.items(), strict=True):
-        plots.map_axes(spot, layout.places, labels, name, size=9)
+    for ax, (name, layout) in zip(axes, layouts.items(), strict=True):
+        plots.map_axes(ax, layout.places, labels, name, size=9)
         for row in near[name]:
             ends = layout.places[[chosen, row]]
-            spot.plot(*ends.T, color=plots.BLACK, lw=1.4, ls="-" if row in both else ":", zorder=3)
-            spot.plot(*layout.places[row], marker="o", ms=8, mfc="none", mec=plots.BLACK, mew=0.8, zorder=4)
-        spot.plot(*layout.places[chosen], marker="o", ms=12, mfc="none", mec=plots.BLACK, mew=2, zorder=4)
+            ax.plot(*ends.T, color=plots.BLACK, lw=1.4, ls="-" if row in both else ":", zorder=3)
+            ax.plot(*layout.places[row], marker="o", ms=8, mfc="none", mec=plots.BLACK, mew=0.8, zorder=4)
+        ax.plot(*layout.places[chosen], marker="o", ms=12, mfc="none", mec=plots.BLACK, mew=2, zorder=4)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
     plots.show(fig, alt=alt)
 

@@ -58,8 +58,8 @@ def _draw(picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Seq
 def _frames(figure: Any, crops: Sequence[Image.Image], grid: HDGrid) -> None:
     figure.suptitle(f"2 · its {len(crops)} crops", fontsize=TITLE_SIZE)
     axes = figure.subplots(grid.rows, grid.cols, squeeze=False)
-    for spot, crop in zip(axes.flat, crops, strict=True):
-        _framed(spot, crop, plots.CROP)
+    for ax, crop in zip(axes.flat, crops, strict=True):
+        _framed(ax, crop, plots.CROP)
 
 
 def _framed(axes: Any, picture: Image.Image, color: str, title: str = "") -> None:

@@ -160,12 +160,12 @@ class AskAndMask(PanelInstrument):
         fig, _ = plots.figure(width=7.0, height=3.9)
         fig.clear()
         top, bottom = fig.subfigures(2, 1, height_ratios=[2.9, 1.2])
-        spots = top.subplots(1, 3)
-        plots.picture_axes(spots[0], state.picture, "the image")
-        for spot, view in zip(spots[1:], (TokenKind.CROP, TokenKind.GLOBAL), strict=True):
+        axes_of_views = top.subplots(1, 3)
+        plots.picture_axes(axes_of_views[0], state.picture, "the image")
+        for ax, view in zip(axes_of_views[1:], (TokenKind.CROP, TokenKind.GLOBAL), strict=True):
             name = "crops" if view is TokenKind.CROP else "global view"
             attention_plots.draw_attention(
-                spot, state.picture, placed, weights, view=view, title=f"weights on the {name}", hidden=hidden
+                ax, state.picture, placed, weights, view=view, title=f"weights on the {name}", hidden=hidden
             )
         said = f"“{drawable(state.trace().text, 60)}”"
         if hidden:

@@ -119,8 +119,8 @@ class DrawingPad(Instrument):
         fig, drawn = plots.figure(1, 1 + len(state.hits), height=1.9)
         axes = np.atleast_1d(drawn)
         plots.picture_axes(axes[0], state.picture, "on the pad")
-        for spot, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
-            plots.picture_axes(spot, self.pictures[hit.row], drawable(said, 20))
+        for ax, hit, said in zip(axes[1:], state.hits, state.near(), strict=True):
+            plots.picture_axes(ax, self.pictures[hit.row], drawable(said, 20))
         if state.caption:
             fig.suptitle(f"“{drawable(state.caption, 100)}”", fontsize=plots.STYLE["axes.titlesize"])
         return plots.still(fig, alt=state.sentence())

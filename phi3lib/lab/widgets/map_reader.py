@@ -121,8 +121,8 @@ class MapReader(PanelInstrument):
         plots.write_title(
             right, f"{kept:.0%} of true neighbours kept\n(large, yellow: all; small, blue: none)"
         )
-        for spot in (left, right):
-            spot.spines[:].set_visible(False)  # places on a map have no axes
+        for ax in (left, right):
+            ax.spines[:].set_visible(False)  # coordinates on a map have no unit
         handles, names = left.get_legend_handles_labels()
         if len(names) <= MOST_NAMES:
             fig.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)

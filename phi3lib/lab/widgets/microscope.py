@@ -42,7 +42,7 @@ class MicroscopeState:
         self.move(step * (across * self.grid.tile.tokens_per_side + 1))
 
     def look_at(self, x: int, y: int) -> None:
-        """Look at the tokens that see pixel (x, y) of the picture; again at the same place: the next."""
+        """Look at the tokens that see pixel (x, y) of the picture; again at the same pixel: the next."""
         tokens = tokens_at_pixel(self.grid, x, y, self.order)
         here = tokens.index(self.index) if self.index in tokens else -1
         self.index = tokens[(here + 1) % len(tokens)]
@@ -77,7 +77,7 @@ class MicroscopeState:
 
 
 class TokenMicroscope(Instrument):
-    """Slide along a picture's tokens and see their pixels; click a place and see its tokens.
+    """Slide along a picture's tokens and see their pixels; click a pixel and see its tokens.
 
     By keyboard: left and right go along the sequence, up and down by rows of tokens, Page Up and Page Down
     by rows of crops, Home and End to its ends. Under the pointer the cells of crop and global view show.

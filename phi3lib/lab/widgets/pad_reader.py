@@ -112,8 +112,8 @@ class PadReader:
             rules = json.loads((folder / RULES).read_text(encoding="utf-8"))
             self.rules = rules if rules["phi3"] == mark else {}
         if mark and (folder / HEAD).exists():
-            head, of_model = load_head(folder / HEAD)
-            self.head = head if of_model == mark else None
+            head, model_mark = load_head(folder / HEAD)
+            self.head = head if model_mark == mark else None
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -152,7 +152,7 @@ class PadReader:
         if reader == "filled":
             return answers_with_probabilities(self.phi3, pictures)
         chances = self.kinds_of(pictures)
-        kinds = [self._head().kinds[place] for place in chances.argmax(1).tolist()]
+        kinds = [self._head().kinds[index] for index in chances.argmax(1).tolist()]
         best = chances.amax(1).tolist()
         return [(f"a drawing of {with_article(kind)}", one) for kind, one in zip(kinds, best, strict=True)]
 

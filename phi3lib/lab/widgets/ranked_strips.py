@@ -71,15 +71,15 @@ class RankedStrips(PanelInstrument):
         state, votes = self.state, self.state.votes()
         ranked = state.ranked()
         fig, axes = plots.figure(len(ranked), 1 + SHOWN, height=0.4 + 1.1 * len(ranked), squeeze=False)
-        for spot in axes.flat:
-            spot.set_axis_off()
+        for ax in axes.flat:
+            ax.set_axis_off()
         for row, (name, found) in zip(axes, ranked.items(), strict=True):
             plots.picture_axes(row[0], self.pictures[state.query], drawable(name, 18))
-            for spot, place in zip(row[1:], found, strict=False):
-                picture = self.pictures[place]
-                plots.picture_axes(spot, picture)
-                if votes[place] > 1:
-                    _frame(spot, picture, "-" if votes[place] == len(ranked) else "--")
+            for ax, neighbor in zip(row[1:], found, strict=False):
+                picture = self.pictures[neighbor]
+                plots.picture_axes(ax, picture)
+                if votes[neighbor] > 1:
+                    _frame(ax, picture, "-" if votes[neighbor] == len(ranked) else "--")
         _legend(fig, len(ranked))
         return plots.still(fig, alt=state.sentence())
 

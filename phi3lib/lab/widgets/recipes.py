@@ -97,11 +97,11 @@ class RecipeSwitches(PanelInstrument):
         fig.clear()
         top, bottom = fig.subfigures(2, 1, height_ratios=[1.5, 1.0])
         axes = top.subplots(1, 1 + SHOWN)
-        for spot in axes:
-            spot.set_axis_off()
+        for ax in axes:
+            ax.set_axis_off()
         plots.picture_axes(axes[0], self.pictures[state.picture], "the picture")
-        for spot, (row, cosine) in zip(axes[1:], state.neighbors(), strict=False):
-            plots.picture_axes(spot, self.pictures[row], f"cosine {cosine:.2f}")
+        for ax, (row, cosine) in zip(axes[1:], state.neighbors(), strict=False):
+            plots.picture_axes(ax, self.pictures[row], f"cosine {cosine:.2f}")
         vector = state.vectors()[state.picture]
         _strip(bottom.subplots(), vector, f"the vector “{drawable(state.recipe)}”: {len(vector)} numbers")
         return plots.still(fig, alt=state.sentence())
@@ -149,8 +149,8 @@ def show_recipe_card(
         plots.picture_axes(row[0], pictures[picture], "the picture" if number == 0 else "")
         vector = state.vectors()[picture]
         _strip(row[1], vector, f"{name}: {len(vector)} numbers")
-        for spot, (found, cosine) in zip(row[2:], state.neighbors(), strict=False):
-            plots.picture_axes(spot, pictures[found], f"{cosine:.2f}")
+        for ax, (found, cosine) in zip(row[2:], state.neighbors(), strict=False):
+            plots.picture_axes(ax, pictures[found], f"{cosine:.2f}")
     plots.show(fig, alt=alt)
 
 

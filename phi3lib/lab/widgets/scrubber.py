@@ -11,6 +11,7 @@ from phi3lib.embeddings.knn import unit_rows
 from phi3lib.lab.figures import palette, plots
 from phi3lib.lab.widgets.base import PanelInstrument, drawable
 from phi3lib.lab.widgets.panel import Control, slider
+from phi3lib.moved import old_keyword
 
 Vectors = NDArray[np.floating]
 
@@ -23,16 +24,16 @@ class Plane:
     """
 
     directions: Vectors
-    of_images: Vectors
-    of_texts: Vectors
+    image_mean: Vectors
+    text_mean: Vectors
 
     def images(self, vectors: Vectors) -> Vectors:
-        """Return the places (n, 2) of images."""
-        return (vectors - self.of_images) @ self.directions.T
+        """Return the coordinates (n, 2) of images."""
+        return (vectors - self.image_mean) @ self.directions.T
 
     def texts(self, vectors: Vectors) -> Vectors:
-        """Return the places (n, 2) of texts."""
-        return (vectors - self.of_texts) @ self.directions.T
+        """Return the coordinates (n, 2) of texts."""
+        return (vectors - self.text_mean) @ self.directions.T
 
 
 def plane_of(images: Vectors, texts: Vectors) -> Plane:
@@ -42,42 +43,43 @@ def plane_of(images: Vectors, texts: Vectors) -> Plane:
     return Plane(directions, middle, texts.mean(0))
 
 
+@old_keyword("places", "positions")
 class ScrubberState:
     """Vectors of the same words in several states of a model, and images that stay. No widget inside.
 
-    places: a number for each state, such as its step, rising. texts: for each state (words, d). images:
+    positions: a number for each state, such as its step, rising. texts: for each state (words, d). images:
     (words, d), of the kind that each word names. curves: for each name a value for each state. ValueError
     where the numbers of states, words or values differ.
     """
 
     def __init__(
         self,
-        places: Sequence[float],
+        positions: Sequence[float],
         texts: Sequence[Any],
         images: Any,
         words: Sequence[str],
         curves: Mapping[str, Sequence[float]],
         what: str = "step",
     ) -> None:
-        self.places, self.words, self.what = tuple(places), tuple(words), what
+        self.positions, self.words, self.what = tuple(positions), tuple(words), what
         self.texts, self.images = [unit_rows(one) for one in texts], unit_rows(images)
         self.curves = {name: tuple(values) for name, values in curves.items()}
         counts = {len(self.texts), *(len(values) for values in self.curves.values())}
-        if counts != {len(self.places)} or not self.places:
+        if counts != {len(self.positions)} or not self.positions:
             raise ValueError(
-                f"{len(self.places)} states, but vectors and curves have {sorted(counts)}: give one of each "
-                f"for every state"
+                f"{len(self.positions)} states, but vectors and curves have {sorted(counts)}: give one of "
+                f"each for every state"
             )
         if {len(self.images), *map(len, self.texts)} != {len(self.words)}:
             raise ValueError(f"{len(self.words)} words need as many images, and texts in every state")
-        if list(self.places) != sorted(set(self.places)):
-            raise ValueError(f"states are in rising order, each once; these are {self.places}")
-        self.plane, self.chosen = plane_of(self.images, self.texts[-1]), self.places[-1]
+        if list(self.positions) != sorted(set(self.positions)):
+            raise ValueError(f"states are in rising order, each once; these are {self.positions}")
+        self.plane, self.chosen = plane_of(self.images, self.texts[-1]), self.positions[-1]
 
     @property
     def number(self) -> int:
         """Which state is chosen, counted from 0."""
-        return self.places.index(self.chosen)
+        return self.positions.index(self.chosen)
 
     def cosines(self) -> Vectors:
         """Return the matrix (words, images) of the chosen state."""
@@ -96,6 +98,7 @@ class ScrubberState:
         )
 
 
+@old_keyword("places", "positions")
 class Scrubber(PanelInstrument):
     """Move through the states: map, matrix and curves show the one that is chosen."""
 
@@ -103,7 +106,7 @@ class Scrubber(PanelInstrument):
 
     def __init__(
         self,
-        places: Sequence[float],
+        positions: Sequence[float],
         texts: Sequence[Any],
         images: Any,
         words: Sequence[str],
@@ -112,7 +115,7 @@ class Scrubber(PanelInstrument):
         what: str = "step",
         chosen: float | None = None,
     ) -> None:
-        self.state = ScrubberState(places, texts, images, words, curves, what)
+        self.state = ScrubberState(positions, texts, images, words, curves, what)
         if chosen is not None:
             self.take({"state": chosen})
 
@@ -127,7 +130,7 @@ class Scrubber(PanelInstrument):
         middle.set(xlabel="pictures, same order", ylabel=" ")
         plots.write_title(middle, f"cosines, {state.what} {state.chosen:g}")
         for number, (name, values) in enumerate(state.curves.items()):
-            right.plot(state.places, values, color=plots.CLASSES[number], label=name)
+            right.plot(state.positions, values, color=plots.CLASSES[number], label=name)
             right.plot(state.chosen, values[state.number], marker=plots.MARKERS[number], color=plots.HERE)
         right.axvline(state.chosen, color=plots.HERE, lw=1, ls="--")
         right.set(xlabel=state.what, ylabel=" ")
@@ -153,10 +156,10 @@ class Scrubber(PanelInstrument):
         """Return the slider over all states."""
         state = self.state
         label = state.what.capitalize()
-        return [slider("state", label, state.places, state.chosen, lambda place: f"{place:g}")]
+        return [slider("state", label, state.positions, state.chosen, lambda position: f"{position:g}")]
 
     def take(self, chosen: dict[str, Any]) -> None:
         """Show the chosen state. ValueError where there is none."""
-        if chosen["state"] not in self.state.places:
+        if chosen["state"] not in self.state.positions:
             raise ValueError(f"there is no {self.state.what} {chosen['state']}")
         self.state.chosen = chosen["state"]

@@ -56,11 +56,11 @@ class SearchState:
         """Return the query as one unit vector."""
         parts = []
         if self.text.strip():
-            share = 1.0 if self.picture is None else self.weight
-            parts.append(share * unit_rows(self.clip.text_features(self.text).numpy())[0])
+            factor = 1.0 if self.picture is None else self.weight
+            parts.append(factor * unit_rows(self.clip.text_features(self.text).numpy())[0])
         if self.picture is not None:
-            share = 1.0 if not self.text.strip() else 1 - self.weight
-            parts.append(share * self.table.unit()[self.picture])
+            factor = 1.0 if not self.text.strip() else 1 - self.weight
+            parts.append(factor * self.table.unit()[self.picture])
         return np.sum(parts, axis=0)
 
     def sentence(self) -> str:

@@ -56,7 +56,7 @@ def test_the_exercises_are_those_of_the_notebooks():
 def test_every_exercise_is_found_in_its_notebook_and_answered_by_a_name():
     for handed in handed_in(FOLDER):
         assert handed.problem == ""
-        assert all(handed.place_of(one) is not None and one.answers for one in handed.exercises)
+        assert all(handed.index_of(one) is not None and one.answers for one in handed.exercises)
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,13 @@ def test_findings_stand_in_rows_of_the_wanted_length(tmp_path, monkeypatch):
 def test_pairs_of_both_models_are_shown():
     pairs = [Disagreement(f"{n}", f"{n}b", space, (1, 9), 0.5) for n, space in enumerate((1, 1, 1, 0))]
     assert [pair.first for pair in nb11.widest_of_each(pairs, 2)] == ["3", "0", "1"]
+
+
+def test_a_photograph_of_a_turned_camera_is_shown_upright(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    Image.new("RGB", (60, 20), "red").save(tmp_path / "a.jpg", exif=exif)
+    shown = []
+    monkeypatch.setattr(nb11.plots, "pictures", lambda images, *_, **__: shown.extend(images))
+    nb11.show_findings([Finding("blurred", "one", ("a.jpg",), (0,))], tmp_path)
+    assert shown[0].size == (20, 60)

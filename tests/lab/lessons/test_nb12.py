@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phi3lib.embeddings.places import place_of
+from phi3lib.embeddings.locations import location_of
 from phi3lib.embeddings.scale_worker import Report
 from phi3lib.embeddings.shards import Shards
 from phi3lib.embeddings.table import EmbeddingTable
@@ -96,7 +96,7 @@ def test_the_rank_of_the_nearest_drawn_image_is_that_among_all():
             return (whole.select(range(start, start + 20)) for start in (0, 20, 40))
 
     rows = [3, 8, 21, 40, 59]
-    ranks = nb12.rank_of_nearest(whole.select(rows), InParts(place_of("."), ()))
+    ranks = nb12.rank_of_nearest(whole.select(rows), InParts(location_of("."), ()))
     cosines = whole.unit() @ whole.unit().T
     for place, row in enumerate(rows):
         nearest = max(cosines[row, other] for other in rows if other != row)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phi3lib.lab.figures.places_plot import EMPTY, OTHER, WORD, what_stands_where
+from phi3lib.lab.figures.sequence_plot import EMPTY, OTHER, WORD, what_stands_where
 from phi3lib.lab.lessons.a1 import original_class as page
 from phi3lib.lab.lessons.a1 import same_weights
 from phi3lib.lab.lessons.a1.original_text import PARTS, REPAIRS, SOURCE

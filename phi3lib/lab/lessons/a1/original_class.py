@@ -141,11 +141,11 @@ def show_source(part: str, repaired: Iterable[int] = ()) -> None:
         raise ValueError(f"part is {part!r}; it must be one of {', '.join(map(repr, PARTS))}")
     lines = original_source(repaired).splitlines()
     starts = [next(i for i, line in enumerate(lines) if line.startswith(s)) for s in PARTS.values()]
-    place = list(PARTS).index(part)
-    stop = starts[place + 1] if place + 1 < len(starts) else len(lines)
+    index = list(PARTS).index(part)
+    stop = starts[index + 1] if index + 1 < len(starts) else len(lines)
     while not lines[stop - 1].strip():
         stop -= 1
-    for number in range(starts[place], stop):
+    for number in range(starts[index], stop):
         print(f"{number + 1:3}  {lines[number]}".rstrip())
 
 
@@ -164,10 +164,10 @@ def lines_of(number: int) -> list[int]:
     lines = SOURCE.splitlines()
     found = []
     for piece in LINES.get(fault(number).number, ()):
-        places = [place for place, line in enumerate(lines, 1) if piece in line]
-        if not places:
+        numbers = [number for number, line in enumerate(lines, 1) if piece in line]
+        if not numbers:
             raise ValueError(f"no line of the source contains {piece!r}, which marks fault {number}")
-        found += places
+        found += numbers
     return sorted(set(found))
 
 

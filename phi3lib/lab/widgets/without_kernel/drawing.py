@@ -88,6 +88,6 @@ def palettes() -> dict[str, str]:
     from matplotlib import colormaps
 
     return {
-        name: colormaps[of](np.linspace(0, 1, 64), bytes=True)[:, :3].tobytes().hex()
-        for name, of in {"heat": plots.MAGNITUDE, "strip": plots.DIVERGING}.items()
+        name: colormaps[colormap](np.linspace(0, 1, 64), bytes=True)[:, :3].tobytes().hex()
+        for name, colormap in {"heat": plots.MAGNITUDE, "strip": plots.DIVERGING}.items()
     }

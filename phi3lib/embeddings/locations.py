@@ -1,10 +1,10 @@
 """Folders on this machine and in buckets: what images they hold, and how files are read and written there.
 
-    place_of("photos/")                                  # a folder
-    place_of("s3://bucket/photos")                       # a bucket, with the credentials of the environment
-    place_of((pyarrow.fs.GcsFileSystem(), "bucket/photos"))
+    location_of("photos/")                               # a folder
+    location_of("s3://bucket/photos")                    # a bucket, with the credentials of the environment
+    location_of((pyarrow.fs.GcsFileSystem(), "bucket/photos"))
 
-A place can be sent to another process or machine; there, the same folder or bucket must be reachable.
+A location can be sent to another process or machine; there, the same folder or bucket must be reachable.
 """
 
 import io
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from phi3lib.embeddings.files import replacing
 from phi3lib.embeddings.folders import Leftover, files_in, is_camera_raw, why_no_image
+from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular
 
@@ -24,10 +25,10 @@ MOST_BYTES = 1_000_000_000  # of one object in a bucket, which is read into memo
 
 @dataclass(frozen=True)
 class Entry:
-    """An image of a place.
+    """An image of a location.
 
-    id: its path within the place, as text. path: where `Place.open` finds it. identity: size and time of
-    change, which tell a changed file from the one that was read; "" if unknown.
+    id: its path within the location, as text. path: where `Location.open` finds it. identity: size and time
+    of change, which tell a changed file from the one that was read; "" if unknown.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a place sorted by path, and what in it was left out or cannot be read."""
+    """The images of a location sorted by path, and what in it was left out or cannot be read."""
 
     entries: list[Entry] = field(default_factory=list)
     left_out: list[Leftover] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A folder of a file system.
 
     filesystem: of `pyarrow.fs`; None for a folder of this machine. path: the folder in it, absolute and
@@ -58,10 +59,10 @@ class Place:
     def __str__(self) -> str:
         return self.path if self.filesystem is None else f"{self.filesystem.type_name}:{self.path}"
 
-    def __truediv__(self, name: str) -> "Place":
-        return Place(self.filesystem, f"{self.path}/{name}")
+    def __truediv__(self, name: str) -> "Location":
+        return Location(self.filesystem, f"{self.path}/{name}")
 
-    def images(self, *, without: "Place") -> Listing:
+    def images(self, *, without: "Location") -> Listing:
         """Return the images below this folder; `without`: a folder in it that is not searched.
 
         Raises FileNotFoundError if there is no such folder, ValueError if two images have one id.
@@ -70,10 +71,10 @@ class Place:
         found.entries.sort(key=lambda one: one.id.split("/"))
         for before, after in zip(found.entries, found.entries[1:], strict=False):
             if before.id == after.id:
-                raise ValueError(f"the picture {after.id!r} comes twice; rename one of the two files")
+                raise ValueError(f"two files have the id {after.id!r}; rename one of them")
         return found
 
-    def _local_images(self, without: "Place") -> Listing:
+    def _local_images(self, without: "Location") -> Listing:
         folder = Path(self.path)
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path!r}")
@@ -90,7 +91,7 @@ class Place:
         ]
         return Listing(entries, *rest)
 
-    def _bucket_images(self, without: "Place") -> Listing:
+    def _bucket_images(self, without: "Location") -> Listing:
         from pyarrow import fs
 
         listing = Listing()
@@ -169,12 +170,12 @@ class Place:
             self.filesystem.move(f"{self.path}/{name}", f"{there.path}/{name}")
 
 
-def place_of(where: Any) -> Place:
-    """Return the place that a user names: a folder, a URI of pyarrow, or (file system, path).
+def location_of(where: Any) -> Location:
+    """Return the location that a user names: a folder, a URI of pyarrow, or (file system, path).
 
     The second form is "s3://…", "gs://…", "hdfs://…" or "file://…". Raises ValueError for other things.
     """
-    if isinstance(where, Place):
+    if isinstance(where, Location):
         return where
     if isinstance(where, tuple) and len(where) == 2 and hasattr(where[0], "get_file_info"):
         return _of_filesystem(*where)
@@ -185,10 +186,10 @@ def place_of(where: Any) -> Place:
         )
     if is_url(os.fsdecode(where)):
         return _of_uri(os.fsdecode(where))
-    return Place(None, os.path.abspath(as_path(where)))
+    return Location(None, os.path.abspath(as_path(where)))
 
 
-def _of_uri(uri: str) -> Place:
+def _of_uri(uri: str) -> Location:
     import pyarrow
     from pyarrow import fs
 
@@ -201,12 +202,12 @@ def _of_uri(uri: str) -> Place:
         ) from error
 
 
-def _of_filesystem(filesystem: Any, path: str) -> Place:
+def _of_filesystem(filesystem: Any, path: str) -> Location:
     from pyarrow import fs
 
     if isinstance(filesystem, fs.LocalFileSystem):
-        return Place(None, os.path.abspath(path))
-    return Place(filesystem, str(path).rstrip("/"))
+        return Location(None, os.path.abspath(path))
+    return Location(filesystem, str(path).rstrip("/"))
 
 
 def _identity_of(path: Path) -> str:
@@ -220,3 +221,6 @@ def _identity_of(path: Path) -> str:
 
 def _is_below(path: str, folder: str) -> bool:
     return bool(folder) and (path == folder or path.startswith(f"{folder}/"))
+
+
+__getattr__ = old_names(__name__, {"Place": "Location", "place_of": "location_of"})  # changed in 0.2.0
