@@ -238,6 +238,26 @@ def test_a_click_on_a_name_on_the_map_selects_its_kind(page):
     expect(page.get_by_role("status")).to_have_text("30 selected")
 
 
+def test_names_stay_where_colors_are_numbers_and_say_nothing_where_there_is_nothing(page):
+    canvas = first_map(page)
+    page.get_by_label("Colour").select_option("column:width")
+    frame(page)
+    assert int(canvas.get_attribute("data-names")) >= 3
+    page.mouse.click(*at(canvas, *canvas.evaluate(PLACE_OF_A_NAME)))
+    expect(page.get_by_role("status")).to_have_text("30 selected")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("words from").select_option("indoors")  # half of each crowd
+    frame(page)
+    assert canvas.get_attribute("data-names") == "0"
+    page.get_by_label("words from").select_option("kind")
+    canvas.focus()
+    page.keyboard.press("n")  # zoom in on a picture
+    for _ in range(9):
+        page.keyboard.press("+")
+    frame(page)
+    assert int(canvas.get_attribute("data-names")) >= 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_with_a_picture_open_and_on_a_phone(page, scheme):
     page.emulate_media(color_scheme=scheme)

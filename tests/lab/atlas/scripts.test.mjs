@@ -8,9 +8,9 @@ import { test } from "node:test";
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
 const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -287,6 +287,40 @@ test("a place without a leading kind is described by what is more frequent there
   assert.deepEqual(telling(camera, all, codes, rare, 110, () => false).map(({ words, x }) => [words, x.toFixed(2)]), [["red", "0.10"]]);
   assert.deepEqual(telling(camera, all, codes, rare, 110, (point) => point % 20 === 1), []);
   assert.deepEqual(termsOf(["red ship"]), { terms: ["red ship"], of: [[0]] });
+});
+
+test("captions are taken apart, names of several words are not", () => {
+  const captions = Array.from({ length: 40 }, (_, n) => `a red ship at sea ${n}`), breeds = ["golden retriever dog", "maine coon cat"];
+  assert.ok(termsOf(captions, 50).terms.includes("ship"));
+  assert.deepEqual(termsOf(breeds, 50).terms, breeds);
+  assert.deepEqual(termsOf(["one", "two"], 3).terms, ["one", "two"]);
+});
+
+test("there are words at every zoom: of crowds what is frequent there, of few pictures their own, and none that say nothing", () => {
+  const camera = new Camera(), side = 40, places = Float32Array.from({ length: 2 * side * side }, (_, n) => (n % 2 ? Math.floor((n >> 1) / side) : (n >> 1) % side) / side);
+  Object.assign(camera, { width: 900, height: 600 });
+  camera.frame(places);
+  const quarter = (point) => (places[2 * point] < 0.5 ? 0 : 1) + (places[2 * point + 1] < 0.5 ? 0 : 2);
+  const captions = range(side * side).map((point) => `${["red", "green", "blue", "white"][quarter(point)]} ship by the ${Math.floor(8 * places[2 * point]) % 2 ? "pier" : "beach"} ${point}`);
+  const naming = { codes: range(side * side), entries: captions.map((words) => ({ words })) }, terms = termsOf(captions, captions.length);
+  const at = (zoom) => { Object.assign(camera, { zoom, x: 0.25, y: 0.25 }); return wordsInView(camera, places, naming, terms, () => false); };
+  for (const zoom of [1, 2, 4, 6]) {
+    const found = at(zoom).map(({ words }) => words);
+    assert.ok(found.length > 0 && found.every((words) => !words.includes("ship")), `${zoom}: ${found}`);
+  }
+  assert.ok(at(1).some(({ words }) => words.includes("red")) && at(1).some(({ words }) => words.includes("white")));
+  const near = at(14);
+  assert.ok(near.length > 4 && near.length <= 40 && near.every(({ words, kind, under }) => words.includes("ship by the") && kind === -1 && under));
+  const alike = { codes: range(side * side).map(() => 0), entries: [{ words: "none" }, { words: "other" }] };
+  for (const zoom of [1, 14]) { camera.zoom = zoom; assert.deepEqual(wordsInView(camera, places, alike, termsOf(["none", "other"]), () => false), []); }
+});
+
+test("names are taken from a column of texts, and from the label where the colors are numbers", () => {
+  const data = new Data(model()), numbers = data.coloring("column:size", 0);
+  assert.equal(data.naming("", data.coloring("label", 0)).title, "kind");
+  assert.equal(data.naming("", numbers).title, "kind");
+  assert.equal(data.naming("kind", numbers).title, "kind");
+  assert.equal(new Data(model({ spec: { ...model().get("spec"), columns: [] } })).naming("", numbers), null);
 });
 
 test("density is the greatest where most points are, and nothing of hidden ones", () => {

@@ -55,8 +55,9 @@ class Controls {
     const lines = toggle("true neighbours", false, set("lines", () => app.drawOvers()));
     const sizes = [this.size("size of points", "points", redraw), ...(app.pictures.any ? [this.size("size of pictures", "size", redraw)] : [])];
     const everywhere = toggle("pictures everywhere", false, set("everywhere", redraw));
+    const words = this.choose("words from", [["", "automatic"], ...app.data.texts().map(({ name }) => [name, name])], (name) => { app.view.words = name; app.redraw(); });
     const contours = this.choose("contours", [["none", "none"], ["all", "of all pictures"], ["groups", "of each group"]], (what) => { app.view.contours = what; app.redraw(); app.legend.fill(); });
-    const more = make("details", { className: "other" }, make("summary", {}, "More"), make("span", {}, ...sizes, ...(app.pictures.any ? [everywhere] : []), toggle("density", false, set("fog", redraw)), contours.label));
+    const more = make("details", { className: "other" }, make("summary", {}, "More"), make("span", {}, ...sizes, ...(app.pictures.any ? [everywhere] : []), toggle("density", false, set("fog", redraw)), contours.label, ...(app.data.texts().length ? [words.label] : [])));
     return this.group("Look", this.color.label, ...(app.pictures.any ? [pictures] : []), names, lines, more);
   }
 

@@ -150,10 +150,21 @@ class Data {
     return values && byShares(measures(spec)[name].words, values);
   }
 
+  // What is written on a map: the kinds of a column of texts; without one that is asked for those of the colors, or where
+  // these are numbers those of the label or of the first column that has any.
+  /** @param {string} name @param {Coloring} coloring @returns {Coloring | null} */
+  naming(name, coloring) {
+    if (!name && coloring.shaped && coloring.entries.length > 1) return coloring;
+    const texts = this.texts(), column = texts.find((one) => one.name === (name || this.spec.label)) || texts[0];
+    return column ? this.coloring(OF_COLUMN + column.name, 0) : null;
+  }
+
+  texts() { return this.columns.filter(({ type, kinds }) => type === "text" && kinds.length > 1); }
+
   // What may be written of a coloring's kinds, made once.
   terms(coloring) {
     this.known = this.known || new Map();
-    if (!this.known.has(coloring)) this.known.set(coloring, termsOf(coloring.entries.map(({ words }) => words)));
+    if (!this.known.has(coloring)) this.known.set(coloring, termsOf(coloring.entries.map(({ words }) => words), this.count));
     return this.known.get(coloring);
   }
 

@@ -85,7 +85,7 @@ function clicked(app, one, at, event, touch) {
   const nearest = one.nearest(at, touch ? 2 * REACH : REACH), kind = one.nameAt(at);
   app.remember();
   if (kind >= 0) {
-    app.select(app.legend.points({ code: kind, last: kind }), { how: app.how(event) });
+    app.select(one.ofName(kind), { how: app.how(event) });
     return;
   }
   if (nearest < 0) {

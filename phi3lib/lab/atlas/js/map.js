@@ -93,6 +93,10 @@ class MapView {
     return found ? found.kind : -1;
   }
 
+  // All that have a kind whose name is written.
+  /** @param {number} kind */
+  ofName(kind) { return range(this.app.data.count).filter((point) => this.naming && this.naming.codes[point] === kind && !this.app.hidden(point)); }
+
   // All that stand where this one does, in their order: equal pictures do.
   together(point) {
     const here = [this.now[2 * point], this.now[2 * point + 1]];
@@ -173,7 +177,7 @@ class MapView {
     this.decorate(pen, coloring);
     this.moves = this.laid ? app.movers() : [];
     // What is in view, for what looks at the page from outside.
-    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded });
+    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, names: this.names.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded });
     this.drawOver();
     this.app.address.note();
   }
@@ -202,11 +206,12 @@ class MapView {
 
   // Pictures and names over the points.
   decorate(pen, coloring) {
-    const { view, pictures } = this.app;
+    const { view, pictures, data } = this.app;
     [this.shown, this.names] = [[], []];
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
-    if (view.names && coloring.shaped && coloring.entries.length > 1) writeNames(this, pen, coloring);
-    if (this.app.data.axes) drawScales(this, pen, this.app.data.views[this.map]);
+    this.naming = view.names ? data.naming(view.words, coloring) : null;
+    if (this.naming) writeNames(this, pen, this.naming);
+    if (data.axes) drawScales(this, pen, data.views[this.map]);
   }
 
   // The first of each cell where most have room or the map is zoomed in, else only where no cell around has more.

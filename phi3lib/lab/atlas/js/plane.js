@@ -251,7 +251,7 @@ function cellsInView(camera, size) {
 
 /**
  * Where the names of kinds stand: the middle of each cell that one kind has most of, the fullest first.
- * @returns {{kind: number, count: number, x: number, y: number}[]}
+ * @returns {{kind: number, count: number, total: number, x: number, y: number}[]} total: of the cell
  */
 function spots(camera, places, codes, size, hidden) {
   const view = cellsInView(camera, size), sums = new Map(), totals = new Uint32Array(view.columns * view.rows);
@@ -267,7 +267,7 @@ function spots(camera, places, codes, size, hidden) {
     sum.y += y;
   }
   const most = [...sums.values()].filter(({ count, cell }) => count >= 3 && 2 * count > totals[cell]);
-  return most.sort((a, b) => b.count - a.count).slice(0, 300).map(({ kind, count, x, y }) => ({ kind, count, x: x / count, y: y / count }));
+  return most.sort((a, b) => b.count - a.count).slice(0, 300).map(({ kind, count, cell, x, y }) => ({ kind, count, total: totals[cell], x: x / count, y: y / count }));
 }
 
 // ------------------------------------------------------------------------------------------ one map laid onto another

@@ -1,28 +1,23 @@
 // What is written on a map, and how its density is drawn.
 
-const CELL = 110, MOST_WRITTEN = 40, LONGEST_WRITTEN = 34, APART = 300, SHADES = 7;
+const MOST_WRITTEN = 40, LONGEST_WRITTEN = 34, APART = 300, SHADES = 7;
 
-// Names of the kinds where most of a cell is of one, which a click selects; then, quieter, what is more frequent in
-// a cell than elsewhere. None over another.
-function writeNames(map, pen, coloring) {
-  const { app, camera } = map, { line } = app.ink(), hidden = (point) => app.hidden(point), boxes = [];
-  map.names = boxes;
+// Names that a click selects by, bold; then, quieter, what is more frequent in a cell than elsewhere, or a picture's own
+// text. None over another.
+function writeNames(map, pen, naming) {
+  const { app, camera } = map, { line } = app.ink(), { quiet } = app.theming(), terms = app.data.terms(naming);
   [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
-  const plain = map.counted("names", () => spots(camera, map.now, coloring.codes, CELL, hidden));
-  for (const { kind, x, y } of plain) {
-    if (boxes.length < MOST_WRITTEN && coloring.entries[kind]) write(map, pen, { words: coloring.entries[kind].words, kind, x, y, font: "600 12px system-ui, sans-serif", color: line });
-  }
-  const { quiet } = app.theming();
-  for (const { words, x, y } of map.counted("telling", () => telling(camera, map.now, coloring.codes, app.data.terms(coloring), CELL, hidden))) {
-    if (boxes.length < MOST_WRITTEN) write(map, pen, { words, kind: -1, x, y, font: "500 12px system-ui, sans-serif", color: quiet });
+  for (const one of map.counted("names", () => wordsInView(camera, map.now, naming, terms, (point) => app.hidden(point)))) {
+    if (map.names.length >= MOST_WRITTEN) return;
+    write(map, pen, { ...one, ...(one.kind >= 0 ? { font: "600 12px system-ui, sans-serif", color: line } : { font: "500 12px system-ui, sans-serif", color: quiet }) });
   }
 }
 
-function write(map, pen, { words: whole, kind, x, y, font, color }) {
+function write(map, pen, { words: whole, kind, x, y, under, font, color }) {
   const { camera, names } = map, { paper } = map.app.ink(), words = whole.length > LONGEST_WRITTEN ? `${whole.slice(0, LONGEST_WRITTEN - 1)}…` : whole;
   pen.font = font;
   const wide = pen.measureText(words).width / 2 + 6, across = Math.min(Math.max(camera.across(x), wide), camera.width - wide);
-  const down = below(map, across, Math.min(Math.max(camera.down(y), 12), camera.height - 12), wide);
+  const down = below(map, across, Math.min(Math.max(camera.down(y) + (under ? 14 : 0), 12), camera.height - 12), wide);
   if (!words || names.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) return;
   if (names.some((box) => box.words === words && Math.hypot(box.across - across, box.down - down) < APART)) return;
   names.push({ across, down, wide, kind, words });
