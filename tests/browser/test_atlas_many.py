@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.thumbnails import SHEET
-from tests.browser.atlas_page import first_map, frame, open_page
+from tests.browser.atlas_page import first_map, frame, open_page, until
 
 COUNT = 6_400
 COUNTED = """
@@ -94,6 +94,21 @@ def test_each_picture_is_drawn_from_its_place_on_its_sheet(page):
     )
     left_blue, left_red, right_blue, right_red = colors
     assert left_blue > 20 * left_red and right_red > 20 * right_blue
+
+
+def test_every_picture_is_drawn_at_once_from_small_copies(page):
+    canvas = first_map(page)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("pictures everywhere").check()
+    expect(canvas).to_have_attribute("data-pictures", str(COUNT), timeout=60_000)
+    sheets = page.locator('script[type="text/plain"]').count()
+    assert int(canvas.get_attribute("data-sheets")) < sheets  # most were let go again
+    canvas.focus()
+    for _ in range(8):
+        page.keyboard.press("+")
+    settled(page)
+    until(page, "count => Number(document.querySelector('canvas[role]').dataset.pictures) < count / 4", COUNT)
+    assert int(canvas.get_attribute("data-pictures")) > 0
 
 
 def test_all_pictures_are_ranked_by_a_text_that_was_asked_when_the_page_was_made(page):

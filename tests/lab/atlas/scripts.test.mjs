@@ -368,6 +368,22 @@ test("sheets that were not drawn lately are let go, those in view never", async 
   assert.equal(held.held.size, 0);
 });
 
+test("to draw every picture, sheets are copied small, one after the other, and let go", async () => {
+  const { events, sheets: held } = sheets(11), sizes = [];
+  globalThis.document = { createElement: () => ({ getContext: () => ({ drawImage: (_, left, top, width, height) => sizes.push([left, top, width, height]) }) }) };
+  await held.ready(3);
+  for (let number = 0; number < 11; number++) assert.equal(held.smallImage(number, 16), null);
+  await held.copying;
+  assert.deepEqual(sizes, Array(11).fill([0, 0, 256, 128]));
+  assert.deepEqual([...held.held.keys()], [3]); // the one that was there before
+  assert.equal(events.filter((one) => one === "let go").length, 10);
+  assert.equal(events.filter((one) => one === "changed").length, 3); // of the first sheet, after some copies, at the end
+  assert.equal(held.smallImage(5, 16).width, 256);
+  delete globalThis.document;
+  held.forget();
+  assert.equal(held.small.size, 0);
+});
+
 test("a broken sheet stays away without an error", async () => {
   const { sheets: held } = sheets(1);
   globalThis.createImageBitmap = async () => { throw new Error("no picture"); };

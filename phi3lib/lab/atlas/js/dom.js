@@ -66,10 +66,18 @@ class Pictures {
     return { number: Math.floor(slot / (sheet * sheet)), column: within % sheet, line: Math.floor(within / sheet) };
   }
 
-  // Draw a point's thumbnail around a place; false while its sheet is not there yet.
-  /** @param {CanvasRenderingContext2D} pen @param {number} point @param {number} across @param {number} down @param {number} side */
-  draw(pen, point, across, down, side) {
-    const { thumb } = this.app.data.spec, { number, column, line } = this.slot(point), image = this.sheets.image(number);
+  // Whether the sheets of these pictures are more than can be held.
+  /** @param {number[]} points */
+  tooMany(points) {
+    const { sheet, thumb } = this.app.data.spec;
+    return new Set(points.map((point) => this.slot(point).number)).size * 4 * (sheet * thumb) ** 2 > HELD;
+  }
+
+  // Draw a point's thumbnail around a place, or a small copy of it; false while its sheet is not there yet.
+  /** @param {CanvasRenderingContext2D} pen @param {number} point @param {number} across @param {number} down @param {number} side @param {boolean} [small] */
+  draw(pen, point, across, down, side, small = false) {
+    const { spec } = this.app.data, thumb = small ? SMALL : spec.thumb, { number, column, line } = this.slot(point);
+    const image = small ? this.sheets.smallImage(number, spec.sheet) : this.sheets.image(number);
     if (!image) return false;
     const [width, height] = this.size(point, side), [wide, high] = this.size(point, thumb);
     const left = column * thumb + (thumb - wide) / 2, top = line * thumb + (thumb - high) / 2;

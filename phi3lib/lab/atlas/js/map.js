@@ -2,7 +2,7 @@
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
-const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_EVERYWHERE = 900, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_IN_MOTION = 400, LEAST_PICTURE = 10, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
 const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
@@ -15,17 +15,15 @@ class MapView {
     this.camera = new Camera();
     /** @type {number[][]} of each picture that is shown: middle across, middle down, side, point */
     this.shown = [];
-    /** @type {{across: number, down: number, wide: number, kind: number}[]} */
-    this.names = [];
+    this.names = /** @type {{across: number, down: number, wide: number, kind: number}[]} */ ([]);
     this.moveTo(app.data.target(map));
     this.called = app.data.spec.named ? `Map ${this.name}` : "Map";
     this.title = make(app.heading, { className: "title" });
-    const named = this.called;
     const keys = make("span", { hidden: true, id: `phi3lib-keys-${Math.random().toString(36).slice(2)}`, textContent: KEYS_SAID });
     this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-describedby": keys.id });
     this.tip = make("div", { className: "phi3lib-tip tip", style: { display: "none" } });
-    this.frame = make("div", { className: "frame" }, this.canvas, keys, this.zoomButtons(named), this.tip);
-    this.box = make("section", { className: "map", "aria-label": named }, this.title, this.frame);
+    this.frame = make("div", { className: "frame" }, this.canvas, keys, this.zoomButtons(this.called), this.tip);
+    this.box = make("section", { className: "map", "aria-label": this.called }, this.title, this.frame);
     this.base = make("canvas");
   }
 
@@ -80,7 +78,7 @@ class MapView {
 
   // The point at a place: of a picture that is shown there, else the nearest.
   nearest(at, reach = REACH) {
-    const over = this.shown.find(([across, down, side]) => Math.abs(across - at[0]) <= side / 2 && Math.abs(down - at[1]) <= side / 2);
+    const over = this.shown.findLast(([across, down, side]) => Math.abs(across - at[0]) <= side / 2 && Math.abs(down - at[1]) <= side / 2);
     if (over && !this.app.hidden(over[3])) return over[3];
     const [x, y] = this.camera.place(at);
     return this.grid().nearest(x, y, reach / this.camera.scale(), (point) => !this.app.hidden(point));
@@ -133,7 +131,7 @@ class MapView {
   // Of very many points, a sample is drawn while the map moves, and what stands for crowds of them is counted
   // anew when it rests: so each frame is drawn in time.
   rest() {
-    if (this.app.data.count <= MANY) return;
+    if (this.app.data.count <= MANY && !this.app.view.everywhere) return;
     clearTimeout(this.resting);
     this.resting = setTimeout(() => { this.resting = 0; this.later(); }, REST);
   }
@@ -214,27 +212,41 @@ class MapView {
     if (data.axes) drawScales(this, pen, data.views[this.map]);
   }
 
+  // Every picture in view, smaller where they are many; in an order by chance, and while the map moves the first of it.
+  drawAll(pen, coloring) {
+    const { app, camera } = this, { width, height } = camera, usual = PICTURE * app.view.size;
+    const seen = this.counted("all", () => inViewOf(camera, this.now, (point) => this.behind(point), app.order));
+    const side = Math.max(Math.min(Math.sqrt((0.7 * width * height) / Math.max(seen.length, 1)) * app.view.size, usual), LEAST_PICTURE), small = app.pictures.tooMany(seen);
+    for (const point of this.resting ? seen.slice(0, MOST_IN_MOTION) : seen) this.drawPicture(pen, point, { side, small, color: this.colorOf(point, coloring) });
+  }
+
+  // Hidden by a filter, or not selected while others are.
+  behind(point) { return this.app.hidden(point) || (this.app.picked.size > 0 && !this.app.picked.has(point)); }
+
+  colorOf(point, { codes, palette }) { return this.app.marks.color(palette[Math.min(codes[point], palette.length - 1)]); }
+
   // The first of each cell where most have room or the map is zoomed in, else only where no cell around has more.
   drawPictures(pen, coloring) {
-    const { app, camera } = this, hidden = (point) => app.hidden(point) || (app.picked.size > 0 && !app.picked.has(point));
-    const usual = PICTURE * app.view.size, found = this.counted("pictures", () => crowds(camera, this.now, app.order, usual, hidden)), inView = found.reduce((sum, { count }) => sum + count, 0);
+    const { app, camera } = this;
+    if (app.view.everywhere) { this.drawAll(pen, coloring); return; }
+    const usual = PICTURE * app.view.size, found = this.counted("pictures", () => crowds(camera, this.now, app.order, usual, (point) => this.behind(point))), inView = found.reduce((sum, { count }) => sum + count, 0);
     const apart = inView <= MOST_PICTURES && 2 * found.length >= inView; // there is room for most of them
-    const all = apart || camera.zoom >= 6 || app.view.everywhere, most = app.view.everywhere ? MOST_EVERYWHERE : MOST_PICTURES, side = all ? usual : usual * 0.7, taken = [];
+    const all = apart || camera.zoom >= 6, side = all ? usual : usual * 0.7, taken = [];
     for (const { point, count, top } of found) {
       if (!all && (!top || count < 3)) continue;
       const across = this.x(point), down = this.y(point), room = all ? side + 2 : 2.2 * side;
       if (taken.some(([x, y]) => Math.abs(x - across) < room && Math.abs(y - down) < room)) continue;
       taken.push([across, down]);
-      if (taken.length > most) break;
-      this.drawPicture(pen, point, across, down, side, app.marks.color(coloring.palette[Math.min(coloring.codes[point], coloring.palette.length - 1)]));
+      if (taken.length > MOST_PICTURES) break;
+      this.drawPicture(pen, point, { side, color: this.colorOf(point, coloring) });
     }
   }
 
-  drawPicture(pen, point, across, down, side, color) {
-    const [width, height] = this.app.pictures.size(point, side);
-    if (!this.app.pictures.draw(pen, point, across, down, side)) return;
+  drawPicture(pen, point, { side, color, small = false }) {
+    const [width, height] = this.app.pictures.size(point, side), across = this.x(point), down = this.y(point);
+    if (!this.app.pictures.draw(pen, point, across, down, side, small)) return;
     this.shown.push([across, down, side, point]);
-    pen.lineWidth = 2;
+    pen.lineWidth = side < 24 ? 1 : 2;
     pen.strokeStyle = this.app.picked.has(point) ? HERE : color;
     pen.strokeRect(across - width / 2 - 1, down - height / 2 - 1, width + 2, height + 2);
   }

@@ -39,11 +39,11 @@ function surely(codes, hidden) {
   };
 }
 
-/** @param {Camera} camera @param {ArrayLike<number>} places @returns {number[]} the points in view */
-function inViewOf(camera, places, hidden) {
+/** @param {Camera} camera @param {ArrayLike<number>} places @param {ArrayLike<number>} [order] @returns {number[]} the points in view */
+function inViewOf(camera, places, hidden, order) {
   const [left, top] = camera.place([0, 0]), [right, bottom] = camera.place([camera.width, camera.height]), found = [];
-  for (let point = 0; 2 * point < places.length; point++) {
-    const x = places[2 * point], y = places[2 * point + 1];
+  for (let n = 0; 2 * n < places.length; n++) {
+    const point = order ? order[n] : n, x = places[2 * point], y = places[2 * point + 1];
     if (x >= left && x <= right && y >= bottom && y <= top && !hidden(point)) found.push(point);
   }
   return found;
