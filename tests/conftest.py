@@ -3,7 +3,7 @@
 A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
 notebook is one (its execution serves all of its tests), and so are the browser tests of instruments. The long
 groups start first, notebooks by the run times in the README: what is left for the end is then short, and no
-worker is idle for long.
+worker is idle for long. Two workers alone take the groups that need JupyterLab.
 """
 
 import gc
@@ -11,7 +11,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EACH_NOTEBOOK = "tests/notebooks/test_notebooks.py"
 LONGEST_FIRST = ("browser", "notebooks", "training")
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+IN_JUPYTERLAB = ("tests/browser", EACH_NOTEBOOK)
+LAB_WORKERS = 2  # each starts JupyterLab, a browser and warm kernels: 25 CPU seconds
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
 MANY_MODULES = 300  # that are worth a search for garbage, so that later ones pass over them
 _exempted = [0]  # how many modules there were at the last one
@@ -156,6 +158,21 @@ def order_of(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
     return place, -seconds.get(notebook[1], 0) if notebook else 0
 
 
+def next_group(waiting: Iterable[str], of_others: Iterable[Iterable[str]]) -> str:
+    """Return which of the waiting groups a worker takes: the first that it may, or else the first.
+
+    of_others: the groups that each other worker has taken so far.
+
+    >>> next_group(["tests/browser", "tests/cli/test_cli.py"], [["tests/browser"], ["tests/browser"]])
+    'tests/cli/test_cli.py'
+    """
+    waiting = list(waiting)
+    in_jupyterlab = sum(any(group.startswith(IN_JUPYTERLAB) for group in groups) for groups in of_others)
+    if in_jupyterlab < LAB_WORKERS:
+        return waiting[0]
+    return next((group for group in waiting if not group.startswith(IN_JUPYTERLAB)), waiting[0])
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """The meaning of `-n auto`: one worker more than this process may use cores, at most MOST_WORKERS.
@@ -177,5 +194,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     class ByGroup(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
+
+        def _assign_work_unit(self, node: object) -> None:
+            others = [groups for other, groups in self.assigned_work.items() if other is not node]
+            self.workqueue.move_to_end(next_group(self.workqueue, others), last=False)
+            super()._assign_work_unit(node)
 
     return ByGroup(config, log) if config.getoption("dist") == "loadscope" else None

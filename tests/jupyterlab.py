@@ -132,7 +132,9 @@ class OpenNotebook:
         self._begin()
         done = f"{CELLS}.every(c => c.model.executionCount || !c.model.sharedModel.getSource().trim())"
         failed = f"{CELLS}.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'))"
-        self.page.wait_for_function(f"{done} || {failed}", timeout=PATIENCE, polling=LOOK_EVERY)
+        # The outputs, which may be megabytes, are not read while a cell runs.
+        rests = f"{NOTEBOOK}.sessionContext.session.kernel.status === 'idle'"
+        self.page.wait_for_function(f"{rests} && ({done} || {failed})", timeout=PATIENCE, polling=LOOK_EVERY)
 
     def _begin(self) -> None:
         """Ask for all cells until one of them has begun."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import group_of, order_of, run_times
+from tests.conftest import EACH_NOTEBOOK, group_of, next_group, order_of, run_times
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
@@ -62,6 +62,21 @@ def test_long_notebooks_start_before_short_ones_and_all_before_the_rest(tmp_path
     assert sorted(collected, key=lambda nodeid: order_of(nodeid, seconds)) == wanted
     assert run_times(tmp_path / "missing.md") == {}
     assert set(run_times(ROOT / "README.md")) == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_two_workers_take_what_needs_jupyterlab_and_the_others_do_while_there_is_anything_else():
+    waiting = [
+        f"{EACH_NOTEBOOK}[08_long]",
+        "tests/notebooks/test_real_checkpoints.py",
+        "tests/cli/test_cli.py",
+    ]
+    one, two = ["tests/browser", "tests/training/test_training.py"], [f"{EACH_NOTEBOOK}[12_long]"]
+    rest = ["tests/vision/test_hub.py"]
+    assert next_group(waiting, [one, two]) == "tests/notebooks/test_real_checkpoints.py"
+    assert next_group(waiting, [one, two, rest]) == "tests/notebooks/test_real_checkpoints.py"
+    assert next_group(waiting, [one, rest]) == waiting[0]
+    assert next_group(waiting, [rest, []]) == waiting[0]
+    assert next_group(waiting[:1], [one, two]) == waiting[0]
 
 
 def test_the_fixture_of_a_file_is_built_once(tmp_path):

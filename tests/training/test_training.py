@@ -659,7 +659,9 @@ def test_after_fifty_steps_zero_shot_is_above_chance(short_clip):
 
 
 @pytest.mark.slow
-def test_phi3_starts_from_clips_tower_and_goes_through_all_stages(short_clip, tmp_path, phi3_run):
+def test_phi3_starts_from_clips_tower_and_goes_through_all_stages(
+    short_clip, tmp_path, phi3_run, monkeypatch
+):
     phi3_run.tokenizer.save_pretrained(tmp_path / "tokenizer")
     model = make_phi3(phi3_run.tokenizer)
     start_from_clip(model, str(short_clip / "out" / "model.safetensors"))
@@ -675,9 +677,11 @@ def test_phi3_starts_from_clips_tower_and_goes_through_all_stages(short_clip, tm
     torch.set_num_threads(threads)
     reached = Checkpoint.load(tmp_path)
     assert reached is not None and reached.facts["stage"] == "together"
-    from training.evaluate_phi3 import evaluate_phi3
+    from training import evaluate_phi3
 
-    scores = evaluate_phi3(tmp_path / "out", scenes=4)
+    # After so short a training no answer ends by itself.
+    monkeypatch.setattr(evaluate_phi3, "answer", partial(evaluate_phi3.answer, max_new_tokens=4))
+    scores = evaluate_phi3.evaluate_phi3(tmp_path / "out", scenes=4)
     assert all(0 <= score.value <= 1 for score in scores.values())
     assert any("blurred" in name for name in scores)
 
