@@ -125,5 +125,10 @@ def test_all_pictures_are_ranked_by_a_text_that_was_asked_when_the_page_was_made
     )
     assert len(cells) == 100 and cells == sorted(cells, reverse=True) and cells[0] > 0.9
     expect(page.get_by_label("Colour")).to_have_value("column:cosine with “the sea”")
+    until(page, "() => location.hash.includes('query=the+sea')")
     page.get_by_label("Ranked by the text").select_option("none")
     expect(found).to_have_count(0)
+    page.evaluate("() => { location.hash = '#query=a+cat&color=label'; }")
+    expect(page.get_by_label("Ranked by the text")).to_have_value("0")
+    expect(page.get_by_label("Colour")).to_have_value("label")
+    expect(page.get_by_role("heading", name="“a cat”: the nearest pictures")).to_be_visible()

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from phi3lib.lab.atlas import page as atlas_page
-from tests.browser.atlas_page import ninety, open_page
+from phi3lib.lab.atlas.live import standing
+from tests.browser.atlas_page import entry, ninety, open_page, until
 from tests.jupyterlab import serious_faults
 
 
@@ -80,3 +81,70 @@ def test_a_page_of_a_sample_says_that_it_asks_what_is_drawn(new_page, monkeypatc
         "30 pictures of those that are drawn here fit the condition; 30 selected"
     )
     assert errors == []
+
+
+def test_a_link_holds_the_condition_and_selects_by_it(page, new_page, exported):
+    line(page).fill("kind = 'cat' and width >= 3 or taken > '2024-03-20'")
+    line(page).press("Enter")
+    until(page, "() => location.hash.includes('chosen=if') && !location.hash.includes('selected=')")
+    errors = []
+    other = open_page(new_page(), exported.as_uri() + page.evaluate("() => location.hash"), errors)
+    expect(line(other)).to_have_value("kind = 'cat' and width >= 3 or taken > '2024-03-20'")
+    selected = page.get_by_role("heading", name=re.compile("^Selected: ")).inner_text()
+    expect(other.get_by_role("heading", name=re.compile("^Selected: "))).to_have_text(selected)
+    until(other, "() => location.hash.includes('chosen=if')")  # it stays a condition
+    entry(other, "dog").click()
+    until(other, "() => location.hash.includes('selected=') && !location.hash.includes('chosen=')")
+    hostile = "kind+%3D+%27%3Cimg+src%3Dx+onerror%3Dalert%281%29%3E%27"
+    other.evaluate(f"() => {{ location.hash = '#if={hostile}&chosen=if'; }}")
+    expect(other.get_by_role("heading", name="Selected: ")).to_have_count(0)  # nothing has that kind
+    other.evaluate("() => { location.hash = '#if=kind+%3D+%3D&chosen=if&selected=0'; }")
+    expect(other.get_by_role("heading", name="Selected: 1")).to_be_visible()
+    expect(line(other)).to_have_attribute("aria-invalid", "false")
+    assert not errors
+
+
+# A notebook's model as the page sees it: what is sent to Python is kept in `sent`.
+NOTEBOOK = """([values, bytes]) => {
+  window.sent = [];
+  window.listeners = {};
+  for (const name in bytes) values[name] = new DataView(Uint8Array.from(bytes[name]).buffer);
+  const model = {
+    alone: false,
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; (listeners["change:" + name] || []).forEach((f) => f()); },
+    save_changes: () => {},
+    send: (message) => sent.push(message),
+    on: (name, f) => { (listeners[name] = listeners[name] || []).push(f); },
+    off: () => {},
+  };
+  document.body.replaceChildren(document.createElement("div"));
+  atlas.render({ model, el: document.body.firstChild });
+}"""
+
+
+def test_in_a_notebook_python_answers_for_the_rows_that_are_not_drawn(new_page, monkeypatch):
+    monkeypatch.setattr(atlas_page, "MOST_POINTS", 30)
+    page, errors, explorer = new_page(), [], ninety()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_script_tag(content=atlas_page.script().replace("export default", "const atlas ="))
+    data = atlas_page.page_data(explorer.state, None) | standing(explorer.state)
+    numbers = {name: list(value) for name, value in data.items() if isinstance(value, bytes)}
+    plain = {name: value for name, value in data.items() if name not in numbers}
+    page.evaluate(NOTEBOOK, [plain | {"status": "", "progress": 1}, numbers])
+    assert data["spec"]["count"] == 30 and data["spec"]["all"] == 90
+    line(page).fill("kind = 'cat'")
+    line(page).press("Enter")
+    assert page.evaluate("sent") == [{"do": "where", "text": "kind = 'cat'"}]  # nothing is decided here
+    cats = list(range(0, 90, 3))
+    page.evaluate("rows => listeners['msg:custom'].forEach((f) => f({ where: rows }, []))", cats)
+    status = page.get_by_role("status")
+    expect(status).to_have_text("30 pictures fit the condition; 30 selected")
+    drawn = len(set(cats) & set(data["spec"]["rows"]))
+    told = re.compile(f"^Selected: 30, {30 - drawn} of them not drawn")
+    expect(page.get_by_role("heading", name=told)).to_be_visible()
+    line(page).fill("kind = 'dog'")
+    line(page).press("Shift+Enter")
+    page.evaluate("rows => listeners['msg:custom'].forEach((f) => f({ where: rows }, []))", [1, 4])
+    expect(status).to_have_text("2 pictures fit the condition; 32 selected")
+    assert not errors

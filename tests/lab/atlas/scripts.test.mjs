@@ -203,6 +203,17 @@ test("what is shown comes back from its link", () => {
   assert.equal(linkOf({ selected: [] }).text, "");
 });
 
+test("a link holds a query of the page, and a condition in place of the many rows that it selects", () => {
+  const rows = Array.from({ length: 60 }, (_, n) => 3 * n), asked = { ...having, queries: ["a cat", "the sea & <b>"], rowsWhere: (text) => (text === "kind = 'cat' and size > 1" ? rows : null) };
+  const shown = { color: "label", query: "the sea & <b>", condition: "kind = 'cat' and size > 1", fits: true, selected: rows }, { text, left } = linkOf(shown);
+  assert.ok(text.length < 140 && !left.length);
+  assert.deepEqual(shownBy(text, asked), shown);
+  assert.deepEqual(shownBy(linkOf({ ...shown, fits: false, selected: [1] }).text, asked), { color: "label", query: shown.query, condition: shown.condition, selected: [1] });
+  for (const bad of ["if=kind+%3D", `if=${"x".repeat(2001)}`, "chosen=if", "if=constructor&chosen=if", "query=a+dog", "query=__proto__", "query="]) assert.deepEqual(shownBy(bad, asked), {}, bad);
+  const long = linkOf({ condition: "x".repeat(9000), fits: true, selected: [5] });
+  assert.deepEqual([long.text, long.left], ["selected=5", ["the condition"]]);
+});
+
 test("a selection that is too large for a link is left out and named", () => {
   const many = Array.from({ length: 20_000 }, (_, n) => 2 * n), wide = { ...having, all: 40_000 };
   const { text, left } = linkOf({ color: "kept", selected: many, named: [["few", [1]], ["many", many]] });

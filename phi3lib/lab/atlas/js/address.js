@@ -14,14 +14,17 @@ class Address {
   having() {
     const { data, controls } = this.app, { spec } = data;
     return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings, axes: data.axisNames.map(([name]) => name),
-      columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name) };
+      columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name),
+      queries: (spec.queries || []).map(({ text }) => text), rowsWhere: (condition) => this.app.conditions.rows(condition) };
   }
 
   /** @returns {Shown} */
   shown() {
-    const { app } = this, { data, view, named } = app, rows = app.model.get("selected"), as = named.nameOf(rows);
+    const { app } = this, { data, view, named } = app, rows = app.model.get("selected"), as = named.nameOf(rows), condition = app.conditions.text.value;
+    const query = (data.spec.queries || []).find(({ text }) => text === app.found().text);
     return {
-      color: view.color === "label" ? undefined : view.color,
+      color: view.color === "label" && !query ? undefined : view.color,
+      query: query && query.text, condition, fits: app.conditions.selects(rows),
       settings: data.spec.settings.length > 1 ? data.settings() : undefined,
       axes: data.axes || undefined,
       views: app.maps.every((one) => one.camera.atHome()) ? undefined : app.maps.map(({ camera }) => [camera.x, camera.y, camera.zoom]),
@@ -59,6 +62,7 @@ class Address {
     app.controls.take(shown);
     if (shown.named) app.named.take(shown.named);
     const rows = shown.as === undefined ? shown.selected : app.named.rows(shown.as);
+    if (shown.condition !== undefined) app.conditions.write(shown.condition, shown.fits ? shown.selected : null);
     if (rows) app.put(rows);
     (shown.views || []).forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom }));
     app.redraw();

@@ -6,9 +6,10 @@ class Conditions {
   constructor(app) {
     this.app = app;
     const example = this.example(), id = `phi3lib-where-${Math.random().toString(36).slice(2)}`;
+    this.made = /** @type {{text: string, rows: number[]} | null} */ (null); // what was selected last, and by which condition
     this.error = make("span", { className: "wrong", id, style: { display: "none" } });
     this.text = make("input", { type: "text", placeholder: example, maxLength: LONGEST_WHERE, spellcheck: false, autocapitalize: "off", autocomplete: "off",
-      on: { keydown: (event) => { if (event.key === "Enter") this.ask(event); }, input: () => this.fault("") } });
+      on: { keydown: (event) => { if (event.key === "Enter") this.ask(event); }, input: () => { this.fault(""); app.address.note(); } } });
     this.text.setAttribute("aria-describedby", id);
     const help = make("details", { className: "other" }, make("summary", {}, "How to write it"), make("div", {}, ...this.help(example)));
     this.element = make("div", { className: "group where", role: "group", "aria-label": "Condition" },
@@ -45,16 +46,47 @@ class Conditions {
       return;
     }
     try {
-      this.take(pointsWhere(this.text.value, fieldsOf(data), data.count).map((point) => data.row(point)), how);
+      this.take(this.found(this.text.value), how);
     } catch (error) {
       if (!(error instanceof WhereError)) throw error;
       this.fault(`A${error.message.slice(1)}`, error.at, error.end);
     }
   }
 
+  // The rows that are drawn for which a condition is true. WhereError for one that is not understood.
+  /** @param {string} text */
+  found(text) {
+    const { data } = this.app;
+    return pointsWhere(text, fieldsOf(data), data.count).map((point) => data.row(point));
+  }
+
+  // The same, and null for one that is not understood.
+  /** @param {string} text */
+  rows(text) {
+    try {
+      return this.found(text);
+    } catch (error) {
+      if (!(error instanceof WhereError)) throw error;
+      return null;
+    }
+  }
+
+  // Whether a selection is just what the condition in the line selects, so that a link may hold the condition in place of it.
+  /** @param {number[]} rows */
+  selects(rows) { return Boolean(this.made) && this.made.rows === rows && this.made.text === this.text.value; }
+
+  // Write a condition into the line, with the rows that it has selected.
+  /** @param {string} text @param {number[] | null} rows */
+  write(text, rows) {
+    this.text.value = text;
+    this.fault("");
+    this.made = rows && { text, rows };
+  }
+
   /** @param {number[]} rows @param {string} how */
   take(rows, how) {
     const { app } = this, { spec, count } = app.data, selected = combined(app.model.get("selected"), rows, how);
+    this.made = how === "new" ? { text: this.text.value, rows: selected } : null;
     app.put(selected);
     const drawn = count < spec.all && app.model.alone ? " of those that are drawn here" : "";
     app.say(`${grouped(rows.length)} pictures${drawn} fit the condition; ${grouped(selected.length)} selected`);

@@ -109,6 +109,7 @@ class Controls {
     const { app } = this, { queries } = app.data.spec;
     const options = [["", "none"], ...queries.map(({ text }, n) => [String(n), text])];
     const asked = this.choose("Ranked by the text", options, (number) => this.rankBy(number === "" ? null : queries[number]));
+    this.asked = asked.control;
     asked.control.setAttribute("title", "These texts were compared with all pictures when this page was made");
     return this.group("Search", asked.label, make("span", { className: "quiet" }, "Made with this page; other texts need a notebook, as no model is in it."));
   }
@@ -155,8 +156,9 @@ class Controls {
 
   // Set what a link names.
   /** @param {Shown} shown */
-  take({ color, text, where, kind, limits, only }) {
-    const { app } = this;
+  take({ color, query, text, where, kind, limits, only }) {
+    const { app } = this, asked = (app.data.spec.queries || []).findIndex((one) => one.text === query);
+    if (asked >= 0) { this.asked.value = String(asked); this.rankBy(app.data.spec.queries[asked]); }
     if (limits) { app.view.limits = new Map(limits); app.refilter(); }
     if (only) app.isolate(only);
     if (color !== undefined) { this.color.control.value = color; app.color(color); }

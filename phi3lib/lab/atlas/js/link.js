@@ -10,6 +10,9 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  * @typedef {object} Shown
  * @property {string} [color] a column or a measure
  * @property {Record<string, any>} [settings] which map
+ * @property {string} [query] a text by which the page can rank
+ * @property {string} [condition] that stands in its line
+ * @property {boolean} [fits] the selection is just what the condition selects
  * @property {Axes} [axes] what pictures are placed by, in place of a map
  * @property {[number, number, number][]} [views] of each map what is in the middle (x, y), and the zoom
  * @property {string} [text] of the filter
@@ -24,8 +27,10 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  */
 
 /**
- * What a page has (of columns also how many kinds of text, 0 for values), so that a link can be held against it.
- * @typedef {{all: number, maps: number, colors: string[], axes: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[]}} Having
+ * What a page has (of columns also how many kinds of text, 0 for values; the rows of a condition, null for one that is not
+ * understood), so that a link can be held against it.
+ * @typedef {{all: number, maps: number, colors: string[], axes: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[],
+ *   queries?: string[], rowsWhere?: (condition: string) => number[] | null}} Having
  */
 
 /**
@@ -76,6 +81,7 @@ function linkOf(shown) {
   if (settings) fields.set("map", KEYS.map((key) => settings[key]).join(","));
   if (shown.axes) { fields.set("x", shown.axes.x); fields.set("y", shown.axes.y); }
   if (views) fields.set("at", views.map((view) => view.map((value) => Number(value.toPrecision(5))).join(",")).join(";"));
+  if (shown.query !== undefined) fields.set("query", shown.query);
   if (shown.text) fields.set("filter", shown.text);
   if (shown.text && shown.where) fields.set("in", shown.where);
   if (shown.kind !== undefined) fields.set("show", String(shown.kind));
@@ -89,10 +95,13 @@ function linkOf(shown) {
     kept.forEach((one) => fields.append(name, one));
     left.push(what);
   };
+  if (shown.condition) add("if", shown.condition, "the condition");
+  const fits = shown.fits && as === undefined && fields.has("if");
+  if (fits) fields.set("chosen", "if");
   if (shown.only) add("only", rowsAsText(shown.only), `the ${grouped(shown.only.length)} pictures that alone are shown`);
   for (const [name, rows] of shown.named || []) add("named", `${rowsAsText(rows)} ${name}`, `“${name}” of ${grouped(rows.length)} pictures`);
   const whole = `the selection of ${grouped(selected.length)} pictures`;
-  if (as === undefined && selected.length) add("selected", rowsAsText(selected), whole);
+  if (as === undefined && selected.length && !fits) add("selected", rowsAsText(selected), whole);
   else if (as !== undefined && !left.some((what) => what.startsWith(`“${as}” of `))) add("as", as, whole);
   return { text: fields.toString(), left };
 }
@@ -119,6 +128,10 @@ function shownBy(text, having) {
   if (show !== null && /^\d{1,6}$/.test(show) && Number(show) < having.kinds.length) shown.kind = Number(show);
   const opened = open === null ? null : rowsOfText(open, having.all);
   if (opened && opened.length === 1) shown.opened = opened[0];
+  const query = get("query"), condition = get("if"), fitting = condition !== null && condition.length <= LONGEST_WHERE && having.rowsWhere ? having.rowsWhere(condition) : null;
+  if (query !== null && having.queries && having.queries.includes(query)) shown.query = query;
+  if (condition !== null && fitting) shown.condition = condition;
+  if (fitting && get("chosen") === "if") Object.assign(shown, { fits: true, selected: fitting });
   const limits = fields.getAll("limit").slice(0, MOST_NAMED).map((text) => limitOf(text, having.sorts)).filter((one) => one !== null);
   if (limits.length) shown.limits = limits;
   const only = rowsOfText(get("only") || "", having.all);
