@@ -157,7 +157,8 @@ def _disagreements(found: Any, most: int) -> list[tuple[str, str, str, str]]:
     from phi3lib.embeddings.disagreement import disagreements
 
     one, other = found[:2]
-    k = max(min(10, len(one.table) - 2), 1)
+    common = len(set(one.table.ids) & set(other.table.ids))  # a model may not take what the other one takes
+    k = max(min(10, common - 2), 1)
     pairs = disagreements(one.table, other.table, k=k, most=most)[:most]
     names = (one.name, other.name)
     return [(pair.first, pair.second, names[pair.nearer_in], names[1 - pair.nearer_in]) for pair in pairs]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from phi3lib.cli.vectors import Embedded, _labels_file, folder_labels
 from phi3lib.embeddings.costs import estimate_cost
 from phi3lib.embeddings.disagreement import disagreements
 from phi3lib.encoders.encoder import Recipes, recipes_of
+from phi3lib.lab import check_up, grading
 from phi3lib.lab.atlas.stages import Costs
 from tests.cli.conftest import Colors, Middle, save
 
@@ -228,6 +230,25 @@ def test_strict_reports_unreadable_files_by_its_exit_code(shell, photos):
     assert shell("embed", "photos", "--strict")[0] == 0
 
 
+def test_strict_counts_what_any_of_the_models_could_not_take(shell, photos, monkeypatch):
+    class Picky(Colors):
+        def features(self, images):
+            found = super().features(images)
+            return [
+                one * np.nan if image.height > 500 else one for one, image in zip(found, images, strict=True)
+            ]
+
+    (photos / "broken.jpg").unlink()
+    Image.new("RGB", (24, 600), "red").save(photos / "high.png")
+    models = {
+        "one": Colors("one", network=torch.nn.Identity()),
+        "two": Picky("two", network=torch.nn.Identity()),
+    }
+    monkeypatch.setattr("phi3lib.cli.vectors.load", lambda name, revision=None: models[name])
+    for asked, code in ((("one",), 0), (("one", "two"), 3)):
+        assert shell("report", "photos", "--strict", *(f"--model={name}" for name in asked))[0] == code
+
+
 MISTAKES = {
     "no folder": (["embed", "nowhere"], "no folder 'nowhere'"),
     "no images": (["embed", "empty"], "no images found"),
@@ -402,6 +423,36 @@ def test_as_a_module_without_loading_torch():
         [sys.executable, "-m", "phi3lib", "--help"], check=True, capture_output=True, text=True
     )
     assert "exit codes" in told.stdout
+
+
+@pytest.mark.parametrize(("state", "wanted"), [("attention", 1), ("ok", 0)])
+def test_doctor_fails_if_something_needs_attention(shell, monkeypatch, state, wanted):
+    report = check_up.Report((check_up.Finding(state, "4 GB are free"),))
+    monkeypatch.setattr(check_up, "doctor", lambda details: report)
+    code, out, _ = shell("doctor")
+    assert code == wanted and "4 GB are free" in out
+
+
+@pytest.mark.parametrize("problem", ["", "took too long"])
+def test_grade_passes_its_limits_on_and_lists_the_ten_commonest_mistakes(shell, monkeypatch, problem):
+    asked = {}
+    made = SimpleNamespace(
+        to_html=lambda out: asked.update(out=out) or out,
+        to_csv=lambda out: out,
+        missing_measures=["no limit of memory"],
+        totals=[SimpleNamespace(exercise=SimpleNamespace(number="01.1"), counts={"right": 3, "wrong": 0})],
+        commonest=[("01.1", f"mistake {n}", 20 - n) for n in range(12)],
+        notebooks=[SimpleNamespace(problem=problem)],
+        as_dict=dict,
+    )
+    monkeypatch.setattr(grading, "grade", lambda source, **options: asked.update(options) or made)
+    code, out, err = shell(
+        "grade", "photos", "--seconds", "7", "--cell-seconds", "5", "--jobs", "2", "--strict"
+    )
+    assert code == (3 if problem else 0) and "not on this machine: no limit of memory" in err
+    assert asked["limits"] == grading.Limits(7, 5, 4096) and asked["jobs"] == 2
+    mistakes = [f"{20 - n} × 01.1: mistake {n}" for n in range(10)]
+    assert out.splitlines() == ["01.1  3 right", *mistakes, "grades.html"]
 
 
 def test_doctor_reports_as_json(shell):
