@@ -15,7 +15,7 @@ from phi3lib import load_clip, load_encoder
 from phi3lib.embeddings.finetune import _usual_rate, average_weights, fine_tune, make_pairs
 from phi3lib.embeddings.finetune_runs import resume_point
 from phi3lib.embeddings.finetune_towers import Trained, copied, set_trained, towers_of
-from phi3lib.embeddings.finetune_trainer import Watching
+from phi3lib.embeddings.finetune_trainer import Watching, score
 from phi3lib.encoders import as_encoder
 from tests.encoder_layout import make_dino_checkpoint, make_siglip_checkpoint
 from tests.real_layout import make_clip_checkpoint
@@ -164,7 +164,9 @@ def test_the_rate_rises_for_a_share_of_the_steps_and_weights_decay(clip):
 
 
 def test_the_result_is_ready_for_use(clip):
-    assert not any(module.training for module in as_encoder(quick(clip).model).network.modules())
+    tuned = quick(clip)
+    assert not any(module.training for module in as_encoder(tuned.model).network.modules())
+    assert tuned.curve("learning_rate")[1][:2] == pytest.approx([0, 1e-2])  # a tenth of the steps, rounded up
 
 
 def test_scores_are_those_of_their_definition():
@@ -193,6 +195,34 @@ def test_scores_are_those_of_their_definition():
         both = [torch.nn.functional.cross_entropy(side, torch.arange(4)) for side in (logits, logits.T)]
         losses.append(sum(both).item() / 2)
     assert row["eval_loss"] == pytest.approx(np.mean(losses), rel=1e-3)
+
+
+def test_recall_is_among_all_of_sixty_pairs():
+    class Given(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def image_vectors(self, inputs):
+            return inputs["given"]
+
+        text_vectors = image_vectors
+
+        def loss(self, images, texts, right):
+            return self.weight.sum()
+
+    class Held:
+        image_ids = text_ids = torch.arange(60)
+        texts = torch.eye(60)[[1, 0, *range(2, 60)]]  # two are exchanged
+
+        def __len__(self):
+            return 60
+
+        def collate(self, rows):
+            return {"images": {"given": torch.eye(60)[rows]}, "texts": {"given": self.texts[rows]}}
+
+    found = score(Given(), Held(), 4)
+    assert found.image_to_text == found.text_to_image == pytest.approx(58 / 60)
 
 
 def test_what_cannot_be_trained_is_refused(clip, models):
@@ -361,6 +391,7 @@ def test_an_interrupted_run_resumes_to_the_same_losses(clip, tmp_path, options):
 
     usual = {"held_out": some_pairs(slice(4)), "steps": 7, "evaluate_every": 2, **options}
     whole = quick(clip, out=tmp_path / "whole", **usual)
+    assert len(list((tmp_path / "whole").glob("checkpoint-*"))) == 2  # of three or four
     with pytest.raises(Stop):
         quick(clip, out=tmp_path / "cut", watch=Odd(stop), **usual)
     half_written = tmp_path / "cut" / "checkpoint-6"

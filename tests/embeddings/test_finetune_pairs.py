@@ -55,6 +55,16 @@ def test_lists_data_sets_and_folders_give_the_same_losses(clip, tmp_path):
     assert all(one == losses[0] for one in losses)
 
 
+def test_each_image_stays_with_its_texts():
+    images = [Image.new("RGB", (2, 2), (40 * n, 0, 0)) for n in range(5)]
+    order = [3, 0, 3, 4, 1, 0, 2]
+    pairs = make_pairs([images[n] for n in order], [f"shade {n}" for n in order])
+    found = [pairs.items[row].load().reading.picture.getpixel((0, 0))[0] // 40 for row in pairs.rows]
+    assert found == order and pairs.texts == tuple(f"shade {n}" for n in found)
+    twice = pairs + pairs
+    assert [twice.items[row].id for row in twice.rows] == 2 * [pairs.items[row].id for row in pairs.rows]
+
+
 def test_one_image_with_two_texts_is_read_once():
     one, other = images()[:2]
     pairs = make_pairs([one, other, one], ["shade", "other shade", "the same shade"])

@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -24,6 +25,7 @@ import phi3lib
 from phi3lib import embed_images, load_clip
 from phi3lib.embeddings import scale_worker
 from phi3lib.embeddings.scale import embed_at_scale
+from phi3lib.embeddings.scale_cluster import _require_resources
 from phi3lib.embeddings.shards import MANIFEST, SUPERSEDED, Shards, cut, file_name
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.encoders import Encoder, Recipe, Recipes
@@ -171,6 +173,15 @@ def test_a_second_run_computes_nothing_and_a_grown_folder_only_what_is_new(folde
     same(grown.load(), embed_images(folder, model=Corner(), progress=False))
     assert len(list((out / SUPERSEDED).iterdir())) == 1
     assert set(parts(out)) == {one.file for one in grown.files}
+
+
+def test_the_bar_counts_images(folder, tmp_path, monkeypatch):
+    from tqdm import tqdm
+
+    bars = []
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: bars.append(tqdm(**options)) or bars[-1])
+    here(folder, tmp_path / "out", progress=True)
+    assert (bars[0].total, bars[0].n) == (42, 42)  # with those that cannot be read
 
 
 def test_changed_and_removed_images_are_followed(folder, tmp_path):
@@ -402,6 +413,15 @@ def test_nothing_of_ray_is_imported_until_it_is_used():
 
 
 # --------------------------------------------------------------------------- with Ray
+
+
+def test_a_cluster_needs_as_many_processors_and_devices_as_are_asked_for():
+    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 4, "GPU": 0.5})
+    _require_resources(ray, 4, 0.5)
+    with pytest.raises(ValueError, match="need 5 CPUs, and the cluster has 4"):
+        _require_resources(ray, 5, 0)
+    with pytest.raises(ValueError, match="need 0.75 GPUs, and the cluster has 0.5"):
+        _require_resources(ray, 1, 0.75)
 
 
 @pytest.fixture(scope="module")

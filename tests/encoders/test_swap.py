@@ -10,6 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from phi3lib import embed_images, load_encoder, load_phi3_model, swap_vision_tower
 from phi3lib.encoders.swap import even_tile_size
 from phi3lib.vision.answers import answer
+from phi3lib.vision.tower_families import vision_config_of
 
 FAMILIES = ["clip", "siglip", "siglip2", "dino", "registers"]
 TILE = {"clip": 256, "siglip": 224, "siglip2": 224, "dino": 224, "registers": 224}
@@ -150,6 +151,15 @@ def test_a_layer_can_be_chosen(phi3_whole, encoders):
 def test_answers_come_without_an_error(swapped, images):
     said = answer(swapped["siglip"], images[:2], "What is it?", max_new_tokens=3)
     assert len(said) == 2
+
+
+def test_without_an_entry_the_tower_is_that_of_the_published_models():
+    """openai/clip-vit-large-patch14-336, as its own config.json has it."""
+    config = vision_config_of({})
+    sizes = (config.hidden_size, config.intermediate_size, config.image_size, config.patch_size)
+    assert sizes == (1024, 4096, 336, 14)
+    assert (config.num_hidden_layers, config.num_attention_heads) == (24, 16)
+    assert (config.hidden_act, config.layer_norm_eps, config.projection_dim) == ("quick_gelu", 1e-5, 768)
 
 
 # ------------------------------------------------------------------------------- what cannot work

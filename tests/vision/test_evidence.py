@@ -123,6 +123,16 @@ def test_a_trace_is_the_answer_with_the_attention_of_a_whole_pass(phi3, scene, a
 # -------------------------------------------------------------------------------- hidden tokens
 
 
+def test_hidden_tokens_keep_their_positions(phi3, asked, monkeypatch):
+    given, real = {}, phi3.generate
+    monkeypatch.setattr(phi3, "generate", lambda **options: given.update(options) or real(**options))
+    hidden = list(asked.pictures[0].columns)[3:8]
+    answers_without(phi3, asked, [hidden, []], max_new_tokens=1)
+    length = len(asked.input_ids)
+    assert given["position_ids"].tolist() == [list(range(length))] * 2
+    assert given["attention_mask"].tolist() == [[int(n not in hidden) for n in range(length)], [1] * length]
+
+
 def test_hiding_nothing_changes_nothing(phi3, scene, asked):
     trace = trace_answer(phi3, asked)
     assert answers_without(phi3, asked, [[], ()]) == [trace.text] * 2
