@@ -17,16 +17,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from phi3lib.encoders.encoder import (
-    Encoder,
-    ImageEncoder,
-    Recipe,
-    Recipes,
-    TextEncoder,
-    joined,
-    recipe,
-    recipes_of,
-)
+from phi3lib.encoders.encoder import Encoder, ImageEncoder, TextEncoder
+from phi3lib.encoders.recipes import Recipe, Recipes, joined, recipe, recipes_of
 from phi3lib.loading.cache import repairing
 from phi3lib.loading.defaults import CLIP_TYPE, on_hub
 from phi3lib.loading.networks import model_type_of
