@@ -186,6 +186,16 @@ def test_what_is_imported_is_declared(pattern, extras):
     assert undeclared == {}
 
 
+def test_the_package_imports_each_of_its_dependencies():
+    distributions = importlib.metadata.packages_distributions()
+    used = {
+        canonicalize_name(provider)
+        for name in imported_packages((ROOT / "phi3lib").rglob("*.py"))
+        for provider in distributions.get(name, [NAMED_OTHERWISE.get(name, name)])
+    }
+    assert set(ranges(PROJECT["dependencies"])) - used == set()
+
+
 def test_optional_packages_belong_to_an_extra():
     assert set(ranges(line for lines in EXTRAS.values() for line in lines)) >= OPTIONAL
 
