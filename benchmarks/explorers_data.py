@@ -42,7 +42,9 @@ def with_places(known: pd.DataFrame, folder: Path) -> pd.DataFrame:
     from phi3lib.embeddings.maps import umap_map
 
     table = embed_images([folder / "pictures" / name for name in known["id"]], pooling="projected")
-    places = umap_map(table.vectors, nearest(table.vectors, 50), n_neighbors=15, min_dist=0.1, seed=0).places
+    places = umap_map(
+        table.vectors, nearest(table.vectors, 50), n_neighbors=15, min_dist=0.1, seed=0
+    ).coordinates
     return known.assign(vector=list(table.vectors), x=places[:, 0], y=places[:, 1])
 
 

@@ -60,7 +60,7 @@ def shared_neighbors(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArra
 
 
 def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) -> float:
-    """Linear centred kernel alignment: 1 for spaces that differ by turning, mirroring and one scale.
+    """Return linear centered kernel alignment: 1 for spaces that differ by turning, mirroring and one scale.
 
     Kornblith et al. 2019; `debiased` uses the unbiased estimate of HSIC (Song et al. 2012), whose expected
     value for unrelated spaces is 0 however wide they are. It is not invariant to arbitrary linear maps.
@@ -76,7 +76,7 @@ def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) ->
 
 
 def cka(first: ArrayLike, second: ArrayLike) -> Estimate:
-    """Debiased linear CKA with an interval; chance 0."""
+    """Return debiased linear CKA with an interval; chance 0."""
     a, b = _pair(first, second, 16)
     return of_statistic(lambda rows: linear_cka(a[rows], b[rows]), len(a), 0.0, most=1.0)
 
@@ -96,7 +96,7 @@ def _unbiased_hsic(first: Matrix, second: Matrix) -> float:
 
 
 def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
-    """Representational similarity: Spearman's correlation of all pairwise cosines; chance 0.
+    """Return the representational similarity: Spearman's correlation of all pairwise cosines; chance 0.
 
     Kriegeskorte et al. 2008. ValueError for a space in which all cosines are alike.
     """
@@ -171,7 +171,7 @@ def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, fo
 def retrieval(
     queries: ArrayLike, items: ArrayLike, wanted: Sequence[int] | NDArray[np.intp], k: int = 1
 ) -> Estimate:
-    """Recall@k: the share of queries whose wanted item is among the k most similar; chance k / N.
+    """Return recall@k: the share of queries whose wanted item is among the k most similar; chance k / N.
 
     Items as similar as the wanted one count as better ones: a space in which all are equal has a recall of 0.
     ValueError for k < 1 and where `wanted` does not name one item for each query.
@@ -181,7 +181,7 @@ def retrieval(
     if asked.shape[1] != there.shape[1]:
         raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
     if rows.shape != (len(asked),) or not ((rows >= 0) & (rows < len(there))).all() or k < 1:
-        raise ValueError(f"one of {len(there)} items is wanted for each of {len(asked)} queries, and k ≥ 1")
+        raise ValueError(f"expected one of {len(there)} items for each of {len(asked)} queries, and k ≥ 1")
     own = (asked * there[rows]).sum(1)
     starts = range(0, len(asked), BLOCK)
     alike = [(asked[s : s + BLOCK] @ there.T >= own[s : s + BLOCK, None] - 1e-7).sum(1) - 1 for s in starts]
@@ -243,7 +243,7 @@ def modality_gap(pictures: ArrayLike, texts: ArrayLike) -> float:
 
 
 def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 0) -> Estimate:
-    """`modality_gap` with the interval of drawing other pictures and texts.
+    """Return `modality_gap` with the interval of sampling other pictures and texts.
 
     Chance is the distance of the centers if the same vectors are split at random; for few vectors it is
     not 0.

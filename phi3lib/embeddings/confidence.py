@@ -59,7 +59,7 @@ def of_mean(values: ArrayLike, chance: float | None = None, *, seed: int = 0) ->
     """
     numbers = np.asarray(values, dtype=float)
     if numbers.ndim != 1 or not len(numbers):
-        raise ValueError(f"one value for each item is wanted; the shape is {numbers.shape}")
+        raise ValueError(f"expected one value for each item; the shape is {numbers.shape}")
     if not np.isfinite(numbers).all():
         raise ValueError("a value is NaN or infinite; every item needs a number")
     low, high = _wilson(numbers) if np.isin(numbers, (0, 1)).all() else _of_numbers(numbers, seed)
@@ -192,6 +192,6 @@ def _pairs(first: Estimate | ArrayLike, second: Estimate | ArrayLike) -> tuple[N
     a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(
-            f"values of shape {a.shape} and {b.shape}: one value is wanted for each of the same items"
+            f"values of shape {a.shape} and {b.shape}: expected one value for each of the same items"
         )
     return a, b

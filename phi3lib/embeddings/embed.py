@@ -243,7 +243,7 @@ class Work:
     def results(
         self, pending: list[Any], expected: Mapping[str, str], errors: dict[str, str], *, progress: bool
     ) -> Iterator[tuple[Batch, Vectors]]:
-        """Each batch with its vectors; what cannot be read or computed goes into `errors`."""
+        """Yield each batch with its vectors; what cannot be read or computed goes into `errors`."""
         from tqdm.auto import tqdm
 
         self.estimates = progress and bool(pending) and _is_large(self.encoder)
@@ -301,10 +301,10 @@ def _few(encoder: ImageEncoder, pictures: Mapping[str, Image.Image]) -> dict[str
 
 
 def estimate(pictures: int, tiles: int, seconds_per_tile: float) -> str:
-    """How long the rest will take, as a sentence."""
+    """Return how long the rest will take, as a sentence."""
     duration = in_words(tiles * seconds_per_tile)
     tiles_note = "" if tiles == pictures else f" of {tiles:,} tiles"
-    return f"about {duration} for {pictures:,} pictures{tiles_note}, by the first of them"
+    return f"about {duration} for {pictures:,} pictures{tiles_note}, estimated from the first one"
 
 
 def _timed(

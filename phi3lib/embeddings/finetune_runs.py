@@ -81,7 +81,7 @@ def digest(text: str) -> str:
 
 @contextmanager
 def own_random_numbers(seed: int) -> Iterator[None]:
-    """Within, all sources of chance start at `seed`; afterwards the caller's continue where they were."""
+    """Seed all sources of chance within the block; afterwards the caller's continue where they were."""
     # The Trainer seeds all of them.
     before = random.getstate(), np.random.get_state(), random_state()  # noqa: NPY002
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Maps: vectors laid out in the plane, by PCA and UMAP, and what they are worth.
+"""2-D maps of vectors by PCA and UMAP, and how faithful they are.
 
     space = nearest(table.vectors, 50)
     layout = umap_map(table.vectors, space, n_neighbors=15, min_dist=0.1, seed=0)
@@ -32,9 +32,9 @@ from phi3lib.embeddings.knn import (
 )
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.embeddings.umap_kernels import keep_compiled
-from phi3lib.moved import old_names
+from phi3lib.moved import old_attribute, old_keyword, old_names
 
-Places = NDArray[np.float32]
+Coordinates = NDArray[np.float32]
 N_NEIGHBORS, MIN_DIST = 15, 0.1  # umap-learn's defaults
 EPOCHS, EPOCHS_WARM = 300, 50
 STEP, STEP_WARM = 1.0, 0.1  # of the first epoch; small steps keep what an earlier map has right
@@ -43,12 +43,15 @@ MANY, EPOCHS_OF_MANY = 10_000, 200  # above so many items fewer rounds are enoug
 MOST_ASKED = 2_000  # items whose ranks among all give the trustworthiness of a large map: a second or two
 
 
+@old_keyword("places", "coordinates")
 @dataclass(frozen=True)
 class Layout:
-    """Places in the plane (N, 2) with the method and the parameters that made them."""
+    """Coordinates in the plane (N, 2), with the method and the parameters that made them."""
 
-    places: Places
+    coordinates: Coordinates
     parameters: dict[str, Any]
+
+    places = old_attribute("places", "coordinates")  # changed in 0.2.0
 
     def kept(self, space: Neighbors, k: int = 10) -> NDArray[np.float64]:
         """Return for each item the share of its k true nearest that are among its k nearest on the map: (N,).
@@ -56,11 +59,11 @@ class Layout:
         Ties count as kept: a neighbour on the map that is as near in the space as the k-th true one is a true
         one, so of several copies of one picture it does not matter which are shown.
         """
-        return share_reached(space.first(k), map_neighbors(self.places, k))
+        return share_reached(space.first(k), map_neighbors(self.coordinates, k))
 
     def kept_estimate(self, space: Neighbors, k: int = 10) -> Estimate:
         """Return the mean of `kept`, with its interval; chance is k / (N − 1)."""
-        return of_mean(self.kept(space, k), k / (len(self.places) - 1))
+        return of_mean(self.kept(space, k), k / (len(self.coordinates) - 1))
 
     def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
         """Return 1 if all neighbours on the map are true ones, less the further off in the space they are.
@@ -75,10 +78,10 @@ class Layout:
     ) -> Estimate:
         """Return the trustworthiness with its interval, from at most `most` items.
 
-        The items are a sample if there are more, as `count` tells; their neighbours and ranks are those among
-        all items, so the value estimates the trustworthiness of the whole map. ValueError as above.
+        Of more items a sample is used; `count` is its size. Neighbors and ranks are those among all items, so
+        the value estimates the trustworthiness of the whole map. ValueError as above.
         """
-        return of_mean(self.trust(vectors, k, rows=sample_rows(len(self.places), most)), seed=seed)
+        return of_mean(self.trust(vectors, k, rows=sample_rows(len(self.coordinates), most)), seed=seed)
 
     def trust(
         self, vectors: ArrayLike, k: int = 10, *, rows: NDArray[np.intp] | None = None
@@ -87,26 +90,26 @@ class Layout:
 
         rows: the items to ask about, all by default; ranks are among all items. ValueError as above.
         """
-        unit, count = exact_unit_rows(vectors), len(self.places)
+        unit, count = exact_unit_rows(vectors), len(self.coordinates)
         if len(unit) != count:
             raise ValueError(f"{len(unit)} vectors do not fit a map of {count} items")
         if not k >= 1 or 2 * k >= count:
             raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
         asked = np.arange(count) if rows is None else rows
-        near = map_neighbors(self.places, k, rows=asked).indices
+        near = map_neighbors(self.coordinates, k, rows=asked).indices
         step = max(min(BLOCK, RANKED // count), 1)
         parts = [_ranks(unit, asked[s : s + step], near[s : s + step]) for s in range(0, len(asked), step)]
-        too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # behind the k-th true neighbour
+        too_far = np.maximum(np.concatenate(parts) - k, 0).sum(1)  # beyond the k-th true neighbor
         return 1 - 2 * too_far / (k * (2 * count - 3 * k - 1))
 
     def save(self, path: str | os.PathLike[str], ids: Sequence[str]) -> None:
-        """Write the places as a table in Parquet; parameters and versions are its recipe."""
+        """Write the coordinates as a table in Parquet; parameters and versions are its recipe."""
         recipe = {**self.parameters, "versions": _versions()}
-        EmbeddingTable(self.places, tuple(ids), recipe=recipe).save(Path(path))
+        EmbeddingTable(self.coordinates, tuple(ids), recipe=recipe).save(Path(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "tuple[Layout, tuple[str, ...]]":
-        """(layout, ids) of what `save` wrote."""
+        """Return (layout, ids) of what `save` wrote."""
         table = EmbeddingTable.load(path)
         return cls(table.vectors, table.recipe), table.ids
 
@@ -123,14 +126,16 @@ def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.i
     Items whose distance is the same up to rounding do not push each other back.
     """
     likeness = unit[rows] @ unit.T
-    places = np.arange(len(rows))
-    likeness[places, rows] = -np.inf
-    of_near = np.take_along_axis(likeness, near, axis=1)
-    apart = np.sqrt(np.maximum(2 - 2 * of_near, 0))
+    likeness[np.arange(len(rows)), rows] = -np.inf
+    near_likeness = np.take_along_axis(likeness, near, axis=1)
+    apart = np.sqrt(np.maximum(2 - 2 * near_likeness, 0))
     # The cosine of an item that is nearer by more than a tie; 1e-12 is above the rounding of the product.
     nearer = 1 - np.square(np.maximum(apart - TIE, 0)) / 2 + 1e-12
     return np.array(
-        [[np.count_nonzero(row > one) + 1 for one in of] for row, of in zip(likeness, nearer, strict=True)]
+        [
+            [np.count_nonzero(row > one) + 1 for one in cosines]
+            for row, cosines in zip(likeness, nearer, strict=True)
+        ]
     )
 
 
@@ -144,7 +149,7 @@ def sample_rows(count: int, most: int) -> NDArray[np.intp]:
 def pca_map(vectors: ArrayLike) -> Layout:
     """Return the PCA map: unit vectors projected onto their two directions of largest variance.
 
-    The parameters tell the share of variance that each axis shows. Signs are fixed: the longest part of
+    The parameters hold the share of variance of each axis. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
     """
     rows, width = np.shape(vectors)
@@ -152,8 +157,8 @@ def pca_map(vectors: ArrayLike) -> Layout:
         raise ValueError(f"a map needs three items at least; there are {rows}")
     if width < 2:
         raise ValueError("vectors of one number have no two directions")
-    places, shares = principal_components(vectors, 2)
-    return Layout(places.astype(np.float32), {"method": "PCA", "variance": shares})
+    coordinates, shares = principal_components(vectors, 2)
+    return Layout(coordinates.astype(np.float32), {"method": "PCA", "variance": shares})
 
 
 def principal_components(vectors: ArrayLike, most: int) -> tuple[NDArray[np.float64], list[float]]:
@@ -187,7 +192,7 @@ def umap_map(
     seed: int = 0,
     start: Layout | str = "pca",
 ) -> Layout:
-    """UMAP (McInnes et al. 2018) from exact neighbours, the same on every run of one machine.
+    """Return a UMAP layout (McInnes et al. 2018) from exact neighbors, the same on every run of one machine.
 
     space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: "pca", which gives the large order of a
     map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
@@ -203,10 +208,10 @@ def umap_map(
         raise ValueError(
             f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
         )
-    if isinstance(start, Layout) and len(start.places) != count:
-        raise ValueError(f"the layout to start from has {len(start.places)} items, the data {count}")
+    if isinstance(start, Layout) and len(start.coordinates) != count:
+        raise ValueError(f"the layout to start from has {len(start.coordinates)} items, the data {count}")
     warm = _is_umap(start)
-    places = _laid_out(
+    coordinates = _laid_out(
         _graph(space.first(n_neighbors - 1)),
         _start(vectors, start, seed),
         min_dist=min_dist,
@@ -215,7 +220,7 @@ def umap_map(
         seed=seed,
     )
     parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
-    return Layout(places, {**parameters, "start": "a layout" if isinstance(start, Layout) else start})
+    return Layout(coordinates, {**parameters, "start": "a layout" if isinstance(start, Layout) else start})
 
 
 def _is_umap(start: Layout | str) -> bool:
@@ -245,8 +250,10 @@ def _graph(near: Neighbors) -> Any:
         return mapper.fit(np.zeros((count, 1))).graph_  # of the data only the length is read
 
 
-def _laid_out(graph: Any, places: Places, *, min_dist: float, epochs: int, step: float, seed: int) -> Places:
-    """Return UMAP's layout of a graph, from these places, which are changed: (N, 2).
+def _laid_out(
+    graph: Any, coordinates: Coordinates, *, min_dist: float, epochs: int, step: float, seed: int
+) -> Coordinates:
+    """Return UMAP's layout of a graph, from these coordinates, which are modified: (N, 2).
 
     `UMAP.fit` squeezes its start into a square of ten, from which a map has to unfold once more.
     """
@@ -256,13 +263,13 @@ def _laid_out(graph: Any, places: Places, *, min_dist: float, epochs: int, step:
     used = pairs.data >= pairs.data.max() / epochs  # others have no turn in so few epochs
     weights = pairs.data[used]
     a, b = map(np.float32, _curve(min_dist))  # with powers of float64 it takes a fifth longer
-    laid: Places = optimize_layout_euclidean(
-        places,
-        places,
+    laid: Coordinates = optimize_layout_euclidean(
+        coordinates,
+        coordinates,
         pairs.row[used],
         pairs.col[used],
         n_epochs=epochs,
-        n_vertices=len(places),
+        n_vertices=len(coordinates),
         epochs_per_sample=epochs / np.float64(epochs * (weights / weights.max())),
         a=a,
         b=b,
@@ -288,47 +295,47 @@ def epochs_for(count: int) -> int:
     return EPOCHS if count <= MANY else EPOCHS_OF_MANY
 
 
-def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Places:
-    """Places to begin with: a UMAP as it is; in a square of ten another layout, PCA, or chance."""
+def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Coordinates:
+    """Return the start: a UMAP's coordinates; in a square of ten another layout's, PCA's, or random ones."""
     rng = np.random.default_rng(seed)
     if start == "random":
         return rng.uniform(0, 10, (len(np.asarray(vectors)), 2)).astype(np.float32)
     if isinstance(start, str) and start != "pca":
         raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
-    places = (pca_map(vectors) if isinstance(start, str) else start).places.astype(np.float64)
+    coordinates = (pca_map(vectors) if isinstance(start, str) else start).coordinates.astype(np.float64)
     if not _is_umap(start):
-        spread = places.max(0) - places.min(0)
-        places = 10 * (places - places.min(0)) / np.where(spread == 0, 1, spread)
+        spread = coordinates.max(0) - coordinates.min(0)
+        coordinates = 10 * (coordinates - coordinates.min(0)) / np.where(spread == 0, 1, spread)
         # Equal vectors must not stand on one point: nothing would drive them apart.
-        places = places + rng.normal(scale=1e-2, size=places.shape)
-    return places.astype(np.float32)
+        coordinates = coordinates + rng.normal(scale=1e-2, size=coordinates.shape)
+    return coordinates.astype(np.float32)
 
 
-def plane_neighbors(places: Places, k: int) -> NDArray[np.intp]:
+def plane_neighbors(coordinates: Coordinates, k: int) -> NDArray[np.intp]:
     """Return the k nearest others of each item on the map: (N, k). ValueError for fewer than k + 1 items."""
-    return map_neighbors(places, k).indices
+    return map_neighbors(coordinates, k).indices
 
 
-def map_neighbors(places: Places, k: int, *, rows: NDArray[np.intp] | None = None) -> Neighbors:
+def map_neighbors(coordinates: Coordinates, k: int, *, rows: NDArray[np.intp] | None = None) -> Neighbors:
     """Return the k nearest others of each item on the map, with their distances; of these rows alone.
 
     ValueError for fewer than k + 1 items.
     """
     from scipy.spatial import KDTree
 
-    if not 1 <= k < len(places):
-        raise ValueError(f"{k} neighbours on a map of {len(places)} items")
-    asked = np.arange(len(places)) if rows is None else rows
-    distances, found = KDTree(places).query(places[asked], k=k + 1)
-    # An item at the very place of another may not be found first: take it out wherever it stands.
+    if not 1 <= k < len(coordinates):
+        raise ValueError(f"{k} neighbours on a map of {len(coordinates)} items")
+    asked = np.arange(len(coordinates)) if rows is None else rows
+    distances, found = KDTree(coordinates).query(coordinates[asked], k=k + 1)
+    # An item with the same coordinates as another may not come first: remove it at any rank.
     others = found != asked[:, None]
     others[others.all(1), -1] = False
-    width = float(np.ptp(places, axis=0).max())
+    width = float(np.ptp(coordinates, axis=0).max())
     shape = (len(asked), k)
     return Neighbors(
         found[others].reshape(shape),
         distances[others].reshape(shape).astype(np.float32),
-        points=places if rows is None else None,
+        points=coordinates if rows is None else None,
         tie=TIE * width,
     )
 
@@ -336,7 +343,7 @@ def map_neighbors(places: Places, k: int, *, rows: NDArray[np.intp] | None = Non
 def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
     """Return the mean share of map neighbours that two layouts of the same items share, over all pairs.
 
-    1: every seed tells the same. Chance is k / (N − 1). ValueError for fewer than two layouts.
+    1: all seeds agree. Chance is k / (N − 1). ValueError for fewer than two layouts.
     """
     shares = steadiness(layouts, k)
     return of_mean(shares, k / (len(shares) - 1))
@@ -349,7 +356,7 @@ def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
     """
     if len(layouts) < 2:
         raise ValueError("stability needs two layouts at least")
-    near = [map_neighbors(layout.places, k) for layout in layouts]
+    near = [map_neighbors(layout.coordinates, k) for layout in layouts]
     pairs = itertools.combinations(near, 2)
     return np.mean([share_in_common(one, other) for one, other in pairs], axis=0)
 
@@ -359,15 +366,15 @@ def aligned(moving: Layout, fixed: Layout) -> Layout:
 
     One whose items all stand on one place is shifted only. ValueError for layouts of other items.
     """
-    if len(moving.places) != len(fixed.places):
-        raise ValueError(f"layouts of {len(moving.places)} and {len(fixed.places)} items")
-    a, b = moving.places.astype(np.float64), fixed.places.astype(np.float64)
+    if len(moving.coordinates) != len(fixed.coordinates):
+        raise ValueError(f"layouts of {len(moving.coordinates)} and {len(fixed.coordinates)} items")
+    a, b = moving.coordinates.astype(np.float64), fixed.coordinates.astype(np.float64)
     center_a, center_b = a.mean(0), b.mean(0)
     left, values, right = np.linalg.svd((a - center_a).T @ (b - center_b))
     spread = ((a - center_a) ** 2).sum()
     scale = values.sum() / spread if spread else 1.0
-    places = scale * (a - center_a) @ left @ right + center_b
-    return Layout(places.astype(np.float32), {**moving.parameters, "aligned": True})
+    coordinates = scale * (a - center_a) @ left @ right + center_b
+    return Layout(coordinates.astype(np.float32), {**moving.parameters, "aligned": True})
 
 
 def neighbors_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
@@ -379,5 +386,5 @@ def neighbors_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
 __getattr__ = old_names(
     __name__,
     {f"{name}_neighbours": f"{name}_neighbors" for name in ("plane", "map")}
-    | {"neighbours_for_maps": "neighbors_for_maps"},
+    | {"neighbours_for_maps": "neighbors_for_maps", "Places": "Coordinates"},
 )

@@ -148,7 +148,7 @@ def find_items(images: Any, *, own: Path | None = None) -> Items:
     seen: set[str] = set()
     for item in found.items:
         if item.id in seen:
-            raise ValueError(f"the picture {item.id!r} comes twice; give each once")
+            raise ValueError(f"the image {item.id!r} was passed twice; pass each image once")
         seen.add(item.id)
     return found
 

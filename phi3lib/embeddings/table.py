@@ -272,13 +272,13 @@ def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
 
 
 def require_same_ids(tables: Iterable[EmbeddingTable]) -> None:
-    """ValueError unless all tables hold the same pictures in the same order."""
+    """Raise ValueError unless all tables hold the same pictures in the same order."""
     if len({table.ids for table in tables}) != 1:
         raise ValueError("the tables must hold the same pictures in the same order")
 
 
 def vector_array(vectors: NDArray[np.float32]) -> Any:
-    """(N, d) as an Arrow array of lists of d float32."""
+    """Return (N, d) vectors as an Arrow array of lists of d float32."""
     import pyarrow
 
     flat = pyarrow.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))

@@ -1,4 +1,4 @@
-"""Does it work here? A report on this machine, in lines that read the same wherever all is well.
+"""A report on this machine: whether everything works, in the same lines on every machine where it does.
 
     lab.doctor()                 # one line a question: ok, note or attention
     lab.doctor(details=True)     # the numbers behind them, as a table: versions, memory, disk, threads
@@ -48,7 +48,7 @@ class Report:
     details: tuple[tuple[str, str], ...] = field(default=())
 
     def count(self, state: str) -> int:
-        """How many lines have this state."""
+        """Return the number of lines with this state."""
         return sum(finding.state == state for finding in self.findings)
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Report:
 
 
 def doctor(*, details: bool = False) -> Report:
-    """Look at this machine and report; `details` adds the numbers, which differ between machines."""
+    """Check this machine and report; `details` adds the numbers, which differ between machines."""
     questions: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,
@@ -178,7 +178,7 @@ def _choice() -> tuple[str, str]:
 
 
 def trained_models() -> dict[str, Path]:
-    """Folders of the trained models that are on this machine as chosen: "CLIP" and "Phi-3-vision"."""
+    """Return the folders of the chosen models that are on this machine: "CLIP" and "Phi-3-vision"."""
     from phi3lib.loading.defaults import default_models
 
     if _choice()[1]:
@@ -209,7 +209,7 @@ def wanted_packages() -> dict[str, str]:
 
 
 def locked_versions() -> dict[str, str]:
-    """Versions in requirements.lock, which the course was last run with; {} outside a checkout."""
+    """Return the versions in requirements.lock, which the course was last run with; {} outside a checkout."""
     lock = ROOT / "requirements.lock"
     if not lock.is_file():
         return {}
@@ -218,7 +218,7 @@ def locked_versions() -> dict[str, str]:
 
 
 def installed_version(name: str) -> str | None:
-    """Version of an installed package, or None."""
+    """Return the version of an installed package, or None."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -236,7 +236,7 @@ def _fits(version: str, range_: str) -> bool:
 
 
 def free_memory_gb() -> float | None:
-    """Memory that programs can still take, in GB; None where the system does not say."""
+    """Return the memory that programs can still take, in GB; None where the system does not say."""
     try:
         import psutil
     except ImportError:
@@ -245,7 +245,7 @@ def free_memory_gb() -> float | None:
 
 
 def free_disk_gb() -> float:
-    """Room in the working folder, in GB."""
+    """Return the free disk space in the working folder, in GB."""
     return shutil.disk_usage(Path.cwd()).free / 1e9
 
 

@@ -90,7 +90,7 @@ def gallery() -> list[GalleryPicture]:
 
 
 def picture(path: str | Path) -> Image.Image:
-    """Your own picture, as RGB and upright (a camera's EXIF orientation is applied).
+    """Return your own picture, as RGB and upright (a camera's EXIF orientation is applied).
 
     Transparency is dropped, as the published preprocessing does it; of an animation you get the first
     frame. Raises FileNotFoundError or ValueError, each with one sentence.

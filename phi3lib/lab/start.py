@@ -33,7 +33,7 @@ def start(notebook: str, models: str | None = None, seed: int = 0) -> None:
 
 
 def how_many(*, bundled: int, real: int) -> int:
-    """How many pictures a notebook takes: `bundled` with the small models, else `real`.
+    """Return how many pictures a notebook takes: `bundled` with the small models, else `real`.
 
     A picture takes the small models a hundredth of a second, and the published ones seconds on a CPU.
     """

@@ -64,7 +64,7 @@ def snapshot_folder(name: str, commit: str) -> Path:
 
 
 def is_commit(text: str) -> bool:
-    """Is this one of git's hashes, and so no path?"""
+    """Return whether a text is one of git's hashes, and so no path."""
     return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 

@@ -132,7 +132,7 @@ def load_phi3_model(
     device: "torch.device | str | None" = None,
     dtype: "torch.dtype | None" = None,
 ) -> Any:
-    """Phi-3-vision: its vision part (`Phi3ImageEmbedding` without wte), or all of it (`Phi3VForCausalLM`).
+    """Load Phi-3-vision: its vision part (`Phi3ImageEmbedding`), or all of it (`Phi3VForCausalLM`).
 
     name: a folder or a name on the hub; None: the default model.
     fine_tuned: a folder with a full checkpoint, with some tensors that replace those of `name`, or with a

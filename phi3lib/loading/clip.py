@@ -17,7 +17,7 @@ def clip_from_folder(
     device: torch.device | str | None,
     dtype: torch.dtype | None,
 ) -> Clip:
-    """CLIP from a checkpoint folder with every tensor accounted for; raises CheckpointError."""
+    """Load CLIP from a checkpoint folder with every tensor accounted for; raises CheckpointError."""
     # The Pillow processor by its name: the general one prefers torchvision, which is not installed here.
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 

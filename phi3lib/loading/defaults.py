@@ -73,7 +73,7 @@ def default_models() -> DefaultModels:
 
 
 def locate(name: str | Path | None, model_type: str) -> Path | str:
-    """Where a model is: its folder, as a Path, or its name on the hub, as a str.
+    """Return a model's location: its folder, as a Path, or its name on the hub, as a str.
 
     name: a folder, a name on the hub (looked for in the chosen folder first, if a folder is chosen), or
     None for the default. Raises CheckpointError, one sentence, where that cannot be.
@@ -115,7 +115,7 @@ def on_hub(name: str | Path | None, model_type: str) -> str | None:
 
 
 def model_type_of(folder: Path) -> str | None:
-    """`model_type` in a folder's config.json; None where there is no readable one."""
+    """Return `model_type` in a folder's config.json; None where there is no readable one."""
     try:
         model_type = read_json(folder / "config.json").get("model_type")
     except CheckpointError:

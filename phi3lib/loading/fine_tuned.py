@@ -11,7 +11,7 @@ ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors
 
 
 def default_folder() -> Path:
-    """Where the course saves its fine-tuned model and `fine_tuned=True` looks: $PHI3LIB_HOME/fine-tuned."""
+    """Return the folder that `fine_tuned=True` loads: $PHI3LIB_HOME/fine-tuned."""
     return phi3lib_home() / "fine-tuned"
 
 
@@ -45,12 +45,12 @@ def adapter_base(folder: Path) -> str | None:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Is this the folder of a peft adapter?"""
+    """Return whether this is the folder of a peft adapter."""
     return (folder / ADAPTER_CONFIG).is_file()
 
 
 def merge_adapter(model: Any, folder: Path) -> Any:
-    """`model` with the adapter of `folder` merged into its weights; the model itself is changed.
+    """Return `model` with the adapter of `folder` merged into its weights; the model itself is changed.
 
     Raises ImportError without peft, CheckpointError where adapter and model do not belong together.
     """

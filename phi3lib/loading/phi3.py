@@ -174,7 +174,7 @@ def is_whole(folder: Path, infos: Mapping[str, TensorInfo]) -> bool:
 
 
 def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "torch.dtype | None") -> Any:
-    """`Phi3VForCausalLM` from a folder, in `dtype`, or else as stored; raises CheckpointError."""
+    """Load `Phi3VForCausalLM` from a folder, in `dtype`, or else as stored; raises CheckpointError."""
     from phi3lib.vision.modeling import Phi3VForCausalLM, register_auto_classes
 
     require_phi3(folder)
@@ -238,14 +238,14 @@ def require_fitting_tiles(embedding: Any, processor: Any, *, where: Path | None)
 
 
 def image_processor(*folders: Path | None) -> Any:
-    """`Phi3VImageProcessor` of the first folder that holds the settings of one; raises CheckpointError."""
+    """Load the first folder's `Phi3VImageProcessor` that has the settings of one; raises CheckpointError."""
     from phi3lib.vision.image_processing import Phi3VImageProcessor
 
     return Phi3VImageProcessor.from_pretrained(_folder_with(folders, PROCESSOR_FILES), local_files_only=True)
 
 
 def text_processor(*folders: Path | None) -> Any:
-    """`Phi3VProcessor` of the first folder that holds a tokenizer and settings; raises CheckpointError."""
+    """Load the first folder's `Phi3VProcessor` that has tokenizer and settings; raises CheckpointError."""
     from phi3lib.vision.text_processing import Phi3VProcessor
 
     folder = _folder_with(folders, PROCESSOR_FILES, TOKENIZER_FILES)

@@ -72,7 +72,7 @@ class TensorInfo:
 
 
 def header_length(first_bytes: bytes, *, file: str, longest: int = LONGEST_HEADER) -> int:
-    """Bytes of the JSON header, from the file's first 8 bytes; raises CheckpointError if it has none."""
+    """Return the length of the JSON header, from the file's first 8 bytes; raises CheckpointError."""
     length = struct.unpack("<Q", first_bytes)[0] if len(first_bytes) == 8 else 0
     if not 2 <= length <= longest:
         raise CheckpointError(f"{file} is no safetensors file, or is damaged: fetch it again")
@@ -80,7 +80,7 @@ def header_length(first_bytes: bytes, *, file: str, longest: int = LONGEST_HEADE
 
 
 def parse_header(header: bytes, *, file: str, file_size: int) -> dict[str, TensorInfo]:
-    """Places of all tensors of a safetensors file, by name.
+    """Return all tensors of a safetensors file by name.
 
     header: the JSON part. file_size: bytes of the whole file, to notice a truncated one.
     Raises CheckpointError for a damaged header, tensors outside the file or sizes that do not add up.
@@ -126,7 +126,7 @@ def _tensor_info(name: str, file: str, entry: dict, begin: int) -> TensorInfo:
 
 
 def files_of_index(index: Mapping, wanted: str, *, where: str) -> list[str]:
-    """Names of the shards that hold tensors whose names begin with `wanted`, from a parsed index file.
+    """Return the names of the shards with tensors whose names begin with `wanted`, from a parsed index.
 
     Raises CheckpointError for an index that is damaged or names files outside its folder.
     """
@@ -140,7 +140,7 @@ def files_of_index(index: Mapping, wanted: str, *, where: str) -> list[str]:
 
 
 def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorInfo]:
-    """Places of the tensors of a checkpoint folder whose names begin with `wanted`; only headers are read.
+    """Return a checkpoint folder's tensors whose names begin with `wanted`; only headers are read.
 
     The folder holds `model.safetensors`, or an index and its shards, or (saved by hand) one other
     safetensors file. Raises CheckpointError where there is none or it is damaged.
@@ -154,7 +154,7 @@ def tensors_of_folder(folder: Path, wanted: str = "") -> dict[str, TensorInfo]:
 
 
 def tensors_of_file(path: Path) -> dict[str, TensorInfo]:
-    """Places of all tensors of one safetensors file; raises CheckpointError."""
+    """Return all tensors of one safetensors file; raises CheckpointError."""
     _require_regular(path)
     try:
         with path.open("rb") as stream:
@@ -174,7 +174,7 @@ def _require_regular(path: Path) -> None:
 
 
 def header_bytes(files: Iterable[str]) -> int:
-    """Bytes that the headers of these files take, the length in front included."""
+    """Return the bytes that the headers of these files take, the length in front included."""
     total = 0
     for file in files:
         with open(file, "rb") as stream:
@@ -312,7 +312,7 @@ def _groups(infos: Iterable[TensorInfo]) -> Iterator[list[TensorInfo]]:
 
 
 def merge_ranges(infos: Sequence[TensorInfo]) -> list[list[TensorInfo]]:
-    """Places grouped so that each group is one unbroken run of bytes of one file: one request a group.
+    """Group tensors so that each group is one unbroken run of bytes of one file: one request a group.
 
     Zero-sized tensors join their neighbor's group. Order: by file, then by offset.
     """

@@ -33,7 +33,7 @@ class Clip:
     def image_features(self, images: Pictures, *, batch_size: int = 32) -> torch.Tensor:
         """Features of pictures in the space that texts share: (N, d) float32 on the CPU, not normalised.
 
-        images: whatever `read_upright` reads, one or a list. Divide each row by its length before comparing
+        images: one or a list of what `read_upright` reads. Divide each row by its length before comparing
         by dot product. Raises ValueError for no pictures, and for what is no picture.
         """
 

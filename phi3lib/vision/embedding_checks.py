@@ -92,7 +92,7 @@ def require_words(input_ids: torch.Tensor, wte: WordEmbedding | None, vocab_size
 
 
 def require_no_placeholders(input_ids: torch.Tensor) -> None:
-    """Raise ValueError where ids stand for pictures that were not passed."""
+    """Raise ValueError for placeholders of pictures that were not passed."""
     # The image token by itself is a word like any other, as in the published code.
     if pictures := len(find_negative_ids(input_ids).counts):
         raise ValueError(

@@ -174,7 +174,7 @@ def logit_lens(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the k likeliest next tokens that the head would read from states of every layer.
 
-    columns: positions in the prompt. The states before the first layer and behind each layer are passed
+    columns: positions in the prompt. The states before the first layer and after each layer are passed
     through the last norm and the language-model head, which were trained for the last layer's states only.
     Returns (ids, probabilities), each (1 + layers, columns, k). Source: nostalgebraist, "interpreting GPT:
     the logit lens", 2020.

@@ -54,7 +54,7 @@ def causal_mask(
 
 
 class Phi3VGeneration(GenerationMixin):
-    """What `Phi3VForCausalLM` tells transformers' `generate`."""
+    """What transformers' `generate` needs to know of `Phi3VForCausalLM`."""
 
     # What `generate` calls for caches of fixed length; its own would ask for a mask a layer type.
     create_masks_for_generate = staticmethod(causal_mask)
@@ -77,7 +77,7 @@ class Phi3VGeneration(GenerationMixin):
             new = first.shape[1] if next_sequence_length is None else next_sequence_length
             cached = _cached(past_key_values, position_ids, next_sequence_length)
             if self._rope_switches(past_key_values, position_ids, cached, new):
-                # Keys in the cache were turned by the other RoPE factors: all is computed anew.
+                # Keys in the cache were turned by the other RoPE factors: everything is recomputed.
                 _empty(past_key_values)
                 next_sequence_length = None
                 if inputs_embeds is not None:
@@ -130,7 +130,7 @@ class Phi3VGeneration(GenerationMixin):
         """Return whether this step of `new` tokens needs other RoPE factors than the `cached` keys have.
 
         The long factors begin where the highest position passes a limit; padding does not count. They end
-        where a cache is cut back behind it, as after rejected candidates. The factors are noted in the cache.
+        where a cache is cut back to before it, as after rejected candidates. The cache records the factors.
         position_ids (batch, length) end with the positions of this step.
         """
         rope = self.config.rope_parameters

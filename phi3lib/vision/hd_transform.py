@@ -176,7 +176,7 @@ def count_image_tokens(rows: int, cols: int, tile: TileGeometry = CLIP_VIT_L_14_
     """Tokens of a picture cut into `rows` × `cols` crops: (rows·cols + 1)·144 + 1 + (rows + 1)·12.
 
     144 tokens for each crop and for the global view, one view separator between the two, and one row
-    separator behind each of the 12 token rows of every row of crops and of the global view.
+    separator after each of the 12 token rows of every row of crops and of the global view.
     """
     in_tiles = (rows * cols + 1) * tile.tokens_per_tile
     row_separators = (rows + 1) * tile.tokens_per_side
@@ -308,7 +308,7 @@ def assemble(
 
 
 def require_order(order: str) -> None:
-    """Raise ValueError unless `order` is one that the HD transform knows."""
+    """Raise ValueError unless `order` is an order of the HD transform."""
     if order not in ORDERS:
         raise ValueError(f"hd_transform_order is {order!r}; it must be one of {', '.join(map(repr, ORDERS))}")
 

@@ -36,7 +36,7 @@ class Phi3ImageFeatures(BaseModelOutputWithPooling):
     """Visual tokens of N pictures.
 
     last_hidden_state: (N, most tokens, hidden_size), separators included, in the sequence's order; zeros
-    behind the tokens of smaller pictures. num_img_tokens: how many each picture has.
+    after the tokens of smaller pictures. num_img_tokens: how many each picture has.
     pooler_output: (N, hidden_size), the mean of each picture's tokens without its separators. The published
     models have no pooled picture vector of their own; the name is the one that transformers uses.
     """
@@ -109,7 +109,7 @@ class Phi3ImageEmbedding(nn.Module):
         width = self.image_dim_out * 4 if self.use_hd_transform else self.image_dim_out
         if self.with_learnable_separator:
             self.glb_GN = nn.Parameter(torch.zeros(1, 1, width))  # between the two views
-            self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, width))  # behind each row of tokens
+            self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, width))  # after each row of tokens
         hidden_size = config.n_embd if hasattr(config, "n_embd") else config.hidden_size
         self.img_projection = _make_projector(self.projection_cls, width, hidden_size)
         self.drop = _make_dropout(config)
@@ -143,10 +143,10 @@ class Phi3ImageEmbedding(nn.Module):
         *,
         wte: WordEmbedding | None = None,
     ) -> Any:
-        """Embed a batch of token ids, with the pictures that its placeholders stand for.
+        """Embed a batch of token ids, with the pictures of its placeholders.
 
-        input_ids (batch, length): `config.image_token_id` stands for one token of a picture, and the pictures
-            come in the order in which they appear. Published negative ids are accepted, too: id -k stands for
+        input_ids (batch, length): `config.image_token_id` represents one token of a picture, and the pictures
+            come in the order in which they appear. Published negative ids are accepted, too: id -k is
             one token of the picture with tag k, and the distinct tags of a row, in ascending order, are that
             row's pictures. Rows follow each other in the list of pictures. Never modified.
         pixel_values: (N, 1 + crops, 3, size, size) with the HD transform, the global view first; else
@@ -268,7 +268,7 @@ class Phi3ImageEmbedding(nn.Module):
 
     @property
     def image_token_id(self) -> int | None:
-        """The id that stands for one token of a picture, or None if only negative ids do."""
+        """The id of one token of a picture; None if only negative ids are used."""
         return getattr(self.config, "image_token_id", None)
 
     @property
@@ -293,7 +293,7 @@ class Phi3ImageEmbedding(nn.Module):
         return grid_shapes(pixel_values, image_sizes, tile=self.tile, width=self.image_dim_out)
 
     def _patches_among(self, rows: int, cols: int) -> torch.Tensor:
-        """Which tokens of a picture stand for patches, not for separators: (num_image_tokens,) bool."""
+        """Return which tokens of a picture represent patches, not separators: (num_image_tokens,) bool."""
         return token_views(rows, cols, self.tile, self.hd_transform_order) != SEPARATOR
 
     def _take_kept_inputs(

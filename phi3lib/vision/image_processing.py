@@ -44,7 +44,7 @@ OPTIONS = (
     "rescale_factor",
     "do_normalize",
 )
-# Options of one call: those of the processor but for the sizes of the model's tower, and what is asked for.
+# Options of one call: those of the processor except the sizes of the model's tower, and return_tensors.
 CALL_OPTIONS = (
     *(name for name in OPTIONS if name not in ("num_img_tokens", "tile_size", "patch_size")),
     "input_data_format",
@@ -164,7 +164,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
     def from_dict(cls, image_processor_dict: Mapping[str, Any], **kwargs: Any) -> Any:
         """Build from the content of a preprocessor_config.json; `kwargs` override it.
 
-        None stands for the default. Keys of the file that are no options of the class are for others
+        None: the default. Keys of the file that are no options of the class are for others
         (auto_map, processor_class) and left alone, with a warning if such a key is likely a mistyped option.
         Raises UnknownOptionError for such a name in `kwargs`, unless return_unused_kwargs=True asks for those
         back beside the processor.
@@ -217,7 +217,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         """Prepare one picture or (nested) lists of pictures, N in all.
 
         options: num_crops, pad_to_num_crops, image_mean, image_std, do_convert_rgb, do_rescale,
-            rescale_factor, do_normalize: in place of the processor's own; None stands for its own.
+            rescale_factor, do_normalize: in place of the processor's own; None: its own.
         return_tensors: "pt" for torch, "np" for NumPy; None for lists with one entry a picture
             (pixel_values: torch tensors of equal shape).
         device: where torch tensors go; they are computed on the CPU, where the values are the published ones.

@@ -26,7 +26,7 @@ from transformers import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 
-# transformers 5.17 exports a stand-in for this class that asks for torchvision; the class itself does not.
+# transformers 5.17 exports a dummy for this class that requires torchvision; the class itself does not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils.generic import can_return_tuple
 
@@ -89,7 +89,7 @@ class _PublishedFiles:
 
 
 class Phi3VModel(_PublishedFiles, Phi3Model):
-    """Phi-3's layers behind an embedding that takes pictures. Returns hidden states, as `Phi3Model` does."""
+    """Phi-3's layers after an embedding that takes pictures. Returns hidden states, as `Phi3Model` does."""
 
     config_class = Phi3VConfig
     _no_split_modules = ["Phi3DecoderLayer", "Phi3ImageEmbedding"]
@@ -104,7 +104,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        # Whoever replaces the words (`resize_token_embeddings`, peft) replaces them for the vision part too.
+        # Code that replaces the words (`resize_token_embeddings`, peft) replaces them in the vision part too.
         if name == "embed_tokens" and hasattr(self, "vision_embed_tokens"):
             self._show_words()
 
@@ -188,7 +188,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words.__call__)
 
     def _warn_of_missing_pictures(self, input_ids: torch.Tensor, cache: Cache | None) -> None:
-        """Warn of a prompt without its pictures; behind a cache the image token is a word like others."""
+        """Warn of a prompt without its pictures; with a cache the image token is a word like others."""
         if not may_read(input_ids) or (cache is not None and cache.get_seq_length() > 0):
             return
         image_token_id = self.config.image_token_id

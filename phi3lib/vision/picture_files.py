@@ -25,7 +25,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """
     if is_url(os.fsdecode(path)):
         raise ValueError("this is a URL; nothing is downloaded here. Save the image to a file first")
-    # Without O_NONBLOCK a pipe that nobody writes to would block for ever.
+    # Without O_NONBLOCK a pipe without a writer would block forever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(as_path(path), flags)
     try:

@@ -1,4 +1,4 @@
-"""Images from anywhere: whatever holds one becomes a Pillow image of mode RGB, or a ValueError says why not.
+"""Images from any source: each becomes a Pillow image of mode RGB, or a ValueError says why not.
 
 The policy for images, wherever they come from (files, bytes, uploads, data sets, images opened by hand):
 

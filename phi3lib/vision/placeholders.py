@@ -1,13 +1,13 @@
 """Placeholders: the token ids that reserve positions for images in a sequence.
 
-Two kinds are understood, one kind at a time:
+There are two kinds, which are not mixed:
 
 - the image token, a real id (`<|image|>`, `config.image_token_id`), once for each token of an image; the
   images come in the order in which they appear in the rows. Our processor writes it by default, as all
   vision models of transformers do, because code that uses ids as indices can take it;
 - negative ids, as the published processor writes them: -k once for each token of the image that the prompt
   calls `<|image_k|>`. The distinct tags of a row, in ascending order, are that row's images in order, and the
-  images of all rows follow each other: the tag's number selects the image, wherever in the row it stands.
+  images of all rows follow each other: the tag's number selects the image, not its position in the row.
   (The published code fills the positions from left to right and ignores the number.)
 """
 

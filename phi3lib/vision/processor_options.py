@@ -50,7 +50,7 @@ def require_options(options: Mapping[str, Any]) -> None:
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options for transformers to merge; None stands for "not given", but in return_tensors."""
+    """Return the options for transformers to merge; None means "not given", except in return_tensors."""
     return {
         name: value
         for name, value in options.items()
@@ -65,7 +65,7 @@ def split_options(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the merged options for the text and for the images; `options` are those of the call."""
     text_options, image_options = merged["text_kwargs"], merged["images_kwargs"]
-    # A tokenizer's own side is for its training: an answer continues behind its prompt.
+    # A tokenizer's own side is for its training: an answer follows its prompt.
     sides = [where.get("padding_side") for where in (options, options.get("text_kwargs") or {})]
     text_options["padding_side"] = next((side for side in sides if side), "left")
     types = "return_mm_token_type_ids"  # transformers 5.17 has it with the text

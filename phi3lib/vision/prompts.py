@@ -1,7 +1,7 @@
 """From prompts and conversations to token ids with places for pictures, as pure functions.
 
 A prompt names its pictures `<|image_1|>`, `<|image_2|>`, …; the tag's number selects the picture, wherever
-in the prompt it stands. In the ids, a picture is a run of the image token, one for each of its tokens (or of
+it is in the prompt. In the ids, a picture is a run of the image token, one for each of its tokens (or of
 -k for picture k, as published); the model puts the picture's tokens there. `Phi3VProcessor` (in
 `phi3lib.vision.text_processing`) puts these steps together.
 

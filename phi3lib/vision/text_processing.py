@@ -101,7 +101,7 @@ class Phi3VProcessor(ProcessorMixin):
         tokenizer_options = {name: kwargs.pop(name) for name in TOKENIZER_OPTIONS if name in kwargs}
         own = {name: kwargs.pop(name) for name in ("chat_template", "negative_ids") if name in kwargs}
         name = os.fspath(pretrained_model_name_or_path)
-        # What is left goes to both; the image processor refuses names that no loader knows.
+        # The remaining options go to both; the image processor rejects unknown names.
         image_processor = parts["image_processor"] or Phi3VImageProcessor.from_pretrained(
             name, **kwargs, **image_options
         )
@@ -192,7 +192,7 @@ class Phi3VProcessor(ProcessorMixin):
         return split_options(merged, options)
 
     def _image_token_to_write(self, negative_ids: bool) -> int | None:
-        """Return the id that stands for a token of a picture, or None for negative ids."""
+        """Return the id of a picture's tokens, or None for negative ids."""
         if negative_ids:
             return None
         if self.image_token_id is None:
@@ -297,7 +297,7 @@ class Phi3VProcessor(ProcessorMixin):
         held = [pictures for _, pictures in plain]
         if any(held) and images is not None:
             raise ValueError("pictures were passed twice: in the conversation's image entries and by images=")
-        # "auto" is how transformers asks for a processor's own default.
+        # "auto" is transformers' value for a processor's own default.
         options.setdefault("return_tensors", "pt" if return_tensors == "auto" else return_tensors)
         images = held if any(held) else images
         out = self._prepare(prompts, images, options, spans if return_assistant_tokens_mask else None)

@@ -129,7 +129,7 @@ def pixels_of_token(grid: HDGrid, index: int, order: str = "sub_glb") -> Box | N
     """Return the pixels of the original picture that a token represents.
 
     A pixel counts when any part of it lies in the token's rectangle. None for separators, and for tokens
-    that see nothing but padding.
+    that see only padding.
     """
     box = padded_box_of_token(grid, index, order)
     if box is None:

@@ -11,7 +11,7 @@ import torch
 def padded(rows: Sequence[list[int]], length: int, pad_id: int | None, side: str = "left") -> list[list[int]]:
     """Return rows of `length`, padded on one side; longer rows stay as they are.
 
-    On the left, so that each row's answer continues right behind its prompt; "right" for training. Raises
+    On the left, so that each row's answer follows its prompt directly; "right" for training. Raises
     ValueError where padding is needed and there is no `pad_id`, and for another side.
     """
     if side not in ("left", "right"):

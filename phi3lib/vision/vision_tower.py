@@ -1,4 +1,4 @@
-"""The vision tower: an image encoder, read at the layer that is asked for and run no further."""
+"""The vision tower: an image encoder, run up to the requested layer."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ class VisionTower(nn.Module):
         return self.family.num_prefix_tokens(self.config)
 
     def forward(self, tiles: torch.Tensor, layer: int = -1) -> torch.Tensor:
-        """Return the features of `tiles` (n, 3, size, size) behind `layer`: (n, prefix + patches², C).
+        """Return the features of `tiles` (n, 3, size, size) after `layer`: (n, prefix + patches², C).
 
         The prefix is the class token, where the network has one, and then its registers. `layer` counts as in
         transformers' `hidden_states`: 0 is the input of the first layer, -1 the output of the last one

@@ -293,7 +293,7 @@ def test_who_moved_is_laid_out_as_in_python(bare, page):
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 20, 2)).astype(np.float32)
     for moving in (second, second * [1, -1]):  # turned, and mirrored
-        wanted = aligned(Layout(moving, {}), Layout(first, {})).places
+        wanted = aligned(Layout(moving, {}), Layout(first, {})).coordinates
         laid = bare.evaluate(
             "([a, b]) => Array.from(laidOnto(a, b))", [moving.ravel().tolist(), first.ravel().tolist()]
         )

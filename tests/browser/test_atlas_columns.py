@@ -18,7 +18,7 @@ def exported(tmp_path_factory):
     for name, picture in zip(made.state.ids, made.pictures, strict=True):
         picture.resize((300, 200)).save(folder / f"{name}.png")
     files = [folder / f"{name}.png" for name in made.state.ids]
-    places = made.state.layout("one").places
+    places = made.state.layout("one").coordinates
     return Atlas(made.state.tables, pictures=files, layout=places, title="Ninety").to_html(folder / "a.html")
 
 

@@ -127,7 +127,7 @@ def test_what_is_no_source_is_refused(clip, tmp_path):
         embed_images(tmp_path / "nowhere", model=clip, progress=False)
     with pytest.raises(ValueError, match="no images found"):
         embed_images([], model=clip, progress=False)
-    with pytest.raises(ValueError, match="comes twice"):
+    with pytest.raises(ValueError, match="passed twice"):
         embed_images(["a.png", "a.png"], model=clip, progress=False)
     with pytest.raises(ValueError, match="2 values for 1"):
         embed_images([Image.new("RGB", (9, 9))], model=clip, labels={"x": [1, 2]}, progress=False)

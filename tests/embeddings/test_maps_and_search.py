@@ -85,15 +85,15 @@ def test_umap_keeps_neighbors_better_than_chance_and_groups_together(groups, map
     assert kept.low > 3 * kept.chance
     assert maps[0].trustworthiness(groups) > 0.8
     labels = np.repeat(np.arange(4), 40)
-    near = plane_neighbors(maps[0].places, 5)
+    near = plane_neighbors(maps[0].coordinates, 5)
     assert (labels[near] == labels[:, None]).mean() > 0.95
 
 
 @pytest.mark.slow
 def test_a_map_is_the_same_on_every_run_and_another_with_another_seed(groups, maps):
     again = umap_map(groups, nearest(groups, 30), n_neighbors=12, seed=0)
-    assert np.array_equal(again.places, maps[0].places)
-    assert not np.allclose(maps[1].places, maps[0].places)
+    assert np.array_equal(again.coordinates, maps[0].coordinates)
+    assert not np.allclose(maps[1].coordinates, maps[0].coordinates)
     same = stability(maps)
     assert same.chance < same.low < same.high <= 1
 
@@ -102,15 +102,15 @@ def test_a_map_is_the_same_on_every_run_and_another_with_another_seed(groups, ma
 def test_a_map_from_an_earlier_one_stays_near_it(groups, maps):
     warm = umap_map(groups, nearest(groups, 30), n_neighbors=14, seed=0, start=maps[0])
     assert warm.parameters["start"] == "a layout"
-    moved = np.linalg.norm(aligned(warm, maps[0]).places - maps[0].places, axis=1).mean()
-    spread = maps[0].places.std()
+    moved = np.linalg.norm(aligned(warm, maps[0]).coordinates - maps[0].coordinates, axis=1).mean()
+    spread = maps[0].coordinates.std()
     assert moved < spread
     assert warm.trustworthiness(groups) > 0.8
 
 
 @pytest.mark.parametrize("start", ["pca", "random", "a layout"])
 def test_maps_start_in_a_square_of_ten(groups, start):
-    layout = Layout(pca_map(groups).places * 3 - 70, {})
+    layout = Layout(pca_map(groups).coordinates * 3 - 70, {})
     places = maps_module._start(groups, layout if start == "a layout" else start, seed=0)
     low, high = places.min(0), places.max(0)
     noise = 1e-4 if start == "random" else 0.05
@@ -130,8 +130,8 @@ def test_a_map_by_umap_is_a_start_at_its_own_scale_and_any_other_is_laid_out_in_
         again = umap_map(groups, space, n_neighbors=12, start=start)
         assert again.kept(space).mean() > 3 * again.kept_estimate(space).chance
     assert epochs == [maps_module.EPOCHS, maps_module.EPOCHS_WARM, maps_module.EPOCHS]
-    wide = Layout(again.places * 7 + 3, again.parameters)
-    assert np.array_equal(maps_module._start(groups, wide, seed=0), wide.places)
+    wide = Layout(again.coordinates * 7 + 3, again.parameters)
+    assert np.array_equal(maps_module._start(groups, wide, seed=0), wide.coordinates)
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_pca_shows_the_two_widest_directions(groups):
     reference = PCA(2).fit(unit)
     ours = pca_map(groups)
     assert np.allclose(ours.parameters["variance"], reference.explained_variance_ratio_, atol=1e-4)
-    assert np.allclose(np.abs(ours.places), np.abs(reference.transform(unit)), atol=1e-3)
+    assert np.allclose(np.abs(ours.coordinates), np.abs(reference.transform(unit)), atol=1e-3)
 
 
 @pytest.mark.slow
@@ -189,8 +189,8 @@ def test_few_items_and_equal_items_make_a_map(count):
     vectors = np.ones((count, 4), np.float32)
     vectors[0, 0] = 2
     layout = umap_map(vectors, neighbors_for_maps(vectors), n_neighbors=4)
-    assert layout.places.shape == (count, 2)
-    assert np.isfinite(layout.places).all()
+    assert layout.coordinates.shape == (count, 2)
+    assert np.isfinite(layout.coordinates).all()
 
 
 def test_wrong_parameters_are_refused(groups):
@@ -205,8 +205,8 @@ def test_wrong_parameters_are_refused(groups):
 
 def test_alignment_undoes_turning_mirroring_and_scale(groups):
     fixed = pca_map(groups)
-    turned = Layout((fixed.places[:, ::-1] * 7 + 3).astype(np.float32), {})
-    assert np.allclose(aligned(turned, fixed).places, fixed.places, atol=1e-4)
+    turned = Layout((fixed.coordinates[:, ::-1] * 7 + 3).astype(np.float32), {})
+    assert np.allclose(aligned(turned, fixed).coordinates, fixed.coordinates, atol=1e-4)
 
 
 def test_trustworthiness_is_that_of_scikit_learn(groups, monkeypatch):
@@ -215,7 +215,7 @@ def test_trustworthiness_is_that_of_scikit_learn(groups, monkeypatch):
     monkeypatch.setattr(maps_module, "BLOCK", 37)
     rng = np.random.default_rng(5)
     for layout in (pca_map(groups), Layout(rng.normal(size=(160, 2)).astype(np.float32), {})):
-        reference = trustworthiness(groups, layout.places, n_neighbors=7, metric="cosine")
+        reference = trustworthiness(groups, layout.coordinates, n_neighbors=7, metric="cosine")
         assert layout.trustworthiness(groups, 7) == pytest.approx(reference, abs=1e-4)
     with pytest.raises(ValueError, match="less than half"):
         layout.trustworthiness(groups, 80)
@@ -258,21 +258,21 @@ def test_more_vectors_than_numbers_or_fewer_give_the_same_kind_of_map(groups):
     unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     from sklearn.decomposition import PCA
 
-    assert np.allclose(np.abs(pca_map(wide).places), np.abs(PCA(2).fit_transform(unit)), atol=1e-3)
-    assert pca_map(np.ones((5, 3))).places.std() == 0
+    assert np.allclose(np.abs(pca_map(wide).coordinates), np.abs(PCA(2).fit_transform(unit)), atol=1e-3)
+    assert pca_map(np.ones((5, 3))).coordinates.std() == 0
 
 
 def test_a_layout_on_one_place_is_shifted_only(groups):
     fixed = pca_map(groups)
-    flat = Layout(np.zeros_like(fixed.places), {})
-    assert np.isfinite(aligned(flat, fixed).places).all()
+    flat = Layout(np.zeros_like(fixed.coordinates), {})
+    assert np.isfinite(aligned(flat, fixed).coordinates).all()
 
 
 def test_layouts_are_saved_with_their_parameters(groups, tmp_path):
     layout = pca_map(groups)
     layout.save(tmp_path / "map.parquet", [str(row) for row in range(len(groups))])
     again, ids = Layout.load(tmp_path / "map.parquet")
-    assert np.array_equal(again.places, layout.places)
+    assert np.array_equal(again.coordinates, layout.coordinates)
     assert again.parameters.pop("versions")["umap-learn"]
     assert again.parameters == layout.parameters
     assert ids[3] == "3"
@@ -413,4 +413,4 @@ def test_planted_duplicates_are_found(groups):
 @pytest.mark.filterwarnings("error", "ignore:Tensorflow not installed:ImportWarning")  # where umap is new
 def test_a_map_is_made_without_warnings_even_where_all_items_are_neighbors():
     vectors = np.random.default_rng(0).normal(size=(8, 5))
-    assert umap_map(vectors, nearest(vectors, 7), n_neighbors=8).places.shape == (8, 2)
+    assert umap_map(vectors, nearest(vectors, 7), n_neighbors=8).coordinates.shape == (8, 2)

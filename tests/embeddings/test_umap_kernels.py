@@ -22,10 +22,10 @@ def anew():
 def test_maps_are_the_same_with_kernels_that_were_compiled_beside():
     vectors = np.random.default_rng(0).normal(size=(30, 4))
     space = nearest(vectors, 6)
-    before = umap_map(vectors, space, n_neighbors=5).places
+    before = umap_map(vectors, space, n_neighbors=5).coordinates
     with umap_kernels.compiling():
         pass
-    assert (umap_map(vectors, space, n_neighbors=5).places == before).all()
+    assert (umap_map(vectors, space, n_neighbors=5).coordinates == before).all()
 
 
 def test_the_variant_of_the_layout_without_a_seed_is_neither_kept_nor_read():

@@ -13,6 +13,7 @@ from phi3lib import EmbeddingTable, lab
 from phi3lib.embeddings.approximate import ApproximateNeighbors
 from phi3lib.embeddings.groups import groups_of
 from phi3lib.embeddings.locations import location_of
+from phi3lib.embeddings.maps import Layout
 from phi3lib.embeddings.shards import Shards
 from phi3lib.lab import widgets
 from phi3lib.lab.grading.handed_in import HandedIn
@@ -76,6 +77,7 @@ def test_the_package_itself_uses_no_old_name():
         ("phi3lib.embeddings.locations", "Place", "Location"),
         ("phi3lib.embeddings.locations", "place_of", "location_of"),
         ("phi3lib.embeddings.compare", "shared_neighbours", "shared_neighbors"),
+        ("phi3lib.embeddings.maps", "Places", "Coordinates"),
         ("phi3lib.embeddings.maps", "plane_neighbours", "plane_neighbors"),
         ("phi3lib.embeddings.maps", "map_neighbours", "map_neighbors"),
         ("phi3lib.embeddings.maps", "neighbours_for_maps", "neighbors_for_maps"),
@@ -83,6 +85,8 @@ def test_the_package_itself_uses_no_old_name():
         ("phi3lib.lab.figures.sequence_plot", "show_places", "show_sequences"),
         ("phi3lib.loading.phi3", "vision_places", "vision_tensors"),
         ("phi3lib.loading.safetensors_io", "TensorPlace", "TensorInfo"),
+        ("phi3lib.lab.atlas.columns", "given_places", "given_coordinates"),
+        ("phi3lib.lab.atlas.state", "Found", "SearchResult"),
         ("phi3lib.lab.figures.hd_plots", "COLOURS", "COLORS"),
         ("phi3lib.lab.lessons.first_embedding", "mean_colours", "mean_colors"),
         ("phi3lib.lab.lessons.first_embedding", "order_of_neighbours", "order_of_neighbors"),
@@ -122,6 +126,7 @@ def test_an_old_attribute_warns_and_gives_the_new_one():
         (groups_of([[0.0, 1.0], [1.0, 0.0]], ["a", "b"]), "centres", "centers"),
         (Credit("a", "b", "c", "CC0", "d"), "licence", "license"),
         (HandedIn("anna", "01.ipynb"), "place_of", "index_of"),
+        (Layout(np.zeros((1, 2), np.float32), {}), "places", "coordinates"),
         (HubModel("owner/name", "0" * 40), "places", "tensor_infos"),
         (Shards(location_of("."), ()), "place", "location"),
     ],
@@ -140,6 +145,8 @@ def test_old_spellings_of_parameters_warn():
     assert warned[0].filename == __file__
     with pytest.warns(DeprecationWarning, match="colour= of class_phrase is now color="):
         assert class_phrase(KINDS["cup"], colour="red") == "a red cup"
+    with pytest.warns(DeprecationWarning, match="places= of Layout is now coordinates="):
+        assert Layout(places=np.zeros((1, 2), np.float32), parameters={}).coordinates.shape == (1, 2)
     table = EmbeddingTable(np.eye(2, dtype=np.float32), ["a", "b"])
     with pytest.warns(DeprecationWarning, match="centred= of RecipeSwitches is now centered="):
         switches = lab.RecipeSwitches({"r": table}, [None, None], recipe="r", centred=True)

@@ -1,4 +1,4 @@
-"""Maps kept in a folder, so that a grid of parameters is computed once and answers at once ever after."""
+"""Maps kept in a folder, so that a grid of parameters is computed once and then loaded."""
 
 import hashlib
 import os
@@ -13,9 +13,9 @@ from phi3lib.vision.inputs import as_path
 
 
 class SavedMaps:
-    """One Parquet file for each map; its name tells vectors, parameters and version that made it.
+    """One Parquet file for each map; its name is a checksum of vectors, parameters and version.
 
-    Other vectors have other names: a folder may serve many tables, and none finds what is not its own.
+    One folder may be used for many tables.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -27,7 +27,7 @@ class SavedMaps:
             layout, ids = Layout.load(self._path(table, settings))
         except (FileNotFoundError, ValueError):
             return None
-        return layout if ids == table.ids and layout.places.shape == (len(ids), 2) else None
+        return layout if ids == table.ids and layout.coordinates.shape == (len(ids), 2) else None
 
     def save(self, table: EmbeddingTable, settings: Any, layout: Layout) -> None:
         """Keep a map; the folder is made when it is needed."""

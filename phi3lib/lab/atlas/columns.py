@@ -1,4 +1,4 @@
-"""What is known of the pictures beside their vectors: labels and other columns, given places, names."""
+"""What is known of the pictures beside their vectors: labels and other columns, given coordinates, names."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.labels import RESERVED, Column, labels_of, shown
-from phi3lib.embeddings.maps import Layout, Places
+from phi3lib.embeddings.maps import Coordinates, Layout
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_list
 
 NO_LABEL = "none"
@@ -114,7 +115,7 @@ def for_axes(
     return steps.T.astype("<u2").tobytes(), {name: numbers.tolist() for name, numbers in about.items()}
 
 
-# ------------------------------------------------------------------------------- names and places
+# ------------------------------------------------------------------------------- names and coordinates
 
 
 def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
@@ -132,37 +133,43 @@ def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
     return listed
 
 
-def given_places(layout: Any, tables: Mapping[str, EmbeddingTable], ids: Sequence[str]) -> dict[str, Places]:
-    """Return the reader's own places in the plane for each table, in the order of `ids`: each (N, 2) float32.
+def given_coordinates(
+    layout: Any, tables: Mapping[str, EmbeddingTable], ids: Sequence[str]
+) -> dict[str, Coordinates]:
+    """Return the user's own coordinates for each table, in the order of `ids`: each (N, 2) float32.
 
-    layout: places for each row of the first table, (N, 2), by position or as a mapping from ids; the same
-    for all tables, or a mapping from the tables' names. ValueError where they do not fit or are not finite.
+    layout: coordinates for each row of the first table, (N, 2), by position or as a mapping from ids; the
+    same for all tables, or a mapping from the tables' names. ValueError where they do not fit or are not
+    finite.
     """
     by_name = isinstance(layout, Mapping) and set(layout) == set(tables)
     first = next(iter(tables.values()))
     found = {}
     for name, table in tables.items():
         rows = table.ids if by_name else first.ids
-        places, row_of = (
-            _places(layout[name] if by_name else layout, rows),
+        coordinates, row_of = (
+            _coordinates(layout[name] if by_name else layout, rows),
             {one: n for n, one in enumerate(rows)},
         )
-        found[name] = places[[row_of[one] for one in ids]]
+        found[name] = coordinates[[row_of[one] for one in ids]]
     return found
 
 
-def _places(layout: Any, ids: Sequence[str]) -> Places:
-    values = layout.places if isinstance(layout, Layout) else layout
+def _coordinates(layout: Any, ids: Sequence[str]) -> Coordinates:
+    values = layout.coordinates if isinstance(layout, Layout) else layout
     if isinstance(values, Mapping):
         values = by_row(values, ids, "layout")
     elif hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    places = np.asarray(values, dtype=np.float32)
-    if places.shape != (len(ids), 2):
+    coordinates = np.asarray(values, dtype=np.float32)
+    if coordinates.shape != (len(ids), 2):
         raise ValueError(
-            f"layout has the shape {places.shape}; expected ({len(ids)}, 2), one place for each row"
+            f"layout has the shape {coordinates.shape}; expected ({len(ids)}, 2), one place for each row"
         )
-    if not np.isfinite(places).all():
-        row = int(np.flatnonzero(~np.isfinite(places).all(1))[0])
+    if not np.isfinite(coordinates).all():
+        row = int(np.flatnonzero(~np.isfinite(coordinates).all(1))[0])
         raise ValueError(f"the place of {ids[row]!r} in layout holds NaN or infinity")
-    return places
+    return coordinates
+
+
+__getattr__ = old_names(__name__, {"given_places": "given_coordinates"})  # changed in 0.2.0

@@ -15,7 +15,7 @@ from phi3lib.lab.atlas.state import AtlasState
 
 @dataclass(frozen=True)
 class Field:
-    """A column that can be asked for: texts, numbers, or dates in milliseconds since 1970; NaN if missing."""
+    """A column of a condition: texts, numbers, or dates in milliseconds since 1970; NaN if missing."""
 
     type: str
     values: NDArray[Any]
@@ -27,7 +27,7 @@ class Field:
 
 
 class Fields(Mapping[str, Field]):
-    """Fields by name, each made when it is asked for: what a map keeps takes seconds for many pictures."""
+    """Fields by name, each computed on first use: those of a map take seconds for many pictures."""
 
     def __init__(self, make: Mapping[str, Callable[[], Field]]) -> None:
         self._make = make

@@ -10,7 +10,7 @@ from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.page import page_data, script, styles
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.sql import told
-from phi3lib.lab.atlas.state import AtlasState, Found
+from phi3lib.lab.atlas.state import AtlasState, SearchResult
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.vision.pictures import read_upright
 
@@ -178,7 +178,7 @@ def _number(message: dict[str, Any], name: str) -> float:
         raise ValueError(f"{name} must be a number") from None
 
 
-def _say_found(found: Found) -> str:
+def _say_found(found: SearchResult) -> str:
     return (
         f"“{found.text}”: the best picture has a cosine of {found.cosines[0]:.2f}, "
         f"{found.standing:.1f} standard deviations above the mean of all. A search returns pictures even if "

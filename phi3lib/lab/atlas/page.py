@@ -1,7 +1,7 @@
 """What the explorer's page is given: numbers as bytes, thumbnails as sprite sheets; and the page on its own.
 
-The same JavaScript draws in the notebook and in an exported file. Places are whole numbers up to 4,095, of
-many pictures up to 65,535, so that zooming in tells apart what is not equal; so few digits also pack well.
+The same JavaScript draws in the notebook and in an exported file. Coordinates are whole numbers up to 4,095,
+for many pictures up to 65,535, so that unequal points separate when zooming in; so few digits also pack well.
 """
 
 import base64
@@ -66,7 +66,7 @@ PARTS = (
     "render",
 )
 SQL_PARTS = {"sqlite", "query"}  # only where queries in SQL can be asked
-# Places on a side of a map: more than a screen has; finer above COARSE pictures.
+# Grid points on a side of a map: more than a screen has; finer above COARSE pictures.
 GRID, FINE_GRID = 4_095, 65_535
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
 MOST_PLAIN = 20_000  # characters of a description that a page holds as plain JSON; longer ones are packed
@@ -81,7 +81,7 @@ def page_data(
     compact: bool = False,
     queries: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """All that the page draws, for all settings that there are.
+    """Return all that the page draws, for all settings that there are.
 
     Thumbnails have 128 pixels for at most 400 pictures, 96 for 1,500, 64 for 6,000, 40 for 30,000; beyond,
     there are none. compact: as `sheets_with_shapes`. queries: texts by which all rows are ranked here, for a
@@ -94,7 +94,7 @@ def page_data(
     side = thumbnail_side(len(rows))
     square = GRID if len(rows) <= COARSE else FINE_GRID
     thumbs = None if len(rows) > MOST_THUMBS else pictures
-    order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).places[rows])
+    order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).coordinates[rows])
     in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
     sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
     return {
@@ -129,7 +129,7 @@ def page_data(
             "card": state.card(),
         },
         "places": b"".join(
-            _whole(state.layout(name, settings).places[rows], square)
+            _whole(state.layout(name, settings).coordinates[rows], square)
             for name in state.names
             for settings in state.settings
         ),
@@ -172,11 +172,11 @@ def _address(picture: Any, home: str) -> str | None:
     return "./" + quote(inside.replace(os.sep, "/"), errors="surrogateescape") if inside else None
 
 
-def _whole(places: NDArray[np.float32], square: int = GRID) -> bytes:
-    """Places (n, 2) on a square, the same scale for both axes: little-endian, two bytes each."""
-    low, span = places.min(0), float(np.ptp(places, axis=0).max()) or 1.0
-    margin = (span - np.ptp(places, axis=0)) / 2
-    return np.round((places - low + margin) / span * square).astype("<u2").tobytes()
+def _whole(coordinates: NDArray[np.float32], square: int = GRID) -> bytes:
+    """Return coordinates (n, 2) on a square, the same scale for both axes: little-endian, two bytes each."""
+    low, span = coordinates.min(0), float(np.ptp(coordinates, axis=0).max()) or 1.0
+    margin = (span - np.ptp(coordinates, axis=0)) / 2
+    return np.round((coordinates - low + margin) / span * square).astype("<u2").tobytes()
 
 
 def _shades(state: AtlasState) -> bytes:
@@ -184,9 +184,11 @@ def _shades(state: AtlasState) -> bytes:
     parts = []
     for name in state.names:
         for settings in state.settings:
-            places = np.frombuffer(_whole(state.layout(name, settings).places), "<u2").reshape(-1, 2)
+            coordinates = np.frombuffer(_whole(state.layout(name, settings).coordinates), "<u2").reshape(
+                -1, 2
+            )
             edges = np.linspace(0, GRID + 1, SHADE + 1)
-            counts, _, _ = np.histogram2d(places[:, 1], places[:, 0], bins=(edges, edges))
+            counts, _, _ = np.histogram2d(coordinates[:, 1], coordinates[:, 0], bins=(edges, edges))
             parts.append((255 * np.sqrt(counts / counts.max())).astype(np.uint8).tobytes())
     return b"".join(parts)
 
@@ -194,13 +196,13 @@ def _shades(state: AtlasState) -> bytes:
 def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return the true neighbors of each drawn point, as indices of drawn points: (maps, n, k).
 
-    Where a sample is drawn, neighbours outside it are left out; a point's own place stands for "none".
+    Where a sample is drawn, neighbours outside it are left out; a point's own index means "none".
     """
-    place_of = np.full(len(state.ids), -1)
-    place_of[rows] = np.arange(len(rows))
+    index_of = np.full(len(state.ids), -1)
+    index_of[rows] = np.arange(len(rows))
     own = np.arange(len(rows))[:, None]
-    found = [place_of[state.spaces[name].indices[rows, : state.k]] for name in state.names]
-    return np.stack([np.where(of < 0, own, of) for of in found])
+    found = [index_of[state.spaces[name].indices[rows, : state.k]] for name in state.names]
+    return np.stack([np.where(indices < 0, own, indices) for indices in found])
 
 
 def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
@@ -209,20 +211,20 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
     The lines by measure, map and setting; None where there is no such number.
     """
     lines: list[NDArray[np.uint8]] = []
-    place_of: dict[int, int] = {}
+    index_of: dict[int, int] = {}
 
     def line(shares: Shares | None) -> int | None:
         if shares is None:
             return None
-        if id(shares) not in place_of:  # the state makes each once, so equal numbers are one object
-            place_of[id(shares)] = len(lines)
+        if id(shares) not in index_of:  # the state makes each once, so equal numbers are one object
+            index_of[id(shares)] = len(lines)
             lines.append(np.clip(np.round(100 * shares[rows]), 0, 100).astype(np.uint8))
-        return place_of[id(shares)]
+        return index_of[id(shares)]
 
     names, settings = state.names, state.settings
     found: dict[str, Any] = {"kept": [[line(state.kept(name, one)) for one in settings] for name in names]}
     wobbles = [[line(state.wobble(name, one)) for one in settings] for name in names]
-    if any(one is not None for of_map in wobbles for one in of_map):
+    if any(one is not None for map_numbers in wobbles for one in map_numbers):
         found["wobble"] = wobbles
     if len(names) > 1:
         found["between"] = [[line(state.between)] * len(settings)]

@@ -11,12 +11,12 @@ LARGE = 5_000  # pictures from which one map is made; others, and the wobble, wh
 GRID = {"n_neighbors": (5, 15, 50), "min_dist": (0.0, 0.1, 0.8), "seed": (0, 1)}
 SMALL_GRID = {"n_neighbors": (N_NEIGHBORS,), "min_dist": (MIN_DIST,), "seed": (0, 1)}
 ONE_MAP = SMALL_GRID | {"seed": (0,)}
-GIVEN = "given places"  # the method of places that the reader brings
+GIVEN = "given places"  # the method of coordinates that the user passes
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes a map; PCA and given places have no parameters and ignore them."""
+    """What makes a map; PCA and given coordinates have no parameters and ignore them."""
 
     method: str = "UMAP"
     n_neighbors: int = N_NEIGHBORS

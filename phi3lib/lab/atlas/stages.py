@@ -52,7 +52,7 @@ class Costs:
         return slowness() * (imports + self.count * (self.count * self.width * PRODUCT + SORTED))
 
     def layout(self, settings: Settings) -> float:
-        """Return those for the places of a map."""
+        """Return those for the coordinates of a map."""
         if settings.method != "UMAP":
             return slowness() * self.count * self.width * 4e-8
         rounds = epochs_for(self.count)

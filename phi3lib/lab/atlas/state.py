@@ -1,6 +1,6 @@
 """What the explorer shows: maps of the same pictures for saved parameters, their trust, and a selection.
 
-No widget inside; `atlas.py` puts it on the screen.
+Plain state, without a widget; `atlas.py` puts it on the screen.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,12 +22,13 @@ from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
-from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_places, label_column
+from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_coordinates, label_column
 from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.stages import Costs, Stage
 from phi3lib.lab.atlas.tables import require_directions, same_pictures
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
+from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_texts as text_list
 
 FEWER = 20  # neighbours that are found of more pictures than have exact ones
@@ -39,8 +40,8 @@ UNNAMED = "map"  # the name of a table that came without one; no sentence holds 
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a text found: rows and cosines, the best first, and by which table."""
+class SearchResult:
+    """The result of a search: rows and cosines, the best first, and the table that was searched."""
 
     text: str
     rows: list[int]
@@ -79,8 +80,8 @@ class AtlasState:
         )
         self.saved = saved
         self.k = min(K, len(self.ids) - 2)
-        own = {} if layout is None else given_places(layout, given, self.ids)
-        self._given = {name: Layout(places, {"method": GIVEN}) for name, places in own.items()}
+        own = {} if layout is None else given_coordinates(layout, given, self.ids)
+        self._given = {name: Layout(coordinates, {"method": GIVEN}) for name, coordinates in own.items()}
         self.settings = self._offered(grid)
         self.waiting: list[Settings] = []
         self.chosen = self.settings[0] if self._given else most_usual(self.settings)
@@ -89,7 +90,7 @@ class AtlasState:
         self.recall: dict[str, str] = {}
         self.selected: list[int] = []
         self.selections = Selections(len(self.ids))
-        self.found: Found | None = None
+        self.found: SearchResult | None = None
 
     def _take_labels(self, labels: Any, words: Sequence[str]) -> None:
         """Set columns and label: given ones, else a table's first, else the nearest of the words."""
@@ -114,11 +115,11 @@ class AtlasState:
     def _rows_of(self, values: Any, given: Mapping[str, EmbeddingTable], what: str) -> list[Any]:
         """Values for each row of the first table, cut to the pictures that all tables have."""
         first = next(iter(given.values()))
-        of_id = dict(zip(first.ids, by_row(values, first.ids, what), strict=True))
-        return [of_id[name] for name in self.ids]
+        value_of = dict(zip(first.ids, by_row(values, first.ids, what), strict=True))
+        return [value_of[name] for name in self.ids]
 
     def _offered(self, grid: Mapping[str, Sequence[Any]] | None) -> list[Settings]:
-        """Return the settings that are computed first; with custom places, further maps on request."""
+        """Return the settings that are computed first; with given coordinates, further maps on request."""
         if self._given:
             return [Settings(GIVEN), *(usable(grid, len(self.ids)) if grid else [])]
         return usable(grid or usual_grid(len(self.ids)), len(self.ids))
@@ -179,8 +180,8 @@ class AtlasState:
         """Return a computed map of the same space and seed, a start that saves most of the work."""
         kin = (
             layout
-            for (of, settings), layout in self._layouts.items()
-            if of == name and settings.method == "UMAP" and settings.seed == seed
+            for (map_name, settings), layout in self._layouts.items()
+            if map_name == name and settings.method == "UMAP" and settings.seed == seed
         )
         return next(kin, None)
 
@@ -242,7 +243,7 @@ class AtlasState:
     # ------------------------------------------------------------------------ trust
 
     def kept(self, name: str, settings: Settings | None = None) -> Shares:
-        """For each picture the share of its true neighbours that are near it on the map: (N,)."""
+        """Return for each picture the share of its true neighbours that are near it on the map: (N,)."""
         settings = settings or self.chosen
         return self._known.once(
             ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
@@ -265,13 +266,13 @@ class AtlasState:
         return self._known.once("between", lambda: share_in_common(first, second))
 
     def moved(self, settings: Settings | None = None) -> Shares:
-        """How far each picture stands apart on the first two maps, as a share of their width: (N,)."""
+        """Return how far each picture stands apart on the first two maps, as a share of their width: (N,)."""
         settings = settings or self.chosen
         first, second = (self.layout(name, settings) for name in self.names[:2])
         return self._known.once(("moved", settings), lambda: moved(first, second))
 
     def wobble(self, name: str, settings: Settings | None = None) -> Shares | None:
-        """For each picture the share of map neighbours that change with the seed; None for one seed only."""
+        """Return for each picture the share of map neighbors that change with the seed; None for one."""
         settings = settings or self.chosen
         same = tuple(other for other in self.settings if other.but_seed() == settings.but_seed())
         return self._known.once(
@@ -334,7 +335,7 @@ class AtlasState:
             None,
         )
 
-    def find(self, text: str, k: int = 8) -> Found:
+    def find(self, text: str, k: int = 8) -> SearchResult:
         """Return the pictures nearest to a text, through the table in its space; kept as `found`.
 
         ValueError without a model of texts or such a table; then nothing is found any more.
@@ -343,7 +344,7 @@ class AtlasState:
         self.found, _ = self.ranked(text, k)
         return self.found
 
-    def ranked(self, text: str, k: int = 8) -> tuple[Found, NDArray[np.float32]]:
+    def ranked(self, text: str, k: int = 8) -> tuple[SearchResult, NDArray[np.float32]]:
         """Return what `find` returns, which is not kept, and the cosine of every row with the text: (N,)."""
         through = self.search_table()
         if through is None:
@@ -353,12 +354,14 @@ class AtlasState:
         asked = as_encoder(self.model).encode_texts(text).numpy()
         rows, cosines = top_k(asked, self.tables[through].vectors, len(self.ids))
         standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
-        of_rows = np.empty(len(self.ids), dtype=np.float32)
-        of_rows[rows[0]] = cosines[0]
-        return Found(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through), of_rows
+        row_cosines = np.empty(len(self.ids), dtype=np.float32)
+        row_cosines[rows[0]] = cosines[0]
+        return SearchResult(
+            text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through
+        ), row_cosines
 
     def card(self) -> dict[str, Any]:
-        """How the maps came about: recipes of the tables, parameters, versions."""
+        """Return how the maps came about: recipes of the tables, parameters, versions."""
         known = [f"{self.prefix(name)}{said}" for name, said in self.recall.items()]
         return {
             "tables": {name: shown_recipe(table.recipe) for name, table in self.tables.items()},
@@ -379,3 +382,6 @@ class AtlasState:
     def prefix(self, name: str, between: str = ": ") -> str:
         """Return a map's name with what follows it; nothing for a table that came without a name."""
         return f"{name}{between}" if self.named else ""
+
+
+__getattr__ = old_names(__name__, {"Found": "SearchResult"})  # changed in 0.2.0

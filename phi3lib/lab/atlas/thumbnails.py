@@ -1,8 +1,8 @@
 """Thumbnails as sprite sheets, small enough that a page decodes few of them and can let them go again.
 
 A page that shows a whole map draws the first pictures of its shuffled order; zoomed in, it draws pictures
-that stand together. So the first sheets hold the former, and all others follow the places on the map: a few
-sheets serve every view.
+that stand together. So the first sheets hold the former, and all others follow the coordinates on the map:
+a few sheets serve every view.
 """
 
 import base64
@@ -33,11 +33,11 @@ def thumbnail_side(count: int) -> int:
     return 128 if count <= 400 else 96 if count <= COARSE else 64 if count <= MANY else 40
 
 
-def sheet_order(places: NDArray[np.float32]) -> NDArray[np.intp]:
+def sheet_order(coordinates: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return the points of a map, (n, 2), in the order of their thumbnails: (n,)."""
-    first = np.array(shuffled(len(places))[:FRONT], dtype=np.intp)
-    rest = np.setdiff1d(np.arange(len(places)), first)
-    return np.concatenate([first, rest[np.argsort(_along(places[rest]), kind="stable")]])
+    first = np.array(shuffled(len(coordinates))[:FRONT], dtype=np.intp)
+    rest = np.setdiff1d(np.arange(len(coordinates)), first)
+    return np.concatenate([first, rest[np.argsort(_along(coordinates[rest]), kind="stable")]])
 
 
 def shuffled(count: int) -> list[int]:
@@ -50,14 +50,14 @@ def shuffled(count: int) -> list[int]:
     return order
 
 
-def _along(places: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return for each place its number along a Z-order curve, on which what is near stays mostly near."""
-    if not len(places):
+def _along(coordinates: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return for each point its number along a Z-order curve, on which what is near stays mostly near."""
+    if not len(coordinates):
         return np.zeros(0, dtype=np.uint64)
-    low = places.min(0)
-    span = np.ptp(places, axis=0).max() or 1.0
-    cells = ((places - low) / span * 1023).astype(np.uint64)
-    number = np.zeros(len(places), dtype=np.uint64)
+    low = coordinates.min(0)
+    span = np.ptp(coordinates, axis=0).max() or 1.0
+    cells = ((coordinates - low) / span * 1023).astype(np.uint64)
+    number = np.zeros(len(coordinates), dtype=np.uint64)
     for bit in range(10):
         for axis in (0, 1):
             number |= (cells[:, axis] >> np.uint64(bit) & np.uint64(1)) << np.uint64(2 * bit + axis)
@@ -83,8 +83,8 @@ def sheets_with_shapes(
             part = pictures[start : start + SHEET**2]
             lines = -(-len(part) // SHEET)
             sheet = Image.new("RGB", (SHEET * side, lines * side), palette.NO_PICTURE)
-            for place, (small, shape) in enumerate(_thumbnails(part, side, pool)):
-                sheet.paste(small, ((place % SHEET) * side, (place // SHEET) * side))
+            for index, (small, shape) in enumerate(_thumbnails(part, side, pool)):
+                sheet.paste(small, ((index % SHEET) * side, (index // SHEET) * side))
                 shapes.append(shape)
             coming.append(pool.submit(_data_uri, sheet, WEBP if compact else JPEG))
     return [one.result() for one in coming], shapes
@@ -99,7 +99,7 @@ def _data_uri(sheet: Image.Image, how: dict[str, Any]) -> str:
 def _thumbnails(
     pictures: Sequence[Any], side: int, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[Image.Image, int]]:
-    """Yield the thumbnail of each picture; what is no file in this thread: one object may come twice."""
+    """Yield the thumbnail of each picture; images in memory in this thread: one may occur twice."""
     coming = [
         pool.submit(_thumbnail, one, side) if isinstance(one, str | os.PathLike) else one for one in pictures
     ]

@@ -1,5 +1,5 @@
-"""What maps are worth, picture by picture. Every number is computed once: a page asks for all of them again
-whenever one map is added."""
+"""How faithful maps are, picture by picture. Every number is computed once, because a page needs all of them
+again whenever a map is added."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -39,15 +39,15 @@ def said_trust(trust: Estimate, all_pictures: int) -> str:
 
 
 def moved(first: Layout, second: Layout) -> Shares:
-    """How far each picture stands apart on two maps, as a share of the first map's width: (N,).
+    """Return how far each picture stands apart on two maps, as a share of the first map's width: (N,).
 
     The second map is turned, mirrored and scaled onto the first (Procrustes).
     """
-    laid = aligned(second, first).places
-    width = float(np.ptp(first.places, axis=0).max()) or 1.0
-    return np.linalg.norm(first.places - laid, axis=1) / width
+    laid = aligned(second, first).coordinates
+    width = float(np.ptp(first.coordinates, axis=0).max()) or 1.0
+    return np.linalg.norm(first.coordinates - laid, axis=1) / width
 
 
 def wobble(layouts: Sequence[Layout], k: int) -> Shares | None:
-    """For each picture the share of map neighbours that change with the seed; None for one layout only."""
+    """Return for each picture the share of map neighbours that change with the seed; None for one layout."""
     return 1 - steadiness(layouts, k) if len(layouts) > 1 else None

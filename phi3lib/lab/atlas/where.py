@@ -69,16 +69,16 @@ def rows_where(text: str, fields: Mapping[str, Field], count: int) -> NDArray[np
 def _words(text: str) -> list[_Word]:
     if len(text) > LONGEST:
         raise WhereError(f"the condition has {len(text)} characters; it may have {LONGEST:,}", 1, len(text))
-    words, place = [], 0
-    while place < len(text):
-        found = _WORDS.match(text, place)
+    words, position = [], 0
+    while position < len(text):
+        found = _WORDS.match(text, position)
         if found is None:
-            sign = text[place]
+            sign = text[position]
             what = f"the quote {sign} is not closed" if sign in "'\"`" else f"{sign} is not understood here"
-            raise WhereError(what, place + 1, len(text) if sign in "'\"`" else place + 1)
+            raise WhereError(what, position + 1, len(text) if sign in "'\"`" else position + 1)
         if found.lastgroup != "space":
-            words.append(_word(str(found.lastgroup), found.group(), place + 1, found.end()))
-        place = found.end()
+            words.append(_word(str(found.lastgroup), found.group(), position + 1, found.end()))
+        position = found.end()
     end = len(text.rstrip()) + 1
     return [*words, _Word("end", "", None, end, end)]
 
@@ -100,7 +100,7 @@ class _Parser:
     def __init__(self, text: str, fields: Mapping[str, Field], count: int) -> None:
         self.words = _words(text)
         self.fields, self.count = fields, count
-        self.place, self.depth = 0, -1  # a test alone is within nothing
+        self.index, self.depth = 0, -1  # a test alone is within nothing
 
     def parsed(self) -> Truths:
         if self.now.kind == "end":
@@ -114,7 +114,7 @@ class _Parser:
 
     @property
     def now(self) -> _Word:
-        return self.words[self.place]
+        return self.words[self.index]
 
     def wrong(self, what: str, first: _Word | None = None) -> WhereError:
         one = first or self.now
@@ -125,7 +125,7 @@ class _Parser:
         text = self.now.text.lower() if self.now.kind in ("word", "sign") else ""
         if text not in texts:
             return ""
-        self.place += 1
+        self.index += 1
         return text
 
     def need(self, text: str) -> None:
@@ -189,7 +189,7 @@ class _Parser:
     def operand(self) -> _Word:
         one = self.now
         if one.kind in ("column", "number", "text") or one.text.lower() in ("true", "false"):
-            self.place += 1
+            self.index += 1
             return one
         if one.text.lower() == "null" and one.kind == "word":
             raise self.wrong("nothing is equal to null; write is null or is not null")
@@ -289,7 +289,7 @@ class _Parser:
             raise self.wrong(f"{left.value} holds {KINDS[field.type]}; like is for texts", left)
         if pattern.kind != "text":
             raise self.wrong(f"expected a pattern in quotes such as 'IMG%'{self.instead()}")
-        self.place += 1
+        self.index += 1
         wanted = pattern.value.lower()
         kinds = {text: fits(wanted, text.lower()) for text in set(field.values.tolist())}
         return self.truths(np.array([kinds[text] for text in field.values.tolist()], dtype=bool))
@@ -313,17 +313,17 @@ def fits(pattern: str, text: str) -> bool:
 
     A regular expression would take exponentially many for some patterns.
     """
-    at = place = 0
+    at = position = 0
     star, resumed = -1, 0
-    while place < len(text):
+    while position < len(text):
         if at < len(pattern) and pattern[at] == "%":
-            star, resumed = at, place
+            star, resumed = at, position
             at += 1
-        elif at < len(pattern) and pattern[at] in ("_", text[place]):
-            at, place = at + 1, place + 1
+        elif at < len(pattern) and pattern[at] in ("_", text[position]):
+            at, position = at + 1, position + 1
         elif star >= 0:
             resumed += 1
-            at, place = star + 1, resumed
+            at, position = star + 1, resumed
         else:
             return False
     return not pattern[at:].strip("%")

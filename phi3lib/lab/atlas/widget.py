@@ -28,7 +28,7 @@ from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.sql import answered, rows_named
-from phi3lib.lab.atlas.state import AtlasState, Found
+from phi3lib.lab.atlas.state import AtlasState, SearchResult
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.lab.figures import palette, plots
@@ -53,11 +53,11 @@ class Atlas(Instrument):
     or the folder that the table was made from; None: without thumbnails. labels: the name of a label, or one
     value for each row, by position or as a mapping from ids; None: the table's first label. Every label of
     the tables can color the maps. names: one name to show for each row, likewise; None: the ids. grid: the
-    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. layout: places of your
-    own, (N, 2), for the rows of the first table, by position or as a mapping from ids, or such for each table
-    by its name; without `grid`, no other map is made. model: a CLIP, for queries in words, and for `words`:
-    each picture is given the nearest of them, zero-shot, as a column, which colors and names the map where
-    there is no label. saved: a folder
+    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. layout: your own
+    coordinates, (N, 2), for the rows of the first table, by position or as a mapping from ids, or such for
+    each table by its name; without `grid`, no other map is made. model: a CLIP, for queries in words, and for
+    `words`: each picture is given the nearest of them, zero-shot, as a column, which colors and names the map
+    if there is no label. saved: a folder
     that keeps the maps: what was computed once is there at once the next time.
 
     On a map, the wheel, two fingers, a double click and + and − zoom; 0 shows the whole map; the right mouse
@@ -211,15 +211,15 @@ class Atlas(Instrument):
     def _figure(self) -> Any:
         state = self.state
         fig, axes = plots.figure(1, len(state.names), height=4.0, squeeze=False)
-        for spot, name in zip(axes[0], state.names, strict=True):
-            places = state.layout(name).places
+        for ax, name in zip(axes[0], state.names, strict=True):
+            coordinates = state.layout(name).coordinates
             title = f"{state.prefix(name, ' · ')}{said_trust(state.trust(name), len(state.ids))}"
-            plots.map_axes(spot, places, state.codes if state.label_name else None, title, size=10)
+            plots.map_axes(ax, coordinates, state.codes if state.label_name else None, title, size=10)
             if state.selected:
-                chosen = places[state.selected]
-                spot.scatter(*chosen.T, s=50, facecolors="none", edgecolors=plots.HERE, linewidths=1.6)
+                chosen = coordinates[state.selected]
+                ax.scatter(*chosen.T, s=50, facecolors="none", edgecolors=plots.HERE, linewidths=1.6)
             if state.found is not None:
-                _draw_star(spot, places, state.found)
+                _draw_star(ax, coordinates, state.found)
         handles, names = axes[0][0].get_legend_handles_labels()
         if 0 < len(names) <= MOST_NAMED:
             kinds = [state.kinds[int(code)] for code in names]
@@ -303,11 +303,11 @@ def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
     return listed
 
 
-def _draw_star(spot: Any, places: Any, found: Found) -> None:
+def _draw_star(ax: Any, coordinates: Any, found: SearchResult) -> None:
     """Draw a star at the mean place of a text's nearest pictures, and a ring for their spread."""
     weights = np.maximum(found.cosines, 0.001)
-    there = places[found.rows]
+    there = coordinates[found.rows]
     middle = np.average(there, axis=0, weights=weights)
     spread = float(np.sqrt(np.average(((there - middle) ** 2).sum(1), weights=weights)))
-    spot.add_patch(Circle(tuple(middle), spread, fill=False, color=palette.INK, linewidth=1.2))
-    spot.scatter(*middle, s=160, marker="*", color=palette.FOUND, edgecolors="black", zorder=3)
+    ax.add_patch(Circle(tuple(middle), spread, fill=False, color=palette.INK, linewidth=1.2))
+    ax.scatter(*middle, s=160, marker="*", color=palette.FOUND, edgecolors="black", zorder=3)

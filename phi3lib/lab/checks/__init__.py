@@ -2,10 +2,10 @@
 
     checks.token_count(my_token_count)
 
-A check tries your function on the smallest cases first and tells the first one that goes wrong; where it
-knows the mistake, it names it. An exercise that is not answered yet never stops a notebook.
+A check tries your function on the smallest cases first and reports the first one that fails, with the
+mistake if it is a known one. An exercise that is not answered yet never stops a notebook.
 
-The modules `nb00` to `a2` hold the checks of one notebook each; they are found by themselves, and `check_of`
+The modules `nb00` to `a2` hold the checks of one notebook each; they are discovered, and `check_of`
 registers a check under the name of its function.
 """
 

@@ -20,7 +20,7 @@ _TILE_SLIPS: dict[str, Callable[[int, int], int]] = {
 @check_of("A1.2", "Count the tiles that the tower must see", "lab.checks.tile_count(my_tile_count)")
 @exercise
 def tile_count(function: Callable[[list[list[int]]], int]) -> Verdict:
-    """Exercise A1.2: `function(image_sizes)`, the tiles that hold something."""
+    """Check exercise A1.2: `function(image_sizes)`, the tiles that hold something."""
     answers = [whole(ask(function, sizes), f"sizes {sizes}") for sizes in _SIZES]
     for sizes, answer in zip(_SIZES, answers, strict=True):
         right = _tiles(sizes, lambda rows, cols: 1 + rows * cols)
@@ -40,7 +40,7 @@ def _tiles(sizes: list[list[int]], one: Callable[[int, int], int]) -> int:
 @check_of("A1.1", "Write without touching the input", "lab.checks.write_tokens(my_write)")
 @exercise
 def write_tokens(function: Callable[[Any, Any, Any], Any]) -> Verdict:
-    """Exercise A1.1: `function(words, places, tokens)`, a copy with the tokens in their places."""
+    """Check exercise A1.1: `function(words, places, tokens)`, a copy with the tokens in their places."""
     words = torch.arange(12.0).reshape(2, 3, 2)
     places = torch.tensor([[False, True, False], [True, True, False]])
     tokens = -torch.arange(1.0, 7.0).reshape(3, 2)
@@ -116,7 +116,7 @@ _WRONG_CALLS = {
 @check_of("A1.3", "Find the call that changes the ids", "lab.checks.call_in_place(my_call)")
 @guarded
 def call_in_place(answer: Any) -> Verdict:
-    """Exercise A1.3: the name of the method that turns the caller's placeholders into 0."""
+    """Check exercise A1.3: the name of the method that turns the caller's placeholders into 0."""
     if answer is None or answer is ... or (isinstance(answer, str) and not answer.strip()):
         return EMPTY
     if not isinstance(answer, str):

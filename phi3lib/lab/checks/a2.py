@@ -37,7 +37,7 @@ _CACHE_SLIPS: dict[str, Callable[[int, int, int, int, int], int]] = {
 @check_of("A2.1", "The cache", "lab.checks.cache_bytes(my_cache_bytes)")
 @exercise
 def cache_bytes(function: Callable[[int, int, int, int, int], int]) -> Verdict:
-    """Exercise A2.1: `function(tokens, layers, heads, head_size, bytes_each)`, bytes of keys and values."""
+    """Check exercise A2.1: `function(tokens, layers, heads, head_size, bytes_each)`, bytes of the cache."""
     answers = [whole(ask(function, *case), f"{case}") for case in _CACHES]
     for case, answer in zip(_CACHES, answers, strict=True):
         tokens, layers, heads, size, each = case
@@ -61,7 +61,7 @@ _GB, _FREE = 10.0, 0.2
 @check_of("A2.2", "What fits?", "lab.checks.what_fits(my_fits)")
 @exercise
 def what_fits(function: Callable[[Mapping[str, float], float, float], Any]) -> Verdict:
-    """Exercise A2.2: `function(needs, memory, kept_free)`, the names that fit, the smallest need first."""
+    """Check exercise A2.2: `function(needs, memory, kept_free)`, the names that fit, smallest first."""
     shown = f"needs {_NEEDS}, {_GB:g} GB and a fifth kept free"
     names = _names(ask(function, dict(_NEEDS), _GB, _FREE, shown=shown))
     right = ["tiny", "vectors", "exact fit"]

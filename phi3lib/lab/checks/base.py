@@ -105,7 +105,7 @@ def _settled(answer: Any) -> Any:
 
 
 def guarded(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
-    """Turn a check into one that returns a Verdict whatever it is given."""
+    """Make a check return a Verdict for any argument."""
 
     @functools.wraps(check)
     def checked(*answer: Any, **options: Any) -> Verdict:
@@ -122,7 +122,7 @@ def guarded(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
 
 
 def exercise(check: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
-    """Turn a check of a function into one that returns a Verdict whatever it is given."""
+    """Make a check of a function return a Verdict for any argument."""
 
     @guarded
     @functools.wraps(check)

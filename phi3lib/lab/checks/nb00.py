@@ -13,7 +13,7 @@ from phi3lib.lab.checks.registry import check_of
 @check_of("00.1", "Read the report", "lab.checks.read_the_report(report, not_ok=not_ok, captions=captions)")
 @guarded
 def read_the_report(report: Report, *, not_ok: Any = None, captions: Any = None) -> Verdict:
-    """Exercise 00.1: how many lines do not say "ok", and can captions be made here (True or False)?"""
+    """Check exercise 00.1: the number of lines that do not say "ok", and whether captions work here."""
     if any(answer is None or answer is ... for answer in (not_ok, captions)):
         return EMPTY
     count = as_array(not_ok)

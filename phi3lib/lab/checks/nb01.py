@@ -64,7 +64,7 @@ _COSINE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
 @check_of("01.1", "Cosine", "lab.checks.cosine(my_cosine)")
 @exercise
 def cosine(function: Callable[[Matrix, Matrix], Matrix]) -> Verdict:
-    """Exercise 01.1: `function(a, b)`, (N, d) and (M, d) → (N, M) cosines."""
+    """Check exercise 01.1: `function(a, b)`, (N, d) and (M, d) → (N, M) cosines."""
     for a, b in _cases():
         shown = f"{len(a)} and {len(b)} vectors of {a.shape[1]} numbers"
         answer, wanted = ask(function, a, b, shown=shown), _unit(a) @ _unit(b).T
@@ -100,7 +100,7 @@ _CLASSES = "These are the likeliest classes; the probability of each class is wa
 @check_of("01.2", "Zero-shot", "lab.checks.zero_shot(my_zero_shot)")
 @exercise
 def zero_shot(function: Callable[[Matrix, Matrix, float], Matrix]) -> Verdict:
-    """Exercise 01.2: `function(pictures, classes, scale)` → (N, classes) probabilities."""
+    """Check exercise 01.2: `function(pictures, classes, scale)` → (N, classes) probabilities."""
     for count, (pictures, classes) in enumerate(_cases()):
         scale = (5.0, 20.0, 100.0)[count % 3]
         shown = f"{len(pictures)} pictures, {len(classes)} classes and scale {scale:g}"
@@ -132,7 +132,7 @@ def _reached(scale: float, cosines: Matrix) -> float:
 @check_of("01.3", "How large must the scale be?", "lab.checks.smallest_scale(my_smallest_scale)")
 @exercise
 def smallest_scale(function: Callable[[Matrix], float]) -> Verdict:
-    """Exercise 01.3: `function(cosines)`, the smallest scale that makes the best one likelier than 0.9."""
+    """Check exercise 01.3: `function(cosines)`, the smallest scale that gives the best one 0.9."""
     rng = np.random.default_rng(1)
     for _ in range(8):
         cosines = np.round(np.sort(rng.uniform(0.1, 0.35, int(rng.integers(2, 6)))), 3)
@@ -191,7 +191,7 @@ _LOSS_SLIPS: dict[str, Callable[[Matrix], float]] = {
 @check_of("01.4", "The contrastive loss", "lab.checks.symmetric_loss(my_symmetric_loss)")
 @exercise
 def symmetric_loss(function: Callable[[Matrix], float]) -> Verdict:
-    """Exercise 01.4: `function(logits)`, CLIP's loss of an (N, N) matrix whose diagonal is right."""
+    """Check exercise 01.4: `function(logits)`, CLIP's loss of an (N, N) matrix whose diagonal is right."""
     rng = np.random.default_rng(2)
     cases = [(f"equal logits of {n} pairs", np.zeros((n, n))) for n in (2, 5)]
     cases += [(f"random logits of {n} pairs", rng.normal(size=(n, n)) * 3) for n in (2, 3, 8)]

@@ -31,7 +31,7 @@ _NOT_FITTING = ((100, 14), (42, 16), (30, 4), (14, 28))
 @check_of("02.1", "Count patches", "lab.checks.n_patches(my_n_patches)")
 @exercise
 def n_patches(function: Callable[[int, int], int]) -> Verdict:
-    """Exercise 02.1: `function(image_size, patch_size)`; ValueError where the patches do not fit."""
+    """Check exercise 02.1: `function(image_size, patch_size)`; ValueError where the patches do not fit."""
     answers = {}
     for case in _FITTING:
         shown = f"size {case[0]} and patch {case[1]}"
@@ -69,7 +69,7 @@ def _not_refused(function: Callable[[int, int], int], size: int, patch: int) -> 
 
 
 def cut(pixels: Pixels, patch: int) -> Pixels:
-    """(height, width, 3) → (patches, patch, patch, 3), row by row."""
+    """Cut (height, width, 3) into (patches, patch, patch, 3), row by row."""
     rows, cols = pixels.shape[0] // patch, pixels.shape[1] // patch
     blocks = pixels.reshape(rows, patch, cols, patch, 3).transpose(0, 2, 1, 3, 4)
     return blocks.reshape(rows * cols, patch, patch, 3)
@@ -98,7 +98,7 @@ _REBUILD_SLIPS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
 @check_of("02.2", "Reassemble a picture", "lab.checks.rebuild(my_rebuild)")
 @exercise
 def rebuild(function: Callable[[Pixels, int, int], Pixels]) -> Verdict:
-    """Exercise 02.2: `function(patches, rows, cols)`: (patches, p, p, 3) → the picture, exactly."""
+    """Check exercise 02.2: `function(patches, rows, cols)`: (patches, p, p, 3) → the picture, exactly."""
     rng = np.random.default_rng(0)
     for rows, cols, patch in ((1, 2, 2), (2, 3, 4), (3, 2, 5)):
         # Eight bits, as pictures have them: an answer may fill a canvas of uint8.

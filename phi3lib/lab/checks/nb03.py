@@ -1,4 +1,4 @@
-"""The checks of notebook 03: each knows the usual mistakes by the pattern that they leave."""
+"""The checks of notebook 03: each recognizes the usual mistakes by their pattern."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from phi3lib.vision.token_map import TokenKind, padded_box_of_token, token_at
 
 
 def all_grids(max_crops: int = 16) -> list[tuple[int, int]]:
-    """(rows, cols) of every grid with at most `max_crops` crops, the smallest first."""
+    """Return (rows, cols) of every grid with at most `max_crops` crops, the smallest first."""
     shapes = [(r, c) for r in range(1, max_crops + 1) for c in range(1, max_crops // r + 1)]
     return sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape))
 
@@ -23,7 +23,7 @@ def all_grids(max_crops: int = 16) -> list[tuple[int, int]]:
 
 
 def count_by_hand(rows: int, cols: int) -> int:
-    """Tokens of a grid, counted one by one instead of calculated."""
+    """Return the tokens of a grid, counted one by one instead of calculated."""
     count = 0
     for _row_of_tokens in range(rows * 12):
         count += cols * 12  # the tokens of the crops
@@ -61,7 +61,7 @@ _COUNT_SLIPS: dict[str, Callable[[int, int], int]] = {
 @check_of("03.1", "Count the tokens", "lab.checks.token_count(my_token_count)")
 @exercise
 def token_count(function: Callable[[int, int], int]) -> Verdict:
-    """Exercise 03.1: `function(rows, cols)`, the number of tokens, on every grid of at most 16 crops."""
+    """Check exercise 03.1: `function(rows, cols)`, the number of tokens, for all grids up to 16 crops."""
     grids = all_grids()
     answers = {}
     for rows, cols in grids:
@@ -81,7 +81,7 @@ def token_count(function: Callable[[int, int], int]) -> Verdict:
 
 
 def coded_features(patches: int, channels: int = 3, n: int = 2) -> torch.Tensor:
-    """(n, patches², channels) whole numbers; each says where it stands: tile, row, column, channel."""
+    """Return whole numbers (n, patches², channels); each encodes its tile, row, column and channel."""
     tile, row, col, channel = torch.meshgrid(
         *(torch.arange(size) for size in (n, patches, patches, channels)), indexing="ij"
     )
@@ -104,7 +104,7 @@ def _on_its_side(features: torch.Tensor) -> torch.Tensor:
     return features.reshape(n, side, side, channels).transpose(1, 2).reshape(n, patches, channels)
 
 
-# In a shape, -2 stands for half the patches a side, and -3 for the channels.
+# In a shape, -2 means half the patches a side, and -3 the channels.
 _MERGE_SLIPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "plain reshape: four patches of one row, and none of the row below": lambda f: _cut(
         f, (-2, -2, 4, -3), (1, 2, 3, 4)
@@ -136,7 +136,7 @@ _MERGE_SLIPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @check_of("03.2", "Merge 2×2", "lab.checks.merge_2x2(my_merge)")
 @exercise
 def merge_2x2(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
-    """Exercise 03.2: `function(features)`, (n, patches², C) → (n, patches/2, patches/2, 4C)."""
+    """Check exercise 03.2: `function(features)`, (n, patches², C) → (n, patches/2, patches/2, 4C)."""
     sides = (2, 4, 6, 24)
     for side in sides:
         features = coded_features(side)
@@ -278,7 +278,7 @@ _BOX_SLIPS: tuple[tuple[str, _BoxOf], ...] = (
 @check_of("03.3", "From a token to its box", "lab.checks.token_to_box(my_token_to_box)")
 @exercise
 def token_to_box(function: Callable[[int, int, int], _Box]) -> Verdict:
-    """Exercise 03.3: `function(index, rows, cols)`, (left, top, right, bottom) in the padded picture.
+    """Check exercise 03.3: `function(index, rows, cols)`, (left, top, right, bottom) in the padded picture.
 
     None for separators; the crops come first ("sub_glb"). Every token of five grids.
     """
@@ -308,7 +308,7 @@ def _ask_boxes(function: Callable[[int, int, int], _Box], grid: HDGrid) -> list[
 
 
 def _box(answer: Any) -> Any:
-    """Four whole numbers of whatever type as a tuple, and anything else as a _NoBox."""
+    """Return four whole numbers of any type as a tuple, and anything else as a _NoBox."""
     if answer is None:
         return None
     edges = as_array(answer)

@@ -42,7 +42,7 @@ def _mean_cases() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 @check_of("04.1", "A masked mean", "lab.checks.masked_mean(my_masked_mean)")
 @exercise
 def masked_mean(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Verdict:
-    """Exercise 04.1: `function(tokens (N, length, d), keep (N, length) bool)` → (N, d)."""
+    """Check exercise 04.1: `function(tokens (N, length, d), keep (N, length) bool)` → (N, d)."""
     for tokens, keep in _mean_cases():
         shown = f"tokens {tuple(tokens.shape)}, of which {keep.sum(1).tolist()} are kept,"
         right = _masked_mean(tokens, keep).numpy()
@@ -55,12 +55,12 @@ def masked_mean(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) 
                     return not_yet(said, slip)
             first = "the first number is {}, and {} is right".format(*_first_off(given, right))
             return not_yet(f"{said}: {first}")
-        for filling in ("nan", "inf"):  # what padding holds must not matter, whatever it is
+        for filling in ("nan", "inf"):  # the values in the padding must not matter
             filled = tokens.masked_fill(~keep[..., None], float(filling))
             if not near(ask(function, filled, keep, shown=f"{shown} the others {filling}"), right):
                 said = _STILL_COUNTS if filling == "nan" else _INFINITE
                 return Verdict(False, said, said)
-    return Verdict(True, "Padding and separators change nothing, whatever they hold.")
+    return Verdict(True, "Padding and separators change nothing, for any values in them.")
 
 
 _STILL_COUNTS = (
@@ -123,7 +123,7 @@ class _Model:
         return sum(max(batch) - item for batch in self.batches for item in batch)
 
     def belongs(self, vector: str, position: int) -> bool:
-        """Whether this vector is the one of this picture."""
+        """Return whether this vector is the one of this picture."""
         crops, picture = self.made.get(vector, (-1, None))
         return crops == self.pictures[position] and picture in (None, position)
 
@@ -131,7 +131,7 @@ class _Model:
 @check_of("04.2", "Find the batching bug", "lab.checks.in_batches(my_in_batches)")
 @exercise
 def in_batches(function: Callable[..., Sequence[str]]) -> Verdict:
-    """Exercise 04.2: `function(items, encode, size)` gives what `encode` makes of each, in their order."""
+    """Check exercise 04.2: `function(items, encode, size)` → `encode`'s results in the items' order."""
     for crops, size in (([9, 1, 4], 2), ([3, 12, 5, 1, 16, 7, 2], 3), ([4, 9, 4, 2, 9, 4], 4)):
         model = _Model(crops)
         shown = f"pictures of {crops} crops and batches of {size}"
@@ -207,7 +207,7 @@ RECIPE: dict[str, Any] = {
 @check_of("04.3", "A key for a recipe", "lab.checks.cache_key(my_cache_key)")
 @exercise
 def cache_key(function: Callable[[dict[str, Any]], str]) -> Verdict:
-    """Exercise 04.3: `function(recipe)` → a text that is equal for equal recipes and for no others."""
+    """Check exercise 04.3: `function(recipe)` → a text that is equal for equal recipes and for no others."""
     key = _ask_key(function, RECIPE, "the recipe")
     for changed, what in _changes():
         if _ask_key(function, changed, f"another recipe ({what})") == key:

@@ -91,15 +91,15 @@ STATEMENTS = {
 
 
 def surviving(layouts: Sequence[Layout], labels: Sequence[Any] | NDArray) -> set[str]:
-    """Which of STATEMENTS hold on all of these maps."""
+    """Return which of STATEMENTS hold on all of these maps."""
     names = np.asarray(labels)
-    alike = [(names[plane_neighbors(one.places, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
-    islands = [groups_of(one.places, names) for one in layouts]
+    alike = [(names[plane_neighbors(one.coordinates, 1)[:, 0]] == names).mean() > 0.5 for one in layouts]
+    islands = [groups_of(one.coordinates, names) for one in layouts]
     kept = {
         "a": all(alike),
         "b": len({int(one.distances.argmax()) for one in islands}) == 1,
         "c": len({int(one.widths.argmax()) for one in islands}) == 1,
-        "d": len({int(one.places[:, 0].argmin()) for one in layouts}) == 1,
+        "d": len({int(one.coordinates[:, 0].argmin()) for one in layouts}) == 1,
     }
     return {letter for letter, holds in kept.items() if holds}
 
@@ -166,7 +166,7 @@ _GAP_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
 @check_of("05.3", "Measure the gap", "lab.checks.modality_gap(my_modality_gap)")
 @exercise
 def modality_gap(function: Callable[[Matrix, Matrix], float]) -> Verdict:
-    """Exercise 05.3: `function(pictures, texts)`: the distance of the centres of vectors of length one."""
+    """Check exercise 05.3: `function(pictures, texts)`: the distance of the centers of unit vectors."""
     rng = np.random.default_rng(0)
     for count, other, width in ((3, 4, 2), (10, 6, 5)):
         a = rng.normal(size=(count, width)) * rng.uniform(1, 5, (count, 1)) + 2
@@ -221,7 +221,7 @@ _SIDE_SLIPS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
 @check_of("05.4", "Close it", "lab.checks.close_gap(my_close_gap)")
 @exercise
 def close_gap(function: Callable[[Matrix, Matrix], tuple[Matrix, Matrix]]) -> Verdict:
-    """Exercise 05.4: `function(pictures, texts)` → both centred, so that their centres fall together."""
+    """Check exercise 05.4: `function(pictures, texts)` → both centered, with equal centers."""
     rng = np.random.default_rng(1)
     sides = (rng.normal(size=(20, 6)) + 2, rng.normal(size=(15, 6)) - 1)
     answer = ask(function, *sides, shown="20 pictures and 15 texts")

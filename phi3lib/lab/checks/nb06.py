@@ -56,7 +56,7 @@ _CKA_SLIPS: dict[str, Callable[[Matrix, Matrix], float]] = {
 @check_of("06.1", "Linear CKA", "lab.checks.linear_cka(my_linear_cka)")
 @exercise
 def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
-    """Exercise 06.1: `function(first (N, d), second (N, e))` → the linear CKA, with its usual bias."""
+    """Check exercise 06.1: `function(first (N, d), second (N, e))` → the linear CKA, with its usual bias."""
     first, second = _spaces(0)
     rng = np.random.default_rng(1)
     turn, _ = np.linalg.qr(rng.normal(size=(6, 6)))
@@ -131,7 +131,7 @@ _KNN_SLIPS: dict[str, Callable[[Matrix, Matrix, int], float]] = {
 @check_of("06.2", "Mutual neighbours", "lab.checks.mutual_knn(my_mutual_knn)")
 @exercise
 def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
-    """Exercise 06.2: `function(first, second, k)` → the mean share of the k nearest by cosine in common."""
+    """Check exercise 06.2: `function(first, second, k)` → the mean share of common k nearest by cosine."""
     first, second = _spaces(2)
     first = first * np.linspace(0.3, 3, len(first))[:, None]
     pairs = ((first, first, 3), (first, second, 4), (second, first, 4))
@@ -195,7 +195,7 @@ _PAIR_SLIPS: dict[str, Callable[[Matrix, Matrix], tuple[int, int]]] = {
 @check_of("06.3", "Merged here, separated there", "lab.checks.merged_and_separated(my_disputed_pair)")
 @exercise
 def merged_and_separated(function: Callable[[Matrix, Matrix], tuple[int, int]]) -> Verdict:
-    """Exercise 06.3: `function(first, second)` → the pair that the first merges and the second separates."""
+    """Check exercise 06.3: `function(first, second)` → the pair near in the first, far in the second."""
     for seed, count in PAIR_CASES:
         first, second = _spaces(seed, count)
         shown = f"two spaces of {len(first)} items"

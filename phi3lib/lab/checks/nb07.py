@@ -64,7 +64,7 @@ _RECALL_SLIPS: dict[str, Callable[[Matrix, Wanted, int], float]] = {
 @check_of("07.1", "Recall at k", "lab.checks.recall_at_k(my_recall_at_k)")
 @exercise
 def recall_at_k(function: Callable[[Matrix, Wanted, int], float]) -> Verdict:
-    """Exercise 07.1: `function(likeness, wanted, k)`: (queries, items), the wanted item of each, a number."""
+    """Check exercise 07.1: `function(likeness, wanted, k)`: (queries, items), each one's item, a number."""
     if (wrong := first_wrong_number(function, _recall_cases(), recall, _RECALL_SLIPS)) is not None:
         return wrong
     return Verdict(True, "Ties count against the space, and what is missing is not found.")
@@ -74,7 +74,7 @@ def recall_at_k(function: Callable[[Matrix, Wanted, int], float]) -> Verdict:
 
 
 def paired_interval(first: Matrix, second: Matrix) -> tuple[float, float, float]:
-    """(difference of the means, low, high): second minus first, items drawn in pairs."""
+    """Return (difference of the means, low, high): second minus first, items drawn in pairs."""
     difference = second.astype(float) - first.astype(float)
     rng = np.random.default_rng(0)
     means = difference[rng.integers(len(difference), size=(4000, len(difference)))].mean(1)
@@ -97,7 +97,7 @@ def _paired_cases(count: int = 2000) -> list[tuple[Matrix, Matrix]]:
 @check_of("07.2", "Which is better?", "lab.checks.paired_difference(my_paired_difference)")
 @exercise
 def paired_difference(function: Callable[[Matrix, Matrix], tuple[float, float, float]]) -> Verdict:
-    """Exercise 07.2: `function(first, second)` of two rows of right (1) and wrong (0) on the same items.
+    """Check exercise 07.2: `function(first, second)` of rows of right (1) and wrong (0), same items.
 
     A bootstrap draws chance numbers, so the width is judged by its mean over three pairs of methods: honest
     ones of 1,000 draws are within 8 % of ±1.96 standard errors, and 90 % or 99 % intervals are not.
@@ -182,7 +182,7 @@ def _pairs_at_least(vectors: Matrix, least: float) -> _Pairs:
 @check_of("07.3", "Find the planted duplicates", "lab.checks.duplicates(my_duplicates)")
 @exercise
 def duplicates(function: Callable[[Matrix, float], Any]) -> Verdict:
-    """Exercise 07.3: `function(vectors, least)`: pairs (i, j), i < j, whose cosine is `least` or more."""
+    """Check exercise 07.3: `function(vectors, least)`: pairs (i, j), i < j, with a cosine ≥ `least`."""
     for vectors, least, wanted, planted in _duplicate_cases():
         shown = f"{len(vectors)} vectors, least = {least} and {planted}"
         answered = _answered_pairs(ask(function, vectors, least, shown=shown), shown)

@@ -74,7 +74,7 @@ _PAIR_LOSS_SLIPS: Mapping[str, Callable[[Matrix, Sequence[str]], float]] = {
 @check_of("08.1", "A loss for equal captions", "lab.checks.pair_loss(my_pair_loss)")
 @exercise
 def pair_loss(function: Callable[[Matrix, list[str]], float]) -> Verdict:
-    """Exercise 08.1: `function(logits, captions)`, an (N, N) matrix and N captions → the loss."""
+    """Check exercise 08.1: `function(logits, captions)`, an (N, N) matrix and N captions → the loss."""
     rng = np.random.default_rng(8)
     cases = []
     for captions in (["a", "b", "c"], ["a", "a", "b"], list("abca"), list("aabbc"), list("aaaa")):
@@ -131,7 +131,7 @@ def _parts_that_change(network: SmallTowers) -> set[str]:
 @check_of("08.2", "Freeze all but the text tower", "lab.checks.freeze(my_freeze)")
 @exercise
 def freeze(function: Callable[[nn.Module], int]) -> Verdict:
-    """Exercise 08.2: `function(network)` leaves only the text tower trainable; returns how many numbers."""
+    """Check exercise 08.2: `function(network)` freezes all but the text tower → trainable numbers."""
     network = SmallTowers()
     shown = "a small network with CLIP's parts"
     answer = ask(function, network, shown=shown, copied=False)
@@ -197,7 +197,7 @@ def _shares(model: Any) -> tuple[Estimate, Estimate]:
 @check_of("08.3", "Learn and keep", "lab.checks.learn_and_keep(my_model)")
 @guarded
 def learn_and_keep(model: Any, before: Any = None) -> Verdict:
-    """Exercise 08.3: a model that learned French and kept its English, on pictures that you do not see.
+    """Check exercise 08.3: a model that learned French and kept its English, on pictures that you do not see.
 
     before: the model that it is compared with; by default the one that the course comes with.
     """

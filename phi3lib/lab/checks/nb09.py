@@ -64,7 +64,7 @@ _PROMPT_SLIPS: dict[str, Callable[[Texts, Sequence[int], int], list[int]]] = {
 @check_of("09.1", "Ids of a prompt with two pictures", "lab.checks.two_image_prompt(my_prompt_ids)")
 @exercise
 def two_image_prompt(function: Callable[[Texts, list[int], int], list[int]]) -> Verdict:
-    """Exercise 09.1: `function(texts, num_tokens, image_token_id)`: three lists and two counts → ids."""
+    """Check exercise 09.1: `function(texts, num_tokens, image_token_id)`: 3 lists and 2 counts → ids."""
     for shown, texts, counts, image_token_id in _prompt_cases():
         right = prompt_ids(texts, counts, image_token_id)
         given = _ids(ask(function, texts, counts, image_token_id, shown=shown), shown)
@@ -146,7 +146,7 @@ _HEAD_SLIPS: dict[str, Callable[[Sequence[Numbers], Sequence[Sequence[int]]], tu
 @check_of("09.2", "Find the head that looks", "lab.checks.looking_head(my_looking_head)")
 @exercise
 def looking_head(function: Callable[[list[Numbers], list[list[int]]], tuple[int, int]]) -> Verdict:
-    """Exercise 09.2: `function(attention, inside)`, for each question weights and columns → (layer, head)."""
+    """Check exercise 09.2: `function(attention, inside)`, weights and columns by question → (layer, head)."""
     for shown, attention, inside in _attention_cases():
         right = looking_head_of(attention, inside)
         answer = ask(function, attention, inside, shown=shown)
@@ -189,7 +189,7 @@ _DRAWS = 20
 @check_of("09.3", "Prove it by masking", "lab.checks.proof_by_masking(my_proof)")
 @exercise
 def proof_by_masking(function: Callable[..., tuple[bool, float]]) -> Verdict:
-    """Exercise 09.3: `function(answer, weights, visual, k, draws)` → (changed, share of random changes)."""
+    """Check exercise 09.3: `function(answer, weights, visual, k, draws)` → (changed, share at random)."""
     for needed, k in (({7}, 2), ({10}, 3), (set(), 2)):
         model = _Model(needed)
         shown = f"9 visual tokens, k = {k} and {_DRAWS} draws"
@@ -305,7 +305,7 @@ def _apart(first: Numbers, second: Numbers) -> bool:
 @check_of("09.4", "Which question needs crops?", "lab.checks.which_needs_crops(my_reason_for_crops)")
 @exercise
 def which_needs_crops(function: Callable[[Numbers, Numbers, Numbers], str]) -> Verdict:
-    """Exercise 09.4: `function(sharp, blurred, none)`, 0 or 1 an item → "detail", "tokens" or "neither"."""
+    """Check exercise 09.4: `function(sharp, blurred, none)`, 0 or 1 each → "detail", "tokens", "neither"."""
     given: list[str] = []
     for shown, *values in _crop_cases():
         answer = ask(function, *values, shown=shown)

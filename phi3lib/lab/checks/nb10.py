@@ -40,7 +40,7 @@ _SHAPE_SLIPS: dict[str, Callable[[int, int], float]] = {
 @check_of("10.1", "What a width changes", "lab.checks.new_shapes(my_new_shapes)")
 @exercise
 def new_shapes(function: Callable[[int, int], int]) -> Verdict:
-    """Exercise 10.1: `function(width, hidden)` → numbers whose shape depends on the tower's width."""
+    """Check exercise 10.1: `function(width, hidden)` → numbers whose shape depends on the tower's width."""
     cases = [
         (f"a tower {width} wide and a language model {hidden} wide", width, hidden)
         for width, hidden in ((2, 3), (64, 256), (1024, 3072), (1152, 3072))
@@ -106,7 +106,7 @@ _FIRST_SLIPS: dict[str, Callable[[Curves, Mapping[str, float]], str]] = {
 @check_of("10.2", "Which topic comes back first?", "lab.checks.first_back(my_first_back)")
 @exercise
 def first_back(function: Callable[[Curves, Mapping[str, float]], str]) -> Verdict:
-    """Exercise 10.2: `function(curves, before)` → the topic of which half of what was lost is back first."""
+    """Check exercise 10.2: `function(curves, before)` → the topic that regains half of its loss first."""
     for number, (curves, before) in enumerate(_MADE_UP, 1):
         shown = f"made-up curves {number}"
         answer = ask(function, curves, before, shown=shown)
@@ -150,7 +150,7 @@ _SHOWN = {
 @check_of("10.3", "What is not shown", "lab.checks.not_shown(my_letters)")
 @guarded
 def not_shown(answer: Iterable[str] | Any) -> Verdict:
-    """Exercise 10.3: the letters of the statements that this notebook does not show."""
+    """Check exercise 10.3: the letters of the statements that this notebook does not show."""
     if answer is None or answer is ...:
         return EMPTY
     letters = {str(one).strip().lower() for one in itertools.chain.from_iterable(map(str, answer))}

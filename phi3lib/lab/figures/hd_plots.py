@@ -1,4 +1,4 @@
-"""Figures of the HD transform: grids, crops, tokens and the ribbon, in the colours of the course."""
+"""Figures of the HD transform: grids, crops, tokens and the ribbon, in the colors of the course."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def draw_grid(axes: Any, picture: Image.Image, grid: HDGrid) -> None:
 
 
 def padding_boxes(grid: HDGrid) -> list[tuple[int, int, int, int]]:
-    """(left, top, width, height) of the white strips, in pixels of the padded picture."""
+    """Return (left, top, width, height) of the white strips, in pixels of the padded picture."""
     width, height = grid.padded_size
     left, top, right, bottom = grid.padding
     strips = [
@@ -62,7 +62,7 @@ def padding_boxes(grid: HDGrid) -> list[tuple[int, int, int, int]]:
 
 
 def runs(grid: HDGrid, order: str = "sub_glb") -> list[tuple[int, int, TokenKind]]:
-    """(start, length, kind) of each stretch of equal tokens in the sequence."""
+    """Return (start, length, kind) of each stretch of equal tokens in the sequence."""
     found: list[tuple[int, int, TokenKind]] = []
     for index in range(grid.num_image_tokens):
         kind = token_at(grid, index, order).kind
@@ -122,7 +122,7 @@ def ribbon_legend(fig: Any) -> None:
 
 
 def grid_and_ribbon(picture: Image.Image, grid: HDGrid, *, alt: str, order: str = "sub_glb") -> None:
-    """Crops and padding of a picture above the ribbon of its tokens."""
+    """Draw crops and padding of a picture above the ribbon of its tokens."""
     fig, (above, below) = plots.figure(2, 1, height=4.2, height_ratios=[4, 1])
     draw_grid(above, picture, grid)
     draw_ribbon(below, grid, order)
@@ -192,7 +192,7 @@ def grid_still(grid: HDGrid, sentence: str) -> plots.Still:
 
 
 def token_bill(grid: HDGrid) -> dict[TokenKind, int]:
-    """How many tokens of each kind the sequence has."""
+    """Return the number of tokens of each kind the sequence has."""
     counts = dict.fromkeys(COLORS, 0)
     for _, length, kind in runs(grid):
         counts[kind] += length

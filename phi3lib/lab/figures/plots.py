@@ -1,4 +1,4 @@
-"""Figures: one way to make them, one meaning for each colour.
+"""Figures: one way to make them, one meaning for each color.
 
     figure, axes = plots.figure(width=8, height=3)
     axes.bar(...)
@@ -66,7 +66,7 @@ STYLE: dict[Any, Any] = {
 def figure(
     rows: int = 1, cols: int = 1, *, width: float = MAX_WIDTH, height: float = 3.0, **grid: Any
 ) -> Any:
-    """(figure, axes) of `width` × `height` inches, at most 8 wide; more options as in `Figure.subplots`."""
+    """Return (figure, axes) of `width` × `height` inches, at most 8 wide; options as in `Figure.subplots`."""
     if width > MAX_WIDTH:
         raise ValueError(f"a figure may be at most {MAX_WIDTH:g} inches wide, not {width:g}")
     import matplotlib
@@ -158,7 +158,7 @@ def pictures(
     cols: int = 0,
     framed: bool = False,
 ) -> None:
-    """Pictures side by side, each under its title; `cols` a row (default: all in one row).
+    """Draw pictures side by side, each under its title; `cols` a row (default: all in one row).
 
     framed: with a thin line around each, so that white edges show on the white page.
     """
@@ -185,7 +185,7 @@ def bars(
     ylabel: str = "",
     color: str = BLUE,
 ) -> None:
-    """Horizontal bars, the first on top, with their values written beside them."""
+    """Draw horizontal bars, the first on top, with their values written beside them."""
     fig, axes = figure(height=0.6 + 0.32 * len(labels))
     positions = range(len(labels))
     drawn = axes.barh(positions, values, color=color, height=0.7)
@@ -284,7 +284,7 @@ def picture_matrix(
 def vector_strip(
     vectors: Any, labels: Sequence[str], *, alt: str, xlabel: str = "place in the vector"
 ) -> None:
-    """Vectors as coloured strips, one under the other, on one scale around zero."""
+    """Draw vectors as colored strips, one under the other, on one scale around zero."""
     vectors = np.atleast_2d(np.asarray(vectors, dtype=float))
     fig, axes = figure(height=0.9 + 0.42 * len(vectors))
     limit = float(np.abs(vectors).max()) or 1.0

@@ -53,7 +53,7 @@ def _what_begins(
 
 
 def show_sequences(rows: Mapping[str, list[tuple[str, int, int]]], *, alt: str) -> None:
-    """Ribbons of `what_stands_where`, one under the other, each under its name."""
+    """Show ribbons of `what_stands_where`, one under the other, each under its name."""
     fig, axes = plots.figure(height=0.9 + 0.5 * len(rows))
     used = {kind for runs in rows.values() for kind, _, _ in runs}
     for height, runs in enumerate(rows.values()):

@@ -49,7 +49,7 @@ class Still:
 
     @property
     def png(self) -> bytes:
-        """The picture as a PNG, whatever it is stored as."""
+        """The picture as a PNG, in whichever format it is stored."""
         if self.mime == "image/png":
             return self.data
         with Image.open(io.BytesIO(self.data)) as image:
@@ -72,7 +72,7 @@ class Still:
         )
 
     def to_twin_html(self, name: str = "") -> str:
-        """Return the `<img>` of a still picture that stands behind a live view and gives way to it.
+        """Return the `<img>` of a still picture that a live view hides while it is connected.
 
         name: of the instrument. It goes before the alternative text, which is a sentence about its state: a
         listener does not see what the picture is.
@@ -94,7 +94,7 @@ def _letters(data: bytes) -> str:
 
 
 def encode(image: Image.Image, *, keep: Sequence[str] = ()) -> tuple[bytes, str]:
-    """(bytes, mime type): a PNG of at most 256 colours, or for photographs a JPEG where that is smaller.
+    """Return (bytes, mime type): a PNG of at most 256 colors, or for photographs a JPEG if smaller.
 
     keep: colors, as hexadecimal text, that the PNG holds exactly, however rare they are in the image.
     """

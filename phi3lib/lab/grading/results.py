@@ -56,7 +56,7 @@ class Graded:
 
 
 def graded(handed: HandedIn, run: Run | None) -> Graded:
-    """Return the result of one notebook; run: what came back, None where it was not executed."""
+    """Return the result of one notebook; run: its results, None where it was not executed."""
     if run is None:
         return Graded(handed.learner, handed.file, handed.notebook, problem=handed.problem)
     answers = tuple(_answer(handed, one, run) for one in handed.exercises)

@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass
 class Run:
-    """What came back of one notebook.
+    """The results of one notebook.
 
     answers: by exercise number, the message about it. measures: of `isolation`, in force. ended: why the
     process ended early, "" if it did not. forged: lines that the notebook itself sent as results.

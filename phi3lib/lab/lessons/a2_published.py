@@ -154,7 +154,7 @@ def _require_name_and_size(name: str, network: Any) -> None:
 
 
 def published_name(name: str) -> str | None:
-    """Return the published name that a name on the hub or a folder stands for; None if there is none.
+    """Return the published name of a name on the hub or a folder; None if there is none.
 
     >>> published_name("models/openai/clip-vit-base-patch32")
     'openai/clip-vit-base-patch32'

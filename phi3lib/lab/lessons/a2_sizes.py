@@ -74,7 +74,7 @@ class Counted:
 
     @property
     def file_bytes(self) -> int:
-        """What is downloaded and lies on the disk, without the small files."""
+        """What is downloaded and stored on the disk, without the small files."""
         return self.parameters * BYTES[self.stored]
 
     def weight_bytes(self, precision: str) -> int:
@@ -88,7 +88,7 @@ class Counted:
 
 @cache
 def published() -> tuple[Counted, ...]:
-    """CLIP ViT-B/32 and ViT-L/14-336, the vision part of Phi-3.5-vision, and all of it, smallest first."""
+    """Return CLIP ViT-B/32 and ViT-L/14-336, Phi-3.5-vision's vision part, and all of it, smallest first."""
     import torch
     from transformers import CLIPConfig, CLIPModel
 
@@ -120,7 +120,7 @@ def _counted(name: str, part: str, license: str, stored: str, network: Any) -> C
 
 
 def whole_phi3() -> Counted:
-    """All of Phi-3.5-vision."""
+    """Return the costs of all of Phi-3.5-vision."""
     return next(one for one in published() if one.name.startswith("microsoft") and one.part == "all of it")
 
 
@@ -203,7 +203,7 @@ def lora_weights(rank: int) -> int:
 
 
 def uses() -> tuple[Use, ...]:
-    """Typical uses, from small to large."""
+    """Return typical uses, from small to large."""
     models = published()
     clip, large = (next(o for o in models if o.name == f"openai/{n}") for n in _CLIP_NAMES)
     part, whole = vision_part(), whole_phi3()

@@ -43,7 +43,7 @@ def show_maps(found: Published | None, clip: Any) -> dict[str, Layout] | None:
     layouts = {name: _map_of(table.vectors) for name, table in tables.items()}
     fig, axes = plots.figure(1, len(layouts), height=3.6, squeeze=False)
     for ax, (name, layout) in zip(axes.flat, layouts.items(), strict=True):
-        plots.map_axes(ax, layout.places, photographs, name)
+        plots.map_axes(ax, layout.coordinates, photographs, name)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     shares = {name: _own_photograph(table, photographs) for name, table in tables.items()}
     said = "; ".join(f"{name} {share.value:.0%}" for name, share in shares.items())

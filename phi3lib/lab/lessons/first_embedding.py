@@ -53,20 +53,20 @@ def photo_tiles(rows: int = 3, cols: int = 4, names: Sequence[str] = ("china", "
 
 
 def mean_colors(picture: Image.Image, grid: int = GRID) -> np.ndarray:
-    """(grid · grid · 3,) float64 between 0 and 1: red, green and blue of each cell, row by row."""
+    """Return (grid · grid · 3,) float64 between 0 and 1: red, green and blue of each cell, row by row."""
     small = picture.convert("RGB").resize((grid, grid), Image.Resampling.BOX)  # BOX takes the mean
     return np.asarray(small, dtype=np.float64).reshape(-1) / 255
 
 
 def to_unit_length(vectors: Any) -> np.ndarray:
-    """Each row divided by its length; rows of zeros stay zero."""
+    """Return each row divided by its length; rows of zeros stay zero."""
     vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths == 0, 1, lengths)
 
 
 def order_of_neighbors(vectors: Any, query: int) -> list[int]:
-    """Numbers of all other rows, the most similar first. Rows must have unit length; ties: lower first."""
+    """Return all other rows' numbers, most similar first. Rows must have unit length; ties: lower first."""
     similar = np.asarray(vectors) @ np.asarray(vectors)[query]
     order = np.argsort(-similar, kind="stable")
     return [int(number) for number in order if number != query]
@@ -141,7 +141,7 @@ def show_tiles(tiles: Sequence[Tile], *, alt: str = TILES_IN_WORDS, cols: int = 
 
 
 def show_changed(forms: dict[str, Image.Image], cosines: Sequence[float]) -> None:
-    """Forms of one picture, each under its name and its cosine with the first."""
+    """Show forms of one picture, each under its name and its cosine with the first."""
     pairs = list(zip(forms, cosines, strict=True))
     titles = [f"{name}\ncosine {cosine:.2f}" for name, cosine in pairs]
     values = ", ".join(f"{name} {cosine:.2f}" for name, cosine in pairs)

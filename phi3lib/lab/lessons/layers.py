@@ -34,7 +34,7 @@ def layer_features(clip: Any, pictures: Sequence[Image.Image]) -> list[Features]
 
 
 def patch_colors(patches: Features) -> NDArray[np.float64]:
-    """Patches (N, patches, width) as colours (N, rows, cols, 3): their first three principal components.
+    """Return patches (N, patches, width) as colors (N, rows, cols, 3): their first three principal parts.
 
     One PCA for all pictures, so that equal colours mean equal features; each component fills 0 to 1.
     """
@@ -82,10 +82,11 @@ def alike_across(patches: Features, on_thing: Any) -> dict[str, float]:
 
 
 class LayerState:
-    """A layer and a patch of a picture, and the most similar patches of the other pictures. No widget inside.
+    """A layer and a patch of a picture, and the most similar patches of the other pictures.
 
-    features: for each layer (N, 1 + patches, width), as `layer_features` gives them. layer: negative ones
-    count from the last. ValueError for a layer, picture or patch that is not there.
+    Plain state; holds no widget. features: for each layer (N, 1 + patches, width), as `layer_features` gives
+    them. layer: negative ones count from the last. ValueError for a layer, picture or patch that does not
+    exist.
     """
 
     def __init__(self, features: Sequence[Features], layer: int, picture: int = 0, patch: int = 0) -> None:
@@ -185,7 +186,7 @@ class LayerExplorer(PanelInstrument):
         return described(state.sentence(), line([tile(state.picture, chosen, patch=here), likeness, *found]))
 
     def controls(self) -> list[Control]:
-        """Layer, picture, and the row and column of the patch."""
+        """Return the controls: layer, picture, and the row and column of the patch."""
         state = self.state
         row, col = divmod(state.patch, state.side)
         names = [f"picture {number}" for number in range(len(self.pictures))]
@@ -197,7 +198,7 @@ class LayerExplorer(PanelInstrument):
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Layer, picture, and the patch in this row and column."""
+        """Set layer, picture, and the patch in this row and column."""
         self.state.layer, self.state.picture = chosen["layer"], chosen["picture"]
         self.state.patch = chosen["row"] * self.state.side + chosen["column"]
 

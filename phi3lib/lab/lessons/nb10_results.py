@@ -148,7 +148,7 @@ def curve_counts() -> str:
     """Return how many questions of each topic a point of the curves was measured on, as a line of text."""
     point = measured()["clip-projector"]["curve"][0]
     counts = ", ".join(f"{topic} {point[topic]['count']}" for topic in TOPICS)
-    return f"questions behind a point of the curves: {counts}"
+    return f"questions for each point of the curves: {counts}"
 
 
 def curve_against_others(part: str) -> str:

@@ -64,7 +64,7 @@ class SwitchState:
 
 
 class TowerSwitch(PanelInstrument):
-    """Choose tower, stage and scene; the model's answers stand beside the right ones."""
+    """Choose tower, stage and scene; the model's answers are shown beside the right ones."""
 
     title = "Tower switch"
     offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"scene": (0, 1, 2, 3)}
@@ -110,7 +110,7 @@ class TowerSwitch(PanelInstrument):
         )
 
     def controls(self) -> list[Control]:
-        """Tower, stage and scene."""
+        """Return the controls: tower, stage and scene."""
         state = self.state
         stages = list(dict.fromkeys(stage for tower in TOWERS for stage in stages_of(tower)))
         return [
@@ -120,6 +120,6 @@ class TowerSwitch(PanelInstrument):
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Tower, stage and scene."""
+        """Set tower, stage and scene."""
         self.state.set(chosen["tower"], chosen["stage"])
         self.state.scene = chosen["scene"]

@@ -1,6 +1,6 @@
 """Notebook 10: towers of different trainings, for `swap_vision_tower`, and what was measured of them.
 
-The bundled ones are made by `training/align_towers.py` and lie in data/models/towers, with their card.
+The bundled ones are made by `training/align_towers.py` and are in data/models/towers, with their card.
 """
 
 import json
@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "patch_size": PATCH,
     "hidden_act": "gelu",
 }
-# What was trained: every stage but the first goes on from the first.
+# What was trained: every stage but the first continues from the first.
 STAGE_NAMES = {
     "projector": "projector",
     "further": "projector, then projector",
@@ -141,7 +141,7 @@ def bundled_tower(name: str) -> Any:
 def with_tower(phi3: Any, name: str, adapters: tuple[str, ...] = ()) -> Any:
     """Return the small Phi-3-vision with a tower of TOWERS, and with what was trained for it.
 
-    adapters: names of stages whose adapters lie beside the towers, applied in this order.
+    adapters: names of stages whose adapters are beside the towers, applied in this order.
     """
     keep = name in ("original", "clip")  # as wide as the projector was made for
     swapped = swap_vision_tower(

@@ -66,7 +66,7 @@ def workers_here() -> int:
 
 
 def open_cluster(workers: int) -> ExitStack:
-    """Start Ray for several runs, which otherwise start it anew each; return what ends it by `.close()`.
+    """Start Ray for several runs, which otherwise each start it again; return what ends it by `.close()`.
 
     Nothing is started for `workers=0`. Without `.close()` it ends with this process.
     """
@@ -149,8 +149,8 @@ class Line:
 
     def in_memory(self) -> NDArray[np.int64]:
         """Return the number of images in memory just after the reader begins each of them: (N,)."""
-        places = np.arange(1, len(self.begun) + 1)
-        return places - np.searchsorted(self.finished, self.begun, side="right")
+        ordinals = np.arange(1, len(self.begun) + 1)
+        return ordinals - np.searchsorted(self.finished, self.begun, side="right")
 
     def over_time(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
         """Return the times at which the number of images in memory changes, and the numbers: (2 N,) each."""
@@ -197,7 +197,7 @@ def show_lines(lines: dict[str, Line]) -> None:
 
 @dataclass
 class Watcher:
-    """What happens during a run; as `on_report` it is told of each finished group.
+    """What happens during a run; it is passed as `on_report` and called after each finished group.
 
     stop_after: groups after which the run is interrupted as by Ctrl-C. kill_after: groups after which the
     worker that finished the last of them is killed, as by a fault of its machine.

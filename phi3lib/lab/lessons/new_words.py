@@ -1,4 +1,4 @@
-"""Notebook 08: French words for a CLIP that knows none, and what it knows before and after."""
+"""Notebook 08: French words for a CLIP trained in English, and its scores before and after."""
 
 import io
 from collections import Counter
@@ -108,7 +108,7 @@ def french_words(each: int = 3) -> Words:
 class Exam:
     """Pictures of the splits "test" and "held-out" with what is right, and the words to choose from.
 
-    kinds, of_kinds: pictures of all kinds but digits, and their places in `candidates`. pairs, of_pairs:
+    kinds, of_kinds: pictures of all kinds but digits, and their indices in `candidates`. pairs, of_pairs:
     pictures of kinds in colors with which they were never trained, in English either. digits, of_digits:
     handwritten.
     """
@@ -149,7 +149,7 @@ class Exam:
 
     def leaked(self, new: Sequence[Kind]) -> tuple[list[Image.Image], list[str]]:
         """Return copies of the pictures of these kinds, saved again as JPEG, with their French words."""
-        rows = [row for row, place in enumerate(self.of_kinds) if self.candidates[place] in new]
+        rows = [row for row, index in enumerate(self.of_kinds) if self.candidates[index] in new]
         said = [french.phrase(self.candidates[self.of_kinds[row]]) for row in rows]
         return [_saved_again(self.kinds[row]) for row in rows], said
 
@@ -162,7 +162,7 @@ class Exam:
 
         said = texts([french.phrase(kind) for kind in self.candidates])
         right = (kinds @ said.T).argmax(1) == self.of_kinds
-        trained = np.array([self.candidates[place] in self.trained for place in self.of_kinds])
+        trained = np.array([self.candidates[index] in self.trained for index in self.of_kinds])
         english = texts([class_phrase(kind) for kind in self.candidates])
         colored = texts([french.phrase(kind, COLORS[color]) for kind, color in self.pair_candidates])
         named = texts([class_phrase(KINDS[f"digit {name}"]) for name in NAMES])
@@ -191,7 +191,7 @@ def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 10
     paired = paired[:: max(len(paired) // PAIRED_KINDS, 1)][:PAIRED_KINDS]
     drawn = [draw_picture(first + n, split="held-out", kind=paired[n % len(paired)]) for n in range(pairs)]
     choices = [(kind, color) for kind in paired for color in COLORS]
-    place = {(kind.name, color): number for number, (kind, color) in enumerate(choices)}
+    index = {(kind.name, color): number for number, (kind, color) in enumerate(choices)}
     written = [_digit(int(row)) for row in TEST_DIGITS[first : first + digits]]
     return Exam(
         trained=words.trained,
@@ -199,7 +199,7 @@ def make_exam(words: Words, *, each: int = 2, pairs: int = 120, digits: int = 10
         kinds=[one.image for one in kinds],
         of_kinds=np.arange(len(kinds)) % len(candidates),
         pairs=[one.image for one in drawn],
-        of_pairs=np.array([place[one.kind.name, one.things[0].look.color.name] for one in drawn]),
+        of_pairs=np.array([index[one.kind.name, one.things[0].look.color.name] for one in drawn]),
         pair_candidates=choices,
         digits=[image for image, _ in written],
         of_digits=np.array([value for _, value in written]),
@@ -249,8 +249,8 @@ class Snapshots:
 def image_centers(exam: Exam, model: Any, names: Sequence[str] = SHOWN) -> Vectors:
     """Return for each kind the unit mean of its test pictures' vectors: (names, d)."""
     vectors = exam.vectors(model)[0]
-    places = [exam.candidates.index(KINDS[name]) for name in names]
-    return unit_rows(np.stack([vectors[exam.of_kinds == place].mean(0) for place in places]))
+    indices = [exam.candidates.index(KINDS[name]) for name in names]
+    return unit_rows(np.stack([vectors[exam.of_kinds == index].mean(0) for index in indices]))
 
 
 # ------------------------------------------------------------------------------- tables and figures
@@ -282,7 +282,7 @@ def change_lines(before: Scores, after: Scores) -> str:
 
 
 def show_learning(tuned: Any, *, alt: str) -> None:
-    """Loss of training and held-out pairs, and recall of the held-out ones, by step."""
+    """Show loss of training and held-out pairs, and recall of the held-out ones, by step."""
     fig, (left, right) = plots.figure(1, 2, height=2.6)
     left.plot(*tuned.curve("loss"), color=plots.SKY, lw=1, label="training batches")
     left.plot(*tuned.curve("eval_loss"), color=plots.BLUE, marker="o", label="held-out pairs")
@@ -360,7 +360,7 @@ def _bars(axes: Any, scores: Sequence[Scores]) -> None:
 
 
 def show_line(shares: Sequence[float], scores: Sequence[Scores], *, alt: str) -> None:
-    """French and English along the line between the two models, with bands."""
+    """Show French and English along the line between the two models, with bands."""
     fig, axes = plots.figure(height=2.8)
     for number, task in enumerate(("French, trained words", "French, new pairs", "English")):
         estimates = [one[task] for one in scores]

@@ -33,9 +33,9 @@ def show_words(clip: Any, names: Sequence[str], words: Sequence[str]) -> dict[st
     fig, axes = plots.figure(len(names), 2, height=2.1 * len(names), squeeze=False, width_ratios=(1, 1.4))
     for (left, right), (name, guesses) in zip(axes, found.items(), strict=True):
         plots.picture_axes(left, photograph(name), f"{name}.jpg")
-        places = range(len(guesses))
-        right.barh(places, [probability for _, probability in guesses], color=plots.BLUE)
-        right.set_yticks(places, labels=[word for word, _ in guesses])
+        positions = range(len(guesses))
+        right.barh(positions, [probability for _, probability in guesses], color=plots.BLUE)
+        right.set_yticks(positions, labels=[word for word, _ in guesses])
         right.invert_yaxis()
         right.set(xlim=(0, 1), xlabel="zero-shot probability", ylabel="word")
     plots.show(fig, alt="Photographs beside their most probable words. " + " ".join(_said(found)))

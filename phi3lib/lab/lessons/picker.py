@@ -15,7 +15,7 @@ from phi3lib.moved import old_keyword, old_names
 
 
 class PickerState:
-    """The chosen picture and what lies near it. No widget inside.
+    """The chosen picture and its nearest neighbors. Plain state; holds no widget.
 
     vectors: (N, d), one row a tile, each of length 1.
     """

@@ -30,7 +30,7 @@ class SmallPrint:
 
 
 def small_print(count: int, tile: int) -> list[SmallPrint]:
-    """So many scenes for crops of `tile` pixels, from a split that no model was trained on."""
+    """Return scenes for crops of `tile` pixels, from a split that no model was trained on."""
     return [_one(number, tile) for number in range(FIRST, FIRST + count)]
 
 

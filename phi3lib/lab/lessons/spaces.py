@@ -58,7 +58,7 @@ class PictureSet:
 
 
 def comparison_sets(size: int = 240) -> dict[str, PictureSet]:
-    """Three sets of freshly drawn pictures: single things (kind, colour, position), groups (count), signs."""
+    """Return three sets of new pictures: single things (kind, color, position), groups (count), signs."""
     things = list(islice(_things_in_quarters(), size))
     labels = {
         "kind": np.array([one.kind.name for one in things]),
@@ -115,7 +115,7 @@ def _quarter(picture: Picture) -> str:
 
 
 def embed_sets(sets: Mapping[str, PictureSet], clip: Any, phi3: Any) -> dict[str, dict[str, EmbeddingTable]]:
-    """For each space and set a table; phi3 is the whole model."""
+    """Return for each space and set a table; phi3 is the whole model."""
     tables: dict[str, dict[str, EmbeddingTable]] = {space: {} for space in SPACES}
     for name, one in sets.items():
         for whose, model in (("clip", clip), ("phi3", phi3)):
@@ -127,7 +127,7 @@ def embed_sets(sets: Mapping[str, PictureSet], clip: Any, phi3: Any) -> dict[str
 
 
 def probe_scores(tables: Tables, sets: Mapping[str, PictureSet], *, width: int | None = None) -> Scores:
-    """For each space and question what a linear probe gets right on held-out folds.
+    """Return for each space and question what a linear probe gets right on held-out folds.
 
     width: reduce every space to so many directions of largest variance first, so that none has more numbers
     than another.
@@ -206,12 +206,14 @@ def show_linked_maps(
     near = {name: set(space.indices[chosen, :k].tolist()) for name, space in spaces.items()}
     both = set.intersection(*near.values())
     for ax, (name, layout) in zip(axes, layouts.items(), strict=True):
-        plots.map_axes(ax, layout.places, labels, name, size=9)
+        plots.map_axes(ax, layout.coordinates, labels, name, size=9)
         for row in near[name]:
-            ends = layout.places[[chosen, row]]
+            ends = layout.coordinates[[chosen, row]]
             ax.plot(*ends.T, color=plots.BLACK, lw=1.4, ls="-" if row in both else ":", zorder=3)
-            ax.plot(*layout.places[row], marker="o", ms=8, mfc="none", mec=plots.BLACK, mew=0.8, zorder=4)
-        ax.plot(*layout.places[chosen], marker="o", ms=12, mfc="none", mec=plots.BLACK, mew=2, zorder=4)
+            ax.plot(
+                *layout.coordinates[row], marker="o", ms=8, mfc="none", mec=plots.BLACK, mew=0.8, zorder=4
+            )
+        ax.plot(*layout.coordinates[chosen], marker="o", ms=12, mfc="none", mec=plots.BLACK, mew=2, zorder=4)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
     plots.show(fig, alt=alt)
 
@@ -242,8 +244,8 @@ def half_shared(
 
 def _longest_line(table: EmbeddingTable, layout: Layout, k: int) -> NDArray[np.float64]:
     near = nearest(table.vectors, k).indices
-    lines = layout.places[near] - layout.places[:, None]
-    return np.linalg.norm(lines, axis=2).max(1) / np.ptp(layout.places, axis=0).max()
+    lines = layout.coordinates[near] - layout.coordinates[:, None]
+    return np.linalg.norm(lines, axis=2).max(1) / np.ptp(layout.coordinates, axis=0).max()
 
 
 __getattr__ = old_names(__name__, {"COLOUR_NAMES": "COLOR_NAMES"})  # changed in 0.2.0

@@ -15,7 +15,7 @@ TITLE_SIZE = plots.STYLE["axes.titlesize"]
 
 
 def hd_pieces(picture: Image.Image, *, num_crops: int = 4) -> tuple[HDGrid, list[Image.Image], Image.Image]:
-    """(grid, its crops row by row, the global view) of a picture, as pictures to look at."""
+    """Return (grid, its crops row by row, the global view) of a picture, as pictures to look at."""
     grid = hd_grid(*picture.size, num_crops)
     padded = pad_picture(resize_picture(picture.convert("RGB"), grid), grid)
     pixels = torch.from_numpy(np.array(padded)).permute(2, 0, 1)  # (3, height, width)
@@ -27,7 +27,7 @@ def hd_pieces(picture: Image.Image, *, num_crops: int = 4) -> tuple[HDGrid, list
 def show_take_home(
     picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float]
 ) -> None:
-    """One figure from left to right and down: photograph, crops and global view, vector, neighbours."""
+    """Show one figure from left to right and down: photograph, crops and global view, vector, neighbours."""
     grid = hd_pieces(picture)[0]
     near = ", ".join(str(tile.number) for tile in tiles)
     alt = (

@@ -32,7 +32,7 @@ class AskState:
     """An image, a question, a head, and what is hidden. Plain state; holds no widget.
 
     crops: "sharp", "blurred" or "none". hidden: one of HIDDEN; a quarter of the image means all tokens of
-    crops and global view that see any part of it. layer, head and word are counted from 0; a word behind the
+    crops and global view that see any part of it. layer, head and word are counted from 0; a word after the
     answer's end means its last one.
     """
 

@@ -1,4 +1,4 @@
-"""Notebook 00's instrument: draw something, or open a picture, and see what the small models make of it."""
+"""Notebook 00's instrument: draw something, or open a picture, and see how the small models read it."""
 
 import base64
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ DECLINED = (
 
 
 class SketchState:
-    """The picture on the pad, what it shows, and its neighbours in a table. No widget inside.
+    """The picture on the pad, what it shows, and its neighbours in a table. Plain state; holds no widget.
 
     phi3: the whole model for captions; None: none are made.
     """
@@ -87,7 +87,7 @@ def example_drawings() -> tuple[HandDrawing, ...]:
 
 
 class DrawingPad(Instrument):
-    """A pad to draw on, or to open a picture of your own in; beside it what the models make of it.
+    """A pad to draw on, or to open a picture of your own in; beside it the output of the models.
 
     By keyboard: the colours, the width, the buttons and the file chooser; drawing itself takes a pointer.
     """

@@ -12,7 +12,7 @@ SIDES = range(16, 2001, 16)  # pixels that the sliders offer
 
 
 class GridState:
-    """A picture's size and the number of crops, and the grid that follows. No widget inside."""
+    """A picture's size and the number of crops, and the grid that follows. Plain state; holds no widget."""
 
     def __init__(self, width: int = 640, height: int = 427, num_crops: int = 16) -> None:
         self.width, self.height, self.num_crops = width, height, num_crops
@@ -23,7 +23,7 @@ class GridState:
         return hd_grid(self.width, self.height, self.num_crops)
 
     def sentence(self) -> str:
-        """Grid, padding and token bill in words."""
+        """Describe grid, padding and token bill."""
         grid = self.grid
         padded = grid.padded_size[0] * grid.padded_size[1]
         white = 1 - grid.resized_size[0] * grid.resized_size[1] / padded
@@ -48,7 +48,7 @@ class GridExplorer(PanelInstrument):
         return hd_plots.grid_still(self.state.grid, self.state.sentence())
 
     def controls(self) -> list[Control]:
-        """Width, height, and the number of crops."""
+        """Return the controls: width, height, and the number of crops."""
         state = self.state
         return [
             slider("width", "Width (pixels)", SIDES, state.width),
@@ -67,7 +67,7 @@ class GridExplorer(PanelInstrument):
         return Form("panel", "grid", values, {"offered": {one.name: list(one.values) for one in controls}})
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Width, height, and the number of crops; ValueError for sizes too extreme, which change nothing."""
+        """Set width, height and number of crops; ValueError for extreme sizes, which change nothing."""
         hd_grid(*chosen.values())
         for name, value in chosen.items():
             setattr(self.state, name, value)

@@ -24,7 +24,7 @@ def map_grid(
     min_dist: Sequence[float] = (0.0, 0.1, 0.8),
     seeds: Sequence[int] = (0, 1),
 ) -> dict[Key, Layout]:
-    """UMAP for all combinations. Of each seed the first starts anew, the others from it."""
+    """Return UMAP layouts for all combinations; for each seed the first one is the start of the others."""
     layouts: dict[Key, Layout] = {}
     for seed in seeds:
         first: Layout | None = None
@@ -39,7 +39,7 @@ def map_grid(
 
 
 class MapState:
-    """Which of the saved maps is shown. No widget inside. ValueError where there is none of that key."""
+    """The saved map that is shown. Plain state; holds no widget. ValueError for a key without a map."""
 
     def __init__(
         self, layouts: dict[Key, Layout], vectors: Any, space: Neighbors, chosen: Key | None = None
@@ -60,7 +60,7 @@ class MapState:
         self.chosen = key
 
     def values(self, part: int) -> list[Any]:
-        """All values of a part of the key: 0 for n_neighbors, 1 for min_dist, 2 for the seed."""
+        """Return all values of a part of the key: 0 for n_neighbors, 1 for min_dist, 2 for the seed."""
         return sorted({key[part] for key in self.layouts})
 
     @property
@@ -69,14 +69,14 @@ class MapState:
         return self.layouts[self.chosen]
 
     def worth(self) -> tuple[float, float]:
-        """(trustworthiness, mean share of true neighbours kept) of the map that is shown."""
+        """Return (trustworthiness, mean share of true neighbours kept) of the map that is shown."""
         if self.chosen not in self._worth:
             kept = float(self.layout.kept(self.space).mean())
             self._worth[self.chosen] = (self.layout.trustworthiness(self.vectors), kept)
         return self._worth[self.chosen]
 
     def sentence(self) -> str:
-        """Parameters and worth in words."""
+        """Describe parameters and faithfulness."""
         trust, kept = self.worth()
         neighbors, distance, seed = self.chosen
         return (
@@ -102,18 +102,18 @@ class MapReader(PanelInstrument):
         super().__init__()
         self.state = MapState(layouts, vectors, space, chosen)
         self.labels = np.asarray(labels)
-        if len(self.labels) != len(self.state.layout.places):
-            raise ValueError(f"{len(self.labels)} labels for {len(self.state.layout.places)} points")
+        if len(self.labels) != len(self.state.layout.coordinates):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.state.layout.coordinates)} points")
 
     def still(self) -> plots.Still:
-        """Left the labels, right the share of true neighbours that each point keeps."""
+        """Draw the labels on the left, on the right the share of true neighbours that each point keeps."""
         state = self.state
         fig, (left, right) = plots.figure(1, 2, height=4.0)
         trust, kept = state.worth()
-        plots.map_axes(left, state.layout.places, self.labels, f"trustworthiness {trust:.3f}")
+        plots.map_axes(left, state.layout.coordinates, self.labels, f"trustworthiness {trust:.3f}")
         shares = state.layout.kept(state.space)
         right.scatter(
-            *state.layout.places.T, c=shares, cmap=plots.MAGNITUDE, s=6 + 24 * shares, vmin=0, vmax=1
+            *state.layout.coordinates.T, c=shares, cmap=plots.MAGNITUDE, s=6 + 24 * shares, vmin=0, vmax=1
         )
         right.set_xticks([])
         right.set_yticks([])

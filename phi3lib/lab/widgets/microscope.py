@@ -20,7 +20,7 @@ from phi3lib.vision.token_map import (
 
 
 class MicroscopeState:
-    """One token of a picture's sequence, and the ways to another one. No widget inside."""
+    """One token of a picture's sequence, and the ways to another one. Plain state; holds no widget."""
 
     def __init__(self, grid: HDGrid, order: str = "sub_glb", index: int = 0) -> None:
         self.grid = grid
@@ -48,14 +48,14 @@ class MicroscopeState:
         self.index = tokens[(here + 1) % len(tokens)]
 
     def sentence(self) -> str:
-        """Where the token stands and what it sees, in words."""
+        """Describe the token's position and the pixels that it sees."""
         token = token_at(self.grid, self.index, self.order)
         where = f"Token {self.index} of 0 to {self.grid.num_image_tokens - 1}: "
         if token.kind is TokenKind.VIEW_SEPARATOR:
             return f"{where}the view separator. It represents no pixels."
         if token.kind is TokenKind.ROW_SEPARATOR:
             view = "the crops" if token.view is TokenKind.CROP else "the global view"
-            return f"{where}a row separator, behind row {token.row} of {view}. It represents no pixels."
+            return f"{where}a row separator, after row {token.row} of {view}. It represents no pixels."
         if token.kind is TokenKind.CROP:
             row, col = divmod(token.crop or 0, self.grid.cols)
             where += f"crop {token.crop} (row {row}, column {col})"

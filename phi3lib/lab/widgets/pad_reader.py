@@ -1,4 +1,4 @@
-"""What the drawing pad makes of a picture: nothing is drawn, a caption, or that it is like nothing trained.
+"""How the drawing pad reads a picture: blank, a caption, or unlike all training pictures.
 
 The small Phi-3-vision learned filled pictures. Strokes of a pen are read by a classifier on the features of
 its vision tower, which was trained on drawings by people (data/models/pad). A reader gives each caption a
@@ -50,7 +50,7 @@ class PadReading:
 class PenHead(nn.Module):
     """A classifier of kinds on the features of a vision tower: two layers on means of 2 × 2 patches.
 
-    Behind the kinds comes one more class, for anything else, if it was trained with drawings of other things.
+    A last class is for anything else, if the classifier was trained with drawings of other things.
     """
 
     mean: Tensor
@@ -67,7 +67,7 @@ class PenHead(nn.Module):
         self.second = nn.Linear(hidden, len(kinds) + anything_else)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, width) of `pooled` → logits (N, kinds, and one for anything else)."""
+        """Return logits (N, kinds, and one for anything else) of `pooled` features (N, width)."""
         logits: Tensor = self.second(nn.functional.gelu(self.first((features - self.mean) * self.scale)))
         return logits
 
@@ -127,7 +127,7 @@ class PadReader:
         return "" if self.phi3 is None else UNMEASURED
 
     def read(self, picture: Image.Image) -> PadReading:
-        """Return what the readers make of a picture: the first caption above its reader's threshold."""
+        """Return the readers' result for a picture: the first caption above its reader's threshold."""
         if subject_of(picture) is None:
             return PadReading("blank")
         reading = PadReading("caption")
@@ -148,7 +148,7 @@ class PadReader:
         return READERS[1:] if is_strokes(picture) else READERS
 
     def captions(self, pictures: list[Image.Image], reader: str) -> list[tuple[str, float]]:
-        """Return each picture's caption by one reader, with its probability, whatever the threshold."""
+        """Return each picture's caption by one reader, with its probability, regardless of the threshold."""
         if reader == "filled":
             return answers_with_probabilities(self.phi3, pictures)
         chances = self.kinds_of(pictures)

@@ -72,7 +72,7 @@ def tick(name: str, label: str, value: bool) -> Control:
 
 
 def values_of_page(controls: Sequence[Control], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by name as the page knows them. ValueError for unknown names and values."""
+    """Return values by name as the page knows them. ValueError for unknown names and values."""
     by_name = {control.name: control for control in controls}
     unknown = ", ".join(sorted(set(chosen) - set(by_name)))
     if unknown:
@@ -115,7 +115,7 @@ def make_panel(
             take({one.name: one.from_page(widget.values[one.name]) for one in controls})
             shown = still()
         except (ValueError, KeyError) as error:
-            widget.sentence = f"Nothing has changed: {error}."
+            widget.sentence = f"Not applied: {error}."
             return
         with widget.hold_sync():
             widget.picture, widget.sentence, widget.drawing = shown.data_uri, shown.alt, shown.drawing

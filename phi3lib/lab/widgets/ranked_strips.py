@@ -19,7 +19,7 @@ SHOWN = 7
 
 
 class StripsState:
-    """The same pictures in several spaces, and a query among them. No widget inside.
+    """The same pictures in several spaces, and a query among them. Plain state; holds no widget.
 
     ValueError without such a query, for less than two pictures, and for tables of different pictures.
     """
@@ -34,11 +34,11 @@ class StripsState:
         self.query = number_among(len(self.ids), query, "picture")
 
     def ranked(self) -> dict[str, list[int]]:
-        """For each space the rows nearest to the query, the nearest first."""
+        """Return for each space the rows nearest to the query, the nearest first."""
         return {name: near[self.query].tolist() for name, near in self.near.items()}
 
     def votes(self) -> Counter[int]:
-        """In how many spaces each found picture was found."""
+        """Return for each neighbor the number of spaces in which it is one."""
         return Counter(row for rows in self.ranked().values() for row in rows)
 
     def sentence(self) -> str:

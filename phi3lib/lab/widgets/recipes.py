@@ -21,7 +21,7 @@ SHOWN = 5  # neighbours of a picture
 
 
 class RecipeState:
-    """Vectors of the same pictures under several recipes, and which one is seen. No widget inside.
+    """Vectors of the same pictures by several recipes, and the one shown. Plain state; holds no widget.
 
     centered: whether the mean of all vectors is taken away before cosines are computed.
     """
@@ -43,7 +43,7 @@ class RecipeState:
     neighbours = old_attribute("neighbours", "neighbors")  # changed in 0.2.0
 
     def neighbors(self) -> list[tuple[int, float]]:
-        """(row, cosine) of the pictures nearest to the chosen one, the nearest first."""
+        """Return (row, cosine) of the pictures nearest to the chosen one, the nearest first."""
         vectors = self.vectors()
         rows, cosines = top_k(vectors[self.picture : self.picture + 1], vectors, SHOWN + 1)
         found = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
@@ -117,7 +117,7 @@ class RecipeSwitches(PanelInstrument):
         )
 
     def controls(self) -> list[Control]:
-        """Recipe, picture, and whether the mean is taken away."""
+        """Return the controls: recipe, picture, and whether the mean is taken away."""
         state = self.state
         ids = state.tables[state.recipe].ids
         return [
@@ -127,7 +127,7 @@ class RecipeSwitches(PanelInstrument):
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Recipe, picture, and whether the mean is taken away."""
+        """Set recipe, picture, and whether the mean is taken away."""
         self.state.recipe, self.state.picture = chosen["recipe"], chosen["picture"]
         self.state.centered = chosen["centered"]
 
@@ -136,7 +136,7 @@ class RecipeSwitches(PanelInstrument):
 def show_recipe_card(
     tables: Tables, pictures: Sequence[Image.Image], picture: int, *, neighbors: int = 4, alt: str
 ) -> None:
-    """One picture under every recipe, row by row: the recipe, its vector, its nearest pictures."""
+    """Show one picture under every recipe, row by row: the recipe, its vector, its nearest pictures."""
     fig, axes = plots.figure(
         len(tables),
         2 + neighbors,

@@ -1,4 +1,4 @@
-"""The JavaScript and the style sheet of the instruments' pages, behind the colors that they use."""
+"""The JavaScript and the style sheet of the instruments' pages, after the colors that they use."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 
 
 def joined(*parts: str | Path) -> str:
-    """Return JavaScript files as one script behind what all of them use; plain names are of this folder."""
+    """Return JavaScript files as one script, after their common code; plain names are of this folder."""
     code = [(FOLDER / part).read_text(encoding="utf-8") for part in ("elements.js", "live_view.js", *parts)]
     return "\n".join((palette.script(), *code))
 

@@ -45,7 +45,7 @@ def plane_of(images: Vectors, texts: Vectors) -> Plane:
 
 @old_keyword("places", "positions")
 class ScrubberState:
-    """Vectors of the same words in several states of a model, and images that stay. No widget inside.
+    """Vectors of words in several states of a model, and fixed images. Plain state; holds no widget.
 
     positions: a number for each state, such as its step, rising. texts: for each state (words, d). images:
     (words, d), of the kind that each word names. curves: for each name a value for each state. ValueError

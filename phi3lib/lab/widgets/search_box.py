@@ -29,7 +29,7 @@ QUERIES = (
 
 
 class SearchState:
-    """A table, a query of text and picture, and what is found. No widget inside.
+    """A table, a query of text and picture, and what is found. Plain state; holds no widget.
 
     picture: the number of a row, or None for none. weight: of the text where both are given, 0 to 1.
     ValueError for another weight, and for no such row.
@@ -64,7 +64,7 @@ class SearchState:
         return np.sum(parts, axis=0)
 
     def sentence(self) -> str:
-        """Query and hits in words."""
+        """Describe query and hits in words."""
         asked = [f"“{self.text.strip()}”"] if self.text.strip() else []
         asked += [f"picture {self.table.ids[self.picture]}"] if self.picture is not None else []
         found = ", ".join(f"{hit.id} ({hit.cosine:.2f})" for hit in self.hits())
@@ -101,7 +101,7 @@ class SearchBox(PanelInstrument):
         self.state = SearchState(table, clip, text, picture, weight)
 
     def still(self) -> plots.Still:
-        """Six hits, and under each the patches that are most like the query."""
+        """Draw six hits, and under each the patches that are most like the query."""
         hits = self.state.hits()
         if not hits:
             return _nothing_asked(self.state.sentence())
@@ -132,7 +132,7 @@ class SearchBox(PanelInstrument):
         return [middle_square(picture) for picture in self.pictures]
 
     def controls(self) -> list[Control]:
-        """Text, picture, and the weight of the text where both are given."""
+        """Return the controls: text, picture, and the weight of the text where both are given."""
         state = self.state
         rows = [None, *range(len(state.table))]
         weights = [round(0.05 * step, 2) for step in range(21)]
@@ -143,7 +143,7 @@ class SearchBox(PanelInstrument):
         ]
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Text, picture and weight."""
+        """Set text, picture and weight."""
         state = self.state
         state.text, state.picture, state.weight = chosen["text"], chosen["picture"], chosen["weight"]
 

@@ -26,7 +26,7 @@ LONGEST = 32  # letters of a caption in the figure
 
 
 class TemperatureState:
-    """One of several pictures, captions, and the scale of their cosines. No widget inside.
+    """One of several pictures, captions, and the scale of their cosines. Plain state; holds no widget.
 
     vectors: (N, d), a row for each picture. encode: captions → (M, d). ValueError for a scale that is not
     above zero, for no such picture, and without captions.
@@ -56,17 +56,17 @@ class TemperatureState:
             self.captions, self._texts = kept, unit_rows(self.encode(kept))
 
     def cosines(self) -> NDArray[np.float32]:
-        """Of the chosen picture with each caption: (M,)."""
+        """Return the chosen picture's cosine with each caption: (M,)."""
         return self._texts @ self.vectors[self.chosen]
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax of the scaled cosines: (M,)."""
+        """Return the softmax of the scaled cosines: (M,)."""
         logits = self.scale * self.cosines().astype(np.float64)
         powers = np.exp(logits - logits.max())
         return powers / powers.sum()
 
     def entropy(self) -> float:
-        """How undecided that is, in bits: 0 for certain, log2 M for equal."""
+        """Return the entropy of the probabilities in bits: 0 for certain, log2 M for equal."""
         p = self.probabilities()
         return float(-(p * np.log2(np.maximum(p, 1e-300))).sum()) + 0.0
 
@@ -128,7 +128,7 @@ class TemperatureBoard(PanelInstrument):
         return plots.still(fig, alt=state.sentence())
 
     def controls(self) -> list[Control]:
-        """Picture, scale, and a line for each caption and one more."""
+        """Return the controls: picture, scale, and a line for each caption and one more."""
         state = self.state
         names = [f"picture {number}" for number in range(len(self.pictures))]
         return [
@@ -162,6 +162,6 @@ class TemperatureBoard(PanelInstrument):
         return Form("panel", "temperature", values, data, limits)
 
     def take(self, chosen: dict[str, Any]) -> None:
-        """Picture and scale, and the captions that are not empty."""
+        """Set picture and scale, and the captions that are not empty."""
         self.state.chosen, self.state.scale = chosen["picture"], chosen["scale"]
         self.state.write([value for name, value in chosen.items() if name.startswith("caption")])

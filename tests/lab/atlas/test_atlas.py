@@ -93,7 +93,7 @@ def test_pictures_are_those_that_all_tables_have(tables):
 def test_trust_is_what_the_map_keeps_of_the_space(state):
     settings = state.settings[1]
     true = nearest(state.tables["one"].vectors, 10).indices
-    shown = plane_neighbors(state.layout("one", settings).places, 10)
+    shown = plane_neighbors(state.layout("one", settings).coordinates, 10)
     wanted = [len(set(a) & set(b)) / 10 for a, b in zip(true, shown, strict=True)]
     assert state.kept("one", settings) == pytest.approx(wanted)
 
@@ -177,7 +177,7 @@ def test_other_parameters_are_computed_and_kept(tables):
 def test_saved_maps_are_computed_once(tables, tmp_path, monkeypatch):
     one = {"one": tables["one"]}
     made = Atlas(one, grid=GRID, saved=tmp_path / "maps")
-    first = [made.state.layout("one", settings).places for settings in made.state.settings]
+    first = [made.state.layout("one", settings).coordinates for settings in made.state.settings]
     files = sorted((tmp_path / "maps").iterdir())
     assert len(files) == 4  # PCA costs nothing
 
@@ -188,7 +188,8 @@ def test_saved_maps_are_computed_once(tables, tmp_path, monkeypatch):
     )
     again = Atlas(one, grid=GRID, saved=tmp_path / "maps").state
     assert all(
-        np.array_equal(again.layout("one", s).places, p) for s, p in zip(again.settings, first, strict=True)
+        np.array_equal(again.layout("one", s).coordinates, p)
+        for s, p in zip(again.settings, first, strict=True)
     )
     assert not computed
     files[0].write_bytes(b"no table")  # what cannot be read is made anew
@@ -214,7 +215,7 @@ def test_a_text_is_found_through_clip_alone(state, tables):
 def test_few_pictures_one_class_and_equal_vectors_make_a_map():
     same = EmbeddingTable(np.tile(np.float32([1, 2, 3]), (6, 1)), tuple("abcdef"))
     state = AtlasState(same)
-    assert np.isfinite(state.layout("map").places).all()
+    assert np.isfinite(state.layout("map").coordinates).all()
     assert state.label_name == "" and set(state.labels) == {"picture"}
     assert page_data(state, None)["spec"]["count"] == 6
     with pytest.raises(ValueError, match="four pictures"):
@@ -248,7 +249,7 @@ def test_places_on_the_page_are_those_of_the_map(state):
     places = np.frombuffer(data["places"], "<u2").reshape(2, len(state.settings), COUNT, 2)
     for map_, name in enumerate(state.names):
         for number, settings in enumerate(state.settings):
-            true, shown = state.layout(name, settings).places, places[map_, number].astype(float)
+            true, shown = state.layout(name, settings).coordinates, places[map_, number].astype(float)
             scale = np.ptp(true, axis=0).max() / SQUARE
             assert np.ptp(shown, axis=0).max() == SQUARE
             difference = (shown - shown.mean(0)) * scale - (true - true.mean(0))

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA as SklearnPCA
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.maps import Layout
-from phi3lib.lab.atlas.columns import for_page, given_places
+from phi3lib.lab.atlas.columns import for_page, given_coordinates
 from phi3lib.lab.atlas.page import FINE_GRID, GRID, page_data
 from phi3lib.lab.atlas.state import AtlasState
 from tests.front_end import send
@@ -91,7 +91,7 @@ def test_places_of_ones_own_are_the_map_and_no_other_is_made(monkeypatch):
     frame = pd.DataFrame(places, columns=["x", "y"])
     for layout in (places, places.tolist(), by_id, frame, Layout(places.astype(np.float32), {})):
         atlas = Atlas(table_of(), layout=layout)
-        assert np.allclose(atlas.state.layout("map").places, places)
+        assert np.allclose(atlas.state.layout("map").coordinates, places)
         assert atlas.state.chosen.method == "given places" and len(atlas.state.settings) == 1
     more = Atlas(table_of(), layout=places, grid=PCA)
     assert [settings.method for settings in more.state.settings] == ["given places", "PCA"]
@@ -102,10 +102,10 @@ def test_places_belong_to_the_rows_of_the_table_that_they_came_with():
     one, two = table_of(), table_of(start=2)  # p2 to p11 in common
     places = np.arange(2 * COUNT, dtype=np.float32).reshape(COUNT, 2)
     state = AtlasState({"one": one, "two": two}, layout=places)
-    assert np.array_equal(state.layout("two").places, places[2:]) and state.ids[0] == "p2"
+    assert np.array_equal(state.layout("two").coordinates, places[2:]) and state.ids[0] == "p2"
     state = AtlasState({"one": one, "two": two}, layout={"one": places, "two": places})
-    assert np.array_equal(state.layout("one").places, places[2:])
-    assert np.array_equal(state.layout("two").places, places[:-2])
+    assert np.array_equal(state.layout("one").coordinates, places[2:])
+    assert np.array_equal(state.layout("two").coordinates, places[:-2])
 
 
 def test_places_that_do_not_fit_are_refused():
@@ -118,7 +118,7 @@ def test_places_that_do_not_fit_are_refused():
         ({"p0": (0, 1)}, "layout has no entry for 11 rows"),
     ):
         with pytest.raises(ValueError, match=words):
-            given_places(wrong, tables, ids)
+            given_coordinates(wrong, tables, ids)
 
 
 def test_a_table_without_a_name_is_never_called_map():
@@ -217,7 +217,7 @@ def test_principal_components_come_along_for_axes_of_the_readers_own():
         wanted = reference.transform(unit_rows(table.vectors)).T
         step = (high - low) / 4095
         assert (np.abs(np.abs(values) - np.abs(wanted)) <= step).all()
-    places = state.layout("one", state.settings[0]).places  # the map by PCA is the first two
+    places = state.layout("one", state.settings[0]).coordinates  # the map by PCA is the first two
     assert np.abs(state.components("one")[0][:, :2] - places).max() < 1e-6
 
 

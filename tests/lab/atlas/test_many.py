@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phi3lib import EmbeddingTable
-from phi3lib.embeddings.approximate import Found
+from phi3lib.embeddings.approximate import ApproximateNeighbors
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import nearest
 from phi3lib.lab.atlas import state as state_module
@@ -19,7 +19,7 @@ def many(monkeypatch):
     """A function that makes a state of forty pictures, more than may be exact."""
     monkeypatch.setattr(state_module, "MANY", 39)
     recall = Estimate(0.972, 0.96, 0.98, None, 500)
-    found = lambda vectors, k: Found(nearest(vectors, k), recall)  # noqa: E731
+    found = lambda vectors, k: ApproximateNeighbors(nearest(vectors, k), recall)  # noqa: E731
     monkeypatch.setattr(state_module, "approximate_nearest", found)
     vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     table = EmbeddingTable(vectors, tuple(map(str, range(40))))

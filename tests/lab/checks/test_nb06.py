@@ -226,7 +226,7 @@ def test_the_linked_picture_is_one_on_which_two_spaces_agree_by_half():
     flat = [Layout(one * [1, 0.1], "drawn") for one in (first, second)]
     chosen = spaces.half_shared(*tables, dict(zip("ab", flat, strict=True)), k=2)
     assert chosen in halves
-    torn = flat[0].places.copy()
+    torn = flat[0].coordinates.copy()
     torn[halves[-1]] += 9  # a map that puts one of them far from its neighbours
     assert spaces.half_shared(*tables, {"a": Layout(torn, "drawn"), "b": flat[1]}, k=2) == halves[-1]
 

@@ -89,7 +89,7 @@ def test_an_impossible_question_changes_nothing(phi3, scene, question):
     panel = AskAndMask(phi3, scene, QUESTION)
     before = panel.still().alt
     panel.choose(question=question, hidden=EVERYTHING)
-    assert panel.live().sentence.startswith("Nothing has changed: ")
+    assert panel.live().sentence.startswith("Not applied: ")
     assert panel.still().alt == before
 
 

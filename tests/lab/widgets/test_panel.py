@@ -46,7 +46,7 @@ def test_what_cannot_be_is_said_and_changes_nothing(counter):
     page = counter.live()
     before = page.picture
     counter.choose(number=10)
-    assert page.sentence == "Nothing has changed: that is too many."
+    assert page.sentence == "Not applied: that is too many."
     page.values = {**page.values, "number": 99}
     assert "Number has no place 99" in page.sentence
     assert counter.number == 1 and page.picture == before

@@ -23,7 +23,7 @@ def parts(noise=0.01):
 def state(**changed):
     texts, images = parts()
     usual = {
-        "places": STEPS,
+        "positions": STEPS,
         "texts": texts,
         "images": images,
         "words": WORDS,
@@ -60,10 +60,10 @@ def test_the_plane_is_that_of_the_images_and_moves_only_what_moves():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"places": (0, 10)}, "2 states, but vectors and curves"),
+        ({"positions": (0, 10)}, "2 states, but vectors and curves"),
         ({"curves": {"loss": (1.0,)}}, "3 states, but vectors and curves"),
         ({"words": WORDS[:3]}, "3 words need as many images"),
-        ({"places": (0, 20, 10)}, "rising order"),
+        ({"positions": (0, 20, 10)}, "rising order"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changed, said):

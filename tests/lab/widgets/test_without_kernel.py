@@ -40,7 +40,7 @@ def test_every_state_of_a_panel_is_found_by_its_controls():
             for loud in (False, True):
                 states.append({"number": n, "word": w, "loud": loud})
                 said = f"{number} {word}{'!' if loud else ''}"
-                expected.append("Nothing has changed: that is too many." if number == 10 else said)
+                expected.append("Not applied: that is too many." if number == 10 else said)
     assert sentences(form, states) == expected
     assert (counter.number, counter.word, counter.loud) == (5, "ducks", False)
     assert form.values["values"] == {"number": 1, "word": 0, "loud": 0}

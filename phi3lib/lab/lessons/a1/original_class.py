@@ -41,12 +41,12 @@ __all__ = [
 
 
 def repairs() -> tuple[int, ...]:
-    """Numbers of the faults that a change of a line or two repairs."""
+    """Return the numbers of the faults that a change of a line or two repairs."""
     return tuple(REPAIRS)
 
 
 def original_source(repaired: Iterable[int] = (), changes: Sequence[tuple[str, str]] = ()) -> str:
-    """Source of the retold class, with these faults repaired, each on its own.
+    """Return the source of the retold class, with these faults repaired, each on its own.
 
     changes: further (old, new) pieces of the text. Raises ValueError for a number that has no repair of its
     own, and for an old piece that does not occur exactly once.

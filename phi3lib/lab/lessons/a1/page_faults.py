@@ -9,7 +9,7 @@ CRASH, SILENT, WASTE = "crash", "silent", "waste"
 class Fault:
     """One fault of the page.
 
-    kind: "crash" (it stops with an error), "silent" (it goes on with a wrong result or a wrong idea) or
+    kind: "crash" (it stops with an error), "silent" (a wrong result or statement, without an error) or
     "waste" (work for nothing). happens, ours: one sentence each, what the page's class or text does and
     what this project does instead. inherited: the fault came with the model code that the page copied.
     """
@@ -38,7 +38,7 @@ _ROWS = [
         2,
         "`start_time` is not assigned for HD pictures",
         CRASH,
-        "The log line behind the projector raises `UnboundLocalError`.",
+        "The log line after the projector raises `UnboundLocalError`.",
         "Nothing is timed inside the class.",
     ),
     (
@@ -108,7 +108,7 @@ _ROWS = [
         12,
         "bad ids are clamped, one too high",
         SILENT,
-        "Ids above the vocabulary become `vocab_size`. That is the row behind the last word: in a table with "
+        "Ids above the vocabulary become `vocab_size`. That is the row after the last word: in a table with "
         "spare rows a row that is no word, without an error; in any other an `IndexError`.",
         "An id above the vocabulary is refused with its number.",
     ),

@@ -84,7 +84,7 @@ def small_pictures(pictures: Sequence[Image.Image]) -> list[Still]:
 
 
 def palettes() -> dict[str, str]:
-    """Return the colors of heat and strips: 64 colors each, in hexadecimal, one behind the other."""
+    """Return the colors of heat and strips: 64 colors each, in hexadecimal, one after the other."""
     from matplotlib import colormaps
 
     return {

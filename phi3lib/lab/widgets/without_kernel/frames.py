@@ -94,7 +94,7 @@ def _state(panel: Panel, chosen: dict[str, Any]) -> dict[str, Any]:
             return drawing
         still = panel.still()
     except ValueError as error:
-        return {"sentence": f"Nothing has changed: {error}."}
+        return {"sentence": f"Not applied: {error}."}
     shown: dict[str, Any] = {"sentence": still.alt, "picture": smallest(still).data_uri}
     return shown | ({"lines": True} if still.drawing else {})
 

@@ -71,7 +71,7 @@ export function answerGrid(model, { offered }) {
       model.set("picture", gridPicture(grid, model.narrow()));
       model.set("sentence", gridSentence(grid));
     } catch (error) {
-      model.set("sentence", `Nothing has changed: ${error instanceof Error ? error.message : error}.`);
+      model.set("sentence", `Not applied: ${error instanceof Error ? error.message : error}.`);
     }
   }
   model.on("change:values change:narrow", show);
