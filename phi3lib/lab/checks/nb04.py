@@ -112,7 +112,7 @@ class _Model:
             f"vector {len(self.made) + count} of {int(item)} crops" for count, item in enumerate(batch)
         ]
         self.made |= {
-            vector: (int(item), getattr(item, "place", None))
+            vector: (int(item), getattr(item, "position", None))
             for vector, item in zip(vectors, batch, strict=True)
         }
         return vectors
