@@ -45,6 +45,19 @@ def test_a_query_without_end_and_an_answer_without_end_are_stopped(monkeypatch):
         sql.answered("x" * 10_001, {}, 8)
 
 
+def test_what_is_just_within_the_limits_is_answered(monkeypatch):
+    assert sql.answered("SELECT row FROM pictures".ljust(sql.LONGEST), {}, 3)["row"].tolist() == [0, 1, 2]
+    monkeypatch.setattr(sql, "MOST_ROWS", 64)
+    assert len(sql.answered("SELECT a.row FROM pictures a, pictures b", {}, 8)) == 64
+
+
+def test_a_page_shows_a_hundred_rows_and_numbers_that_javascript_has_exactly():
+    many = sql.told("SELECT a.row FROM pictures a, pictures b, pictures c", {}, IDS)
+    assert (len(many["cells"]), many["count"], len(many["rows"])) == (100, COUNT**3, COUNT**3)
+    large = sql.told(f"SELECT {2**53 - 1}, {2**53}, -3000000000, 0.5", {}, IDS)["cells"]
+    assert large == [[2**53 - 1, str(2**53), -3_000_000_000, 0.5]]
+
+
 def test_only_columns_that_are_read_are_computed():
     made = []
 

@@ -105,3 +105,17 @@ def test_a_thumbnail_of_a_file_is_as_sharp_as_it_can_be(tmp_path):
     (uri,), _ = sheets_with_shapes([tmp_path / "stripes.jpg"], 40)
     sheet = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L")
     assert np.asarray(sheet, dtype=float)[:40, :40].std() > 80
+
+
+def test_sheets_for_a_file_have_fewer_bytes_and_hardly_less_detail():
+    rng = np.random.default_rng(0)
+    small = [Image.fromarray(rng.integers(0, 256, (10, 10, 3), dtype=np.uint8)) for _ in range(SHEET)]
+    pictures = [one.resize((40, 40), Image.Resampling.BICUBIC) for one in small]
+    whole = np.hstack([np.asarray(one, dtype=float) for one in pictures])
+    sizes, errors = [], []
+    for compact in (False, True):
+        content = base64.b64decode(sheets_with_shapes(pictures, 40, compact=compact)[0][0].partition(",")[2])
+        sizes.append(len(content))
+        shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), dtype=float)
+        errors.append(np.abs(shown - whole).mean())
+    assert sizes[1] < sizes[0] and errors[1] < 1.2 * errors[0]
