@@ -2,7 +2,7 @@
 // One map on its canvas. Two layers: the points with pictures and names, which is kept, and on top what follows
 // the pointer; so hovering draws few things only.
 
-const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_IN_MOTION = 400, LEAST_PICTURE = 10, MANY = 30_000, IN_MOTION = 50_000, REST = 150;
+const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_IN_MOTION = 400, LEAST_PICTURE = 10, MANY = 3_000, IN_MOTION = 50_000, REST = 150;
 const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
