@@ -108,7 +108,7 @@ class _MovedModules(MetaPathFinder):
         if new is None:
             return None
         warnings.warn(
-            f"the module {fullname} is now {new}; the old name goes with the next release",
+            f"the module {fullname} is now {new}; the next release removes the old name",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -164,7 +164,7 @@ def old_keyword(old: str, new: str) -> Callable[[Function], Function]:
 
 
 def _warn_of(old: str, new: str) -> None:
-    text = f"{old} is now {new}; the old name goes with the next release"
+    text = f"{old} is now {new}; the next release removes the old name"
     warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 

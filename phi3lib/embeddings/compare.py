@@ -35,9 +35,10 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     """Return the mean share of each item's k nearest (by cosine) that are the same in both spaces.
 
     0 to 1; symmetric; chance is k / (N − 1); ties count as shared. The interval is that of half-samples,
-    since items share their neighbours: a bootstrap over the shares would be a third too narrow. It is
-    somewhat too wide. With fewer than 2 (k + 2) items, which leave no half-samples, it is that of sampling
-    other items. After Huh et al. 2024, "The Platonic Representation Hypothesis".
+    since items share their neighbours: it is somewhat too wide, where a bootstrap over the items' shares
+    would give an interval a third too narrow. With fewer than 2 (k + 2) items, which leave no
+    half-samples, it is that of sampling other items. After Huh et al. 2024, "The Platonic Representation
+    Hypothesis".
     """
     a, b = _pair(first, second, k + 2)
     chance = k / (len(a) - 1)

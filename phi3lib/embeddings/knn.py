@@ -51,7 +51,7 @@ class Neighbors:
         return Neighbors(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
 
     def reached(self, asked: Rows) -> NDArray[np.bool_]:
-        """Tell which of the asked items (N, m) are at most as far away as the last neighbour: (N, m).
+        """Return, for each of the asked items (N, m), whether it is as near as the last neighbour: (N, m).
 
         Items at the same distance as the last neighbour count, listed or not. Without `points` only listed
         items count.

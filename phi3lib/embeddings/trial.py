@@ -41,7 +41,7 @@ class Trial:
 
     def __str__(self) -> str:
         if not self.seconds:
-            return "precision: as it came; no trial was made"
+            return "precision: unchanged; no trial was made"
         (came, reference), *others = self.seconds.items()
         speeds = [f"{name} {reference / seconds:.2f} ×" for name, seconds in others]
         return f"precision: {self.chosen or came} (speed against {came}, in a trial: {', '.join(speeds)})"

@@ -115,7 +115,7 @@ def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
     for problem, keys in (
         ("lacks tensors", info["missing_keys"]),
         ("holds tensors of other shapes", [key[0] for key in info["mismatched_keys"]]),
-        ("holds tensors that its config.json has no place for", info["unexpected_keys"]),
+        ("holds tensors that its config.json does not provide for", info["unexpected_keys"]),
     ):
         names = sorted(name for name in keys if not name.endswith("position_ids"))
         if names:

@@ -149,7 +149,7 @@ def _require_fitting(embedding: "Phi3ImageEmbedding", infos: Mapping[str, Tensor
         )
     if unknown:
         raise CheckpointError(
-            f"{where} holds tensors that its config.json has no place for, such as {unknown[0]}"
+            f"{where} holds tensors that its config.json does not provide for, such as {unknown[0]}"
         )
     for name, info in infos.items():
         if info.shape != shapes[name]:
@@ -211,7 +211,9 @@ def override(model: Any, infos: Mapping[str, TensorInfo], *, where: str) -> None
         published = name_in_memory(published, in_model)
         mine = in_model.get(published, in_model.get(name_in_memory(VISION_PREFIX + name, in_model)))
         if mine is None or mine.shape != tensor.shape:
-            raise CheckpointError(f"{name} of {where}, {tuple(tensor.shape)}, has no place in the base model")
+            raise CheckpointError(
+                f"the base model has no tensor {name} of the shape {tuple(tensor.shape)}, as {where} does"
+            )
         with torch.no_grad():
             mine.copy_(tensor)
 

@@ -188,7 +188,7 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
         return self._vision_part()(input_ids, pixel_values, image_sizes, wte=words.__call__)
 
     def _warn_of_missing_pictures(self, input_ids: torch.Tensor, cache: Cache | None) -> None:
-        """Warn of a prompt without its pictures; with a cache the image token is a word like others."""
+        """Warn of a prompt without its pictures; not while it generates with a cache."""
         if not may_read(input_ids) or (cache is not None and cache.get_seq_length() > 0):
             return
         image_token_id = self.config.image_token_id

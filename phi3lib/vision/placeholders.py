@@ -50,7 +50,7 @@ class Placeholders:
             if kept != tokens:
                 row, tag = self.owners[number]
                 raise ValueError(
-                    f"picture {number} has {tokens} tokens, but row {row} of input_ids keeps {kept} places "
+                    f"picture {number} has {tokens} tokens, but row {row} of input_ids has {kept} positions "
                     f"for it (id -{tag}){_likely_cause(kept, tokens, tag)}"
                 )
 
@@ -101,7 +101,7 @@ def _find_image_tokens(
         first, last = image_rows[[0, -1]].tolist()
         if first != last:
             raise ValueError(
-                f"row {first} of input_ids keeps fewer places than image {number} has tokens "
+                f"row {first} of input_ids has fewer positions for image {number} than it has tokens "
                 f"({num_tokens[number]}); pass images in the order in which the rows name them"
             )
         owners.append((first, 0))

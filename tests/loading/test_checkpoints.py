@@ -146,7 +146,7 @@ def test_clip_with_an_unknown_tensor_is_refused(clip: Path, tmp_path: Path) -> N
     folder = copied(clip, tmp_path / "c")
     tensors = load_file(folder / "model.safetensors")
     save_file({**tensors, "extra.weight": torch.ones(1)}, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"no place for: 1, such as extra\.weight"):
+    with pytest.raises(CheckpointError, match=r"not provide for: 1, such as extra\.weight"):
         load_clip(folder)
 
 
@@ -257,7 +257,7 @@ def test_missing_tensors_and_wrong_shapes_are_named(phi3: Path, tmp_path: Path) 
     save_file(
         {**tensors, VISION + "sub_GN": lost, VISION + "new": lost.clone()}, folder / "model.safetensors"
     )
-    with pytest.raises(CheckpointError, match="no place for, such as new"):
+    with pytest.raises(CheckpointError, match="not provide for, such as new"):
         load_phi3_model(folder)
 
 
@@ -357,7 +357,7 @@ def test_fine_tuned_weights_that_do_not_fit_are_refused(phi3: Path, tmp_path: Pa
     with pytest.raises(CheckpointError, match="sub_GN") as error:
         load_phi3_model(phi3, fine_tuned=tmp_path)
     assert str(tmp_path) in one_sentence(error.value)
-    with pytest.raises(CheckpointError, match="no place in the base model"):
+    with pytest.raises(CheckpointError, match="base model has no tensor"):
         load_phi3_model(phi3, fine_tuned=tmp_path, language_model=True)
     save_file({"classifier.weight": torch.ones(1)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="no tensor of Phi-3-vision's vision part"):

@@ -280,9 +280,9 @@ def test_interleaved_places_keep_left_to_right():
 @pytest.mark.parametrize(
     ("ids", "sizes", "message"),
     [
-        (one_picture(312), [[336, 336]], "313 tokens.*312 places"),
-        (one_picture(314), [[336, 336]], "313 tokens.*314 places"),
-        (one_picture(626), [[336, 336]], "313 tokens.*626 places.*2 times"),
+        (one_picture(312), [[336, 336]], "313 tokens.*312 positions"),
+        (one_picture(314), [[336, 336]], "313 tokens.*314 positions"),
+        (one_picture(626), [[336, 336]], "313 tokens.*626 positions.*2 times"),
         (one_picture(313, tag=100)[:, :50], [[336, 336]], "-100 marks ignored labels"),
         (torch.tensor([[1, 2]]), [[336, 336]], r"0 picture\(s\), but 1 were passed.*there are none"),
         (one_picture(313), [[336, 336], [336, 336]], r"1 picture\(s\), but 2 were passed"),

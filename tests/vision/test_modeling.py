@@ -228,7 +228,7 @@ def test_get_image_features_of_the_model_and_of_its_embedding_agree():
 
 def test_wrong_counts_are_refused_through_the_whole_model():
     inputs = pictures([[336, 336]], tiles=2, seed=1)
-    with pytest.raises(ValueError, match="313 tokens.*312 places"):
+    with pytest.raises(ValueError, match="313 tokens.*312 positions"):
         golden_lm()(torch.tensor([[5] + [-1] * 312]), **inputs)
 
 

@@ -241,7 +241,7 @@ def test_fault_08_hd_transform_is_unset_without_hd(shape):
 
 
 @pytest.mark.parametrize("places", [144, 576])
-def test_fault_09_144_places_for_576_features(places):
+def test_fault_09_144_placeholders_for_576_features(places):
     """With the published `num_img_tokens` no number of placeholders satisfies both asserts."""
     with pytest.raises(AssertionError, match=r"576 tokens|1 pictures, 4 tags"):
         plain_original((8,), places=144)(one_picture(places), torch.from_numpy(synth_pixels(1)))
@@ -320,12 +320,12 @@ def test_fault_14_set_img_features_takes_pictures():
 
 
 @pytest.mark.parametrize("places", [314, 626], ids=["one too many", "tag written twice"])
-def test_fault_15_too_many_places_are_accepted(places):
+def test_fault_15_too_many_placeholders_are_accepted(places):
     """Places beyond the picture's tokens keep the vector of word 0."""
     module = original()
     hidden = module(one_picture(places), **small())
     assert torch.equal(hidden[0, 314 : places + 1], module.wte.weight[0].expand(places - 313, -1))
-    with pytest.raises(ValueError, match=f"313 tokens.*{places} places"):
+    with pytest.raises(ValueError, match=f"313 tokens.*{places} positions"):
         golden_embedding()(one_picture(places), **small())
 
 

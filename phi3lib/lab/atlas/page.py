@@ -1,7 +1,7 @@
 """What the explorer's page is given: numbers as bytes, thumbnails as sprite sheets; and the page on its own.
 
 The same JavaScript draws in the notebook and in an exported file. Coordinates are whole numbers up to 4,095,
-for many pictures up to 65,535, so that unequal points separate when zooming in; so few digits also pack well.
+for many pictures up to 65,535, so that zooming in separates unequal points; whole numbers also compress well.
 """
 
 import base64

@@ -353,7 +353,7 @@ def adapter_of(trained: dict[str, nn.Parameter]) -> dict[str, Tensor]:
 def apply_adapter(model: Any, tensors: dict[str, Tensor]) -> None:
     """Write an adapter into a model: tensors replace those of their names, LoRA is added to its matrices.
 
-    Raises ValueError for tensors that the model has no place for.
+    Raises ValueError for tensors that the model does not have.
     """
     own = dict(model.named_parameters())
     for name, tensor in tensors.items():
@@ -363,5 +363,6 @@ def apply_adapter(model: Any, tensors: dict[str, Tensor]) -> None:
             matrix += LORA_ALPHA / LORA_RANK * second.float() @ tensor.float()
         elif "lora_B" not in name:
             if name not in own or own[name].shape != tensor.shape:
-                raise ValueError(f"{name} {tuple(tensor.shape)} has no place in this model: another tower?")
+                shape = tuple(tensor.shape)
+                raise ValueError(f"this model has no tensor {name} of the shape {shape}: another tower?")
             own[name].copy_(tensor)

@@ -43,7 +43,7 @@ class Control:
         if not self.values:
             return type(self.value)(sent)
         if type(sent) is not int or not 0 <= sent < len(self.values):
-            raise ValueError(f"{self.label} has no place {sent!r}")
+            raise ValueError(f"{self.label} has no position {sent!r}")
         return self.values[sent]
 
 

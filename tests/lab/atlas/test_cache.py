@@ -16,7 +16,7 @@ def test_a_kept_map_is_found_by_its_own_table_and_parameters_alone(tmp_path):
     saved, settings = SavedMaps(tmp_path / "maps"), Settings()
     layout = Layout(rng.normal(size=(9, 2)).astype(np.float32), {"seed": 0})
     saved.save(table, settings, layout)
-    assert np.array_equal(saved.load(table, settings).places, layout.places)
+    assert np.array_equal(saved.load(table, settings).coordinates, layout.coordinates)
     other_numbers = table.vectors.copy()
     other_numbers[3, 2] += 1
     for other in (

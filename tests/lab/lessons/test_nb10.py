@@ -113,7 +113,7 @@ def test_training_the_projector_lowers_the_loss_of_what_it_sees(phi3, scenes):
 def test_an_adapter_of_another_tower_is_refused(phi3, clip_tower):
     weight = clip_tower.model.vision_embed_tokens.img_projection[0].weight
     name = "model.vision_embed_tokens.img_projection.0.weight"
-    with pytest.raises(ValueError, match="no place in this model"):
+    with pytest.raises(ValueError, match="this model has no tensor"):
         alignment.apply_adapter(towers.with_tower(phi3, "pixels"), {name: weight})
     with pytest.raises(ValueError, match="no stage 'tower'"):
         alignment.prepare(clip_tower, "tower")

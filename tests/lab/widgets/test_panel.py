@@ -30,7 +30,7 @@ def test_a_choice_may_offer_nothing_at_all_as_a_value():
 
 @pytest.mark.parametrize("sent", [-1, 3, "1", None, True, 0.5])
 def test_places_that_are_not_offered_are_refused(sent):
-    with pytest.raises(ValueError, match="Scale has no place"):
+    with pytest.raises(ValueError, match="Scale has no position"):
         slider("scale", "Scale", (1, 2, 3), 2).from_page(sent)
 
 
@@ -48,7 +48,7 @@ def test_what_cannot_be_is_said_and_changes_nothing(counter):
     counter.choose(number=10)
     assert page.sentence == "Not applied: that is too many."
     page.values = {**page.values, "number": 99}
-    assert "Number has no place 99" in page.sentence
+    assert "Number has no position 99" in page.sentence
     assert counter.number == 1 and page.picture == before
     counter.choose(number=0)
     assert page.sentence == "0 ducks"

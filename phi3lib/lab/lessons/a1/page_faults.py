@@ -66,7 +66,7 @@ _ROWS = [
         6,
         "vectors and sequences are compared",
         SILENT,
-        "512 numbers of CLIP meet hundreds of tokens of 3072: no pooling, no norm, no common space.",
+        "Vectors of 512 numbers are compared with tokens of 3072: no pooling, no norm, no common space.",
         "One vector a picture from each model, and comparisons by neighbours inside each space.",
     ),
     (
@@ -81,14 +81,14 @@ _ROWS = [
         "`hd_transform` is unset without HD",
         CRASH,
         "4-D and 3-D inputs end in `UnboundLocalError`.",
-        "Plain pictures and ready features have their own way through.",
+        "Plain pictures and ready features are each handled on their own.",
     ),
     (
         9,
-        "144 places for 576 features",
+        "144 placeholders for 576 features",
         CRASH,
         "Without HD the asserts can never hold with the published configuration.",
-        "The features are counted, and the places must fit them.",
+        "The features are counted, and the placeholders must be as many.",
     ),
     (
         10,
@@ -114,10 +114,10 @@ _ROWS = [
     ),
     (
         13,
-        "kept sizes stay for ever",
+        "stored sizes stay in force",
         SILENT,
         "`set_img_sizes` overrides the argument of every later call, and pictures lose tokens.",
-        "Kept inputs serve one call, and the call's own inputs win.",
+        "Stored inputs serve one call, and the call's own arguments override them.",
     ),
     (
         14,
@@ -128,9 +128,9 @@ _ROWS = [
     ),
     (
         15,
-        "too many places are accepted",
+        "too many placeholders are accepted",
         SILENT,
-        "Places without a token keep the vector of word 0; so does a tag that is written twice.",
+        "Placeholders without a token keep the vector of word 0; so does a tag that is written twice.",
         "Wrong counts are refused with both numbers.",
     ),
     (
