@@ -120,16 +120,17 @@ def test_maps_start_in_a_square_of_ten(groups, start):
 @pytest.mark.slow
 def test_a_map_by_umap_is_a_start_at_its_own_scale_and_any_other_is_laid_out_in_full(groups, monkeypatch):
     """Squeezed into a square, a map has to unfold once more: its neighbors are torn on the way."""
-    epochs, laid_out = [], maps_module._laid_out
+    ways, laid_out = [], maps_module._laid_out
     monkeypatch.setattr(
-        maps_module, "_laid_out", lambda *a, **k: epochs.append(k["epochs"]) or laid_out(*a, **k)
+        maps_module, "_laid_out", lambda *a, **k: ways.append((k["epochs"], k["step"])) or laid_out(*a, **k)
     )
     space = nearest(groups, 30)
     flat = Layout(np.zeros((len(groups), 2), np.float32), {})  # noise drives it apart
     for start in (umap_map(groups, space, n_neighbors=12), flat):
         again = umap_map(groups, space, n_neighbors=12, start=start)
         assert again.kept(space).mean() > 3 * again.kept_estimate(space).chance
-    assert epochs == [maps_module.EPOCHS, maps_module.EPOCHS_WARM, maps_module.EPOCHS]
+    full, warm = (maps_module.EPOCHS, maps_module.STEP), (maps_module.EPOCHS_WARM, maps_module.STEP_WARM)
+    assert ways == [full, warm, full] and warm[0] < full[0] and warm[1] < full[1]
     wide = Layout(again.coordinates * 7 + 3, again.parameters)
     assert np.array_equal(maps_module._start(groups, wide, seed=0), wide.coordinates)
 
@@ -181,6 +182,17 @@ def test_pca_shows_the_two_widest_directions(groups):
     ours = pca_map(groups)
     assert np.allclose(ours.parameters["variance"], reference.explained_variance_ratio_, atol=1e-4)
     assert np.allclose(np.abs(ours.coordinates), np.abs(reference.transform(unit)), atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [160, 12])  # more items than numbers, and fewer
+def test_no_component_is_mirrored_from_one_computer_to_another(groups, count):
+    """The longest coordinate of each direction is positive, whatever the sign that LAPACK gave."""
+    unit = unit_rows(groups[:count]).astype(np.float64)
+    centered = unit - unit.mean(0)
+    values, _ = maps_module.principal_components(groups[:count], 6)
+    directions = (centered.T @ values / np.square(values).sum(0)).T
+    longest = np.abs(directions).argmax(1)
+    assert (directions[np.arange(6), longest] > 0).all()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from transformers import PreTrainedModel
@@ -145,6 +146,19 @@ def test_an_interrupted_whole_file_resumes_where_it_stopped(served, folders, cac
     load_clip(CLIP)
     assert 0 < served.bytes_served(SINGLE_FILE) == bars[SINGLE_FILE] < size
     assert not list(cache.rglob("*.incomplete"))
+
+
+def test_only_what_is_missing_needs_room(served, cache, monkeypatch):
+    load_clip(CLIP)
+    size = blob_of(cache, SINGLE_FILE).stat().st_size
+    blob_of(cache, SINGLE_FILE).unlink()
+    for free, enough in ((size - 1, False), (size, True)):
+        monkeypatch.setattr(hub_cache.shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        if enough:
+            load_clip(CLIP)
+        else:
+            with pytest.raises(CheckpointError, match="no room"):
+                load_clip(CLIP)
 
 
 def test_a_wrong_beginning_is_not_resumed_for_ever(served, folders, cache):

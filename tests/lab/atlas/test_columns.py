@@ -221,6 +221,14 @@ def test_principal_components_come_along_for_axes_of_the_readers_own():
     assert np.abs(state.components("one")[0][:, :2] - places).max() < 1e-6
 
 
+@pytest.mark.parametrize(("count", "width", "wanted"), [(20, 12, 8), (5, 12, 4), (20, 3, 3)])
+def test_there_are_as_many_components_as_vary_and_eight_at_most(count, width, wanted):
+    vectors = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+    state = AtlasState(EmbeddingTable(vectors, tuple(map(str, range(count)))), grid=PCA)
+    values, shares = state.components("map")
+    assert values.shape == (count, wanted) and len(shares) == wanted and min(shares) > 1e-3
+
+
 def test_pictures_follow_the_rows_that_all_tables_have():
     pictures = [Image.new("RGB", (1, 1), (n, 0, 0)) for n in range(COUNT)]
     atlas = Atlas({"one": table_of(), "two": table_of(start=2)}, pictures=pictures, grid=PCA)
