@@ -21,7 +21,9 @@ def clip_from_folder(
     # The Pillow processor by its name: the general one prefers torchvision, which is not installed here.
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-    model = load_network(CLIPModel, folder, where=name, device=device, dtype=dtype)
+    from phi3lib.vision.quick_gelu import with_quick_gelu
+
+    model = with_quick_gelu(load_network(CLIPModel, folder, where=name, device=device, dtype=dtype))
     with checkpoint_errors(name):
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)

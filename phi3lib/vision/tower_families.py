@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
+from phi3lib.vision.quick_gelu import with_quick_gelu
+
 # openai/clip-vit-large-patch14-336, the tower of both published models. Their config.json names it
 # without its sizes.
 CLIP_VIT_L_14_336: dict[str, Any] = {
@@ -53,7 +55,7 @@ class TowerFamily:
     def make_network(self, config: Any) -> nn.Module:
         """Return the untrained network."""
         network = getattr(import_module("transformers"), self.network)(config)
-        return getattr(network, "vision_model", network)
+        return with_quick_gelu(getattr(network, "vision_model", network))
 
     def num_prefix_tokens(self, config: Any) -> int:
         """Return how many tokens stand before the patches: the class token, and registers."""
