@@ -37,7 +37,7 @@ export class TokenState {
     if (token.kind === "view separator") return `${where}the view separator. It represents no pixels.`;
     if (token.kind === "row separator") {
       const view = token.view === "crop" ? "the crops" : "the global view";
-      return `${where}a row separator, behind row ${token.row} of ${view}. It represents no pixels.`;
+      return `${where}a row separator, after row ${token.row} of ${view}. It represents no pixels.`;
     }
     const crop = token.crop ?? 0, row = Math.floor(crop / grid.cols), col = crop % grid.cols;
     const view = token.kind === "crop" ? `crop ${crop} (row ${row}, column ${col})` : "global view";
