@@ -65,7 +65,8 @@ class Atlas(Instrument):
     to the next and the previous picture in view; Enter selects and opens, Shift+Enter adds or takes away,
     Control+Z goes back, Escape clears. A chart for each column, beside the map, limits what is shown to
     values or to a range. "Own axes" places the pictures by two columns of numbers or dates, by cosines with
-    the `queries` of a page, or by principal components of the vectors. ValueError for what does not fit together.
+    the `queries` of a page, or by principal components of the vectors. ValueError for what does
+    not fit together.
 
     An Atlas is an ipywidget: it goes into boxes and tabs. `rows`, the numbers of the selected rows, can be
     observed, linked and set. `selections` has rows by name, those saved on the page and those set here:
