@@ -13,6 +13,7 @@ import gc
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from report import fastest, forget_peak, in_own_process, memory_now, parser_of, peak_memory, publish, table
+from torch.profiler import ProfilerActivity, profile
 
 from phi3lib.vision.float32 import fast_products
 
@@ -28,6 +30,7 @@ SIZE, CROPS, HIDDEN = (640, 480), 16, 3072
 LAYERS, QUICK_LAYERS, ROUNDS = 24, 3, 2
 GOALS = {"fp32": 1.9, "bf16": 3.3, "int8": 3.7}
 GEMM_GOAL, MEMORY_GOAL = 0.85, 1.0  # of the machine's rate; GB beside the weights
+MOST_SHARES = 8
 
 
 def make_embedding(way: str, layers: int) -> Any:
@@ -85,7 +88,7 @@ def ours(embedding: Any, pixels: torch.Tensor, sizes: torch.Tensor) -> torch.Ten
     return embedding.image_tokens(pixels, sizes)[0]
 
 
-def run_way(way: str, layers: int, folder: Path) -> dict[str, float]:
+def run_way(way: str, layers: int, folder: Path) -> dict[str, Any]:
     """Measure one way in this process; its tokens go to a file for the comparison."""
     embedding, (pixels, sizes) = make_embedding(way, layers), inputs_of(way)
     run = official if way == "official" else ours
@@ -99,11 +102,22 @@ def run_way(way: str, layers: int, folder: Path) -> dict[str, float]:
         seconds = time.perf_counter() - start
         beside = peak_memory() - before
         rate = gemm_rate()
+        parts = shares(lambda: run(embedding, pixels, sizes)) if way == "fp32" else {}
     if tokens.requires_grad:
         raise SystemExit(f"{way}: a graph was built")
     np.save(folder / f"{way}.npy", tokens.float().numpy())
     work = pixels.shape[1] * flops_of_tile(layers - 1) + flops_of_projector(len(tokens))
-    return {"seconds": seconds, "beside": beside, "tiles": pixels.shape[1], "rate": rate, "work": work}
+    numbers = {"seconds": seconds, "beside": beside, "tiles": pixels.shape[1], "rate": rate, "work": work}
+    return numbers | {"shares": parts}
+
+
+def shares(run: Callable[[], object]) -> dict[str, float]:
+    """Return the operations that take most of the time, with their shares, as torch's profiler sees them."""
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        run()
+    times = {one.key: one.self_cpu_time_total for one in found.key_averages()}
+    first = sorted(times, key=lambda name: -times[name])[:MOST_SHARES]
+    return {name: times[name] / sum(times.values()) for name in first}
 
 
 def gemm_rate() -> float:
@@ -133,8 +147,9 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each way, of which the fastest counts")
     options = parser.parse_args()
-    layers, rounds = (QUICK_LAYERS, 1) if options.quick else (LAYERS, ROUNDS)
+    layers, rounds = (QUICK_LAYERS, 1) if options.quick else (LAYERS, options.rounds)
     if options.way:
         print(json.dumps(run_way(options.way, layers, options.folder)))
         return
@@ -144,10 +159,12 @@ def main() -> None:
             rounds, WAYS, lambda way: in_own_process(__file__, "--way", way, "--folder", folder, *small)
         )
         tokens = {way: torch.from_numpy(np.load(Path(folder) / f"{way}.npy")) for way in WAYS}
-    report(found, tokens, layers, quick=options.quick)
+    report(found, tokens, layers, rounds, quick=options.quick)
 
 
-def report(found: dict[str, dict], tokens: dict[str, torch.Tensor], layers: int, *, quick: bool) -> None:
+def report(
+    found: dict[str, dict], tokens: dict[str, torch.Tensor], layers: int, rounds: int, *, quick: bool
+) -> None:
     """Print the table and write it."""
     exact, slow, fp32 = tokens["official"], found["official"]["seconds"], found["fp32"]
     rows = []
@@ -167,12 +184,15 @@ def report(found: dict[str, dict], tokens: dict[str, torch.Tensor], layers: int,
     figures = (
         f"{table(names, rows)}\n\nA float32 matrix product of 2,048 runs at {fp32['rate'] / 1e9:.0f} GFLOP/s "
         f"in the same process; ours in fp32 at {used / 1e9:.0f}, {used / fp32['rate']:.0%} of that (goal: at "
-        f"least {GEMM_GOAL:.0%})."
+        f"least {GEMM_GOAL:.0%}). Where its time goes, by torch's profiler: "
+        f"{', '.join(f'{name} {share:.1%}' for name, share in fp32['shares'].items())}. The rate counts the "
+        f"operations of products alone; copies, activations, norms and the exponentials of attention take "
+        f"their time beside them."
     )
     text = (
         f"`python benchmarks/hd_embedding.py`: a tower of the size of ViT-L/14-336 ({layers} layers) and a "
         f"projector with random weights, one picture of {SIZE[0]} × {SIZE[1]} pixels at {CROPS} crops; the "
-        f"fastest of {ROUNDS} runs in turn, each in a process of its own. The official way pads to "
+        f"fastest of {rounds} runs in turn, each in a process of its own. The official way pads to "
         f"{CROPS + 1} tiles, runs all layers, keeps all hidden states and computes attention in eager mode. "
         f"Differences are to it, cosines token by token: random weights say how numbers are rounded, not how "
         f"well a trained model bears it. Memory: the peak of the call less what the process held before "

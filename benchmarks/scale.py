@@ -75,11 +75,14 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="with one and with two workers")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     if options.child:
         embed_and_report(options.child, options.workers)
         return
-    count, rounds, sizes = (QUICK_COMPARED, 1, QUICK_SIZES) if options.quick else (COMPARED, ROUNDS, SIZES)
+    full = (COMPARED, options.rounds, options.sizes)
+    count, rounds, sizes = (QUICK_COMPARED, 1, QUICK_SIZES) if options.quick else full
     with tempfile.TemporaryDirectory() as scratch:
         figures = f"{compared(Path(scratch), count, rounds)}\n\n{growth(Path(scratch), sizes)}"
     text = (
