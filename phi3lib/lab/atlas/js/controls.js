@@ -10,9 +10,11 @@ class Controls {
     this.method = this.choose("Map", [], (method) => this.takeMap(method));
     this.axes = ["x axis", "y axis"].map((name) => this.choose(name, app.data.axisNames, () => app.placeBy(this.chosenAxes())));
     this.color = this.choose("Colour", [], (name) => app.color(name));
-    const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup(), this.selectGroup(), app.conditions.element];
+    // Groups that fit beside each other follow each other: the map gets the height.
+    const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup()];
     if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
     if ((app.data.spec.queries || []).length) groups.push(this.queries());
+    groups.push(this.selectGroup(), app.conditions.element);
     this.element = make("div", { className: "controls" }, ...groups);
     this.sync();
   }
@@ -111,7 +113,7 @@ class Controls {
     const asked = this.choose("Ranked by the text", options, (number) => this.rankBy(number === "" ? null : queries[number]));
     this.asked = asked.control;
     asked.control.setAttribute("title", "These texts were compared with all pictures when this page was made");
-    return this.group("Search", asked.label, make("span", { className: "quiet" }, "Made with this page; other texts need a notebook, as no model is in it."));
+    return this.group("Search", asked.label, make("span", { className: "quiet" }, "other texts need a notebook, as no model is in it"));
   }
 
   // The nearest pictures to such a text; its column colors the map and sorts the table.

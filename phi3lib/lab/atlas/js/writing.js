@@ -26,10 +26,11 @@ function write(map, pen, { words: whole, kind, x, y, under, font, color }) {
   pen.fillText(words, across, down);
 }
 
-// Where a name stands that would cover a picture: below it.
+// Where a name stands that would cover a picture: below it, or above it at the lower edge of the map.
 function below(map, across, down, wide) {
   const under = map.shown.filter(([x, y, side]) => Math.abs(x - across) < side / 2 + wide - 6 && Math.abs(y - down) < side / 2 + 8);
-  return under.reduce((low, [, y, side]) => Math.max(low, y + side / 2 + 11), down);
+  const low = under.reduce((most, [, y, side]) => Math.max(most, y + side / 2 + 11), down);
+  return low <= map.camera.height - 8 ? low : under.reduce((least, [, y, side]) => Math.min(least, y - side / 2 - 11), down);
 }
 
 // How dense the map is, in steps as on a relief: made once for places and filters, and laid over the points.
