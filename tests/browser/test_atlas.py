@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.maps import Layout, aligned
 from phi3lib.lab.atlas.page import script
-from phi3lib.lab.atlas.state import Found
+from phi3lib.lab.atlas.state import SearchResult
 from tests.jupyterlab import CELLS, SCREENSHOTS, serious_faults
 
 EVIL = '"><script>document.title="owned"</script>'
@@ -279,7 +279,7 @@ def test_a_slider_says_what_is_shown_where_the_grid_has_gaps(watched, tmp_path):
 def test_a_text_has_its_star_its_strip_and_its_warning(watched, tmp_path):
     atlas = sixty()
     plain = watched(atlas.to_html(tmp_path / "plain.html")).locator("canvas").first.evaluate(LOOK)
-    atlas.state.found = Found("a red square", [3, 4], [0.4, 0.3], 1.0, "one")
+    atlas.state.found = SearchResult("a red square", [3, 4], [0.4, 0.3], 1.0, "one")
     page = watched(atlas.to_html(tmp_path / "found.html"))
     assert page.locator("canvas").first.evaluate(LOOK) != plain
     heading = page.get_by_role("heading", name="a red square")
