@@ -103,8 +103,12 @@ def without_outputs(path: Path) -> nbformat.NotebookNode:
 def process_of_kernel(kernel_id: str) -> int:
     """The process id of a kernel that was started by a process of ours."""
     for one in psutil.Process().children(recursive=True):
-        if any(kernel_id in argument for argument in one.cmdline()):
-            return kernel_process(one.pid, one.cmdline())
+        try:
+            arguments = one.cmdline()
+        except psutil.Error:  # it has ended since, or waits as a zombie for the process that started it
+            continue
+        if any(kernel_id in argument for argument in arguments):
+            return kernel_process(one.pid, arguments)
     raise LookupError(f"no process has the kernel {kernel_id}")
 
 

@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from tests import warm_kernels
+from tests.notebooks.conftest import process_of_kernel
 
 pytestmark = [
     pytest.mark.slow,
@@ -80,3 +81,20 @@ def test_without_a_process_to_fork_a_kernel_is_a_usual_one(tmp_path):
     command = [sys.executable, "-I", "-S", warm_kernels.__file__, str(tmp_path / "none"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split(".")[0].isdigit()
+
+
+def test_a_process_that_has_ended_does_not_hide_a_kernel():
+    """Its entry stays until the process that started it asks for its status."""
+    ended = subprocess.Popen(["true"])
+    zombie = psutil.Process(ended.pid)
+    while zombie.status() != psutil.STATUS_ZOMBIE:
+        pass
+    lasting = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "of-this-test"])
+    try:
+        assert process_of_kernel("of-this-test") == lasting.pid
+        with pytest.raises(LookupError, match="no process has the kernel another"):
+            process_of_kernel("another")
+    finally:
+        lasting.kill()
+        lasting.wait()
+        ended.wait()
