@@ -289,7 +289,7 @@ def test_no_graph_is_built(phi3_folder, name):
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        ((200, 200, 0.1), "about 20 s for 200 pictures, by the first"),
+        ((200, 200, 0.1), "about 20 s for 200 pictures, estimated from the first one"),
         ((200, 2000, 0.3), "about 10 min for 200 pictures of 2,000 tiles"),
         ((2000, 34_000, 1.0), "about 9 h 27 min for 2,000 pictures of 34,000 tiles"),
     ],

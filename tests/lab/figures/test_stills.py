@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+import zlib
 
 import nbformat
 import numpy as np
@@ -204,7 +205,8 @@ class Words:
 
 def data_of(page: str) -> dict:
     assert "<img" not in page and page.count("</script>") == 2 and page.count("<script") == 2
-    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    return json.loads(zlib.decompress(base64.b64decode(data["plain"]))) if "plain" in data else data
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
