@@ -16,12 +16,19 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class QuickGelu(QuickGELUActivation):
-    """transformers' activation; where no gradient is recorded on a CPU, it changes its input in place."""
+    """transformers' activation; where no gradient is recorded on a CPU, it changes its input in place.
+
+    before: the layer whose output is the input. A forward hook on it may keep that output, which then stays.
+    """
+
+    def __init__(self, before: nn.Module) -> None:
+        super().__init__()
+        self._before = (before,)  # in a tuple: not a part of this module
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Return the activation of each number, bit by bit that of transformers."""
+        """Return the activation of each number, equal to that of transformers but for the last bit."""
         in_place = input.device.type == "cpu" and input.is_contiguous() and not torch.is_grad_enabled()
-        if not in_place or torch.compiler.is_compiling():
+        if not in_place or torch.compiler.is_compiling() or self._before[0]._forward_hooks:
             return super().forward(input)
         for piece in input.view(-1).split(PIECE):
             piece.mul_(torch.sigmoid(1.702 * piece))
@@ -32,5 +39,5 @@ def with_quick_gelu(network: Network) -> Network:
     """Return the network after exchanging its activations of this kind; they hold no parameters."""
     for module in network.modules():
         if type(getattr(module, "activation_fn", None)) is QuickGELUActivation:
-            module.activation_fn = QuickGelu()
+            module.activation_fn = QuickGelu(module.get_submodule("fc1"))
     return network
