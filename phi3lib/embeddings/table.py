@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.files import replacing
+from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.labels import RESERVED, as_column, labels_of
 from phi3lib.vision.inputs import all_printable, as_list, as_path, printable
 
@@ -82,10 +83,14 @@ class EmbeddingTable:
         return "\n".join(lines)
 
     def unit(self) -> NDArray[np.float32]:
-        """Return the vectors divided by their lengths, (N, d) float32; a zero vector stays zero."""
-        # In float64, where the square of no float32 number overflows or vanishes.
-        lengths = np.linalg.norm(self.vectors.astype(np.float64), axis=1, keepdims=True)
-        return (self.vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+        """Return the vectors divided by their lengths, (N, d) float32.
+
+        Raises ValueError for a zero vector, which has no direction, and names its picture.
+        """
+        nothing = np.flatnonzero(~self.vectors.any(axis=1))
+        if len(nothing):
+            raise ValueError(f"the vector of {self.ids[nothing[0]]!r} is zero and has no direction")
+        return unit_rows(self.vectors)
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> "EmbeddingTable":
         """Return the table of these rows, in this order; `rows` are numbers or one truth value for each row.

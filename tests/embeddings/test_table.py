@@ -69,9 +69,11 @@ def test_selecting_keeps_rows_together(table):
     assert np.array_equal(table.select(table.labels["kind"] == "a").vectors, table.vectors[[0, 2]])
 
 
-def test_unit_vectors_have_length_one_and_zero_stays_zero(table):
+def test_unit_vectors_have_length_one_and_zero_has_no_direction(table):
     assert np.allclose(np.linalg.norm(table.unit(), axis=1), 1, atol=1e-6)
-    assert not EmbeddingTable(np.zeros((1, 3), np.float32), ("a",)).unit().any()
+    vectors = np.array([[1, 0], [0, 0]], np.float32)
+    with pytest.raises(ValueError, match="the vector of 'b' is zero and has no direction"):
+        EmbeddingTable(vectors, ("a", "b")).unit()
 
 
 def test_the_recipe_is_printed(table):
