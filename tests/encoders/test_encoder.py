@@ -91,7 +91,7 @@ def test_other_objects_are_refused_with_what_they_lack(images):
 
 def test_a_family_that_is_not_known_and_a_folder_without_one(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "abacus"}')
-    with pytest.raises(CheckpointError, match="type 'abacus'; load_encoder knows clip, dinov2"):
+    with pytest.raises(CheckpointError, match="type 'abacus'; load_encoder knows .*clip.*dinov2"):
         load_encoder(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": 3}')
     with pytest.raises(CheckpointError, match="names no model_type"):
