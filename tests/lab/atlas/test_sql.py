@@ -86,15 +86,12 @@ def test_names_that_sql_takes_for_the_same_stay_apart():
 
 
 @pytest.fixture(scope="module")
-def atlas():
+def atlas(mixed_columns):
     rng = np.random.default_rng(0)
-    labels = {
-        "kind": np.array(["cat", "dog", None, "cat", "dog", "cat"], dtype=object),
-        "width": np.array([0.1, 2, np.nan, np.inf, 5, 6], dtype=np.float32),
+    labels = mixed_columns | {
         "taken": np.array(
             ["2024-01-01", "NaT", "2024-03-01", "2024-05-01T12:00:30", "1950-01-01", "2026-01-01"], "M8[s]"
         ),
-        "indoors": np.array([True, False, True, False, True, False]),
     }
     table = EmbeddingTable(
         rng.normal(size=(6, 4)).astype(np.float32), ("a", "b", "ü", "d'", "\udc80", "f"), labels

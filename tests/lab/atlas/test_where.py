@@ -64,16 +64,13 @@ def test_patterns_that_would_keep_a_regular_expression_busy_are_answered():
 
 
 @pytest.fixture(scope="module")
-def atlas():
+def atlas(mixed_columns):
     rng = np.random.default_rng(0)
-    labels = {
-        "kind": np.array(["cat", "dog", None, "cat", "dog", "cat"], dtype=object),
-        "width": np.array([0.1, 2, np.nan, np.inf, 5, 6], dtype=np.float32),
+    labels = mixed_columns | {
         "number": np.array([1, 2, 123_456_789, 123_456_790, 5, 6]),
         "taken": np.array(
             ["2024-01-01", "NaT", "2024-03-01", "2024-05-01T12:00", "2025-01-01", "2026-01-01"], "M8[s]"
         ),
-        "indoors": np.array([True, False, True, False, True, False]),
     }
     table = EmbeddingTable(rng.normal(size=(6, 4)).astype(np.float32), tuple("abcdef"), labels)
     return Atlas(
