@@ -27,6 +27,7 @@ from phi3lib.encoders.encoder import Recipes, recipes_of
 from phi3lib.lab import check_up, grading
 from phi3lib.lab.atlas.stages import Costs
 from tests.cli.conftest import Colors, Middle, save
+from tests.exported_page import data_of
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_an_atlas_can_rank_by_texts_and_answer_queries(shell, tmp_path, colors, 
         code, _, err = shell("atlas", source, "--query", "a red car", "--query", "a dog", "--sql")
         page = (tmp_path / "atlas.html").read_text(encoding="utf-8")
         assert code == 0 and "wasm-unsafe-eval" in page, err
-        spec = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])["spec"]
+        spec = data_of(page)["spec"]
         assert [one["text"] for one in spec["queries"]] == ["a red car", "a dog"]
 
 

@@ -281,7 +281,8 @@ def _inert(name: str, text: str) -> str:
 
 
 def _sqlite() -> str:
-    return f"data:application/wasm;base64,{_letters(SQLITE.read_bytes())}"
+    packed = zlib.compress(SQLITE.read_bytes(), 9)
+    return f"data:application/wasm;base64,{base64.b64encode(packed).decode()}"
 
 
 def _json(values: Any) -> str:
@@ -295,16 +296,15 @@ def _packed(data: dict[str, Any]) -> dict[str, Any]:
 
     def letters(name: str, value: bytes) -> str:
         wide = name == "near" and data["spec"]["count"] > 65_535
-        if (
-            name in ("places", "components", "near", "slots") and not wide
-        ):  # all low bytes, then all high ones: a sixth less
+        if name in ("places", "components", "near", "slots") and not wide:
+            # All low bytes, then all high ones: a sixth less.
             value = np.frombuffer(value, np.uint8).reshape(-1, 2).T.tobytes()
         return _dense(value)
 
     packed = {name: letters(name, value) for name, value in data.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in data.items() if name not in packed}
     text = _json(plain)
-    return packed | (plain if len(text) <= MOST_PLAIN else {"plain": _letters(text.encode())})
+    return packed | (plain if len(text) <= MOST_PLAIN else {"plain": _dense(text.encode())})
 
 
 def _without_comments(code: str) -> str:
@@ -316,10 +316,6 @@ def _without_comments(code: str) -> str:
 def _dense(value: bytes) -> str:
     """Return packed bytes as text of base 85, a sixteenth shorter than base 64; "." stands for its "<"."""
     return base64.b85encode(zlib.compress(value, 9)).decode().replace("<", ".")
-
-
-def _letters(value: bytes) -> str:
-    return base64.b64encode(zlib.compress(value, 9)).decode()
 
 
 _STYLE = f"""

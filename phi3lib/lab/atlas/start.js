@@ -7,7 +7,6 @@
     return;
   }
   const values = JSON.parse(document.getElementById("data").textContent);
-  const plain = (packed) => Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
   const order = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;.=>?@^_`{|}~";
   const digits = new Uint8Array(128).fill(84);
   for (let n = 0; n < order.length; n++) digits[order.charCodeAt(n)] = n;
@@ -21,16 +20,16 @@
     }
     return new Uint8Array(words.buffer, 0, Math.floor((4 * packed.length) / 5));
   };
-  const unpack = async (bytes) => {
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const unpack = async (packed) => {
+    const stream = new Blob([dense(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
-  const text = async (bytes) => new TextDecoder().decode(await unpack(bytes));
+  const text = async (packed) => new TextDecoder().decode(await unpack(packed));
   const bytes = ["places", "components", "near", "shares", "shade", "slots"];
-  for (const name of bytes) values[name] = await unpack(dense(values[name]));
-  if (values.plain) Object.assign(values, JSON.parse(await text(plain(values.plain))));
+  for (const name of bytes) values[name] = await unpack(values[name]);
+  if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
   const script = document.createElement("script");
-  script.textContent = await text(dense(values.code));
+  script.textContent = await text(values.code);
   document.head.append(script);
   for (const name of ["places", "components", "slots", ...(values.spec.count > 65535 ? [] : ["near"])]) {
     const half = values[name].length / 2, pair = (_, n) => values[name][(n % 2) * half + (n >> 1)];

@@ -356,9 +356,8 @@ class AtlasState:
         standing = float((cosines[0, 0] - cosines[0].mean()) / (cosines[0].std() or 1.0))
         row_cosines = np.empty(len(self.ids), dtype=np.float32)
         row_cosines[rows[0]] = cosines[0]
-        return SearchResult(
-            text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through
-        ), row_cosines
+        found = SearchResult(text, rows[0, :k].tolist(), cosines[0, :k].tolist(), standing, through)
+        return found, row_cosines
 
     def card(self) -> dict[str, Any]:
         """Return how the maps came about: recipes of the tables, parameters, versions."""

@@ -18,6 +18,7 @@ from phi3lib.lab.atlas.page import GRID as SQUARE
 from phi3lib.lab.atlas.page import SHADE, page_data, sprite_sheets
 from phi3lib.lab.atlas.state import AtlasState, Settings
 from phi3lib.lab.atlas.trust import said_trust
+from tests.exported_page import data_of
 from tests.front_end import send
 
 COUNT = 40
@@ -378,7 +379,7 @@ def test_the_exported_page_is_whole_small_and_closed(atlas, tmp_path):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page).group(1)
     assert len(scripts) == 1 and "unsafe" not in policy and "default-src &#x27;none&#x27;" in policy
     assert base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode() in policy
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    data = data_of(page)
     assert data["spec"]["ids"][7] == EVIL
     assert data["spec"]["card"]["tables"]["two"]["model"] == "small"  # and not where it lies
     assert data["spec"]["card"]["map"]["seed"] == 0
@@ -405,7 +406,7 @@ def test_an_export_shows_what_is_chosen_selected_and_found(tables, tmp_path):
     atlas.state.find("12")
     atlas.state.recompute(7, 0.3, 0)
     page = atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    data = data_of(page)
     assert data["selected"] == [3, 5] and data["found"]["rows"][0] == 12
     assert data["chosen"]["n_neighbors"] == data["spec"]["card"]["map"]["n_neighbors"] == 7
     plain = Atlas(tables, grid=GRID).still().data

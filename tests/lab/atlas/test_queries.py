@@ -1,8 +1,5 @@
 """Texts by which an exported page ranks all pictures without a model."""
 
-import json
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +7,7 @@ import torch
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.page import page_data
 from phi3lib.lab.atlas.queries import FOUND, MOST_QUERIES
+from tests.exported_page import data_of
 
 COUNT = 40
 VECTORS = np.random.default_rng(0).normal(size=(COUNT, 6)).astype(np.float32)
@@ -47,7 +45,7 @@ def test_each_query_ranks_all_rows(atlas):
 
 def test_queries_go_into_the_file(atlas, tmp_path):
     page = atlas.to_html(tmp_path / "atlas.html", queries=["5"]).read_text(encoding="utf-8")
-    spec = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])["spec"]
+    spec = data_of(page)["spec"]
     assert spec["queries"][0]["rows"][0] == 5 and "unsafe" not in page.partition("<body>")[0]
 
 

@@ -1,13 +1,11 @@
 """Selections with names: a mapping that checks what comes, tells of changes, and is the same on the page."""
 
-import json
-import re
-
 import numpy as np
 import pytest
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.selections import LONGEST, MOST, Selections
+from tests.exported_page import data_of
 
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}
 
@@ -82,5 +80,5 @@ def test_what_a_page_may_not_save_is_said_and_taken_back(atlas, wrong):
 def test_an_exported_page_has_them(atlas, tmp_path):
     atlas.selections["</script>"] = [1, 2]
     page = atlas.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    data = data_of(page)
     assert data["selections"] == [["</script>", [1, 2]]]

@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import zlib
 
 import nbformat
 import numpy as np
@@ -24,6 +23,7 @@ from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
 from phi3lib.lab.widgets.scripts import instrument_styles
 from phi3lib.vision.inputs import printable
+from tests.exported_page import data_of
 from tests.front_end import send
 from tests.hostile_strings import HOSTILE
 
@@ -203,27 +203,26 @@ class Words:
         return torch.from_numpy(self.vectors[:1])
 
 
-def data_of(page: str) -> dict:
+def data_of_escaped(page: str) -> dict:
     assert "<img" not in page and page.count("</script>") == 2 and page.count("<script") == 2
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
-    return json.loads(zlib.decompress(base64.b64decode(data["plain"]))) if "plain" in data else data
+    return data_of(page)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_an_atlas_has_any_name_title_and_query(text, tmp_path):
     atlas = small_atlas([text, "other"], [*"abcdef"], text)
     found = atlas.state.find(text)
-    spec = data_of(page := atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))["spec"]
+    spec = data_of_escaped(page := atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))["spec"]
     assert spec["names"] == [readable(text), "other"] and spec["label"] == readable(printable(text))
     assert page.count(html.escape(readable(text))) >= 2  # the title, twice
     assert found.text == text and found.rows[0] == 0
-    assert data_of(page)["found"]["text"] == readable(text)
+    assert data_of_escaped(page)["found"]["text"] == readable(text)
 
 
 def test_an_atlas_writes_all_names_into_its_files_and_its_widget(tmp_path):
     texts = list(HOSTILE.values())
     atlas = small_atlas(["map"], texts, " ".join(texts))
-    data = data_of(atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))
+    data = data_of_escaped(atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8"))
     ids, kinds = data["spec"]["ids"], data["spec"]["kinds"]
     assert ids == [readable(printable(text)) for text in texts]
     assert sorted(kinds) == sorted(ids)

@@ -91,6 +91,7 @@ function keptOn(data, map, grid, points) {
   });
 }
 
+// By the normal distribution: a page has no bootstrap, and the shares of hundreds of pictures are averaged.
 /** The mean of numbers, those that are none left out, and the half of its interval of 95%. @param {Float64Array} values */
 function meanOf(values) {
   const known = values.filter((value) => value === value), mean = known.reduce((a, b) => a + b, 0) / known.length;
