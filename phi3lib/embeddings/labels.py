@@ -11,8 +11,7 @@ NaT) is NaN among numbers, NaT among dates, else None in an array of objects.
 import datetime
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from phi3lib.vision.inputs import as_list, is_missing, printable
 
 Column = NDArray[Any]
+Parts = tuple[str, ...]
 RESERVED = ("id", "vector")  # columns that a table has itself
 # Columns of a frame that may name the images, the most explicit first.
 KEYS = ("id", "file_name", "filename", "file", "path", "image")
@@ -32,8 +32,10 @@ def labels_of(labels: Any, ids: Sequence[str], *, what: str = "images") -> dict[
 
     labels: None; a mapping from label names to sequences (taken by position, whatever their index) or to
     mappings from ids; or a pandas, polars or Arrow frame. A frame whose index, or whose column `id`,
-    `file_name`, `filename`, `file`, `path` or `image`, holds texts is matched by them, else by position. A
-    file name without its folder matches too, if it is unique.
+    `file_name`, `filename`, `file`, `path` or `image` (in upper or lower case), holds texts or paths is
+    matched by the first of these that has an entry for each image, else by position; other columns are
+    labels, but for `id`. A name may have fewer or more of the folders in front of it, / or \\ between them,
+    if only one image is meant.
 
     Raises ValueError for reserved names, wrong lengths, ids without a value, values of mixed or nested types.
     """
@@ -45,7 +47,14 @@ def labels_of(labels: Any, ids: Sequence[str], *, what: str = "images") -> dict[
             f"labels must be a mapping from names to values, or a frame; got {type(labels).__name__}. "
             f'For one label write labels={{"kind": …}}'
         )
+    _require_different(columns, "labels")
     return {_label_name(name): _column_for(str(name), values, ids, what) for name, values in columns.items()}
+
+
+def _require_different(names: Iterable[Any], where: str) -> None:
+    name, count = Counter(map(str, names)).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise ValueError(f"{where}: the name {name!r} occurs {count} times; give each column its own name")
 
 
 def _label_name(name: Any) -> str:
@@ -56,7 +65,9 @@ def _label_name(name: Any) -> str:
 
 def _column_for(name: str, values: Any, ids: Sequence[str], what: str) -> Column:
     if isinstance(values, Mapping):
-        values = _by_id(f"labels[{name!r}]", list(values), list(values.values()), ids)
+        rows = _rows_named(f"labels[{name!r}]", list(values), ids)
+        scalars = _scalars(list(values.values()))
+        values = [scalars[row] for row in rows]
     column = as_column(name, values)
     if len(column) != len(ids):
         raise ValueError(
@@ -76,53 +87,82 @@ def _is_frame(labels: Any) -> bool:
 def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
     """Return the columns of a pandas, polars or Arrow frame, in the order of the ids where it names them."""
     names = list(getattr(frame, "column_names", frame.columns))  # Arrow's `columns` are the values
+    _require_different(names, "the frame's columns")
     columns = {str(name): frame[name] for name in names}
-    index = list(frame.index) if hasattr(frame, "index") and not callable(frame.index) else []
-    if index and all(isinstance(name, str) for name in index):
-        return {name: _by_id("the frame's index", index, values, ids) for name, values in columns.items()}
-    key = next((name for name in KEYS if name in columns), None)
-    if key is None:
-        return columns
-    named = as_list(columns.pop(key), key)
-    return {
-        name: _by_id(f"the frame's column {key!r}", named, values, ids) for name, values in columns.items()
-    }
+    failed = []
+    for where, key, named in _naming(frame, columns):
+        try:
+            rows = _rows_named(where, named, ids)
+        except ValueError as error:
+            failed.append(str(error))
+            continue
+        others = {name: _scalars(values) for name, values in columns.items() if name not in (key, "id")}
+        return {name: [scalars[row] for row in rows] for name, scalars in others.items()}
+    if failed:
+        raise ValueError("; ".join(failed))
+    return {name: values for name, values in columns.items() if name != "id"}
 
 
-def _by_id(where: str, names: Sequence[Any], values: Any, ids: Sequence[str]) -> list[Any]:
-    """Return the values in the order of the ids. ValueError for repeated names and ids without a value."""
-    value_of = dict(zip(map(_text, names), _scalars(values), strict=True))
-    if len(value_of) != len(names):
-        raise ValueError(f"{where} holds a name twice; each image can have one value only")
-    short, names_once = _by_file_name(value_of), _by_file_name({name: name for name in ids})
-    found: list[Any] = []
-    absent: list[str] = []
-    for name in ids:
-        file_name = PurePath(name).name
-        if name in value_of:
-            found.append(value_of[name])
-        elif file_name in short and file_name in names_once:
-            found.append(short[file_name])
-        else:
-            absent.append(name)
-    if absent:
+def _naming(frame: Any, columns: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+    """Yield what may name the images: where that is, the column's name, and its values, texts or paths."""
+    if hasattr(frame, "index") and not callable(frame.index) and _has_names(index := list(frame.index)):
+        yield "the frame's index", "", index
+    for key in KEYS:
+        for name in columns:
+            if name.lower() == key and _has_names(named := as_list(columns[name], name)):
+                yield f"the frame's column {name!r}", name, named
+
+
+def _has_names(values: list[Any]) -> bool:
+    """Whether values are texts and paths, some of which may be missing."""
+    given = [value for value in values if not is_missing(value)]
+    return bool(given) and all(isinstance(value, str | bytes | os.PathLike) for value in given)
+
+
+def _rows_named(where: str, names: Sequence[Any], ids: Sequence[str]) -> list[int]:
+    """Return for each id the place of its name. ValueError for repeated names and ids without one."""
+    named = {row: _text(name) for row, name in enumerate(names) if not is_missing(name)}
+    row_of = {name: row for row, name in named.items()}
+    if len(row_of) != len(named):
+        twice, _ = Counter(named.values()).most_common(1)[0]
+        raise ValueError(f"{where} holds a name twice, {twice!r}; each image can have one value only")
+    absent = [name for name in ids if name not in row_of]
+    row_of |= _by_folders(row_of, absent)
+    if absent := [name for name in absent if name not in row_of]:
         raise ValueError(
             f"{where} has no entry for {len(absent)} of {len(ids)} images, such as {absent[0]!r} (it has "
-            f"{', '.join(map(repr, list(value_of)[:3]))}); give None for images without a label"
+            f"{', '.join(map(repr, list(named.values())[:3]))}); give None for images without a label"
         )
-    return found
+    return [row_of[name] for name in ids]
 
 
-def _by_file_name(value_of: Mapping[str, Any]) -> dict[str, Any]:
-    """By the file name without its folder; names that occur in several folders are left out."""
-    counts = Counter(PurePath(name).name for name in value_of)
-    return {
-        PurePath(name).name: value for name, value in value_of.items() if counts[PurePath(name).name] == 1
-    }
+def _by_folders(row_of: Mapping[str, int], ids: Sequence[str]) -> dict[str, int]:
+    """Return the rows of ids whose path ends as a name, or the reverse, where both are the only ones."""
+    whole: dict[Parts, set[int]] = {}
+    ends: dict[Parts, set[int]] = {}
+    for name, row in row_of.items() if ids else ():
+        parts = _parts(name)
+        whole.setdefault(parts, set()).add(row)
+        for start in range(len(parts)):
+            ends.setdefault(parts[start:], set()).add(row)
+    found = {}
+    for name in ids:
+        parts = _parts(name)
+        longer = (whole.get(parts[start:], set()) for start in range(1, len(parts)))
+        rows = ends.get(parts, set()).union(*longer)
+        if len(rows) == 1:
+            found[name] = rows.pop()
+    times = Counter(found.values())
+    return {name: row for name, row in found.items() if times[row] == 1}
+
+
+def _parts(name: str) -> Parts:
+    """Return the folders and the name of a file, without what does not name one: a root, `.` and `..`."""
+    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", ".", ".."))
 
 
 def _text(name: Any) -> str:
-    return printable(os.fsdecode(name) if isinstance(name, os.PathLike) else str(name))
+    return printable(os.fsdecode(name) if isinstance(name, os.PathLike | bytes) else str(name))
 
 
 # --------------------------------------------------------------------------- one column
@@ -173,7 +213,7 @@ def _temporal_array(values: Any) -> Column | None:
     dtype_kind = getattr(getattr(values, "dtype", None), "kind", None)
     if dtype_kind != "M" or not hasattr(values, "__array__"):
         return None
-    dates = np.asarray(values)
+    dates = np.ma.filled(values, np.datetime64("NaT")) if np.ma.isMA(values) else np.asarray(values)
     return (
         _shortened(dates) if dates.dtype.kind == "M" else None
     )  # with a time zone it is an array of objects

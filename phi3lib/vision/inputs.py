@@ -38,14 +38,16 @@ def as_list(values: Any, what: str) -> list[Any]:
     """Return the values of any ordered collection by position, as plain Python objects.
 
     Takes lists, tuples, generators, NumPy arrays, pandas Series and Index, Arrow and polars columns. An index
-    is never looked at. `what` names the values in an error. Raises ValueError for a text, a mapping, a set
-    (no order) and for anything that is no collection.
+    is never looked at. `what` names the values in an error. Raises ValueError for a text, a mapping, a frame,
+    a set (no order) and for anything that is no collection.
 
     >>> as_list((n * n for n in range(3)), "squares")
     [0, 1, 4]
     """
     if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
         raise ValueError(f"{what}: expected a sequence such as a list, got {type(values).__name__}")
+    if hasattr(values, "columns"):
+        raise ValueError(f"{what}: expected a sequence, got a {type(values).__name__}; pass one column of it")
     for method in ("to_pylist", "tolist", "to_list"):  # Arrow; NumPy, torch and pandas; polars
         if hasattr(values, method):
             listed = getattr(values, method)()

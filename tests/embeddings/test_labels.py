@@ -1,6 +1,7 @@
 """Labels in every form that people have: by position, by name, of any type; what does not fit is refused."""
 
 import datetime
+import pathlib
 
 import numpy as np
 import pyarrow
@@ -60,6 +61,49 @@ def test_a_frame_that_names_files_is_matched_by_them(frame):
 
 def test_a_frame_without_names_is_taken_by_position():
     assert labels_of(FRAME[["k"]][::-1], IDS)["k"].tolist() == ["b", "a", "c"]
+    numbered = FRAME[["k"]].assign(id=[7, 8, 9])  # of a data base: it names no images, and cannot be a label
+    assert {name: values.tolist() for name, values in labels_of(numbered, IDS).items()} == {"k": list("cab")}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME.assign(id=[7, 8, 9]),
+        FRAME.assign(id=["u", "u", "w"]),
+        FRAME.set_axis(["r1", "r2", "r3"]),
+        FRAME.assign(file_name=["c.png", pathlib.Path("a.png"), b"b.png"]),
+        FRAME.set_index(pandas.Index(map(pathlib.Path, FRAME["file_name"]), dtype=object))[["k"]],
+        FRAME.rename(columns={"file_name": "File_Name"}),
+        pandas.concat([FRAME, FRAME[:2].assign(file_name=None)]),
+    ],
+)
+def test_what_names_all_images_is_what_a_frame_is_matched_by(frame):
+    assert labels_of(frame, IDS)["k"].tolist() == ["a", "b", "c"]
+
+
+TWO = ("x/a.png", "y/a.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["./x/a.png", "./y/a.png"], TWO),
+        (["../photos/x/a.png", "../photos/y/a.png"], TWO),
+        (["/home/me/x/a.png", "/home/me/y/a.png"], TWO),
+        ([r"C:\photos\x\a.png", r"C:\photos\y\a.png"], TWO),
+        (TWO, ("/home/me/x/a.png", "../y/a.png")),
+        (["a.png", "y/a.png"], ("a.png", "y/a.png")),
+        ([b"x/a.png", pathlib.Path("y/a.png")], TWO),
+    ],
+)
+def test_folders_of_names_may_be_written_in_many_ways(names, ids):
+    assert column(dict(zip(names, [1, 2], strict=True)), ids).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("names", [["train/x/a.png", "test/x/a.png", "y/a.png"], ["z/x/a.png", "x/b.png"]])
+def test_a_name_in_another_folder_is_another_image(names):
+    with pytest.raises(ValueError, match=r"no entry for \d of 2"):
+        column(dict.fromkeys(names, 1), ("x/a.png", "y/b.png"))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +119,7 @@ def test_a_frame_without_names_is_taken_by_position():
         ([None, float("nan"), pandas.NaT], "O", [None, None, None]),
         (np.array([DAY, "NaT", DAY], "datetime64[ns]"), "M", [DAY, None, DAY]),
         (np.array([DAY, "1800-01-02", "9999-01-02"], "M8[D]"), "M", [DAY, "1800-01-02", "9999-01-02"]),
+        (np.ma.array(np.array([DAY] * 3, "datetime64[D]"), mask=[0, 1, 0]), "M", [DAY, None, DAY]),
         ([datetime.date(2024, 1, 1), None, datetime.datetime(2024, 1, 1, 3)], "M",
          [f"{DAY}T00:00:00", None, f"{DAY}T03:00:00"]),
         (pandas.Series(pandas.to_datetime(["2024-01-01T02:00+02:00"] * 3)), "M", [DAY] * 3),
@@ -114,6 +159,11 @@ def test_nanoseconds_that_matter_are_kept():
         ("kind", "mapping from names"),
         (FRAME.assign(file_name=["a.png", "a.png", "b.png"]), "holds a name twice"),
         (FRAME[:2], "no entry for 1 of 3"),
+        (FRAME[["k"]].set_axis(["c.png", None, "b.png"]), "index has no entry for 1 of 3"),
+        ({"k": FRAME}, "got a DataFrame; pass one column"),
+        (pandas.DataFrame([[1, 2]] * 3, columns=["n", "n"]), "name 'n' occurs 2 times"),
+        (pyarrow.table([pyarrow.array([1, 2, 3])] * 2, names=["n", "n"]), "name 'n' occurs 2 times"),
+        ({1: [1, 2, 3], "1": [4, 5, 6]}, "name '1' occurs 2 times"),
     ],
 )
 def test_what_does_not_fit_is_refused(labels, words):
