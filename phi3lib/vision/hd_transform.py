@@ -194,7 +194,7 @@ def grid_shape(height: int, width: int, tile: TileGeometry = CLIP_VIT_L_14_336) 
             f"image size (height, width) = ({height}, {width}): both must be positive multiples of the "
             f"tile size {size}. Take image_sizes from the processor; it holds padded sizes, height first."
         )
-    return height // size, width // size
+    return int(height // size), int(width // size)  # a batch in half precision has whole floats
 
 
 # ------------------------------------------------------------------------------------ pictures

@@ -31,6 +31,16 @@ class VisionTower(nn.Module):
         self.family = family_of(config)
         self.vision_model = self.family.make_network(config)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        # `to_empty` gives buffers memory without values, and no file holds the numbers of the positions.
+        empty = [name for name, buffer in self.named_buffers() if buffer.is_meta]
+        super()._apply(fn, recurse)
+        for name in empty:
+            buffer = self.get_buffer(name)
+            if not buffer.is_meta:
+                buffer.copy_(torch.arange(buffer.numel()).view_as(buffer))
+        return self
+
     @property
     def has_class_token(self) -> bool:
         """Return whether the features begin with a class token."""

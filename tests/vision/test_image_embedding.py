@@ -325,8 +325,12 @@ def test_no_word_embedding_is_a_clear_error():
 
 
 @pytest.mark.parametrize(
-    "sizes", [[[336, 336]], [336, 336], torch.tensor([336, 336]), [torch.tensor([336, 336])], ((336, 336),)]
-)
+    "sizes",
+    [
+        [[336, 336]], [336, 336], torch.tensor([336, 336]), [torch.tensor([336, 336])], ((336, 336),),
+        torch.tensor([[336, 336]], dtype=torch.float16),
+    ],
+)  # fmt: skip
 def test_image_sizes_in_every_form(sizes):
     pixels = pictures([[336, 336]], tiles=2, seed=1)["pixel_values"]
     with torch.inference_mode():

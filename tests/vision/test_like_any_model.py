@@ -123,13 +123,15 @@ def test_the_towers_configuration_is_readable_and_not_saved(tmp_path):
     assert again.vision_config.hidden_size == 64 and set(again.layer_types) == {"full_attention"}
 
 
-def test_to_empty_gives_room_for_weights_and_right_rope_frequencies():
+def test_to_empty_gives_room_for_weights_and_right_buffers():
     with torch.device("meta"):
         model = Phi3VForCausalLM(golden_config())
     model.to_empty(device="cpu")
     want = golden_lm()
     model.load_state_dict(want.state_dict())
-    assert torch.equal(model.model.rotary_emb.inv_freq, want.model.rotary_emb.inv_freq)
+    there = dict(model.named_buffers())
+    assert all(torch.equal(there[name], buffer) for name, buffer in want.named_buffers())
+    assert {"inv_freq", "position_ids"} <= {name.rpartition(".")[2] for name in there}
     assert model.model.vision_embed_tokens.wte is model.model.embed_tokens
 
 
