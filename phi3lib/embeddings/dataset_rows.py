@@ -1,7 +1,10 @@
 """The images of a `datasets.Dataset`, with any format or transform."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from phi3lib.vision.pictures import read_upright
 
 PREFERRED = "image"  # the column that is taken where there are several
 
@@ -36,17 +39,22 @@ def image_column(features: Any) -> str:
 
 
 def _encoded(dataset: Any, column: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    feature = type(dataset.features[column])(decode=False)
+    feature = dataclasses.replace(dataset.features[column], decode=False)
     # As files, not decoded: a broken image must not stop the others.
     files = dataset.with_format(None).select_columns([column]).cast_column(column, feature)
 
+    mode = feature.mode if feature.mode not in (None, "RGB", "RGBA") else ""  # all become RGB in the end
+
     def opener(row: int) -> Callable[[], Any]:
-        return lambda: _content(files[row][column])
+        if mode:
+            return lambda: read_upright(content_of(files[row][column])).convert(mode)
+        return lambda: content_of(files[row][column])
 
     return ((str(row), opener(row)) for row in range(len(dataset)))
 
 
-def _content(value: Any) -> Any:
+def content_of(value: Any) -> Any:
+    """Return the bytes or the path of an encoded image. ValueError for none."""
     if value is None or not (value["bytes"] or value["path"]):
         raise ValueError("the row holds no picture")
     return value["bytes"] or value["path"]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from phi3lib.embeddings.dataset_rows import content_of, rows_of
 from phi3lib.embeddings.folders import Leftover, files_in
 from phi3lib.vision.inputs import as_list, as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular, reason
@@ -132,9 +133,10 @@ def find_items(images: Any, *, own: Path | None = None) -> Items:
     """Return the images of a source.
 
     images: a folder (with subfolders, sorted by path; see `phi3lib.embeddings.folders` for what in it is no
-    image), a file, a sequence of files, images, arrays or bytes (in its order; a pandas Series by position),
-    one image, an array or tensor (four axes are many images), or a `datasets.Dataset`. own: the file that
-    this run writes, which with its shards is no image of the folder.
+    image), a file, a sequence of files, images, arrays, bytes, or {"bytes": …, "path": …} as in the Parquet
+    files of data sets (in its order; a pandas Series by position), one image, an array or tensor (four axes
+    are many images), or a `datasets.Dataset`. own: the file that this run writes, which with its shards is no
+    image of the folder.
 
     Ids: the path within the folder, the file name as given, or the position; bytes of a name that are no
     UTF-8 are written as \\xff.
@@ -165,8 +167,6 @@ def _find(images: Any, own: Path | None) -> Items:
     if isinstance(images, str | os.PathLike):
         return _of_path(images, own)
     if hasattr(images, "features") and hasattr(images, "num_rows") and not isinstance(images, Mapping):
-        from phi3lib.embeddings.dataset_rows import rows_of
-
         return Items([_of_row(printable(name), open_row) for name, open_row in rows_of(images)])
     if isinstance(images, Mapping):
         raise ValueError(
@@ -187,7 +187,11 @@ def _is_one_image(images: Any) -> bool:
     if isinstance(images, np.ndarray) and images.dtype.kind in "OUS":
         return False  # names
     is_array = isinstance(images, np.ndarray | torch.Tensor) and images.ndim < 4
-    return is_array or isinstance(images, Image.Image | bytes | bytearray) or hasattr(images, "read")
+    return (
+        is_array
+        or isinstance(images, Image.Image | bytes | bytearray | memoryview)
+        or hasattr(images, "read")
+    )
 
 
 def _of_path(images: str | os.PathLike[str], own: Path | None) -> Items:
@@ -225,14 +229,17 @@ def _of_one(number: int, image: Any) -> Item:
         return _of_file(os.fsdecode(image), _untouched(image))
     if isinstance(image, bytes | bytearray | memoryview):
         return Item(str(number), lambda: _in_memory(bytes(image)), is_own=True)
+    if isinstance(image, Mapping) and set(image) == {"bytes", "path"}:
+        return _of_row(str(number), lambda: content_of(image))
     if hasattr(image, "read") and hasattr(image, "seek"):
         return Item(str(number), lambda: _copy_of(image))
     return Item(str(number), lambda: _require_image(image))
 
 
 def _untouched(image: str | os.PathLike[str]) -> Path:
-    """Return the path of a list's entry; of a URL as it is, so that opening it can say so."""
-    return Path(image) if is_url(os.fsdecode(image)) else as_path(image)
+    """Return the path of a list's entry; of a URL or no text as it is, so that opening it can say so."""
+    text = os.fsdecode(image)
+    return Path(text) if is_url(text) or not text else as_path(image)
 
 
 def _copy_of(file: BinaryIO) -> BinaryIO:
@@ -249,9 +256,10 @@ def _in_memory(data: bytes) -> BinaryIO:
 
 def _require_image(image: Any) -> Any:
     if not isinstance(image, Image.Image | np.ndarray | torch.Tensor):
+        keys = f" with {', '.join(map(repr, list(image)[:5]))}" if isinstance(image, Mapping) else ""
         raise ValueError(
-            f"this is a {type(image).__name__}, not a picture; expected a file name, bytes, a Pillow image, "
-            f"an array (H, W, channels) or a tensor (channels, H, W)"
+            f"this is a {type(image).__name__}{keys}, not a picture; expected a file name, bytes, a Pillow "
+            f"image, an array (H, W, channels) or a tensor (channels, H, W)"
         )
     return image
 

@@ -17,8 +17,12 @@ def as_path(path: str | os.PathLike[str] | bytes) -> Path:
 
     >>> as_path("~0.png")
     PosixPath('~0.png')
+
+    Raises ValueError for an empty text, which `Path` takes for the current folder.
     """
     text = os.fsdecode(path)
+    if not text:
+        raise ValueError("the path is empty; write '.' for the current folder")
     try:
         return Path(text).expanduser()
     except RuntimeError:  # no user of this name

@@ -93,7 +93,9 @@ def read(
             return _read_opened(picture, admit, in_memory=True)
         if not isinstance(picture, np.ndarray | torch.Tensor) and hasattr(picture, "read"):
             return _read_opened(_drafted(open_image(picture), least), admit)
-        return Reading(read_picture(picture))  # type: ignore[arg-type]  # an array, or a ValueError
+        if isinstance(picture, np.ndarray | torch.Tensor):
+            return _read_opened(_picture_of(picture), None, in_memory=True)
+        return Reading(read_picture(picture))  # type: ignore[arg-type]  # raises the ValueError
     except Exception as error:  # damaged files make Pillow's readers raise almost anything
         raise ValueError(reason(error)) from error
 
@@ -107,6 +109,7 @@ def _drafted(opened: Image.Image, least: Least | None) -> Image.Image:
 
 def _read_opened(opened: Image.Image, admit: Admit | None, *, in_memory: bool = False) -> Reading:
     """Return the reading of an opened image, decoded if necessary; the image itself is unchanged."""
+    _require_pixels(opened)
     if admit is not None:
         admit(*opened.size)
     notes: tuple[str, ...] = (FRAMES,) if not in_memory and _has_frames(opened) else ()
@@ -165,12 +168,8 @@ def read_picture(picture: Picture) -> Image.Image:
     """
     if isinstance(picture, Image.Image):
         return _to_rgb(picture)
-    if isinstance(picture, np.ndarray):
-        return _to_rgb(_picture_of_array(picture, "an array (H, W, channels)", picture.shape))
-    if isinstance(picture, torch.Tensor):
-        _require_dtype(picture.dtype, torch.uint8, torch.uint16)  # NumPy does not know all others
-        array = (picture.permute(1, 2, 0) if picture.ndim == 3 else picture).detach().cpu().numpy()
-        return _to_rgb(_picture_of_array(array, "a tensor (channels, H, W)", picture.shape))
+    if isinstance(picture, np.ndarray | torch.Tensor):
+        return _to_rgb(_picture_of(picture))
     if isinstance(picture, str | os.PathLike):
         return _read_file(picture)
     raise ValueError(
@@ -195,11 +194,18 @@ def _read_file(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
+    _require_pixels(picture)
     try:
         picture.load()
         return _convert(picture)
     except Exception as error:  # as in _read_file: pictures are often opened first and decoded here
         raise ValueError(f"cannot read a picture of mode {picture.mode}: {error}") from error
+
+
+def _require_pixels(picture: Image.Image) -> None:
+    if 0 in picture.size:
+        side = "height" if picture.width else "width"
+        raise ValueError(f"its {side} is 0: it has no pixels")
 
 
 def _convert(picture: Image.Image) -> Image.Image:
@@ -232,11 +238,19 @@ def _gray_from_deep(values: np.ndarray, *, sixteen_bits: bool) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8))
 
 
-def _picture_of_array(array: np.ndarray, expected: str, shape: Sequence[int]) -> Image.Image:
-    """(H, W) or (H, W, 1, 3 or 4) → a Pillow picture of mode L, RGB or RGBA.
+def _picture_of(picture: np.ndarray | torch.Tensor) -> Image.Image:
+    """(H, W), (H, W, 1, 3 or 4) or a tensor (1, 3 or 4, H, W) → a Pillow picture of mode L, RGB or RGBA."""
+    if isinstance(picture, np.ndarray):
+        return _picture_of_array(picture, "an array (H, W, channels)", picture.shape)
+    _require_dtype(picture.dtype, torch.uint8, torch.uint16)  # NumPy does not know all others
+    array = (picture.permute(1, 2, 0) if picture.ndim == 3 else picture).detach().cpu().numpy()
+    return _picture_of_array(array, "a tensor (channels, H, W)", picture.shape)
 
-    `kind` and `shape` describe for the error what the caller passed.
-    """
+
+def _picture_of_array(array: np.ndarray, expected: str, shape: Sequence[int]) -> Image.Image:
+    """Do the same for an array; `expected` and `shape` describe for the error what the caller passed."""
+    if np.ma.is_masked(array):
+        raise ValueError("it is an array with masked pixels; fill them, as with array.filled(0)")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     _require_dtype(array.dtype, np.uint8, np.uint16)

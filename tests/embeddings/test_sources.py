@@ -143,8 +143,8 @@ def test_what_cannot_be_entered_or_read_is_reported(clip, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize(
     "odd",
-    ["~0.png", "a\0b.png", "lone\ud800.png", "x" * 300, "https://x.org/a.png", b"photos/a.png", b"", None, 3,
-     ("a", 1)],
+    ["~0.png", "", "a\0b.png", "lone\ud800.png", "x" * 300, "https://x.org/a.png", b"photos/a.png", b"", None,
+     3, ("a", 1)],
 )  # fmt: skip
 def test_an_odd_entry_of_a_list_is_one_error(clip, odd, tmp_path):
     noise().save(tmp_path / "a.png")
@@ -248,6 +248,55 @@ def test_a_fault_of_the_program_is_not_taken_for_one_of_an_image(clip, monkeypat
     monkeypatch.setattr(type(clip), "pixel_values", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes")))
     with pytest.raises(RuntimeError, match="shapes"):
         embed_images([noise()], model=clip, progress=False)
+
+
+def test_transparency_is_told_whichever_way_it_comes(tmp_path):
+    clear = np.dstack([np.asarray(noise()), np.zeros((30, 40), np.uint8)])
+    Image.fromarray(clear).save(tmp_path / "a.png")
+    tensor = torch.tensor(clear).permute(2, 0, 1)
+    for image in (tmp_path / "a.png", Image.fromarray(clear), clear, tensor):
+        assert [note[:14] for note in read(image).notes] == ["it has transpa"]
+    assert read(clear[:, :, :3]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (Image.new("RGB", (0, 0)), "its width is 0: it has no pixels"),
+        (noise().crop((5, 5, 9, 5)), "its height is 0: it has no pixels"),
+        (np.ma.array(np.asarray(noise()), mask=np.asarray(noise()) > 9), "masked pixels"),
+        ({"image": 1, "n": 2}, "a dict with 'image', 'n', not a picture"),
+        ({"bytes": None, "path": None}, "holds no picture"),
+    ],
+)
+def test_what_has_no_pixels_is_one_error(clip, image, words):
+    table = embed_images([noise(), image], model=clip, progress=False)
+    assert len(table) == 1 and words in dict(table.errors)["1"]
+
+
+def test_an_empty_path_is_not_the_current_folder(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noise().save("a.png")
+    for images, out in (("", None), ("a.png", "")):
+        with pytest.raises(ValueError, match="the path is empty"):
+            embed_images(images, model=clip, out=out, progress=False)
+
+
+def test_encoded_images_as_data_sets_have_them(clip, tmp_path):
+    noise().save(tmp_path / "a.png")
+    data, path = (tmp_path / "a.png").read_bytes(), str(tmp_path / "a.png")
+    rows = [{"bytes": data, "path": None}, {"bytes": None, "path": path}, memoryview(data)]
+    table = embed_images(rows, model=clip, progress=False)
+    assert len(table) == 3 and np.allclose(table.vectors, table.vectors[0], atol=1e-5)
+    assert np.allclose(embed_images(rows[2], model=clip, progress=False).vectors, table.vectors[0], atol=1e-5)
+
+
+def test_a_data_set_of_gray_images_gives_gray_ones(clip):
+    datasets = pytest.importorskip("datasets")
+    gray = datasets.Features({"image": datasets.Image(mode="L")})
+    rows = datasets.Dataset.from_dict({"image": [noise()]}, features=gray)
+    wanted = embed_images(noise().convert("L"), model=clip, progress=False).vectors
+    assert np.allclose(embed_images(rows, model=clip, progress=False).vectors, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", [None, "numpy", "torch", "pandas", "arrow", "transform", "encoded"])
