@@ -21,6 +21,8 @@ class Phi3VConfig(Phi3Config):
     model_type = "phi3_v"
     # The key of `attn_implementation={"vision_config": ...}`.
     sub_configs: ClassVar[dict[str, Any]] = {"vision_config": CLIPVisionConfig}
+    # No remote code; TRL reads this of every class that transformers does not export.
+    auto_map: ClassVar[dict[str, str]] = {}
 
     embd_layer: dict | str | None = None
     img_processor: dict | None = None

@@ -6,7 +6,8 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from phi3lib import load_phi3_model
+from phi3lib import Phi3VForCausalLM, load_phi3_model, register_auto_classes
+from phi3lib.loading.defaults import default_models
 from picturebook.pictures import draw_picture
 
 STEPS = 20
@@ -61,3 +62,17 @@ def test_twenty_steps_lower_the_loss(tmp_path):
     assert sum(losses.values[-5:]) < 0.75 * sum(losses.values[:5])
     assert all(torch.isfinite(torch.tensor(losses.values)))
     assert not torch.equal(before, model.model.vision_embed_tokens.img_projection[0].weight.to(before.device))
+
+
+def test_a_folder_is_a_model_for_trl(tmp_path):
+    register_auto_classes()
+    trainer = SFTTrainer(
+        model=default_models().phi3,
+        args=SFTConfig(
+            output_dir=str(tmp_path), report_to=[], use_cpu=True, bf16=False, max_length=None, disable_tqdm=True
+        ),
+        train_dataset=talks().select(range(1)),
+    )  # fmt: skip
+    assert isinstance(trainer.model, Phi3VForCausalLM)
+    trainer.model.config.save_pretrained(tmp_path)
+    assert "auto_map" not in (tmp_path / "config.json").read_text()
