@@ -68,11 +68,9 @@ def test_a_folder_is_a_model_for_trl(tmp_path):
     register_auto_classes()
     trainer = SFTTrainer(
         model=default_models().phi3,
-        args=SFTConfig(
-            output_dir=str(tmp_path), report_to=[], use_cpu=True, bf16=False, max_length=None, disable_tqdm=True
-        ),
+        args=SFTConfig(output_dir=str(tmp_path), max_length=None, report_to=[], use_cpu=True, bf16=False),
         train_dataset=talks().select(range(1)),
-    )  # fmt: skip
+    )
     assert isinstance(trainer.model, Phi3VForCausalLM)
     trainer.model.config.save_pretrained(tmp_path)
     assert "auto_map" not in (tmp_path / "config.json").read_text()
