@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean, of_statistic
-from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, nearest, share_in_common
+from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, matrix_of, nearest, share_in_common
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_names
@@ -225,7 +225,7 @@ def anisotropy(vectors: ArrayLike) -> Estimate:
 
     Chance, for vectors of no common direction, is 0. Ethayarajh 2019. ValueError for fewer than four items.
     """
-    unit = exact_unit_rows(_matrix(vectors))
+    unit = exact_unit_rows(vectors)
     if len(unit) < 4:
         raise ValueError(f"{len(unit)} vectors: four at least are needed")
     return of_statistic(lambda rows: _mean_cosine(unit[rows]), len(unit), 0.0, most=1.0)
@@ -264,7 +264,7 @@ def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 
 
 
 def _both_modalities(pictures: ArrayLike, texts: ArrayLike) -> tuple[Matrix, Matrix]:
-    one, other = exact_unit_rows(_matrix(pictures)), exact_unit_rows(_matrix(texts))
+    one, other = exact_unit_rows(pictures), exact_unit_rows(texts)
     if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
         raise ValueError(f"pictures {one.shape} and texts {other.shape} are no vectors of one space")
     return one, other
@@ -280,7 +280,7 @@ def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
     Makes spaces of different width comparable; labels are not used. ValueError for fewer numbers or
     items.
     """
-    space = _matrix(vectors)
+    space = matrix_of(vectors)
     if not 1 <= width <= min(space.shape):
         raise ValueError(f"{width} directions of {len(space)} vectors with {space.shape[1]} numbers each")
     centered = space - space.mean(0)
@@ -291,15 +291,8 @@ def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
 # --------------------------------------------------------------------------- helpers
 
 
-def _matrix(vectors: ArrayLike) -> Matrix:
-    matrix = np.asarray(vectors, dtype=np.float64)
-    if matrix.ndim != 2 or not np.isfinite(matrix).all():
-        raise ValueError(f"vectors must be finite and of shape (N, d); the shape is {matrix.shape}")
-    return matrix
-
-
 def _pair(first: ArrayLike, second: ArrayLike, least: int) -> tuple[Matrix, Matrix]:
-    a, b = _matrix(first), _matrix(second)
+    a, b = matrix_of(first), matrix_of(second)
     if len(a) != len(b) or len(a) < least:
         raise ValueError(f"{len(a)} and {len(b)} vectors: equally many are needed, {least} at least")
     return a, b
@@ -309,7 +302,7 @@ def _labeled(
     vectors: ArrayLike, labels: Sequence[object] | NDArray, least: int
 ) -> tuple[Matrix, NDArray[np.intp]]:
     """Return the vectors, and their labels as integers from 0."""
-    space = _matrix(vectors)
+    space = matrix_of(vectors)
     names, wanted = np.unique(known_labels(labels), return_inverse=True)
     if len(wanted) != len(space) or len(space) < least:
         raise ValueError(f"{len(space)} vectors and {len(wanted)} labels: equally many, {least} at least")

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from phi3lib.vision.inputs import as_numbers
+
 RESAMPLES = 2000
 MOST_HALF = 1000  # rows of a subsample: statistics of pairs take time with the square of their number
 MOST_DRAWN = 2000  # values for the bootstrap: BCa takes time with the square of their number
@@ -57,7 +59,7 @@ def of_mean(values: ArrayLike, chance: float | None = None, *, seed: int = 0) ->
     Values that are all 0 or 1 are a share. seed: of the bootstrap. ValueError without values, and for values
     that are no numbers.
     """
-    numbers = np.asarray(values, dtype=float)
+    numbers = as_numbers(values, "values")
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"expected one value for each item; the shape is {numbers.shape}")
     if not np.isfinite(numbers).all():
@@ -189,7 +191,7 @@ def _pairs(first: Estimate | ArrayLike, second: Estimate | ArrayLike) -> tuple[N
     one, other = (part.values if isinstance(part, Estimate) else part for part in (first, second))
     if one is None or other is None:
         raise ValueError("an estimate that is no mean of one value per item cannot be compared in pairs")
-    a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    a, b = as_numbers(one, "values"), as_numbers(other, "values")
     if a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(
             f"values of shape {a.shape} and {b.shape}: expected one value for each of the same items"

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.moved import old_attribute
+from phi3lib.vision.inputs import as_numbers
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
 
     ValueError where points are no matrix, or there are not as many labels.
     """
-    coordinates, group_of = np.asarray(points, dtype=np.float64), np.asarray(known_labels(labels), dtype=str)
+    coordinates, group_of = as_numbers(points, "points"), np.asarray(known_labels(labels), dtype=str)
     if coordinates.ndim != 2 or group_of.shape != coordinates.shape[:1]:
         raise ValueError(
             f"points of shape {coordinates.shape} and labels of shape {group_of.shape} do not fit: expected "

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.run_time import on_all_cores
 from phi3lib.moved import old_names
+from phi3lib.vision.inputs import as_numbers
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
 PART = 128  # of them that a core sorts out at a time
@@ -235,17 +236,27 @@ def unit_rows(vectors: ArrayLike) -> NDArray[np.float32]:
     return exact_unit_rows(vectors).astype(np.float32)
 
 
+def matrix_of(vectors: ArrayLike, *, copy: bool = False) -> Matrix:
+    """Return vectors as `as_numbers` takes them: (N, d) float64; a new matrix with `copy`.
+
+    ValueError for what is no matrix, and for one that is not finite.
+    """
+    matrix: Matrix = as_numbers(vectors, "vectors", copy=copy)
+    if matrix.ndim != 2:
+        raise ValueError(f"vectors must have shape (N, d); it is {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        row = int(np.isfinite(matrix).all(1).argmin())
+        raise ValueError(f"vector {row} holds NaN or infinity")
+    return matrix
+
+
 def exact_unit_rows(vectors: ArrayLike) -> Matrix:
     """Return the rows divided by their lengths: (N, d) float64.
 
     Very large and very small numbers are safe. ValueError for what is no matrix or not finite, and for zero
     vectors, which have no direction.
     """
-    matrix = np.array(vectors, dtype=np.float64)  # a copy, changed in place below
-    if matrix.ndim != 2:
-        raise ValueError(f"vectors must have shape (N, d); it is {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise ValueError("a vector holds NaN or infinity")
+    matrix = matrix_of(vectors, copy=True)  # changed in place below
     if not matrix.size and len(matrix):
         raise ValueError("vectors of no numbers have no direction")
     largest = np.maximum(

@@ -152,12 +152,13 @@ def pca_map(vectors: ArrayLike) -> Layout:
     The parameters hold the share of variance of each axis. Signs are fixed: the longest part of
     each direction is positive. ValueError for fewer than three items.
     """
-    rows, width = np.shape(vectors)
+    unit = unit_rows(vectors)
+    rows, width = unit.shape
     if rows < 3:
         raise ValueError(f"a map needs three items at least; there are {rows}")
     if width < 2:
         raise ValueError("vectors of one number have no two directions")
-    coordinates, shares = principal_components(vectors, 2)
+    coordinates, shares = _components(unit, 2)
     return Layout(coordinates.astype(np.float32), {"method": "PCA", "variance": shares})
 
 
@@ -166,7 +167,11 @@ def principal_components(vectors: ArrayLike, most: int) -> tuple[NDArray[np.floa
 
     (N, components), `most` at most; signs are fixed as in `pca_map`.
     """
-    centered = unit_rows(vectors).astype(np.float64)
+    return _components(unit_rows(vectors), most)
+
+
+def _components(unit: NDArray[np.float32], most: int) -> tuple[NDArray[np.float64], list[float]]:
+    centered = unit.astype(np.float64)
     centered -= centered.mean(0)
     values = centered @ _widest_directions(centered, most).T
     total = float(np.einsum("nd,nd->", centered, centered))
@@ -200,8 +205,8 @@ def umap_map(
     fit.
     """
     count = len(space.indices)
-    if len(np.asarray(vectors)) != count:
-        raise ValueError(f"{len(np.asarray(vectors))} vectors, but neighbours of {count} items")
+    if _length(vectors) != count:
+        raise ValueError(f"{_length(vectors)} vectors, but neighbours of {count} items")
     if not 0 <= min_dist <= 1:
         raise ValueError(f"min_dist is {min_dist}; it may be 0 to 1")
     if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
@@ -299,7 +304,7 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Coordinates:
     """Return the start: a UMAP's coordinates; in a square of ten another layout's, PCA's, or random ones."""
     rng = np.random.default_rng(seed)
     if start == "random":
-        return rng.uniform(0, 10, (len(np.asarray(vectors)), 2)).astype(np.float32)
+        return rng.uniform(0, 10, (_length(vectors), 2)).astype(np.float32)
     if isinstance(start, str) and start != "pca":
         raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
     coordinates = (pca_map(vectors) if isinstance(start, str) else start).coordinates.astype(np.float64)
@@ -379,7 +384,12 @@ def aligned(moving: Layout, fixed: Layout) -> Layout:
 
 def neighbors_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
     """Return as many exact neighbors as the maps of the course use, or as there are."""
-    return nearest(vectors, min(most, len(np.asarray(vectors)) - 1))
+    return nearest(vectors, min(most, _length(vectors) - 1))
+
+
+def _length(vectors: Any) -> int:
+    """Return how many vectors there are; of a tensor that records gradients, too."""
+    return len(vectors)
 
 
 # Changed in 0.2.0.

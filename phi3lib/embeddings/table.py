@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.files import replacing
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.labels import RESERVED, as_column, labels_of
-from phi3lib.vision.inputs import all_printable, as_list, as_path, printable
+from phi3lib.vision.inputs import all_printable, as_list, as_numbers, as_path, is_missing, printable
 
 RECIPE_KEY, ERRORS_KEY, NOTES_KEY = b"phi3lib.recipe", b"phi3lib.errors", b"phi3lib.notes"
 DIGEST_KEY = b"phi3lib.digest"
@@ -53,11 +53,16 @@ class EmbeddingTable:
     notes: Pairs = ()
 
     def __post_init__(self) -> None:
-        ids = tuple(printable(str(name)) for name in as_list(self.ids, "ids"))
+        listed = as_list(self.ids, "ids")
+        ids = tuple(printable(str(name)) for name in listed)
+        if missing := [row for row, name in enumerate(listed) if is_missing(name)]:
+            raise ValueError(f"the id of row {missing[0]} is missing; every row needs one of its own")
         object.__setattr__(self, "ids", ids)
         for name in ("recipe", "errors", "notes"):
             object.__setattr__(self, name, all_printable(getattr(self, name)))
-        object.__setattr__(self, "vectors", _as_float32(self.vectors))
+        object.__setattr__(
+            self, "vectors", np.ascontiguousarray(as_numbers(self.vectors, "vectors", np.float32))
+        )
         if self.vectors.ndim != 2 or len(self.vectors) != len(ids):
             raise ValueError(f"vectors of shape {self.vectors.shape} do not fit {len(ids)} ids")
         if len(set(ids)) != len(ids):
@@ -210,20 +215,13 @@ def header_of(metadata: Mapping[bytes, bytes], name: str) -> Header:
     return Header(json.loads(metadata[RECIPE_KEY]), errors, notes)
 
 
-def _as_float32(vectors: Any) -> NDArray[np.float32]:
-    """Vectors of any library as float32; of a tensor, too, that is on a device or records gradients."""
-    if hasattr(vectors, "detach"):
-        vectors = vectors.detach().float().cpu().numpy()
-    try:
-        with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite and is refused by name
-            return np.ascontiguousarray(vectors, dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"vectors must be numbers of shape (N, d): {error}") from error
-
-
 def _as_rows(rows: Any) -> NDArray[Any]:
     chosen = np.asarray(as_list(rows, "rows"))
-    return chosen if len(chosen) else np.zeros(0, dtype=np.intp)
+    if not len(chosen):
+        return np.zeros(0, dtype=np.intp)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "biu":
+        raise IndexError("expected whole numbers, or one truth value for each row, of which none is missing")
+    return chosen
 
 
 def arrow_column(values: NDArray[Any]) -> Any:

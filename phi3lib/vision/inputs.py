@@ -1,4 +1,4 @@
-"""Inputs from outside: sequences, texts and paths, converted and checked once, before anything is computed.
+"""Inputs from outside: sequences, numbers, texts and paths, converted and checked once, before any work.
 
 Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.embeddings.labels`; both use this.
 """
@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
 
@@ -59,6 +62,47 @@ def as_list(values: Any, what: str) -> list[Any]:
                 raise ValueError(f"{what}: expected a sequence, got the single value {listed!r}")
             return listed
     return list(values)
+
+
+def as_numbers(values: Any, what: str, dtype: DTypeLike = np.float64, *, copy: bool = False) -> NDArray[Any]:
+    """Return the numbers of any library as an array of this type; a new one with `copy`.
+
+    Takes arrays, tensors of any device and precision (also such that record gradients), frames, generators,
+    and lists or columns whose values are vectors. Missing and masked values are NaN; what is too large for
+    the type is infinite. `what` names the numbers in an error. Raises ValueError for what holds no numbers,
+    for complex ones, and for a table, of which the vectors are wanted.
+
+    >>> as_numbers(([n, None] for n in range(2)), "rows").tolist()
+    [[0.0, nan], [1.0, nan]]
+    """
+    if hasattr(values, "vectors"):
+        raise ValueError(f"{what}: expected numbers, got a {type(values).__name__}; pass its .vectors")
+    try:
+        array = _array_of(values)
+        if array.dtype.kind in "cMm":
+            raise ValueError(f"values of type {array.dtype} cannot be compared as vectors are")
+        with np.errstate(over="ignore"):
+            return array.astype(dtype, copy=copy)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{what}: expected numbers, got a {type(values).__name__}: {error}") from error
+
+
+def _array_of(values: Any) -> NDArray[Any]:
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return (
+            tensor.float() if tensor.dtype.itemsize < 4 and tensor.is_floating_point() else tensor
+        ).numpy()
+    if np.ma.is_masked(values):
+        return values.astype(np.float64).filled(np.nan)
+    if hasattr(values, "__array__"):
+        array = np.asarray(values)
+        if array.dtype.kind != "O":
+            return array
+        values = array.tolist()  # of objects, such as a column of vectors
+    elif not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | set | frozenset):
+        return np.asarray(values)
+    return np.array([_array_of(row) if hasattr(row, "detach") else row for row in values])
 
 
 def as_texts(texts: Any, what: str = "texts") -> list[str]:

@@ -1,9 +1,14 @@
 """Neighbours and cosines: exact for near copies, never above 1, and ties are ties in every measure."""
 
 import numpy as np
+import pandas
+import pyarrow
 import pytest
+import torch
 
-from phi3lib.embeddings.compare import mutual_knn, shared_neighbors
+from phi3lib import EmbeddingTable
+from phi3lib.embeddings.compare import linear_cka, mutual_knn, shared_neighbors
+from phi3lib.embeddings.confidence import of_mean
 from phi3lib.embeddings.knn import (
     Neighbors,
     cosine_matrix,
@@ -183,3 +188,45 @@ def test_no_item_has_as_many_neighbors_as_there_are_items():
 def test_the_first_of_the_neighbors_have_the_same_idea_of_a_tie():
     known = Neighbors(np.array([[1, 2]]), np.zeros((1, 2), np.float32), np.zeros((3, 2)), tie=0.5)
     assert known.first(1).tie == 0.5
+
+
+@pytest.mark.parametrize("measure", [nearest, pca_map, exact_unit_rows, linear_cka, EmbeddingTable, of_mean])
+def test_numbers_of_every_library_are_the_same_numbers(measure):
+    space = np.random.default_rng(0).integers(-9, 9, size=(6, 3)).astype(np.float32) + 0.5
+    if measure is of_mean:
+        space = space[:, 0]
+    call = {
+        nearest: lambda given: nearest(given, 2).distances,
+        pca_map: lambda given: pca_map(given).coordinates,
+        linear_cka: lambda given: linear_cka(given, space),
+        EmbeddingTable: lambda given: EmbeddingTable(given, tuple("abcdef")).vectors,
+        of_mean: lambda given: of_mean(given).value,
+    }.get(measure, measure)
+    tensor = torch.tensor(space, requires_grad=True)
+    given = {
+        "float16": space.astype(np.float16),
+        "other byte order": space.astype(">f8"),
+        "objects": space.astype(object),
+        "tensor": tensor,
+        "bfloat16": tensor.detach().bfloat16(),
+        "column": pandas.Series(space.tolist(), index=range(6)[::-1]),
+        "column of arrays": pandas.Series(list(space)),
+        "frame": pandas.DataFrame(space),
+        "Arrow": pyarrow.array(space.tolist()),
+        "list of tensors": list(tensor),
+        "generator": (row for row in space),
+        "nothing masked": np.ma.array(space),
+    }
+    for name, values in given.items():
+        if name != "frame" or measure is not of_mean:
+            assert np.allclose(call(values), call(space), atol=1e-6), name
+    refused = {
+        "NaN|finite": np.ma.array(space, mask=space > 0),
+        "type complex": space + 1j,
+        r"pass its \.vectors": EmbeddingTable(np.eye(6), tuple("abcdef")),
+        "inhomogeneous": [[1, 2], [1]] * 3,
+        "shape": None,
+    }
+    for words, values in refused.items():
+        with pytest.raises(ValueError, match=words):
+            call(values)

@@ -62,6 +62,20 @@ def test_what_does_not_fit_is_refused(vectors, ids, labels, words):
         EmbeddingTable(vectors.astype(np.float32), ids, labels)
 
 
+@pytest.mark.parametrize(
+    "rows", [[0.0], [True, None], ["v"], [[0, 1]], np.where([True, False]), [True], [5], [2**70]]
+)
+def test_rows_that_are_none_are_refused(table, rows):
+    with pytest.raises(ValueError, match="cannot select from 5 rows: "):
+        table.select(rows)
+
+
+def test_a_missing_id_is_refused():
+    for ids in (["a", None], ["a", float("nan")], np.ma.array(["a", "b"], mask=[0, 1])):
+        with pytest.raises(ValueError, match="the id of row 1 is missing"):
+            EmbeddingTable(np.eye(2), ids)
+
+
 def test_selecting_keeps_rows_together(table):
     some = table.select([3, 1])
     assert some.ids == ("y", "w")

@@ -11,7 +11,7 @@ from phi3lib.embeddings.labels import RESERVED, Column, labels_of, shown
 from phi3lib.embeddings.maps import Coordinates, Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_names
-from phi3lib.vision.inputs import as_list
+from phi3lib.vision.inputs import as_list, as_numbers
 
 NO_LABEL = "none"
 STEPS = 4_095  # of a principal component on a page
@@ -159,9 +159,7 @@ def _coordinates(layout: Any, ids: Sequence[str]) -> Coordinates:
     values = layout.coordinates if isinstance(layout, Layout) else layout
     if isinstance(values, Mapping):
         values = by_row(values, ids, "layout")
-    elif hasattr(values, "to_numpy"):
-        values = values.to_numpy()
-    coordinates = np.asarray(values, dtype=np.float32)
+    coordinates = as_numbers(values, "layout", np.float32)
     if coordinates.shape != (len(ids), 2):
         raise ValueError(
             f"layout has the shape {coordinates.shape}; expected ({len(ids)}, 2), one place for each row"
