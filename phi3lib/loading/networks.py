@@ -14,6 +14,7 @@ from phi3lib.loading.safetensors_io import (
     first_line,
     read_json,
     require_finite,
+    require_floating,
     tensors_of_folder,
 )
 
@@ -57,7 +58,8 @@ def checkpoint_folder(
         folder, commit = cache.whole_folder(hub_model), hub_model.commit
     if model_type is not None:
         require_model_type(read_json(folder / "config.json"), model_type, where=str(where))
-    tensors_of_folder(folder)  # a damaged or truncated file is reported here, in one sentence
+    # A damaged or truncated file is reported here, in one sentence.
+    require_floating(tensors_of_folder(folder), where=str(where))
     return folder, str(where), commit
 
 
@@ -94,32 +96,52 @@ def load_network(
 
     require_device(device)
     with checkpoint_errors(where):
-        with without_progress_bars():
-            model, info = model_class.from_pretrained(
-                folder,
-                dtype=dtype or torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+        try:
+            with without_progress_bars():
+                model, info = model_class.from_pretrained(
+                    folder,
+                    dtype=dtype or torch.float32,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    output_loading_info=True,
+                )
+        except RuntimeError:
+            require_shapes(model_class, folder, where=where)
+            raise
         require_loaded(info, where=where)
         require_finite(model.state_dict(), where=where)
     return model.to(device).eval()
 
 
 def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
-    """Raise CheckpointError where `from_pretrained` filled in, left out or resized tensors.
+    """Raise CheckpointError where `from_pretrained` filled in or left out tensors.
 
     info: what it returns with `output_loading_info=True`. Position numbers of old files count as nothing.
     """
     for problem, keys in (
         ("lacks tensors", info["missing_keys"]),
-        ("holds tensors of other shapes", [key[0] for key in info["mismatched_keys"]]),
         ("holds tensors that its config.json does not provide for", info["unexpected_keys"]),
     ):
         names = sorted(name for name in keys if not name.endswith("position_ids"))
         if names:
             raise CheckpointError(f"{where} {problem}: {len(names)}, such as {names[0]}")
+
+
+def require_shapes(model_class: Any, folder: Path, *, where: str) -> None:
+    """Raise CheckpointError where tensors have other shapes than config.json asks for.
+
+    For a class that could not load the folder: `from_pretrained` only logs their names.
+    """
+    import torch
+
+    with torch.device("meta"):
+        model = model_class(model_class.config_class.from_pretrained(folder, local_files_only=True))
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name, info in tensors_of_folder(folder).items():
+        if info.shape != wanted.get(name, info.shape):
+            raise CheckpointError(
+                f"{name} of {where} has shape {info.shape}, its config.json asks for {wanted[name]}"
+            )
 
 
 @contextmanager

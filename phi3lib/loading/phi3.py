@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
 from phi3lib.loading.hub import HubModel
-from phi3lib.loading.networks import require_loaded
+from phi3lib.loading.networks import require_loaded, require_shapes
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     PART_FILE,
@@ -17,6 +17,7 @@ from phi3lib.loading.safetensors_io import (
     header_bytes,
     read_json,
     read_tensors,
+    require_floating,
     tensors_of_file,
     tensors_of_folder,
 )
@@ -124,6 +125,7 @@ def fill_vision_part(
     """
     infos = named_as_in(embedding, infos)
     _require_fitting(embedding, infos, where=where)
+    require_floating(infos, where=where)
     tensors = read_tensors(infos.values(), dtype=dtype or vision_dtype(device), device=device)
     by_short_name = {short: tensors[info.name] for short, info in infos.items()}
     embedding.load_state_dict(by_short_name, strict=True, assign=True)
@@ -178,6 +180,7 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
     from phi3lib.vision.modeling import Phi3VForCausalLM, register_auto_classes
 
     require_phi3(folder)
+    require_floating(tensors_of_folder(folder), where=str(folder))
     register_auto_classes()
     try:
         with without_progress_bars():
@@ -190,6 +193,8 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
                 **({} if device is None else {"device_map": {"": device}}),
             )
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        if isinstance(error, RuntimeError):
+            require_shapes(Phi3VForCausalLM, folder, where=str(folder))
         raise CheckpointError(f"{folder} cannot be read as Phi-3-vision: {first_line(error)}") from error
     require_loaded(info, where=str(folder))
     return model
@@ -204,6 +209,7 @@ def override(model: Any, infos: Mapping[str, TensorInfo], *, where: str) -> None
 
     from phi3lib.vision.tower_families import name_in_memory
 
+    require_floating(infos, where=where)
     in_model = model.state_dict()
     tensors = read_tensors(infos.values())
     for name, tensor in tensors.items():

@@ -255,6 +255,23 @@ def read_tensors(
     return tensors
 
 
+def require_floating(infos: Mapping[str, TensorInfo], *, where: str) -> None:
+    """Raise CheckpointError for weights that are whole numbers: without their scales they mean nothing.
+
+    Position numbers, which old files hold, are no weights.
+    """
+    whole = [
+        info
+        for name, info in infos.items()
+        if not info.dtype.startswith(("F", "BF")) and not name.endswith("position_ids")
+    ]
+    if whole:
+        raise CheckpointError(
+            f"{where} holds quantized weights ({whole[0].dtype}): {len(whole)}, such as {whole[0].name}; "
+            f"take the checkpoint with floating-point weights"
+        )
+
+
 def require_finite(tensors: "Mapping[str, torch.Tensor]", *, where: str) -> None:
     """Raise CheckpointError if weights are NaN or infinite: how many, and in which tensors.
 

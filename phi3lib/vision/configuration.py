@@ -79,7 +79,23 @@ class Phi3VConfig(Phi3Config):
         published = kwargs.pop("rope_scaling", None) or self.rope_parameters
         if published:
             self.rope_parameters = self._as_longrope(dict(published))
-        return super().convert_rope_params_to_dict(**kwargs)
+        kwargs = super().convert_rope_params_to_dict(**kwargs)
+        self._require_rope_factors(self.rope_parameters or {}, kwargs.get("head_dim"))
+        return kwargs
+
+    def _require_rope_factors(self, rope: dict[str, Any], head_dim: int | None) -> None:
+        """Raise ValueError for other types, and unless each pair of a head's numbers has its factor."""
+        if rope["rope_type"] not in ("default", "longrope"):
+            raise ValueError(
+                f"rope_scaling has type {rope['rope_type']!r}; it must be 'su', 'yarn' or 'longrope'"
+            )
+        head_dim = head_dim or self.hidden_size // self.num_attention_heads
+        pairs = int(head_dim * rope.get("partial_rotary_factor", 1.0)) // 2
+        for name in ("short_factor", "long_factor") if rope["rope_type"] == "longrope" else ():
+            factors = rope.get(name)
+            count = len(factors) if isinstance(factors, list | tuple) else "no list of"
+            if count != pairs:
+                raise ValueError(f"rope_scaling has {count} numbers in {name}; it must have {pairs}")
 
     def _as_longrope(self, rope: dict[str, Any]) -> dict[str, Any]:
         rope_type = rope.pop("type", None) or rope.get("rope_type")

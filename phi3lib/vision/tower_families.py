@@ -138,9 +138,14 @@ def vision_config_of(img_processor: dict[str, Any]) -> Any:
     """Return the tower's configuration from a model's `config.img_processor`.
 
     Its `name` says which network; its entry `vision_config` holds fields of that configuration. Without
-    both, the tower is CLIP's ViT-L/14-336, as published.
+    both, the tower is CLIP's ViT-L/14-336, as published. Raises ValueError for other names.
     """
-    family = TOWER_FAMILIES[img_processor.get("name", "clip_vision_model")]
+    name = img_processor.get("name", "clip_vision_model")
+    if name not in TOWER_FAMILIES:
+        raise ValueError(
+            f"img_processor has the name {name!r}; there are: {', '.join(map(repr, TOWER_FAMILIES))}"
+        )
+    family = TOWER_FAMILIES[name]
     return family.make_config(img_processor.get("vision_config", {}))
 
 

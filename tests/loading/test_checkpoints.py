@@ -261,6 +261,56 @@ def test_missing_tensors_and_wrong_shapes_are_named(phi3: Path, tmp_path: Path) 
         load_phi3_model(folder)
 
 
+def test_wrong_shapes_are_named_in_whole_models_too(phi3: Path, clip: Path, tmp_path: Path) -> None:
+    folder = copied(phi3, tmp_path / "phi3")
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**config, "vocab_size": config["vocab_size"] + 8})
+    with pytest.raises(
+        CheckpointError, match=r"^(lm_head|model.embed_tokens).weight of .* asks for \("
+    ) as error:
+        load_phi3_model(folder, language_model=True)
+    one_sentence(error.value)
+    folder = copied(clip, tmp_path / "clip")
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**config, "projection_dim": 7})
+    with pytest.raises(CheckpointError, match=r"_projection.weight of .* asks for \(7, ") as error:
+        load_clip(folder)
+    one_sentence(error.value)
+
+
+def test_whole_numbers_are_no_weights(phi3: Path, clip: Path, tmp_path: Path) -> None:
+    # transformers would convert them as they are, without the scales that make weights of them.
+    said = r"holds quantized weights \(I8\): \d+, such as"
+    for number, (folder, load) in enumerate(
+        [
+            (phi3, load_phi3_model),
+            (phi3, lambda folder: load_phi3_model(folder, language_model=True)),
+            (phi3, lambda folder: load_phi3_model(phi3, fine_tuned=folder)),
+            (phi3, lambda folder: load_phi3_model(phi3, fine_tuned=folder, language_model=True)),
+            (clip, load_clip),
+        ]
+    ):
+        quantized = copied(folder, tmp_path / str(number))
+        for file in quantized.glob("*.safetensors"):
+            tensors = {name: tensor.to(torch.int8) for name, tensor in load_file(file).items()}
+            save_file(tensors, file, {"format": "pt"})
+        with pytest.raises(CheckpointError, match=said) as error:
+            load(quantized)
+        one_sentence(error.value)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_tower_of_an_unknown_kind_is_named(phi3: Path, tmp_path: Path, whole: bool) -> None:
+    folder = copied(phi3, tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    config["img_processor"]["name"] = "resnet"
+    write_json(folder / "config.json", config)
+    with pytest.raises(
+        CheckpointError, match="img_processor has the name 'resnet'; there are: 'clip_vision_model'"
+    ):
+        load_phi3_model(folder, language_model=whole)
+
+
 def test_a_shard_cut_short_is_refused_in_one_sentence(phi3: Path, tmp_path: Path) -> None:
     folder = copied(phi3, tmp_path / "m")
     shard = folder / "model-00001-of-00002.safetensors"

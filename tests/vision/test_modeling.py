@@ -127,6 +127,23 @@ def test_both_rope_scalings_keep_the_published_attention_factor(kind, factor):
     assert model.rotary_emb.attention_scaling == pytest.approx(factor)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"short_factor": [1.0]}, "1 numbers in short_factor; it must have 12"),  # torch would repeat it
+        ({"long_factor": [1.0] * 13}, "13 numbers in long_factor; it must have 12"),
+        ({"long_factor": None}, "no list of numbers in long_factor"),
+        ({"type": "dynamic", "factor": 2.0}, "has type 'dynamic'; it must be 'su', 'yarn' or 'longrope'"),
+    ],
+    ids=str,
+)
+def test_rope_scalings_that_do_not_fit_are_refused(change, said):
+    fields = json.loads(json.dumps(LM["config"]))
+    fields["rope_scaling"].update(change)
+    with pytest.raises(ValueError, match=said):
+        Phi3VConfig(**fields)
+
+
 def test_reading_a_configuration_leaves_the_given_dict_alone():
     fields = golden_json("lm.json")["config"]
     Phi3VConfig(**fields)
