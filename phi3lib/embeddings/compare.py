@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from phi3lib.embeddings.confidence import Estimate, of_mean, of_statistic
 from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, matrix_of, nearest, share_in_common
 from phi3lib.embeddings.labels import known_labels
-from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.moved import old_names
+from phi3lib.vision.inputs import as_list, as_whole
 
 Matrix = NDArray[np.floating]
 MANY_ROWS = 60  # half-samples of what takes the square of the items
@@ -21,8 +22,8 @@ MANY_ROWS = 60  # half-samples of what takes the square of the items
 
 def matched(first: EmbeddingTable, second: EmbeddingTable) -> tuple[EmbeddingTable, EmbeddingTable]:
     """Return both tables with the ids that they share, in the order of the first. ValueError without any."""
-    row_of = {name: row for row, name in enumerate(second.ids)}
-    rows = [row for row, name in enumerate(first.ids) if name in row_of]
+    row_of = {name: row for row, name in enumerate(as_table(second).ids)}
+    rows = [row for row, name in enumerate(as_table(first).ids) if name in row_of]
     if not rows:
         raise ValueError("the two tables have no picture in common")
     return first.select(rows), second.select([row_of[first.ids[row]] for row in rows])
@@ -40,7 +41,7 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     half-samples, it is that of sampling other items. After Huh et al. 2024, "The Platonic Representation
     Hypothesis".
     """
-    a, b = _pair(first, second, k + 2)
+    a, b = _pair(first, second, as_whole(k, "k") + 2)
     chance = k / (len(a) - 1)
     if len(a) < 2 * (k + 2):
         return of_mean(shared_neighbors(a, b, k), chance)
@@ -56,7 +57,7 @@ def shared_neighbors(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArra
 
     Ties count as in `phi3lib.embeddings.knn.share_in_common`.
     """
-    a, b = _pair(first, second, k + 2)
+    a, b = _pair(first, second, as_whole(k, "k") + 2)
     return share_in_common(nearest(a, k), nearest(b, k))
 
 
@@ -79,7 +80,15 @@ def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) ->
 def cka(first: ArrayLike, second: ArrayLike) -> Estimate:
     """Return debiased linear CKA with an interval; chance 0."""
     a, b = _pair(first, second, 16)
-    return of_statistic(lambda rows: linear_cka(a[rows], b[rows]), len(a), 0.0, most=1.0)
+    linear_cka(a, b)  # raises the ValueError
+
+    def alignment(rows: NDArray[np.intp]) -> float:
+        try:
+            return linear_cka(a[rows], b[rows])
+        except ValueError:  # of these rows all are alike
+            return float("nan")
+
+    return of_statistic(alignment, len(a), 0.0, most=1.0)
 
 
 def _biased_hsic(first: Matrix, second: Matrix) -> float:
@@ -125,7 +134,7 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
     of sampling other items; that these would have other neighbors is not included.
     """
-    space, wanted = _labeled(vectors, labels, k + 1)
+    space, wanted = _labeled(vectors, labels, as_whole(k, "k") + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
     counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbour: votes for its label
     predicted = votes[np.arange(len(space)), counts.argmax(1)]
@@ -150,7 +159,7 @@ def probe_hits(
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    space, wanted = _labeled(vectors, labels, folds)
+    space, wanted = _labeled(vectors, labels, as_whole(folds, "folds"))
     smallest = np.bincount(wanted).min()
     if smallest < folds:
         raise ValueError(
@@ -165,7 +174,7 @@ def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, fo
 
     ValueError as in `probe_hits`.
     """
-    _, wanted = _labeled(vectors, labels, folds)
+    _, wanted = _labeled(vectors, labels, as_whole(folds, "folds"))
     return of_mean(probe_hits(vectors, labels, folds=folds), _commonest(wanted))
 
 
@@ -178,10 +187,11 @@ def retrieval(
     ValueError for k < 1 and where `wanted` does not name one item for each query.
     """
     asked, there = exact_unit_rows(queries), exact_unit_rows(items)
-    rows = np.asarray(wanted)
+    rows = np.asarray(as_list(wanted, "wanted"))
     if asked.shape[1] != there.shape[1]:
         raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
-    if rows.shape != (len(asked),) or not ((rows >= 0) & (rows < len(there))).all() or k < 1:
+    is_fitting = rows.shape == (len(asked),) and rows.dtype.kind in "iu"
+    if not is_fitting or not ((rows >= 0) & (rows < len(there))).all() or as_whole(k, "k") < 1:
         raise ValueError(f"expected one of {len(there)} items for each of {len(asked)} queries, and k ≥ 1")
     own = (asked * there[rows]).sum(1)
     starts = range(0, len(asked), BLOCK)
@@ -281,7 +291,7 @@ def principal_parts(vectors: ArrayLike, width: int) -> Matrix:
     items.
     """
     space = matrix_of(vectors)
-    if not 1 <= width <= min(space.shape):
+    if not 1 <= as_whole(width, "width") <= min(space.shape):
         raise ValueError(f"{width} directions of {len(space)} vectors with {space.shape[1]} numbers each")
     centered = space - space.mean(0)
     _, _, directions = np.linalg.svd(centered, full_matrices=False)
@@ -307,7 +317,7 @@ def _labeled(
     if len(wanted) != len(space) or len(space) < least:
         raise ValueError(f"{len(space)} vectors and {len(wanted)} labels: equally many, {least} at least")
     if len(names) < 2:
-        raise ValueError(f"all labels are {names[0]!r}: there is nothing to tell apart")
+        raise ValueError(f"all labels are {names.tolist()[0]!r}: there is nothing to tell apart")
     return space, wanted
 
 

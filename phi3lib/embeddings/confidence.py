@@ -117,9 +117,10 @@ def of_statistic(
     statistic: takes row numbers and returns its value on these rows. Rows are drawn without replacement,
     because a row that is in the sample twice is its own nearest neighbour; half of the rows, because the
     spread of half-samples is that of the bootstrap (Politis and Romano 1994, subsampling). Of many rows
-    `MOST_HALF` are drawn and the spread is scaled. The interval is Student's with that spread: the ends of so
-    few draws alone would be too narrow. most: the largest possible value, where the interval ends. ValueError
-    where the statistic is no number.
+    `MOST_HALF` are drawn and the spread is scaled; halves without a value, such as of equal items, are left
+    out. The interval is Student's with that spread: the ends of so few draws alone would be too narrow. most:
+    the largest possible value, where the interval ends. ValueError where the statistic is no number, of all
+    rows or of most halves.
     """
     from scipy.stats import t
 
@@ -128,8 +129,14 @@ def of_statistic(
     if not np.isfinite(value):
         raise ValueError("the value is no number: are all items alike?")
     size = min(count // 2, MOST_HALF)
-    drawn = [statistic(np.sort(rng.permutation(count)[:size])) for _ in range(resamples)]
-    spread = np.std(drawn, ddof=1) * np.sqrt(size / (count - size))
+    drawn = np.array([statistic(np.sort(rng.permutation(count)[:size])) for _ in range(resamples)])
+    known = drawn[np.isfinite(drawn)]
+    if 2 * len(known) < resamples:
+        raise ValueError(
+            f"most halves of the {count} items have no value, so there is no interval: too few items "
+            f"differ or have a partner"
+        )
+    spread = np.std(known, ddof=1) * np.sqrt(size / (count - size))
     reach = t.ppf(0.5 + LEVEL / 2, resamples - 1) * spread
     # A half-sample's mean may be off the whole's; only its spread is used.
     return Estimate(value, float(value - reach), float(min(value + reach, max(most, value))), chance, count)
@@ -143,15 +150,18 @@ def difference(first: Estimate | ArrayLike, second: Estimate | ArrayLike, *, see
 
     Both are estimates of means, or one value per item, of the same items in the same order. What both share,
     such as items that are hard for all, cancels out: the interval is narrower than the two intervals suggest.
-    BCa as in `of_mean`; where no item differs, as far as so many items can tell. ValueError where they are
-    not of the same items.
+    BCa as in `of_mean`; where no item differs, or all of a share do in one direction, as far as so many items
+    can tell. ValueError where they are not of the same items.
     """
     one, other = _pairs(first, second)
     apart = other - one
     if not apart.any():
         _, reach = _wilson(apart)
-        return Estimate(0.0, -reach, reach, 0.0, len(apart), apart)
-    low, high = _of_numbers(apart, seed)
+        low, high = -reach, reach
+    elif _are_shares(one, other) and np.ptp(apart) == 0:
+        low, high = sorted(apart[0] * end for end in _wilson(np.abs(apart)))
+    else:
+        low, high = _of_numbers(apart, seed)
     return Estimate(float(apart.mean()), low, high, 0.0, len(apart), apart)
 
 
@@ -167,7 +177,9 @@ def paired_p_value(first: Estimate | ArrayLike, second: Estimate | ArrayLike) ->
     apart = (other - one)[other != one]
     if not len(apart):
         return 1.0
-    if np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all():
+    if len(apart) == 1:  # either sign is as likely
+        return 1.0
+    if _are_shares(one, other):
         return float(binomtest(int((apart > 0).sum()), len(apart)).pvalue)
     drawn = permutation_test(
         (apart,),
@@ -187,6 +199,10 @@ def clearly_better(first: Estimate | ArrayLike, second: Estimate | ArrayLike) ->
     return bool(other.mean() > one.mean()) and paired_p_value(one, other) < 1 - LEVEL
 
 
+def _are_shares(*samples: Numbers) -> bool:
+    return all(np.isin(values, (0, 1)).all() for values in samples)
+
+
 def _pairs(first: Estimate | ArrayLike, second: Estimate | ArrayLike) -> tuple[Numbers, Numbers]:
     one, other = (part.values if isinstance(part, Estimate) else part for part in (first, second))
     if one is None or other is None:
@@ -196,4 +212,6 @@ def _pairs(first: Estimate | ArrayLike, second: Estimate | ArrayLike) -> tuple[N
         raise ValueError(
             f"values of shape {a.shape} and {b.shape}: expected one value for each of the same items"
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("a value is NaN or infinite; every item needs a number")
     return a, b

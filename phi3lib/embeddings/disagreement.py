@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.compare import matched
 from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, nearest
 from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.vision.inputs import as_whole
 
 Rows = NDArray[np.intp]
 
@@ -45,7 +46,7 @@ def disagreements(
     than k + 2 of them.
     """
     first, second = matched(one, other)
-    if len(first) < k + 2:
+    if len(first) < as_whole(k, "k") + 2:
         raise ValueError(f"the tables have {len(first)} images in common; at least {k + 2} are needed")
     spaces = [exact_unit_rows(table.vectors).astype(np.float32) for table in (first, second)]
     found = []

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.knn import Directions, cosine_distance
-from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.table import EmbeddingTable, as_table
+from phi3lib.vision.inputs import is_missing
 
 MOST_PAIRS = 10_000  # above, one pair for each picture is more readable than a list of all pairs
 SMALL_GROUP = 10  # pictures of a group whose pairs are always all listed
@@ -23,7 +24,7 @@ def near_duplicates(table: EmbeddingTable, least: float = 0.98) -> list[tuple[st
     pictures are abbreviated: each picture is listed with the one that is most similar to it (for exact copies
     the first of them). `duplicate_groups` has the whole groups.
     """
-    space = Directions(table.vectors)
+    space = Directions(as_table(table).vectors)
     group_of, pairs = _groups(space, least)
     abbreviated = pairs > MOST_PAIRS
     found = [
@@ -46,7 +47,7 @@ def duplicate_groups(table: EmbeddingTable, least: float = 0.98) -> list[tuple[s
     Two pictures of a group need not be that similar themselves: each is to another one of the group. Ids are
     in the table's order; pictures without a near duplicate are left out.
     """
-    group_of, _ = _groups(Directions(table.vectors), least)
+    group_of, _ = _groups(Directions(as_table(table).vectors), least)
     groups = sorted((rows for rows in _members(group_of) if len(rows) > 1), key=lambda rows: -len(rows))
     return [tuple(table.ids[row] for row in rows) for rows in groups]
 
@@ -56,6 +57,8 @@ def _groups(space: Directions, least: float) -> tuple[Rows, int]:
 
     Equal rows are compared once.
     """
+    if is_missing(least):
+        raise ValueError(f"least is {least}; expected a cosine")
     different, sizes = np.unique(space.copy_of, return_counts=True)
     group_of, pairs = space.copy_of.copy(), int((sizes * (sizes - 1) // 2).sum()) if least <= 1 else 0
     if least > 1:

@@ -49,6 +49,10 @@ def groups_of(points: ArrayLike, labels: Sequence[object] | NDArray) -> Groups:
             f"points of shape {coordinates.shape} and labels of shape {group_of.shape} do not fit: expected "
             "points (N, d) and N labels"
         )
+    if not np.isfinite(coordinates).all():
+        raise ValueError("a point holds NaN or infinity")
+    if not len(group_of):
+        raise ValueError("there are no points")
     names = np.unique(group_of)
     members = [coordinates[group_of == name] for name in names]
     centers = np.stack([those.mean(0) for those in members])  # (G, d)

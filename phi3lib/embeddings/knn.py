@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.run_time import on_all_cores
 from phi3lib.moved import old_names
-from phi3lib.vision.inputs import as_numbers
+from phi3lib.vision.inputs import as_numbers, as_whole
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
 PART = 128  # of them that a core sorts out at a time
@@ -47,7 +47,7 @@ class Neighbors:
 
     def first(self, k: int) -> "Neighbors":
         """Return the k nearest of them. ValueError for more than there are."""
-        if not 1 <= k <= self.indices.shape[1]:
+        if not 1 <= as_whole(k, "k") <= self.indices.shape[1]:
             raise ValueError(f"{k} neighbours are asked for, {self.indices.shape[1]} are known")
         return Neighbors(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
 
@@ -108,7 +108,7 @@ def nearest(vectors: ArrayLike, k: int) -> Neighbors:
     Exact for near copies too. Of equally near items the earlier comes first. ValueError for fewer than k + 1
     items, and for vectors that are not finite or zero, which have no direction.
     """
-    there = Directions(vectors)
+    there, k = Directions(vectors), as_whole(k, "k")
     if not 1 <= k < len(there.exact):
         raise ValueError(
             f"{k} neighbours of {len(there.exact)} items: there must be 1 at least and fewer than items"

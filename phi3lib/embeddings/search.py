@@ -14,9 +14,9 @@ from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.duplicates import duplicate_groups, near_duplicates
 from phi3lib.embeddings.knn import Directions, unit_rows
 from phi3lib.embeddings.labels import known_labels
-from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.encoders import as_encoder, text_encoder
-from phi3lib.vision.inputs import as_texts
+from phi3lib.vision.inputs import as_texts, as_whole
 
 __all__ = [  # duplicates have a module of their own and are searched for from here
     "PROMPTS", "Hit", "class_vectors", "duplicate_groups", "few_shot", "near_duplicates", "search", "top_k",
@@ -49,7 +49,7 @@ def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np
         raise ValueError(
             f"queries have {asked.exact.shape[1]} numbers, items {there.exact.shape[1]}: not one space"
         )
-    k = min(k, len(there.exact))
+    k = min(as_whole(k, "k"), len(there.exact))
     if k < 1:
         raise ValueError(f"the {k} nearest of {len(there.exact)} items: there must be 1 at least")
     rows, distances = there.closest(asked, k)
@@ -72,6 +72,7 @@ def search(
     id. weight: of the text in a mixture, 0 to 1. ValueError without a query, where the model is missing or
     made no such table, and for a text where the table's vectors are not in the space of texts.
     """
+    as_table(table)
     if not 0 <= weight <= 1:
         raise ValueError(f"the weight of the text is {weight}, not 0 to 1")
     parts: list[tuple[float, NDArray[np.float32]]] = []
@@ -158,13 +159,28 @@ def zero_shot(
 def few_shot_rows(
     labels: Sequence[object] | NDArray, shots: int, *, seed: int = 0
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows that `few_shot` trains on, `shots` of each label drawn by `seed`, and the others."""
-    names, wanted = np.unique(known_labels(labels), return_inverse=True)
+    """Return the rows that `few_shot` trains on, `shots` of each label drawn by `seed`, and the others.
+
+    ValueError as there.
+    """
+    names, wanted = _kinds(labels, shots)
     rng = np.random.default_rng(seed)
     train = np.concatenate(
         [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
     )
     return train, np.setdiff1d(np.arange(len(wanted)), train)
+
+
+def _kinds(labels: Sequence[object] | NDArray, shots: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return each label once, and which of them each item has."""
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
+    if len(names) < 2 or as_whole(shots, "shots") < 1:
+        raise ValueError(
+            f"{len(wanted)} labels of {len(names)} kinds, {shots} shots: two kinds and one shot at least"
+        )
+    if np.bincount(wanted).min() <= shots:
+        raise ValueError(f"{shots} items of each label leave none to score for some label")
+    return names, wanted
 
 
 def few_shot(
@@ -176,14 +192,10 @@ def few_shot(
     label has no item left to score.
     """
     space = unit_rows(vectors)
-    names, wanted = np.unique(known_labels(labels), return_inverse=True)
-    if len(wanted) != len(space) or len(names) < 2 or shots < 1:
-        raise ValueError(
-            f"{len(space)} vectors, {len(wanted)} labels of {len(names)} kinds, {shots} shots: "
-            f"one label each, two kinds and one shot at least"
-        )
-    if np.bincount(wanted).min() <= shots:
-        raise ValueError(f"{shots} items of each label leave none to score for some label")
+    known = known_labels(labels)
+    if len(known) != len(space):
+        raise ValueError(f"{len(space)} vectors, {len(known)} labels: one label each")
+    names, wanted = _kinds(known, shots)
     train, test = few_shot_rows(labels, shots, seed=seed)
     probe = linear_probe()
     with warnings.catch_warnings():

@@ -274,6 +274,16 @@ def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
     return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
 
 
+def as_table(table: Any) -> EmbeddingTable:
+    """Return what is a table. ValueError for anything else, such as the vectors alone."""
+    if not isinstance(table, EmbeddingTable):
+        raise ValueError(
+            f"expected an EmbeddingTable, got a {type(table).__name__}; make one of vectors by "
+            f"EmbeddingTable(vectors, ids)"
+        )
+    return table
+
+
 def require_same_ids(tables: Iterable[EmbeddingTable]) -> None:
     """Raise ValueError unless all tables hold the same pictures in the same order."""
     if len({table.ids for table in tables}) != 1:

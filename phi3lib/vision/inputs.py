@@ -3,6 +3,7 @@
 Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.embeddings.labels`; both use this.
 """
 
+import operator
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -103,6 +104,18 @@ def _array_of(values: Any) -> NDArray[Any]:
     elif not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | set | frozenset):
         return np.asarray(values)
     return np.array([_array_of(row) if hasattr(row, "detach") else row for row in values])
+
+
+def as_whole(value: Any, what: str) -> int:
+    """Return a whole number as an int. ValueError for anything else; `what` names it.
+
+    >>> as_whole(np.int64(3), "k")
+    3
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{what} is {value!r}; expected a whole number") from None
 
 
 def as_texts(texts: Any, what: str = "texts") -> list[str]:

@@ -18,6 +18,17 @@ from phi3lib.embeddings.compare import (
     rsa,
 )
 from phi3lib.embeddings.confidence import of_mean
+from phi3lib.embeddings.disagreement import disagreements
+from phi3lib.embeddings.groups import groups_of
+from phi3lib.embeddings.knn import nearest
+from phi3lib.embeddings.search import (
+    duplicate_groups,
+    few_shot,
+    few_shot_rows,
+    near_duplicates,
+    search,
+    top_k,
+)
 from phi3lib.embeddings.table import EmbeddingTable
 
 
@@ -237,3 +248,64 @@ def test_the_interval_of_a_statistic_holds_its_value(space):
     estimate = cka(space, other)
     assert estimate.low < estimate.value < estimate.high
     assert estimate.high - estimate.low < 0.5
+
+
+def test_many_copies_leave_an_interval():
+    rng = np.random.default_rng(0)
+    space = rng.normal(size=(30, 8))
+    copies = np.concatenate([np.ones((25, 8)), space[:5]])  # half-samples without one of the five are equal
+    for measure in (cka, rsa):
+        found = measure(copies, space)
+        assert np.isfinite([found.low, found.high]).all() and found.low < 0 < found.high
+    with pytest.raises(ValueError, match="most halves"):
+        mean_average_precision(space, [*range(29), 0])  # one pair
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [np.arange(30.0), [True] * 30, ["a"] * 30, [None] * 30],
+    ids=["floats", "truths", "texts", "none"],
+)
+def test_what_names_no_item_is_refused(wanted):
+    space = np.random.default_rng(0).normal(size=(30, 8))
+    with pytest.raises(ValueError, match="one of 30 items for each of 30"):
+        retrieval(space, space, wanted)
+
+
+@pytest.mark.parametrize("number", [2.5, 2.0, "3", None])
+def test_a_number_of_neighbors_is_a_whole_one(number):
+    space, kinds = np.random.default_rng(0).normal(size=(30, 8)), ["a", "b", "c"] * 10
+    table = EmbeddingTable(space, tuple(map(str, range(30))))
+    for call in (
+        lambda: mutual_knn(space, space, number),
+        lambda: knn_accuracy(space, kinds, number),
+        lambda: probe_accuracy(space, kinds, folds=number),
+        lambda: nearest(space, number),
+        lambda: top_k(space, space, number),
+        lambda: few_shot(space, kinds, number),
+        lambda: retrieval(space, space, range(30), number),
+        lambda: disagreements(table, table, k=number),
+    ):
+        with pytest.raises(ValueError, match="expected a whole number"):
+            call()
+
+
+def test_vectors_where_a_table_is_wanted_are_refused():
+    space = np.eye(4)
+    for call in (near_duplicates, duplicate_groups, search, lambda one: matched(one, one)):
+        with pytest.raises(ValueError, match="expected an EmbeddingTable, got a ndarray"):
+            call(space)
+
+
+def test_few_shot_rows_leave_some_to_score():
+    for shots in (-1, 0, 10):
+        with pytest.raises(ValueError, match="shot|none to score"):
+            few_shot_rows(["a", "b"] * 10, shots)
+    with pytest.raises(ValueError, match="0 kinds"):
+        few_shot_rows([], 1)
+
+
+def test_groups_of_nothing_and_of_nan_are_refused():
+    for points, labels in ((np.zeros((0, 2)), []), ([[0.0, np.nan]], ["a"])):
+        with pytest.raises(ValueError, match="no points|NaN"):
+            groups_of(points, labels)

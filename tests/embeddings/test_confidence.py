@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, norm, t, ttest_rel
+from scipy.stats import binom, binomtest, norm, t, ttest_rel
 
 from phi3lib.embeddings.compare import anisotropy, cka, mutual_knn, rsa
 from phi3lib.embeddings.confidence import (
@@ -230,3 +230,24 @@ def test_an_estimate_in_words_and_as_plain_values():
     assert str(Estimate(0.5, 0.25, 0.75, None, 8)) == "0.500 (0.250 to 0.750; 8 items)"
     assert known.as_dict() == {"value": 0.5, "low": 0.25, "high": 0.75, "chance": 0.1, "count": 8}
     assert known == Estimate(0.5, 0.25, 0.75, 0.1, 8)
+
+
+def test_values_that_are_missing_give_no_verdict():
+    for measure in (difference, paired_p_value, clearly_better):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            measure([0, np.nan, 1], [1, 1, 1])
+
+
+def test_a_difference_that_is_the_same_for_all_items_is_not_certain():
+    reach = binomtest(5, 5).proportion_ci(0.95, method="wilson").low
+    for first, second, ends in (([0] * 5, [1] * 5, (reach, 1)), ([1] * 5, [0] * 5, (-1, -reach))):
+        found = difference(first, second)
+        assert (found.low, found.high) == pytest.approx(ends)
+    assert paired_p_value([0.2], [0.7]) == 1
+
+
+def test_halves_without_a_value_are_left_out():
+    few = of_statistic(lambda rows: float(len(rows)) if 0 in rows else np.nan, 40, resamples=60)
+    assert np.isfinite([few.low, few.high]).all()
+    with pytest.raises(ValueError, match="most halves of the 40 items"):
+        of_statistic(lambda rows: 1.0 if len(rows) == 40 else np.nan, 40, resamples=60)
