@@ -1,12 +1,18 @@
 """The images of a `datasets.Dataset`, with any format or transform."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from phi3lib.vision.pictures import read_upright
 
+ENCODED = {"bytes", "path"}  # of an image in a data set's Parquet file
 PREFERRED = "image"  # the column that is taken where there are several
+
+
+def is_dataset(images: Any) -> bool:
+    """Return whether this is a `datasets.Dataset`, without importing datasets."""
+    return hasattr(images, "features") and hasattr(images, "num_rows") and not isinstance(images, Mapping)
 
 
 def rows_of(dataset: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -55,6 +61,8 @@ def _encoded(dataset: Any, column: str) -> Iterator[tuple[str, Callable[[], Any]
 
 def content_of(value: Any) -> Any:
     """Return the bytes or the path of an encoded image. ValueError for none."""
+    if value is not None and set(value) != ENCODED:
+        raise ValueError(f"this is a dict with {', '.join(map(repr, list(value)[:5]))}, not a picture")
     if value is None or not (value["bytes"] or value["path"]):
         raise ValueError("the row holds no picture")
     return value["bytes"] or value["path"]

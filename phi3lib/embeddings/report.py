@@ -5,7 +5,7 @@ print(report)
 atlas.select(report.of("outliers")[0].rows)     # a finding on the map
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.duplicates import duplicate_groups
 from phi3lib.embeddings.knn import exact_unit_rows, nearest
 from phi3lib.embeddings.quality import Quality, qualities
+from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.search import class_vectors
 from phi3lib.embeddings.table import EmbeddingTable
-from phi3lib.vision.inputs import as_path, as_texts
+from phi3lib.vision.inputs import as_texts
 
 NEAREST = 5  # neighbors whose mean distance identifies outliers
 FAR = 3.5  # robust standard deviations (Iglewicz and Hoaglin 1993)
@@ -116,20 +117,11 @@ def report_of(
     groups = duplicate_groups(table, least)
     findings = [
         *_duplicates(table, groups, least),
-        *([] if pictures is None else _quality(table, qualities(_files(pictures, table)))),
+        *([] if pictures is None else _quality(table, qualities(pictures_of_rows(pictures, table)))),
         *_outliers(table, unit, groups),
         *_clusters(table, unit, clusters, _Words(model, words), seed),
     ]
     return FolderReport(len(table), tuple(findings), table.errors)
-
-
-def _files(pictures: Any, table: EmbeddingTable) -> list[Any]:
-    if isinstance(pictures, str) or hasattr(pictures, "__fspath__"):
-        return [as_path(pictures) / name for name in table.ids]
-    listed = [pictures[name] for name in table.ids] if isinstance(pictures, Mapping) else list(pictures)
-    if len(listed) != len(table):
-        raise ValueError(f"{len(listed)} pictures for a table of {len(table)} rows: give one for each row")
-    return listed
 
 
 def _finding(kind: str, says: str, table: EmbeddingTable, rows: Any, **more: Any) -> Finding:

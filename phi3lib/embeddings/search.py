@@ -82,9 +82,10 @@ def search(
         parts.append((1 - weight if text is not None else 1.0, _picture_vector(table, model, picture)))
     if not parts:
         raise ValueError("give a text, a picture, or both")
-    query = sum(
-        (factor * vector for factor, vector in parts), np.zeros((1, table.vectors.shape[1]), np.float32)
-    )
+    width = table.vectors.shape[1]
+    if wrong := [vector.shape[1] for _, vector in parts if vector.shape[1] != width]:
+        raise ValueError(f"the table's vectors have {width} numbers, the model's {wrong[0]}: not one space")
+    query = sum((factor * vector for factor, vector in parts), np.zeros((1, width), np.float32))
     rows, cosines = top_k(query, table.vectors, k)
     return [
         Hit(int(row), table.ids[row], float(value)) for row, value in zip(rows[0], cosines[0], strict=True)
@@ -139,9 +140,19 @@ def class_vectors(
 ) -> NDArray[np.float32]:
     """Return (classes, d): for each class the mean of its prompts' vectors, of length one."""
     names, sentences = as_texts(classes, "classes"), as_texts(prompts, "prompts")
-    texts = [sentence.format(name) for name in names for sentence in sentences]
+    texts = [_sentence(prompt, name) for name in names for prompt in sentences]
     vectors = unit_rows(text_encoder(model).encode_texts(texts).numpy())
     return unit_rows(vectors.reshape(len(names), len(sentences), -1).mean(1))
+
+
+def _sentence(prompt: str, name: str) -> str:
+    try:
+        sentence = prompt.format(name)
+        if sentence != prompt.format(f"{name} "):
+            return sentence
+    except (IndexError, KeyError, ValueError):
+        pass
+    raise ValueError(f"the prompt {prompt!r} needs one {{}} where the class stands, as 'a picture of {{}}'")
 
 
 def zero_shot(
@@ -152,7 +163,12 @@ def zero_shot(
     By the model's own rule for cosines: CLIP takes the softmax over the classes, SigLIP a sigmoid for each
     class. ValueError for a model that has no such rule or makes no vectors of texts.
     """
-    cosines = unit_rows(vectors) @ class_vectors(model, classes, prompts).T
+    unit, named = unit_rows(vectors), class_vectors(model, classes, prompts)
+    if unit.shape[1] != named.shape[1]:
+        raise ValueError(
+            f"the vectors have {unit.shape[1]} numbers, the model's {named.shape[1]}: not one space"
+        )
+    cosines = unit @ named.T
     return text_encoder(model).class_probabilities(torch.from_numpy(cosines)).numpy()
 
 

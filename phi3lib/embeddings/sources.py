@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from phi3lib.embeddings.dataset_rows import content_of, rows_of
+from phi3lib.embeddings.dataset_rows import ENCODED, content_of, is_dataset, rows_of
 from phi3lib.embeddings.folders import Leftover, files_in
 from phi3lib.vision.inputs import as_list, as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular, reason
@@ -166,7 +166,7 @@ def _nothing(found: Items) -> str:
 def _find(images: Any, own: Path | None) -> Items:
     if isinstance(images, str | os.PathLike):
         return _of_path(images, own)
-    if hasattr(images, "features") and hasattr(images, "num_rows") and not isinstance(images, Mapping):
+    if is_dataset(images):
         return Items([_of_row(printable(name), open_row) for name, open_row in rows_of(images)])
     if isinstance(images, Mapping):
         raise ValueError(
@@ -229,7 +229,7 @@ def _of_one(number: int, image: Any) -> Item:
         return _of_file(os.fsdecode(image), _untouched(image))
     if isinstance(image, bytes | bytearray | memoryview):
         return Item(str(number), lambda: _in_memory(bytes(image)), is_own=True)
-    if isinstance(image, Mapping) and set(image) == {"bytes", "path"}:
+    if isinstance(image, Mapping) and set(image) == ENCODED:
         return _of_row(str(number), lambda: content_of(image))
     if hasattr(image, "read") and hasattr(image, "seek"):
         return Item(str(number), lambda: _copy_of(image))

@@ -6,7 +6,7 @@ Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.embedd
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,21 @@ def as_list(values: Any, what: str) -> list[Any]:
                 raise ValueError(f"{what}: expected a sequence, got the single value {listed!r}")
             return listed
     return list(values)
+
+
+def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
+    """Return one value for each row, from values by position or a mapping from ids.
+
+    ValueError for another number of them and for ids without one.
+    """
+    if isinstance(given, Mapping):
+        if missing := [name for name in ids if name not in given]:
+            raise ValueError(f"{what} has no entry for {len(missing)} rows, such as {missing[0]!r}")
+        return [given[name] for name in ids]
+    listed = list(given) if isinstance(given, list | tuple) else as_list(given, what)
+    if len(listed) != len(ids):
+        raise ValueError(f"{what} has {len(listed)} entries for {len(ids)} rows; give one for each row")
+    return listed
 
 
 def as_numbers(values: Any, what: str, dtype: DTypeLike = np.float64, *, copy: bool = False) -> NDArray[Any]:

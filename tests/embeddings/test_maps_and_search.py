@@ -427,3 +427,16 @@ def test_planted_duplicates_are_found(groups):
 def test_a_map_is_made_without_warnings_even_where_all_items_are_neighbors():
     vectors = np.random.default_rng(0).normal(size=(8, 5))
     assert umap_map(vectors, nearest(vectors, 7), n_neighbors=8).coordinates.shape == (8, 2)
+
+
+def test_vectors_of_another_width_are_another_space(clip):
+    with pytest.raises(ValueError, match="have 4 numbers, the model's 8: not one space"):
+        search(EmbeddingTable(np.eye(4), tuple("abcd")), clip, text="a dog")
+    with pytest.raises(ValueError, match="have 4 numbers, the model's 8: not one space"):
+        zero_shot(np.eye(4), clip, ["a dog"])
+
+
+@pytest.mark.parametrize("prompt", ["a photo", "{} {}", "a {label}", "a { }", "a {"])
+def test_a_prompt_has_one_place_for_the_class(clip, prompt):
+    with pytest.raises(ValueError, match="needs one {} where the class stands"):
+        zero_shot(np.ones((1, 8)), clip, ["a dog", "a cat"], ["{}", prompt])

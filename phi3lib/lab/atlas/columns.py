@@ -11,7 +11,7 @@ from phi3lib.embeddings.labels import RESERVED, Column, labels_of, shown
 from phi3lib.embeddings.maps import Coordinates, Layout
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_names
-from phi3lib.vision.inputs import as_list, as_numbers
+from phi3lib.vision.inputs import as_numbers, by_row
 
 NO_LABEL = "none"
 STEPS = 4_095  # of a principal component on a page
@@ -116,21 +116,6 @@ def for_axes(
 
 
 # ------------------------------------------------------------------------------- names and coordinates
-
-
-def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
-    """Return one value for each row, from values by position or a mapping from ids.
-
-    ValueError for another number of them and for ids without one.
-    """
-    if isinstance(given, Mapping):
-        if missing := [name for name in ids if name not in given]:
-            raise ValueError(f"{what} has no entry for {len(missing)} rows, such as {missing[0]!r}")
-        return [given[name] for name in ids]
-    listed = list(given) if isinstance(given, list | tuple) else as_list(given, what)
-    if len(listed) != len(ids):
-        raise ValueError(f"{what} has {len(listed)} entries for {len(ids)} rows; give one for each row")
-    return listed
 
 
 def given_coordinates(

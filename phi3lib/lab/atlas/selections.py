@@ -1,14 +1,28 @@
 """Selections with names: rows that can be selected again, combined, and sent with a page."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Set
+from typing import Any
+
+import numpy as np
+
+from phi3lib.vision.inputs import as_list, as_whole
 
 MOST = 100  # named selections, as on the page
 LONGEST = 60  # characters of a name, as on the page
 
 
-def checked_rows(rows: Iterable[int], count: int) -> list[int]:
-    """Return rows as a list, each once, in their order. ValueError for rows that there are not."""
-    found = list(dict.fromkeys(int(row) for row in rows))
+def checked_rows(rows: Any, count: int) -> list[int]:
+    """Return rows as a list, each once, in their order; `rows` are numbers or one truth value for each row.
+
+    ValueError for rows that there are not, and for what is no number of a row.
+    """
+    listed = list(rows) if isinstance(rows, Set) else as_list(rows, "rows")
+    truths = [isinstance(row, bool | np.bool_) for row in listed]
+    if any(truths):
+        if not all(truths) or len(listed) != count:
+            raise ValueError(f"rows: expected numbers of rows, or one truth value for each of {count} rows")
+        listed = np.flatnonzero(listed).tolist()
+    found = list(dict.fromkeys(as_whole(row, "a row") for row in listed))
     if wrong := [row for row in found if not 0 <= row < count]:
         raise ValueError(f"there is no row {wrong[0]}: rows are 0 to {count - 1}")
     return found

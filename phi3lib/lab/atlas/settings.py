@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi3lib.embeddings.maps import MIN_DIST, N_NEIGHBORS
+from phi3lib.vision.inputs import as_list, as_whole
 
 SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
 LARGE = 5_000  # pictures from which one map is made; others, and the wobble, when they are asked for
@@ -40,7 +41,16 @@ def usual_grid(count: int) -> Mapping[str, Sequence[Any]]:
 
 
 def usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
-    """Return PCA, and UMAP for all combinations that so many pictures allow; none for an empty list."""
+    """Return PCA, and UMAP for all combinations that so many pictures allow; none for an empty list.
+
+    ValueError for other names than those of GRID, and for values that are no lists of numbers.
+    """
+    if set(grid) != set(GRID):
+        raise ValueError(f"grid has {', '.join(map(repr, grid))}; it needs {', '.join(map(repr, GRID))}")
+    grid = {name: as_list(values, f"grid[{name!r}]") for name, values in grid.items()}
+    for name in ("n_neighbors", "seed"):
+        if wrong := [value for value in grid[name] if as_whole(value, name) < 0]:
+            raise ValueError(f"{name} is {wrong[0]}; it must not be negative")
     fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
     return [Settings("PCA")] + [
         Settings("UMAP", neighbors, distance, seed)

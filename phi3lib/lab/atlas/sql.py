@@ -43,7 +43,7 @@ def answered(query: str, fields: Mapping[str, Field], count: int) -> "pd.DataFra
     ValueError for what SQLite does not understand, for a query that does more than read `pictures`, that has
     more than a million rows, or that takes more than SECONDS.
     """
-    if not query.strip():
+    if not isinstance(query, str) or not query.strip():
         raise ValueError("the query is empty; write one such as SELECT count(*) FROM pictures")
     if len(query) > LONGEST:
         raise ValueError(f"the query has {len(query):,} characters; it may have {LONGEST:,}")

@@ -22,14 +22,15 @@ from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
-from phi3lib.lab.atlas.columns import all_columns, as_texts, by_row, codes_of, given_coordinates, label_column
+from phi3lib.lab.atlas.columns import all_columns, as_texts, codes_of, given_coordinates, label_column
 from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.stages import Costs, Stage
-from phi3lib.lab.atlas.tables import require_directions, same_pictures
+from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
 from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_texts as text_list
+from phi3lib.vision.inputs import by_row, is_missing
 
 FEWER = 20  # neighbours that are found of more pictures than have exact ones
 COMPONENTS = 8  # principal components that the page can place pictures by
@@ -69,15 +70,16 @@ class AtlasState:
         words: Sequence[str] = (),
     ) -> None:
         self.named = not isinstance(tables, EmbeddingTable)
-        given = {UNNAMED: tables} if isinstance(tables, EmbeddingTable) else dict(tables)
+        given = tables_by_name(tables, UNNAMED)
         self.tables = same_pictures(given)
         self.ids = next(iter(self.tables.values())).ids
         require_directions(self.tables)
         self.model = model
         self._take_labels(labels, words)
-        self.shown_names = (
-            self.ids if names is None else tuple(map(str, self._rows_of(names, given, "names")))
-        )
+        self.shown_names = self.ids
+        if names is not None:
+            shown = zip(self._rows_of(names, given, "names"), self.ids, strict=True)
+            self.shown_names = tuple(one if is_missing(name) else str(name) for name, one in shown)
         self.saved = saved
         self.k = min(K, len(self.ids) - 2)
         own = {} if layout is None else given_coordinates(layout, given, self.ids)

@@ -1,17 +1,24 @@
 """Tables as the explorer takes them: cut to the pictures that all of them have."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from phi3lib.embeddings.compare import matched
-from phi3lib.embeddings.table import EmbeddingTable
+from phi3lib.embeddings.table import EmbeddingTable, as_table
+
+
+def tables_by_name(tables: Any, unnamed: str) -> dict[str, EmbeddingTable]:
+    """Return tables by name, of one table `unnamed`. ValueError for none, and for what is no table."""
+    given = dict(tables) if isinstance(tables, Mapping) else {unnamed: tables}
+    if not given:
+        raise ValueError("there is no table to show")
+    return {name: as_table(table) for name, table in given.items()}
 
 
 def same_pictures(tables: dict[str, EmbeddingTable]) -> dict[str, EmbeddingTable]:
     """Return the rows that all tables have, in one order. ValueError for fewer than four."""
-    if not tables:
-        raise ValueError("there is no table to show")
     common = next(iter(tables.values()))
     for table in tables.values():
         if len(table) < 4:

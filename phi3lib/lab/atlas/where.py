@@ -63,6 +63,8 @@ def rows_where(text: str, fields: Mapping[str, Field], count: int) -> NDArray[np
 
     WhereError, a ValueError with the position, for what is not understood and for columns that there are not.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"the condition is a {type(text).__name__}; write a text such as width > 200")
     return np.flatnonzero(_Parser(text, fields, count).parsed() == TRUE)
 
 

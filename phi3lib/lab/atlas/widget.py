@@ -18,17 +18,18 @@ from matplotlib.patches import Circle
 from PIL.PngImagePlugin import PngInfo
 
 from phi3lib.embeddings.files import replacing
+from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
-from phi3lib.lab.atlas.columns import by_row
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.live import make_atlas, show_settings, standing
 from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.sql import answered, rows_named
-from phi3lib.lab.atlas.state import AtlasState, SearchResult
+from phi3lib.lab.atlas.state import UNNAMED, AtlasState, SearchResult
+from phi3lib.lab.atlas.tables import tables_by_name
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.lab.figures import palette, plots
@@ -36,7 +37,7 @@ from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.base import Instrument
 from phi3lib.lab.widgets.without_kernel.form import WholePage
 from phi3lib.loading.log import tell
-from phi3lib.vision.inputs import as_list, as_path
+from phi3lib.vision.inputs import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,16 +50,16 @@ class Atlas(Instrument):
     """One map, or several maps of the same pictures side by side, with everything linked.
 
     tables: a table, or tables by name; pictures that not all of them have are left out. pictures: one for
-    each row of the first table, pictures or files, by position (a pandas Series, too); or a mapping from ids;
-    or the folder that the table was made from; None: without thumbnails. labels: the name of a label, or one
-    value for each row, by position or as a mapping from ids; None: the table's first label. Every label of
-    the tables can color the maps. names: one name to show for each row, likewise; None: the ids. grid: the
-    parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}. layout: your own
-    coordinates, (N, 2), for the rows of the first table, by position or as a mapping from ids, or such for
-    each table by its name; without `grid`, no other map is made. model: a CLIP, for queries in words, and for
-    `words`: each picture is given the nearest of them, zero-shot, as a column, which colors and names the map
-    if there is no label. saved: a folder
-    that keeps the maps: what was computed once is there at once the next time.
+    each row of the first table, pictures or files, by position (a pandas Series or a data set, too); or a
+    mapping from ids; or the folder that the table was made from; None: without thumbnails. labels: the name
+    of a label, or one value for each row, by position or as a mapping from ids; None: the table's first
+    label. Every label of the tables can color the maps. names: one name to show for each row, likewise; None:
+    the ids. grid: the parameters that are made ready, as {"n_neighbors": …, "min_dist": …, "seed": …}.
+    layout: your own coordinates, (N, 2), for the rows of the first table, by position or as a mapping from
+    ids, or such for each table by its name; without `grid`, no other map is made. model: a CLIP, for queries
+    in words, and for `words`: each picture is given the nearest of them, zero-shot, as a column, which colors
+    and names the map if there is no label. saved: a folder that keeps the maps: what was computed once is
+    there at once the next time.
 
     On a map, the wheel, two fingers, a double click and + and − zoom; 0 shows the whole map; the right mouse
     button, the space bar or Shift with arrows move it. Arrows go to the neighbor in that direction, N and P
@@ -95,8 +96,8 @@ class Atlas(Instrument):
         progress: bool = True,
     ) -> None:
         super().__init__()
-        first = tables if isinstance(tables, EmbeddingTable) else next(iter(tables.values()))
-        shown = None if pictures is None else _pictures_of(pictures, first)
+        first = next(iter(tables_by_name(tables, UNNAMED).values()))
+        shown = None if pictures is None else pictures_of_rows(pictures, first)
         folder = None if saved is None else SavedMaps(saved)
         self.state = AtlasState(
             tables,
@@ -128,7 +129,8 @@ class Atlas(Instrument):
     ) -> None:
         """Select these rows, as a click or a lasso does; or those of a named selection; or by a condition.
 
-        rows: numbers of rows, a name, or a frame whose column `row` or `id` names the pictures; see `sql`.
+        rows: numbers of rows, one truth value for each row, a name, or a frame whose column `row` or `id`
+        names the pictures; see `sql`.
 
         where: such as `kind = 'cat' and width > 200` or `taken between '2024-01-01' and '2024-03-31' or name
         like 'IMG%'`, over all columns of the table under the maps; see `phi3lib.lab.atlas.where`. ValueError
@@ -284,25 +286,6 @@ class Atlas(Instrument):
         with replacing(path) as temporary:
             plots.write_png(drawn, temporary, dpi=PNG_DPI, metadata={}, pil_kwargs={"pnginfo": about})
         return as_path(path)
-
-
-def _pictures_of(pictures: Any, table: EmbeddingTable) -> list[Any]:
-    """One picture, or file, for each row of the table. ValueError for another number of them."""
-    if isinstance(pictures, str | os.PathLike):
-        folder = as_path(pictures)
-        if not folder.is_dir():
-            raise ValueError(f"there is no folder {str(folder)!r} to take the pictures from")
-        return [folder / name for name in table.ids]
-    if isinstance(pictures, Mapping):
-        return by_row(pictures, table.ids, "pictures")
-    listed = list(pictures) if isinstance(pictures, list | tuple) else as_list(pictures, "pictures")
-    if len(listed) != len(table):
-        unread = f"; {len(table.errors)} could not be read and have no row" if table.errors else ""
-        raise ValueError(
-            f"{len(listed)} pictures for a table of {len(table)} rows{unread}: give one for each row, a "
-            f"mapping from ids, or the folder"
-        )
-    return listed
 
 
 def _draw_star(ax: Any, coordinates: Any, found: SearchResult) -> None:

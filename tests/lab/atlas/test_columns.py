@@ -233,3 +233,14 @@ def test_pictures_follow_the_rows_that_all_tables_have():
     pictures = [Image.new("RGB", (1, 1), (n, 0, 0)) for n in range(COUNT)]
     atlas = Atlas({"one": table_of(), "two": table_of(start=2)}, pictures=pictures, grid=PCA)
     assert atlas.pictures == pictures[2:] and atlas.state.ids[0] == "p2"
+
+
+def test_a_name_that_is_missing_is_the_id():
+    names = pd.Series([None, pd.NA, float("nan"), *"abcdefghi"], dtype=object)
+    assert AtlasState(table_of(), names=names, grid=PCA).shown_names == ("p0", "p1", "p2", *"abcdefghi")
+
+
+@pytest.mark.parametrize("tables", [[table_of()], table_of().vectors, "table.parquet", {"a": np.eye(4)}, {}])
+def test_what_is_no_table_is_refused(tables):
+    with pytest.raises(ValueError, match="expected an EmbeddingTable, got|no table to show"):
+        Atlas(tables)

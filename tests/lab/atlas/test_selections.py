@@ -1,7 +1,9 @@
 """Selections with names: a mapping that checks what comes, tells of changes, and is the same on the page."""
 
 import numpy as np
+import pandas
 import pytest
+import torch
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.selections import LONGEST, MOST, Selections
@@ -82,3 +84,46 @@ def test_an_exported_page_has_them(atlas, tmp_path):
     page = atlas.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     data = data_of(page)
     assert data["selections"] == [["</script>", [1, 2]]]
+
+
+def test_truth_values_select_the_rows_that_they_are_true_for(atlas):
+    wanted = np.arange(20) % 7 == 3
+    column = pandas.Series(wanted, index=range(20)[::-1])
+    for rows in (wanted, wanted.tolist(), column, column.astype("boolean"), torch.tensor(wanted)):
+        atlas.select(rows)
+        assert atlas.rows == [3, 10, 17]
+        atlas.selections["some"] = rows
+        assert atlas.selections["some"] == [3, 10, 17]
+    atlas.rows = wanted.tolist()
+    assert atlas.rows == [3, 10, 17]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [True],
+        [True, None] * 10,
+        [True] * 19 + [1],
+        [0.5],
+        ["p3"],
+        ["1"],
+        [float("nan")],
+        [[0, 1]],
+        {0: 1},
+        b"a",
+        3,
+    ],
+    ids=str,
+)
+def test_what_is_no_row_is_refused(atlas, rows):
+    atlas.select([1])
+    with pytest.raises(ValueError, match=r"^rows: expected|^a row is .* expected a whole number"):
+        atlas.select(rows)
+    assert atlas.rows == [1]
+
+
+def test_a_condition_and_a_query_are_texts(atlas):
+    with pytest.raises(ValueError, match="the condition is a int"):
+        atlas.select(where=3)
+    with pytest.raises(ValueError, match="the query is empty"):
+        atlas.sql(None)

@@ -25,3 +25,18 @@ def test_the_first_map_has_the_least_seed_then_the_nearest_parameters():
     assert first(seed=(1, 0, 2)).seed == 0
     assert first(n_neighbors=(5, 18, 40)).n_neighbors == 18
     assert first(min_dist=(0.0, 0.15, 0.8)).min_dist == 0.15
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ({"n_neighbors": [3]}, "grid has 'n_neighbors'; it needs 'n_neighbors', 'min_dist', 'seed'"),
+        ({"n_neighbours": [3], "min_dist": [0.1], "seed": [0]}, "'n_neighbours'"),
+        ({"n_neighbors": "3", "min_dist": [0.1], "seed": [0]}, "n_neighbors.*got str"),
+        ({"n_neighbors": [3.5], "min_dist": [0.1], "seed": [0]}, "n_neighbors is 3.5; expected a whole"),
+        ({"n_neighbors": [3], "min_dist": [0.1], "seed": [-1]}, "seed is -1; it must not be negative"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(grid, words):
+    with pytest.raises(ValueError, match=words):
+        usable(grid, 100)
