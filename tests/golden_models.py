@@ -109,6 +109,15 @@ def lm_inputs(case: dict[str, Any], arrays: Any) -> dict[str, torch.Tensor]:
     return inputs
 
 
+def preferring(model: Any, scores: dict[int, float]) -> None:
+    """Make a model whose logits are `scores` of these ids, and 0 of all others, whatever it reads."""
+    model.lm_head = nn.Linear(model.config.hidden_size, model.config.vocab_size)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+        model.lm_head.bias.zero_()
+        model.lm_head.bias[list(scores)] = torch.tensor(list(scores.values()))
+
+
 def with_labels(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return inputs with labels: the ids, and -100 in place of placeholders."""
     return {**inputs, "labels": inputs["input_ids"].masked_fill(inputs["input_ids"] < 0, -100)}

@@ -176,6 +176,31 @@ class Phi3VGeneration(GenerationMixin):
                 model_kwargs[name] = torch.as_tensor(value)[order]
         return input_ids, model_kwargs
 
+    def _get_candidate_generator(self, *args: Any, **kwargs: Any) -> Any:
+        generator = super()._get_candidate_generator(*args, **kwargs)
+        propose = generator.get_candidates
+
+        def get_candidates(input_ids: torch.Tensor, *rest: Any, **options: Any) -> tuple[torch.Tensor, Any]:
+            candidates, logits = propose(input_ids, *rest, **options)
+            length = input_ids.shape[1]
+            number = self._candidates_to_check(candidates, length)
+            kept = logits[:, :number] if number and logits is not None else None
+            return candidates[:, : length + number], kept
+
+        generator.get_candidates = get_candidates
+        return generator
+
+    def _candidates_to_check(self, candidates: torch.Tensor, length: int) -> int:
+        """Return how many of the ids after `length` one step may check.
+
+        They end before a placeholder, which a look-up in the prompt finds, and where the RoPE factors change:
+        all ids of a step are computed with the same ones.
+        """
+        number = int((candidates[0, length:] >= 0).long().cumprod(0).sum())
+        rope = self.config.rope_parameters
+        limit = rope["original_max_position_embeddings"] if rope["rope_type"] == "longrope" else 0
+        return min(number, limit - length) if length <= limit else number
+
     def _get_logits_processor(
         self, *args: Any, encoder_input_ids: torch.Tensor | None = None, **kwargs: Any
     ) -> LogitsProcessorList:
@@ -184,7 +209,8 @@ class Phi3VGeneration(GenerationMixin):
         processors = super()._get_logits_processor(*args, encoder_input_ids=encoder_input_ids, **kwargs)
         if (image_token_id := self.config.image_token_id) is not None:
             # It keeps a place for a picture that came with the prompt, so that no answer may hold it.
-            processors.append(SuppressTokensLogitsProcessor([image_token_id], device=self.device))
+            # First, as top-k might leave this token alone.
+            processors.insert(0, SuppressTokensLogitsProcessor([image_token_id], device=self.device))
         return _LogitsProcessors(processors)
 
     def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:

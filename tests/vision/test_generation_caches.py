@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, StaticCache
 
 from tests.golden_inputs import GOLDEN, golden_json
-from tests.golden_models import golden_lm, lm_inputs, pictures
+from tests.golden_models import golden_lm, lm_inputs, pictures, preferring
 
 CASES = golden_json("lm.json")["cases"]
 ARRAYS = np.load(GOLDEN / "lm.npz")
@@ -134,6 +134,25 @@ def test_candidates_are_accepted_and_rejected_across_the_switch(option):
     with torch.inference_mode():
         want = model.generate(**prompt(), max_new_tokens=12, **GREEDY)
         assert torch.equal(model.generate(**prompt(), max_new_tokens=12, **{option: value}, **GREEDY), want)
+
+
+def test_a_look_up_in_the_prompt_never_proposes_a_placeholder():
+    model, inputs = golden_lm(), prompt()
+    before_the_picture = int(inputs["input_ids"][0, 0])
+    preferring(model, {before_the_picture: 1.0})
+    with torch.inference_mode():
+        out = model.generate(**inputs, max_new_tokens=3, prompt_lookup_num_tokens=4, **GREEDY)
+    assert out[0, -3:].tolist() == [before_the_picture] * 3
+
+
+@pytest.mark.parametrize(
+    ("known", "checked"),
+    [(5, 3), (6, 2), (8, 0), (9, 6)],
+    ids=["all", "up to the switch", "at it", "behind it"],
+)
+def test_candidates_of_one_step_have_the_same_rope_factors(known, checked):
+    candidates = torch.arange(1, known + (4 if known < 9 else 7))[None]
+    assert golden_lm({"orig": 8, "maxpos": 8192})._candidates_to_check(candidates, known) == checked
 
 
 def test_a_prompt_in_chunks_is_answered_unless_it_passes_the_switch():

@@ -18,6 +18,7 @@ from phi3lib import Phi3VForCausalLM, Phi3VImageProcessor, Phi3VProcessor, load_
 from phi3lib.vision.options import UnknownOptionError
 from phi3lib.vision.prompts import takes_plain_text
 from tests.golden_inputs import synth_picture
+from tests.golden_models import preferring
 from tests.tiny_tokenizer import make_tiny_tokenizer
 
 WIDE, SQUARE = synth_picture(300, 120), synth_picture(200, 200, seed=4)
@@ -168,6 +169,15 @@ def test_vectors_of_the_image_token_give_way_to_images(model, processor):
 
 
 # ------------------------------------------------------------------------------- others' code
+
+
+def test_sampling_takes_the_likeliest_other_token(model):
+    likeliest = copy.deepcopy(model)
+    preferring(likeliest, {likeliest.config.image_token_id: 9.0, 5: 3.0})
+    ids = torch.tensor([[1, 7]])
+    with torch.inference_mode():
+        out = likeliest.generate(ids, max_new_tokens=2, do_sample=True, top_k=1, pad_token_id=0)
+    assert out[0, 2:].tolist() == [5, 5]
 
 
 def test_a_copy_of_the_ids_as_labels_leaves_images_out_of_the_loss(model, processor):
