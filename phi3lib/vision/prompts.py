@@ -98,9 +98,12 @@ def pictures_of_rows(texts: Sequence[str], images: Pictures | None) -> tuple[lis
 
 def _rows_of_pictures(images: Pictures | None) -> list[list[Picture]] | None:
     """Return the lists of a list of lists; None for anything else. An entry None counts as an empty list."""
-    if not isinstance(images, list | tuple) or not any(isinstance(row, list | tuple) for row in images):
+    if not isinstance(images, list | tuple):
         return None
-    if not all(row is None or isinstance(row, list | tuple) for row in images):
+    listed = [row is None or isinstance(row, list | tuple) for row in images]
+    if not any(listed):
+        return None
+    if not all(listed):
         raise ValueError("images mixes pictures and lists of pictures; pass one flat list or only lists")
     return [[] if row is None else flatten_pictures(row) for row in images]
 

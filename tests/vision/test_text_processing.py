@@ -94,7 +94,8 @@ def test_golden_case_with_the_published_tokenizer(case: dict[str, Any], tmp_path
     for path in Path(str(PUBLISHED_TOKENIZER)).iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     Phi3VImageProcessor(num_crops=case["num_crops"]).save_pretrained(tmp_path)
-    batch = Phi3VProcessor.from_pretrained(tmp_path)(case["text"], golden_pictures(case))
+    published = Phi3VProcessor.from_pretrained(tmp_path, negative_ids=True)
+    batch = published(case["text"], golden_pictures(case))
     assert rle(batch.input_ids[0].tolist()) == rle([i for i, n in case["input_ids_rle"] for _ in range(n)])
 
 
@@ -230,6 +231,13 @@ def test_padding_is_on_the_left(processor: Phi3VProcessor) -> None:
     wide = processor(texts, SQUARE, padding="max_length", max_length=40)
     assert wide.input_ids.shape == (2, 40)
     assert torch.equal(wide.input_ids[:, -batch.input_ids.shape[1] :], batch.input_ids)
+
+
+def test_rows_without_pictures_may_say_so_with_none(processor: Phi3VProcessor) -> None:
+    texts = ["what is this", "what is that"]
+    want = processor(texts, padding=True)
+    assert torch.equal(processor(texts, [None, None], padding=True).input_ids, want.input_ids)
+    assert torch.equal(processor(texts, [None, []], padding=True).input_ids, want.input_ids)
 
 
 def test_unequal_rows_need_padding(processor: Phi3VProcessor) -> None:
