@@ -144,8 +144,8 @@ def _words(choice: str | None) -> list[str] | None:
         return None
     from phi3lib.vision.inputs import as_path
 
-    file = as_path(choice)
-    parts = file.read_text(encoding="utf-8").splitlines() if file.is_file() else choice.split(",")
+    is_file = bool(choice) and as_path(choice).is_file()
+    parts = as_path(choice).read_text(encoding="utf-8").splitlines() if is_file else choice.split(",")
     words = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
     if not words:
         raise ValueError(f"--words {choice!r} has no words; give some, separated by commas")

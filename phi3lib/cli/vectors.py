@@ -195,12 +195,13 @@ def _labels_file(file: Path) -> Any:
         raise ValueError(f"there is no file of labels {str(file)!r}; pass a CSV file, `folders` or `none`")
     separator = "\t" if file.suffix.lower() in (".tsv", ".tab") else ","
     try:
-        frame = pandas.read_csv(
-            file, sep=separator, dtype=dict.fromkeys(KEYS, str), encoding="utf-8-sig", index_col=False
-        )
+        how = {"sep": separator, "encoding": "utf-8-sig", "index_col": False}
+        names = pandas.read_csv(file, nrows=0, **how).columns
+        keys = [name for name in names if name.lower() in KEYS]
+        frame = pandas.read_csv(file, dtype=dict.fromkeys(keys, str), **how)
     except (ValueError, OSError) as error:  # what pandas raises for damaged files are ValueErrors
         raise ValueError(f"{str(file)!r} cannot be read as labels: {error}") from error
-    if not set(KEYS) & set(frame.columns):
+    if not keys:
         raise ValueError(
             f"{str(file)!r} has the columns {', '.join(map(repr, frame.columns))}; one of them must be named "
             f"file_name and hold the names of the images"

@@ -33,7 +33,7 @@ from phi3lib.embeddings.finetune_towers import (
 )
 from phi3lib.encoders import as_encoder
 from phi3lib.loading.progress import without_progress_bars
-from phi3lib.vision.inputs import as_path
+from phi3lib.vision.inputs import as_path, as_whole
 
 if TYPE_CHECKING:
     from phi3lib.embeddings.finetune_trainer import PairTrainer, Watch
@@ -129,7 +129,9 @@ def fine_tune(
     """
     chosen = Trained(tuple([train] if isinstance(train, str) else train), lora)
     _require_sizes(steps, batch_size, chunk_size, evaluate_every, patience, held_out)
-    sources = [make_pairs(one) for one in (pairs, held_out) if one is not None]
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup is {warmup}; it is a share of the steps, 0 to 1")
+    sources = [make_pairs(pairs)] + ([] if held_out is None else [make_pairs(held_out)])
     towers_of(model)  # refused before the copy
     with own_random_numbers(seed):
         tuned = copied(model, f"{as_encoder(model).name}, fine-tuned")
@@ -149,6 +151,10 @@ def fine_tune(
 def _require_sizes(
     steps: int, batch: int, chunk: int | None, every: int, patience: int | None, held_out: Any
 ) -> None:
+    numbers = {"steps": steps, "batch_size": batch, "chunk_size": chunk, "evaluate_every": every}
+    for name, value in numbers.items():
+        if value is not None:
+            as_whole(value, name)
     if steps < 1 or batch < 2 or every < 1 or (chunk is not None and chunk < 1):
         raise ValueError(
             f"steps={steps}, batch_size={batch}, evaluate_every={every}, chunk_size={chunk}: each is at "

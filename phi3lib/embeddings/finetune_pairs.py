@@ -1,6 +1,7 @@
 """Pairs of image and text for fine-tuning: from a data set, a folder with a captions file, or two lists."""
 
 import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from phi3lib.embeddings.dataset_rows import is_dataset
 from phi3lib.embeddings.sources import Item, find_items
 from phi3lib.vision.inputs import as_list, as_path, as_texts
 
@@ -43,8 +48,8 @@ def make_pairs(images: Any, texts: Any = None) -> Pairs:
     images, with texts=None: a `datasets.Dataset` with a column of images and one of texts ("text" or
         "caption", or the only one of strings), or a folder with a captions file, one image a line:
         metadata.jsonl or .csv (file_name, text) as `datasets` has it, or captions.jsonl or .csv.
-    images, with texts: a list of file names, Pillow images, arrays …, as `embed_images` takes, and a list of
-        as many texts. An image may be in the list several times.
+    images, with texts: a list of file names, Pillow images, arrays …, an array of images or a data set, as
+        `embed_images` takes, and a list of as many texts. An image may be in the list several times.
 
     Returns `Pairs`, with images still to be opened. Raises ValueError where images and texts do not match, a
     text is missing or empty, or a file name leads out of the folder; FileNotFoundError without the folder.
@@ -53,12 +58,12 @@ def make_pairs(images: Any, texts: Any = None) -> Pairs:
         return images
     if texts is None:
         return _of_one_source(images)
-    listed = list(images) if isinstance(images, list | tuple) else as_list(images, "images")
     said = as_texts(texts)
-    if len(listed) != len(said):
-        raise ValueError(f"{len(listed)} images and {len(said)} texts: pass one text for each image")
-    if empty := [index for index, text in enumerate(said) if not text.strip()]:
-        raise ValueError(f"texts: entry {empty[0]} (counted from 0) is empty; give each image a text")
+    if is_dataset(images):
+        return _checked(find_items(images).items, said)
+    is_many = isinstance(images, list | tuple | np.ndarray | torch.Tensor)
+    listed = list(images) if is_many else as_list(images, "images")
+    _require_fitting(len(listed), said)
     first: dict[Any, int] = {}
     rows = [first.setdefault(_key(image), len(first)) for image in listed]
     once = dict(zip(rows, listed, strict=True))
@@ -72,7 +77,7 @@ def _key(image: Any) -> Any:
 
 
 def _of_one_source(source: Any) -> Pairs:
-    if hasattr(source, "features") and hasattr(source, "num_rows") and not isinstance(source, Mapping):
+    if is_dataset(source):
         column = _text_column(source.features)
         texts = as_texts(source.with_format(None).select_columns([column])[:][column], f"column {column!r}")
         items = find_items(source).items if len(texts) else []
@@ -86,9 +91,16 @@ def _of_one_source(source: Any) -> Pairs:
 
 
 def _checked(items: Sequence[Item], texts: Sequence[str]) -> Pairs:
+    _require_fitting(len(items), texts)
+    return Pairs(tuple(items), tuple(range(len(items))), tuple(texts))
+
+
+def _require_fitting(count: int, texts: Sequence[str]) -> None:
+    """Raise ValueError unless there is one text for each of `count` images, and none is empty."""
+    if count != len(texts):
+        raise ValueError(f"{count} images and {len(texts)} texts: pass one text for each image")
     if empty := [index for index, text in enumerate(texts) if not text.strip()]:
         raise ValueError(f"texts: entry {empty[0]} (counted from 0) is empty; give each image a text")
-    return Pairs(tuple(items), tuple(range(len(items))), tuple(texts))
 
 
 def _text_column(features: Any) -> str:
@@ -132,9 +144,10 @@ def _lines_of(path: Path) -> list[tuple[str, str]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8: {error}") from error
     if path.suffix == ".csv":
-        rows = list(csv.DictReader(text.splitlines()))
-    else:
-        rows = [_parsed(line, path.name, number) for number, line in enumerate(text.splitlines(), 1) if line]
+        rows = list(csv.DictReader(io.StringIO(text)))
+    else:  # `splitlines` would break texts at characters that JSON may hold as they are, such as U+2028
+        lines = enumerate(text.split("\n"), 1)
+        rows = [_parsed(line, path.name, number) for number, line in lines if line.strip()]
     if not rows:
         raise ValueError(f"{path.name} holds no lines with images")
     return [

@@ -17,8 +17,8 @@ from phi3lib.embeddings.knn import exact_unit_rows, nearest
 from phi3lib.embeddings.quality import Quality, qualities
 from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.search import class_vectors
-from phi3lib.embeddings.table import EmbeddingTable
-from phi3lib.vision.inputs import as_texts
+from phi3lib.embeddings.table import EmbeddingTable, as_table
+from phi3lib.vision.inputs import as_texts, as_whole
 
 NEAREST = 5  # neighbors whose mean distance identifies outliers
 FAR = 3.5  # robust standard deviations (Iglewicz and Hoaglin 1993)
@@ -109,7 +109,7 @@ def report_of(
     Raises ValueError for fewer than four images, for words without a model, and for images that cannot be
     read.
     """
-    if len(table) < 4:
+    if len(as_table(table)) < 4:
         raise ValueError(f"a report needs at least four images; there are {len(table)}")
     if words is not None and model is None:
         raise ValueError("words need model=, the CLIP or SigLIP that made the table")
@@ -119,7 +119,7 @@ def report_of(
         *_duplicates(table, groups, least),
         *([] if pictures is None else _quality(table, qualities(pictures_of_rows(pictures, table)))),
         *_outliers(table, unit, groups),
-        *_clusters(table, unit, clusters, _Words(model, words), seed),
+        *_clusters(table, unit, clusters, _Words(table, model, words), seed),
     ]
     return FolderReport(len(table), tuple(findings), table.errors)
 
@@ -175,9 +175,14 @@ def _outliers(table: EmbeddingTable, unit: Unit, groups: list[tuple[str, ...]]) 
 class _Words:
     """Words that may fit a cluster, as vectors; none without words."""
 
-    def __init__(self, model: Any, words: Sequence[str] | None) -> None:
+    def __init__(self, table: EmbeddingTable, model: Any, words: Sequence[str] | None) -> None:
         self.words = [] if words is None else as_texts(words, "words")
         self.vectors = class_vectors(model, self.words) if self.words else None
+        width = table.vectors.shape[1]
+        if self.vectors is not None and (other := self.vectors.shape[1]) != width:
+            raise ValueError(
+                f"the table's vectors have {width} numbers, those of words {other}: not one space"
+            )
 
     def fitting(self, members: Unit, everything: Unit) -> tuple[str, ...]:
         """Return the words, best first, that fit these images clearly better than all images together.
@@ -223,7 +228,7 @@ def _grouped(unit: Unit, count: int | None, seed: int) -> tuple[NDArray[np.intp]
     most = min(MOST_CLUSTERS, len(unit) // SMALLEST)
     if count is None:
         count = _best_count(unit, most, seed)
-    if not 1 <= count <= len(unit):
+    if not 1 <= as_whole(count, "clusters") <= len(unit):
         raise ValueError(f"clusters={count}; for {len(unit)} images it may be 1 to {len(unit)}")
     fitted = KMeans(count, n_init=4, random_state=seed).fit(unit)
     return fitted.labels_.astype(np.intp), fitted.cluster_centers_

@@ -93,12 +93,17 @@ def search(
 
 
 def _text_vector(table: EmbeddingTable, model: Any, text: str) -> NDArray[np.float32]:
+    return unit_rows(text_encoder(text_space(table, model)).encode_texts([text]).numpy())
+
+
+def text_space(table: EmbeddingTable, model: Any) -> Any:
+    """Return the encoder of a model. ValueError unless its texts are in the space of the table's vectors."""
     encoder = _maker(table, model)
     shared = encoder.recipes.shared_with_text
     if shared is None or not (encoder.recipes[shared].made(table.recipe) or "pooling" not in table.recipe):
         how = f"make the table with pooling={shared!r}" if shared else "this model has no such recipe"
         raise ValueError(f"these vectors are not in the space of texts: {how}")
-    return unit_rows(text_encoder(encoder).encode_texts([text]).numpy())
+    return encoder
 
 
 def _picture_vector(table: EmbeddingTable, model: Any, picture: Any) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from phi3lib.cli.terminal import Terminal, shown, terminal_of
 from phi3lib.cli.vectors import Embedded, _labels_file, folder_labels
 from phi3lib.embeddings.costs import estimate_cost
 from phi3lib.embeddings.disagreement import disagreements
+from phi3lib.embeddings.labels import labels_of
 from phi3lib.encoders.encoder import Recipes, recipes_of
 from phi3lib.lab import check_up, grading
 from phi3lib.lab.atlas.stages import Costs
@@ -267,6 +268,7 @@ MISTAKES = {
     "words of a model without texts": (["report", "photos", "--words", "cat"], "texts"),
     "a query of a model without texts": (["atlas", "photos", "--query", "cat"], "--query needs vectors"),
     "no words": (["report", "photos", "--words", ","], "no words"),
+    "empty words": (["report", "photos", "--words", ""], "no words"),
     "two models": (["embed", "photos", "--model", "a", "--model", "b"], "one --model"),
     "one model twice": (["atlas", "photos", "--model", "a", "--model", "a"], "twice"),
     "page into a folder": (["atlas", "photos", "--out", "photos"], "photos"),
@@ -366,6 +368,13 @@ def test_the_ending_of_a_file_of_labels_names_its_separator(tmp_path, ending, be
     file = tmp_path / f"labels.{ending}"
     file.write_text(f"file_name{between}kind\n007{between}a cat\n")
     assert _labels_file(file).to_dict("list") == {"file_name": ["007"], "kind": ["a cat"]}
+
+
+def test_a_column_of_file_names_may_be_written_in_capitals(tmp_path):
+    (tmp_path / "labels.csv").write_text("File_Name,kind\n007,a cat\n")
+    frame = _labels_file(tmp_path / "labels.csv")
+    assert frame.to_dict("list") == {"File_Name": ["007"], "kind": ["a cat"]}
+    assert labels_of(frame, ["007"])["kind"].tolist() == ["a cat"]
 
 
 def test_five_names_of_one_reason_are_listed_and_more_are_counted(capsys):

@@ -232,10 +232,14 @@ def test_what_cannot_be_trained_is_refused(clip, models):
         ({"train": ("projections",), "lora": 4}, "adapters are for"),
         ({"batch_size": 9}, "8 readable pairs are fewer than batch_size=9"),
         ({"batch_size": 1}, "no negatives"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; expected a whole number"),
+        ({"warmup": 2}, "warmup is 2; it is a share"),
         ({"patience": 2}, "needs held_out="),
     ):
         with pytest.raises(ValueError, match=said):
             quick(clip, **options)
+    with pytest.raises(ValueError, match="pairs: got a NoneType"):
+        fine_tune(clip, None)
     with pytest.raises(ValueError, match="'dino' has no text tower"):
         quick(models["dino"])
 

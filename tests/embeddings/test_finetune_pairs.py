@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 from datasets import Dataset
 from PIL import Image
 
@@ -152,3 +154,33 @@ def test_what_is_no_pairs_is_refused(tmp_path):
     ):
         with pytest.raises(error, match=said):
             make_pairs(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("captions.csv", 'file_name,text\n0.png,"a\nb"\n', "a\nb"),
+        ("captions.csv", 'file_name,text\r\n0.png,"a, ""b"""\r\n', 'a, "b"'),
+        ("captions.csv", "file_name,text\n0.png,a\x0cb\n", "a\x0cb"),
+        ("captions.jsonl", '{"file_name": "0.png", "text": "a\u2028b"}\n  \n', "a\u2028b"),
+        ("captions.jsonl", '{"file_name": "0.png", "text": "a\x85b"}', "a\x85b"),
+    ],
+)
+def test_captions_may_hold_what_is_a_line_break_elsewhere(tmp_path, name, content, text):
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    assert make_pairs(tmp_path).texts == (text,)
+
+
+def test_arrays_and_data_sets_with_texts_are_pairs(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    arrays = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3), dtype=np.uint8)
+    rows = datasets.Dataset.from_dict(
+        {"image": [Image.fromarray(one) for one in arrays]},
+        features=datasets.Features({"image": datasets.Image()}),
+    )
+    for images in (arrays, torch.tensor(arrays).permute(0, 3, 1, 2), rows, list(arrays)):
+        pairs = make_pairs(images, ["a", "b", "c"])
+        found = [np.asarray(pairs.items[row].load().reading.picture) for row in pairs.rows]
+        assert np.array_equal(found, arrays) and pairs.texts == ("a", "b", "c")
+        with pytest.raises(ValueError, match="3 images and 2 texts"):
+            make_pairs(images, ["a", "b"])

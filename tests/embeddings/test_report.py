@@ -130,12 +130,20 @@ def test_as_text_five_names_of_a_finding_are_listed_and_more_are_told():
     [
         ({"words": ["cat"]}, "words need model="),
         ({"clusters": 99}, "clusters=99"),
+        ({"clusters": 2.5}, "clusters is 2.5; expected a whole number"),
         ({"pictures": ["a.png"]}, "1 pictures for a table of 36 rows"),
     ],
 )
 def test_mistakes_are_told(change, wanted):
     with pytest.raises(ValueError, match=wanted):
         report_of(table_of(clustered()), **change)
+
+
+def test_vectors_alone_and_words_of_another_space_are_refused(clip):
+    with pytest.raises(ValueError, match="expected an EmbeddingTable, got a ndarray"):
+        report_of(clustered())
+    with pytest.raises(ValueError, match="vectors have 16 numbers, those of words 8: not one space"):
+        report_of(table_of(clustered()), model=clip, words=["cat"])
 
 
 def test_few_or_equal_images_make_a_report():
