@@ -131,9 +131,42 @@ def test_a_map_by_umap_is_a_start_at_its_own_scale_and_any_other_is_laid_out_in_
         assert again.kept(space).mean() > 3 * again.kept_estimate(space).chance
     full, warm = (maps_module.EPOCHS, maps_module.STEP), (maps_module.EPOCHS_WARM, maps_module.STEP_WARM)
     assert ways == [full, warm, full] and warm[1] < full[1]
-    assert [maps_module.epochs_for(count) for count in (10_000, 10_001)] == [6 * warm[0], 4 * warm[0]]
     wide = Layout(again.coordinates * 7 + 3, again.parameters)
     assert np.array_equal(maps_module._start(groups, wide, seed=0), wide.coordinates)
+
+
+@pytest.mark.slow
+def test_many_items_start_from_a_map_of_a_part_and_keep_as_much_in_fewer_rounds(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(12, 20)) * 2)[np.arange(1600) % 12] + rng.normal(size=(1600, 20))
+    vectors[:40] = vectors[0]  # copies
+    space = nearest(vectors, 15)
+    whole = umap_map(vectors, space, n_neighbors=12)
+    ways, laid_out = [], maps_module._laid_out
+    monkeypatch.setattr(
+        maps_module,
+        "_laid_out",
+        lambda graph, *a, **k: ways.append((graph.shape[0], k["epochs"])) or laid_out(graph, *a, **k),
+    )
+    for name, value in (("LAID_OUT_TWICE", 1600), ("LEAST_PART", 200)):
+        monkeypatch.setattr(maps_module, name, value)
+    twice, again = (umap_map(vectors, space, n_neighbors=12) for _ in range(2))
+    assert ways == [(200, 300), (1600, 100)] * 2
+    assert np.array_equal(twice.coordinates, again.coordinates)
+    assert twice.parameters == whole.parameters
+    assert twice.kept(space).mean() > whole.kept(space).mean() - 0.02
+    assert twice.trustworthiness(vectors) > whole.trustworthiness(vectors) - 0.01
+    assert len(np.unique(twice.coordinates, axis=0)) == 1600
+    umap_map(vectors, space, n_neighbors=12, start="random")
+    assert ways[4:] == [(1600, 300)]  # what comes from the start is to be seen
+
+
+def test_the_rounds_of_a_map_count_those_of_its_parts():
+    rounds = maps_module.rounds_for
+    assert rounds(4_999) == 300
+    assert rounds(5_000) == 100 + 300 / 4 and rounds(10_000) == 100 + 300 / 8
+    assert rounds(40_000) == 100 + rounds(5_000) / 8
+    assert rounds(1_600_000) == 100 + rounds(20_000) / 80
 
 
 @pytest.mark.slow

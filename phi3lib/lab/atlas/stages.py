@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from phi3lib.embeddings.approximate import MANY
-from phi3lib.embeddings.maps import MOST_ASKED, epochs_for
+from phi3lib.embeddings.maps import MOST_ASKED, rounds_for
 from phi3lib.embeddings.run_time import in_words
 from phi3lib.lab.atlas.settings import Settings, usable, usual_grid
 
@@ -55,8 +55,7 @@ class Costs:
         """Return those for the coordinates of a map."""
         if settings.method != "UMAP":
             return slowness() * self.count * self.width * 4e-8
-        rounds = epochs_for(self.count)
-        return slowness() * (self.count * settings.n_neighbors * rounds * PULL)
+        return slowness() * (self.count * settings.n_neighbors * rounds_for(self.count) * PULL)
 
     def trust(self, k: int) -> float:
         """Return those for the trustworthiness of a map."""
