@@ -32,7 +32,7 @@ OWN_KEYS = b"phi3lib."
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EmbeddingTable:
     """Vectors (N, d) float32 with their ids and labels.
 
@@ -42,7 +42,8 @@ class EmbeddingTable:
     reason) of the images that could not be read and have no row. notes: (name, what was lost or left out),
     for images with transparency or several frames and for files that are no images.
 
-    Raises ValueError where lengths differ, ids repeat, or a number is not finite in float32.
+    Raises ValueError where lengths differ, ids repeat or are missing, a number is not finite in float32, or
+    the recipe holds what JSON has no form for.
     """
 
     vectors: NDArray[np.float32]
@@ -58,8 +59,9 @@ class EmbeddingTable:
         if missing := [row for row, name in enumerate(listed) if is_missing(name)]:
             raise ValueError(f"the id of row {missing[0]} is missing; every row needs one of its own")
         object.__setattr__(self, "ids", ids)
-        for name in ("recipe", "errors", "notes"):
-            object.__setattr__(self, name, all_printable(getattr(self, name)))
+        object.__setattr__(self, "recipe", all_printable(_as_recipe(self.recipe)))
+        for name in ("errors", "notes"):
+            object.__setattr__(self, name, all_printable(_as_pairs(getattr(self, name), name)))
         object.__setattr__(
             self, "vectors", np.ascontiguousarray(as_numbers(self.vectors, "vectors", np.float32))
         )
@@ -75,6 +77,20 @@ class EmbeddingTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another table holds the same of everything; missing labels are equal."""
+        if not isinstance(other, EmbeddingTable):
+            return NotImplemented
+        return (
+            (self.ids, self.errors, self.notes, list(self.labels))
+            == (other.ids, other.errors, other.notes, list(other.labels))
+            and _json(self.recipe) == _json(other.recipe)  # through JSON, as the one from a file has been
+            and np.array_equal(self.vectors, other.vectors)
+            and all(_is_same(values, other.labels[name]) for name, values in self.labels.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can be changed
 
     def __repr__(self) -> str:
         lines = [f"EmbeddingTable: {len(self)} vectors of {self.vectors.shape[1]} numbers"]
@@ -215,6 +231,33 @@ def header_of(metadata: Mapping[bytes, bytes], name: str) -> Header:
     return Header(json.loads(metadata[RECIPE_KEY]), errors, notes)
 
 
+def _as_recipe(recipe: Any) -> dict[str, Any]:
+    if recipe is None:
+        return {}
+    if not isinstance(recipe, Mapping):
+        raise ValueError(f"recipe: expected a mapping, got a {type(recipe).__name__}")
+    try:
+        _json(recipe)
+    except TypeError as error:
+        raise ValueError(f"recipe: {error}; write it as a text or a number") from error
+    return dict(recipe)
+
+
+def _as_pairs(pairs: Any, what: str) -> Pairs:
+    listed = (
+        list(pairs.items()) if isinstance(pairs, Mapping) else as_list(() if pairs is None else pairs, what)
+    )
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in listed):
+        raise ValueError(f"{what}: expected pairs of a name and a reason")
+    return tuple((str(name), str(reason)) for name, reason in listed)
+
+
+def _is_same(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    return first.dtype.kind == second.dtype.kind and np.array_equal(
+        first, second, equal_nan=first.dtype.kind in "fM"
+    )
+
+
 def _as_rows(rows: Any) -> NDArray[Any]:
     chosen = np.asarray(as_list(rows, "rows"))
     if not len(chosen):
@@ -326,7 +369,16 @@ def shown_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(all_printable(value), ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(all_printable(value), ensure_ascii=False, sort_keys=True, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as Python's, a path as a text. TypeError for other things."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def _short(value: Any) -> str:

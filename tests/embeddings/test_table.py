@@ -1,6 +1,7 @@
 """Tables: what goes in comes out, what does not fit is refused, others can read the file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,3 +111,41 @@ def test_recipes_differ_in_what_matters_and_not_in_versions():
     assert same_recipe(first, {**first, "versions": {"torch": "2"}}) == []
     assert same_recipe(first, {**first, "pooling": "cls"}) == ["pooling: mean against cls"]
     assert same_recipe({"size": (1, 2)}, {"size": [1, 2]}) == []
+
+
+def test_tables_are_equal_if_everything_is(table, tmp_path):
+    labels = {
+        "k": ["a", None, "b", "c", "d"],
+        "n": [1, np.nan, 2, 3, 4],
+        "day": np.array(["NaT"] * 5, "M8[D]"),
+    }
+    table = replace(table.with_labels(labels), recipe={"size": (np.int64(1), 2), "model": tmp_path})
+    table.save(tmp_path / "t.parquet")
+    again = EmbeddingTable.load(tmp_path / "t.parquet")
+    assert again == table and table != 3 and table in [1, again]
+    assert again.recipe == {"size": [1, 2], "model": str(tmp_path)}
+    for change in (
+        {"vectors": -table.vectors},
+        {"ids": tuple("abcde")},
+        {"recipe": {}},
+        {"errors": ()},
+        {"notes": (("a", "b"),)},
+        {"labels": {}},
+        {"labels": {**table.labels, "n": np.arange(5.0)}},
+    ):
+        assert replace(table, **change) != table
+
+
+def test_what_comes_with_the_vectors_is_checked():
+    plain = EmbeddingTable(np.eye(1), "a".split(), None, None, None, None)
+    assert repr(plain) and plain == EmbeddingTable(np.eye(1), ("a",))
+    found = EmbeddingTable(np.eye(1), ("a",), errors={"b": ValueError("cut")}, notes=[["c", "clear"]])
+    assert found.errors == (("b", "cut"),) and found.notes == (("c", "clear"),)
+    for wrong, words in (
+        ({"recipe": {"model": object()}}, "recipe: a object has no form in JSON"),
+        ({"recipe": ["clip"]}, "recipe: expected a mapping, got a list"),
+        ({"errors": "none"}, "errors: expected a sequence"),
+        ({"notes": [("a", "b", "c")]}, "notes: expected pairs"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            EmbeddingTable(np.eye(1), ("a",), **wrong)
