@@ -28,7 +28,13 @@ from phi3lib.loading.defaults import (
 from phi3lib.loading.errors import damage_in
 from phi3lib.loading.fine_tuned import adapter_base, fine_tuned_folder, is_adapter, merge_adapter
 from phi3lib.loading.log import tell
-from phi3lib.loading.networks import checkpoint_folder, config_on_hub, require_device, require_type_on_hub
+from phi3lib.loading.networks import (
+    checkpoint_folder,
+    config_on_hub,
+    float_dtype,
+    require_device,
+    require_type_on_hub,
+)
 from phi3lib.loading.phi3 import PROCESSOR_FILES, VISION_PREFIX, Checkpoint
 from phi3lib.loading.safetensors_io import (
     CheckpointError,
@@ -76,6 +82,7 @@ def load_clip(
     from phi3lib.loading.clip import clip_from_folder
 
     require_device(device)
+    dtype = float_dtype(dtype)
 
     def load() -> "Clip":
         folder, where, commit = checkpoint_folder(name, revision, CLIP_TYPE)
@@ -148,9 +155,10 @@ def load_phi3_model(
     adapter needs peft and it is not installed.
     """
     require_device(device)
+    dtype = float_dtype(dtype)
     tuned = fine_tuned_folder(fine_tuned)
     adapter = tuned if tuned is not None and is_adapter(tuned) else None
-    base = name or (adapter_base(adapter) if adapter else None)
+    base = adapter_base(adapter) if adapter and name is None else name
 
     def load() -> Any:
         with damage_in(tuned or name):

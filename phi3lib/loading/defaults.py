@@ -86,6 +86,8 @@ def locate(name: str | Path | None, model_type: str) -> Path | str:
             raise CheckpointError(
                 f"{defaults.choice} holds no {family} checkpoint: name one, or copy one into that folder"
             )
+    if not str(name):
+        raise CheckpointError("the model's name is empty: give a folder, owner/name, or None for the default")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder

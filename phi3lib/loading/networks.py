@@ -80,6 +80,21 @@ def require_device(device: "torch.device | str | None") -> None:
     torch.empty(0, device=device)
 
 
+def float_dtype(dtype: "torch.dtype | str | None") -> "torch.dtype | None":
+    """Return a floating-point dtype, which may be given by its name; None, the default, for None and "auto".
+
+    Raises ValueError for others, before anything is read.
+    """
+    import torch
+
+    if dtype is None or dtype == "auto":
+        return None
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ValueError(f"dtype is {dtype!r}; it must be a floating-point type such as torch.bfloat16")
+    return found
+
+
 def load_network(
     model_class: Any,
     folder: Path,
@@ -95,6 +110,7 @@ def load_network(
     import torch
 
     require_device(device)
+    dtype = float_dtype(dtype)
     with checkpoint_errors(where):
         try:
             with without_progress_bars():

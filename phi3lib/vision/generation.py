@@ -43,7 +43,7 @@ def causal_mask(
     def within_window(batch: Any, head: Any, query: Any, key: Any) -> Any:
         return query - key <= window
 
-    return create_causal_mask(
+    mask = create_causal_mask(
         config=config,
         inputs_embeds=inputs_embeds,
         attention_mask=attention_mask,
@@ -51,6 +51,10 @@ def causal_mask(
         position_ids=position_ids,
         and_mask_function=None if window is None or length <= window else within_window,
     )
+    if isinstance(mask, torch.Tensor) and mask.dtype == torch.float64:
+        # Eager attention takes its softmax in float32, where the least float64 is -inf, and a row of it NaN.
+        mask = mask.clamp(min=torch.finfo(torch.float32).min)
+    return mask
 
 
 class Phi3VGeneration(GenerationMixin):

@@ -474,6 +474,26 @@ def test_loading_draws_no_progress_bars_and_leaves_them_as_they_were(tmp_path, c
 
 
 @pytest.mark.parametrize("load", [load_clip, load_phi3_model, load_encoder])
+@pytest.mark.parametrize("dtype", [torch.int8, "int8", "half float", 16])
+def test_a_dtype_that_is_none_is_not_called_damage(load, dtype):
+    with pytest.raises(ValueError, match="it must be a floating-point type such as torch.bfloat16"):
+        load(dtype=dtype)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_dtype_may_be_given_by_its_name(whole):
+    for name, dtype in (("float16", torch.float16), ("auto", torch.float32)):
+        model = load_phi3_model(dtype=name, language_model=whole)
+        assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+
+
+@pytest.mark.parametrize("load", [load_clip, load_phi3_model])
+def test_an_empty_name_is_not_the_default(load):
+    with pytest.raises(CheckpointError, match="the model's name is empty"):
+        load("")
+
+
+@pytest.mark.parametrize("load", [load_clip, load_phi3_model, load_encoder])
 def test_a_device_that_is_not_there_is_not_called_damage(load):
     with pytest.raises(RuntimeError, match="device") as raised:
         load(device="nonsense")

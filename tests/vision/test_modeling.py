@@ -218,6 +218,17 @@ def test_resized_embeddings_are_resized_under_both_names():
     assert model(torch.tensor([[519]])).logits.shape == (1, 1, 520)
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_float64_takes_padded_rows(attention):
+    model = golden_lm()
+    model.set_attn_implementation(attention)
+    inputs = {"input_ids": torch.tensor([[0, 0, 5, 9]]), "attention_mask": torch.tensor([[0, 0, 1, 1]])}
+    with torch.inference_mode():
+        want = model(**inputs).logits[:, 2:]
+        found = model.double()(**inputs).logits[:, 2:]
+    torch.testing.assert_close(found.float(), want, atol=2e-3, rtol=0)
+
+
 def test_bfloat16_stays_close_and_keeps_exact_rope_frequencies(tmp_path):
     inputs = lm_inputs(CASES[0], ARRAYS)
     exact, cast = golden_lm(), golden_lm().to(torch.bfloat16)
