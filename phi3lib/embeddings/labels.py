@@ -255,7 +255,7 @@ def _type_name(name: str, value: Any) -> str:
             return type_name
     raise ValueError(
         f"the label {name!r} holds a {type(value).__name__}; expected one text, number, truth value or date "
-        f"for each image"
+        f"for each image; convert others, as with str"
     )
 
 

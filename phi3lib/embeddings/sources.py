@@ -142,7 +142,7 @@ def find_items(images: Any, *, own: Path | None = None) -> Items:
     UTF-8 are written as \\xff.
 
     Raises FileNotFoundError for a folder that does not exist; ValueError for a source without images, an id
-    of two images, a URL, a pattern, or a mapping such as a `DatasetDict`.
+    of two images, a URL, a pattern, a streamed data set, or a mapping such as a `DatasetDict`.
     """
     found = _find(images, own)
     if not found.items:
@@ -168,6 +168,11 @@ def _find(images: Any, own: Path | None) -> Items:
         return _of_path(images, own)
     if is_dataset(images):
         return Items([_of_row(printable(name), open_row) for name, open_row in rows_of(images)])
+    if type(images).__name__ == "IterableDataset":  # reading all of it might take days, or never end
+        raise ValueError(
+            "a streamed data set has no end that is known; pass images of a part of it, as "
+            "(row['image'] for row in dataset.take(1000))"
+        )
     if isinstance(images, Mapping):
         raise ValueError(
             f"got a {type(images).__name__} with the keys {', '.join(map(repr, list(images)[:5]))}; pass one "
@@ -180,6 +185,8 @@ def _find(images: Any, own: Path | None) -> Items:
     if not isinstance(images, Iterable):
         raise ValueError(f"{type(images).__name__} is no folder, no list of pictures and no dataset")
     listed = list(images) if isinstance(images, list | tuple) else as_list(images, "images")
+    if isinstance(images, np.ndarray) and images.dtype.kind == "S":  # names: content would lose its end
+        listed = [os.fsdecode(name) for name in listed]
     return Items([_of_one(number, image) for number, image in enumerate(listed)])
 
 

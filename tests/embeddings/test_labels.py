@@ -149,6 +149,7 @@ def test_nanoseconds_that_matter_are_kept():
         ({"k": [[1], [1, 2], []]}, "holds a list"),
         ({"k": np.zeros((3, 2))}, "holds a list"),
         ({"k": [{}, {}, {}]}, "holds a dict"),
+        ({"k": pandas.Series(pandas.period_range("2024", periods=3))}, "holds a Period.*convert others"),
         ({"k": [b"a", b"b", b"c"]}, "holds a bytes"),
         ({"k": [1, "a", 2]}, "mixes values of types int and str"),
         ({"k": "abc"}, "got str"),

@@ -291,6 +291,12 @@ def test_encoded_images_as_data_sets_have_them(clip, tmp_path):
     assert np.allclose(embed_images(rows[2], model=clip, progress=False).vectors, table.vectors[0], atol=1e-5)
 
 
+def test_an_array_of_bytes_holds_names(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noise().save("a.png")
+    assert embed_images(np.array([b"a.png"]), model=clip, progress=False).ids == ("a.png",)
+
+
 def test_a_data_set_of_gray_images_gives_gray_ones(clip):
     datasets = pytest.importorskip("datasets")
     gray = datasets.Features({"image": datasets.Image(mode="L")})
@@ -335,6 +341,9 @@ def test_a_data_set_with_several_image_columns(clip):
     named = dataset.rename_column("right", "image")
     found = embed_images(named, model=clip, progress=False).vectors
     assert np.allclose(found, embed_images([noise(1)], model=clip, progress=False).vectors, atol=1e-5)
+    stream = datasets.IterableDataset.from_generator(lambda: pytest.fail("read"), features=two)
+    with pytest.raises(ValueError, match=r"streamed data set.*dataset.take\(1000\)"):
+        find_items(stream)
     with pytest.raises(ValueError, match="keys 'train'"):
         find_items(datasets.DatasetDict({"train": dataset}))
 
