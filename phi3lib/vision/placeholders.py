@@ -77,7 +77,8 @@ def find_placeholders(
 ) -> Placeholders:
     """Return the placeholders in `input_ids` (batch, length) of images with so many tokens each.
 
-    Raises ValueError unless there are exactly as many placeholders as the images have tokens.
+    Raises ValueError unless there are exactly as many placeholders as the images have tokens, and unless the
+    image tokens of each image follow each other.
     """
     found = find_negative_ids(input_ids)
     if image_token_id is None or found.counts:
@@ -97,12 +98,12 @@ def _find_image_tokens(
             f"images in one call of the processor"
         )
     owners = []
-    for number, image_rows in enumerate(rows.split(list(num_tokens))):
-        first, last = image_rows[[0, -1]].tolist()
-        if first != last:
+    for number, positions in enumerate(torch.stack([rows, cols]).split(list(num_tokens), dim=1)):
+        (first, last), (begin, end) = positions[:, [0, -1]].tolist()
+        if first != last or end - begin != num_tokens[number] - 1:
             raise ValueError(
-                f"row {first} of input_ids has fewer positions for image {number} than it has tokens "
-                f"({num_tokens[number]}); pass images in the order in which the rows name them"
+                f"row {first} of input_ids has no run of {num_tokens[number]} positions for image {number}, "
+                f"one for each of its tokens; pass images in the order in which the rows name them"
             )
         owners.append((first, 0))
     return Placeholders(rows, cols, list(num_tokens), owners)

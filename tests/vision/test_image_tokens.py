@@ -144,8 +144,9 @@ def test_ids_and_images_that_do_not_fit_are_refused(model, processor, change, me
         model(**inputs)
 
 
-def test_rows_whose_images_are_in_another_order_are_refused(model, processor):
-    inputs = processor(["<|image_1|>", "<|image_1|>"], [WIDE, SQUARE], padding=True)
+@pytest.mark.parametrize("texts", [["<|image_1|>", "<|image_1|>"], ["<|image_1|> and <|image_2|>"]], ids=len)
+def test_rows_whose_images_are_in_another_order_are_refused(model, processor, texts):
+    inputs = processor(texts, [WIDE, SQUARE], padding=True)
     assert processor.num_image_tokens(*WIDE.size) != processor.num_image_tokens(*SQUARE.size)
     inputs["pixel_values"], inputs["image_sizes"] = (
         inputs["pixel_values"].flip(0),
