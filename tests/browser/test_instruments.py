@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.jupyterlab import PAINTED, serious_faults
+from tests.jupyterlab import PAINTED, PATIENCE, serious_faults
 
 LOOK = "c => c.toDataURL()"
 WAIT = 90_000
@@ -219,7 +219,12 @@ def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one
     expect(notice).to_be_visible(timeout=WAIT)
     expect(crops).to_be_disabled()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    page.goto(lab_page.address_of("ended.ipynb", workspace="again"))  # no model is there any more
+    # The widget manager says that no model is there any more, once another kernel has started.
+    with page.expect_console_message(lambda said: "model not found" in said.text, timeout=PATIENCE):
+        page.goto(lab_page.address_of("ended.ipynb", workspace="again"))
+    notebook.wait_until_ready()
+    assert all("model not found" in error for error in notebook.errors)
+    notebook.errors.clear()
     expect(still).to_be_visible(timeout=WAIT)
     assert still.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
     assert still.get_attribute("alt")
