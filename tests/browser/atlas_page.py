@@ -78,8 +78,17 @@ def until(page, condition, given=None):
     page.evaluate(f"given => new Promise(done => {{ {ask} }})", given)
 
 
+def at_rest(page):
+    """Wait until a glide has ended, and the drawing that follows a movement is made."""
+    frame(page)
+    until(page, "() => !document.querySelector('canvas[data-moving=true]')")
+
+
 def more_pictures(page, few=0):
-    """Wait until more than `few` pictures stand on the first map; their sheets are decoded meanwhile."""
+    """Wait until more than `few` pictures stand on the first map; their sheets are decoded meanwhile.
+
+    An exported page of at most 256 pictures has one sheet: after the first picture, none comes later.
+    """
     until(page, "few => document.querySelector('canvas[role]').dataset.pictures > few", few)
 
 

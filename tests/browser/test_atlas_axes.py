@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.atlas_page import entry, first_map, frame, ninety, open_page, until
+from tests.browser.atlas_page import at_rest, entry, first_map, frame, more_pictures, ninety, open_page, until
 from tests.jupyterlab import serious_faults
 
 PLACES = "canvas => canvas.toDataURL()"
@@ -35,6 +35,7 @@ def choose(page, x, y):
 
 def test_two_columns_place_the_pictures_and_missing_values_are_counted(opened):
     page = opened()
+    more_pictures(page)
     before = first_map(page).evaluate(PLACES)
     page.get_by_role("combobox", name="Map").focus()
     page.keyboard.press("o")  # own axes, by the keyboard
@@ -47,13 +48,13 @@ def test_two_columns_place_the_pictures_and_missing_values_are_counted(opened):
     described = re.compile(f"^Map one of 90 pictures, {scales}$")
     expect(page.get_by_role("application", name=described)).to_be_visible()
     expect(entry(page, "dog")).to_contain_text(re.compile("20$"))  # ten have no place
-    page.wait_for_timeout(500)  # the glide
+    at_rest(page)
     assert first_map(page).evaluate(PLACES) != before
     assert serious_faults(page, "body") == []
     page.get_by_role("combobox", name="Map").select_option("given places")
     expect(page.get_by_label("x axis")).to_be_hidden()
     expect(page.get_by_role("status")).to_contain_text("trustworthiness")
-    page.wait_for_timeout(500)
+    at_rest(page)
     assert first_map(page).evaluate(PLACES) == before
 
 
@@ -63,7 +64,7 @@ def test_torn_neighbors_are_those_of_the_axes(opened):
     choose(page, "width", "taken")  # both follow the rows, whose groups alternate
     kept = int(re.search(r"(\d+)% of 10", page.locator(".title").first.inner_text())[1])
     assert 3 <= kept <= 60
-    page.wait_for_timeout(500)
+    at_rest(page)
     first_map(page).focus()
     page.keyboard.press("Enter")
     row = page.get_by_text(re.compile("^True neighbours · one: ")).inner_text()

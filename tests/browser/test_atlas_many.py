@@ -8,13 +8,17 @@ from playwright.sync_api import expect
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.thumbnails import SHEET
-from tests.browser.atlas_page import first_map, frame, open_page, until
+from tests.browser.atlas_page import at_rest, first_map, frame, open_page, until
 
 COUNT = 6_400
 COUNTED = """
-  window.decodings = 0;
+  window.decodings = window.pending = 0;
   const decode = window.createImageBitmap;
-  window.createImageBitmap = (...given) => { window.decodings += 1; return decode(...given); };
+  window.createImageBitmap = async (...given) => {
+    window.decodings += 1;
+    window.pending += 1;
+    try { return await decode(...given); } finally { window.pending -= 1; }
+  };
 """
 
 
@@ -51,10 +55,14 @@ def decodings(page):
 
 
 def settled(page):
-    """How many sheets have been decoded when nothing more is asked for."""
+    """How many sheets have been decoded when nothing more is asked for.
+
+    What is decoded is drawn with the next frame, which may ask for more.
+    """
     before = -1
     while before != (before := decodings(page)):
-        page.wait_for_timeout(150)
+        at_rest(page)
+        until(page, "() => window.pending === 0")
         frame(page)
     return before
 
@@ -100,7 +108,7 @@ def test_every_picture_is_drawn_at_once_from_small_copies(page):
     canvas = first_map(page)
     page.get_by_text("More", exact=True).click()
     page.get_by_label("pictures everywhere").check()
-    expect(canvas).to_have_attribute("data-pictures", str(COUNT), timeout=60_000)
+    expect(canvas).to_have_attribute("data-pictures", str(COUNT))
     sheets = page.locator('script[type="text/plain"]').count()
     assert int(canvas.get_attribute("data-sheets")) < sheets  # most were let go again
     canvas.focus()

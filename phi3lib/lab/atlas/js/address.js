@@ -9,6 +9,7 @@ class Address {
     this.app = app;
     this.given = new Set((app.model.get("selections") || []).map(([name]) => name)); // those that the file has
     this.quiet = !app.model.alone;
+    this.seen = ""; // what the address said when it was last written or followed
   }
 
   having() {
@@ -37,16 +38,17 @@ class Address {
     };
   }
 
-  // Something has changed: the address says so soon, as browsers take few changes of it in a second.
+  // Something has changed: the address says so soon, as browsers take few changes of it in a second. An address
+  // that the reader has just changed is not overwritten: the browser tells of it in a moment.
   note() {
     if (this.quiet || this.waiting) return;
-    this.waiting = setTimeout(() => { this.waiting = 0; this.write(linkOf(this.shown()).text); }, SOON);
+    this.waiting = setTimeout(() => { this.waiting = 0; if (location.hash === this.seen) this.write(linkOf(this.shown()).text); }, SOON);
   }
 
   write(text) {
-    this.text = text;
     try {
       history.replaceState(null, "", `#${text}`);
+      this.seen = location.hash;
     } catch {
       this.quiet = true; // within a frame that has no address of its own
     }
@@ -55,7 +57,8 @@ class Address {
   // Show what a link asks for; what this page does not have is left as it is.
   follow() {
     const { app } = this;
-    if (!app.model.alone || location.hash.slice(1) === (this.text || "")) return;
+    if (!app.model.alone || location.hash === this.seen) return;
+    this.seen = location.hash;
     const shown = shownBy(location.hash, this.having());
     if (shown.settings) app.change(shown.settings);
     if (shown.axes || app.data.axes) app.placeBy(shown.axes || null);

@@ -14,6 +14,9 @@ class App {
     this.passing = null; // which points a filter leaves; null: all
     this.wheeled = 0; // when the wheel last turned
     this.wheeledElsewhere = false;
+    this.gliding = 0; // the number of the last glide
+    this.moving = false; // whether it has not ended
+    this.clicked = /** @type {number[][]} */ ([]); // what was selected before each of the last two clicks
     this.ratio = this.sharpness();
     this.order = shuffled(this.data.count);
     this.steps = new Steps(model.get("selected"));
@@ -124,16 +127,17 @@ class App {
   }
 
   glide() {
-    const start = performance.now(), from = this.maps.map((one) => one.now), mine = (this.gliding = (this.gliding || 0) + 1);
+    const start = performance.now(), from = this.maps.map((one) => one.now), mine = (this.gliding += 1);
     const targets = this.maps.map((one) => this.data.target(one.map));
     const step = (time) => {
       if (mine !== this.gliding) return;
       const share = this.calm() ? 1 : Math.min(Math.max(time - start, 0) / GLIDE, 1), ease = share * share * (3 - 2 * share);
+      this.moving = share < 1;
       this.maps.forEach((one, n) => {
         one.moveTo(share === 1 ? targets[n] : from[n].map((value, i) => value + ease * (targets[n][i] - value)));
         one.drawPoints();
       });
-      if (share < 1) requestAnimationFrame(step);
+      if (this.moving) requestAnimationFrame(step);
       else this.detail.fill();
     };
     step(start);
@@ -275,13 +279,9 @@ class App {
   redo() { this.back(this.steps.redo()); }
   back(rows) { if (rows) this.put(rows); else this.say("There is no other selection to go to"); }
 
-  // What was selected before a click, which a double click leaves alone.
-  remember() {
-    const now = performance.now();
-    if (!this.clicked || now - this.clicked.time > 500) this.clicked = { time: now, rows: this.model.get("selected") };
-  }
-
-  restore() { if (this.clicked && this.clicked.rows !== this.model.get("selected")) this.put(this.clicked.rows); }
+  // What was selected before a click; a double click, which ends the second one, leaves that of the first one alone.
+  remember() { this.clicked = [...this.clicked.slice(-1), this.model.get("selected")]; }
+  restore() { if (this.clicked.length && this.clicked[0] !== this.model.get("selected")) this.put(this.clicked[0]); }
 
   zoomToSelection() {
     for (const one of this.maps) {

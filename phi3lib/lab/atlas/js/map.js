@@ -174,8 +174,8 @@ class MapView {
     this.drawRings(pen, radius);
     this.decorate(pen, coloring);
     this.moves = this.laid ? app.movers() : [];
-    // What is in view, for what looks at the page from outside.
-    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, names: this.names.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded });
+    // What is in view, and whether it stays, for what looks at the page from outside.
+    Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, names: this.names.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded, moving: Boolean(this.app.moving || this.resting) });
     this.drawOver();
     this.app.address.note();
   }
