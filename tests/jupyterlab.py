@@ -31,6 +31,8 @@ FLAGS = [
 OURS = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):")
 # Milliseconds; ends what hangs. It is no measure of speed: a busy machine may be ten times as slow.
 PATIENCE = 1_200_000
+# The same for one action or assertion on a page, where Playwright's own limits are 30 and 5 seconds.
+WAIT = 120_000
 # Milliseconds between two looks at a notebook that runs. By default a page looks in every frame that it
 # draws, and reads all outputs each time: a second processor of work beside the kernel's.
 LOOK_EVERY = 200
@@ -51,8 +53,7 @@ OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:ope
 # A disposed document, unlike a closed one, does not ask whether to save it.
 CLOSE = (
     "async path => { for (const one of [...window.jupyterapp.shell.widgets('main')])"
-    " if (one.context?.path === path) { await one.sessionContext.shutdown(); one.dispose(); }"
-    " await window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' }); }"
+    " if (one.context?.path === path) { await one.sessionContext.shutdown(); one.dispose(); } }"
 )
 VIEW = "application/vnd.jupyter.widget-view+json"
 # How many pixels of a canvas are not transparent.
@@ -69,7 +70,8 @@ class LabPage:
     """
 
     def __init__(self, browser: Any, address: str, folder: Path) -> None:
-        self.page = browser.new_page(viewport={"width": 1280, "height": 900})
+        self._window = new_window(browser, viewport={"width": 1280, "height": 900})
+        self.page = self._window.new_page()
         self.folder = folder
         self._address = address
         self._loaded = False
@@ -98,7 +100,7 @@ class LabPage:
         """Close the notebook and the page."""
         if self._opened is not None:
             self._opened.close()
-        self.page.close()
+        self._window.close()
 
 
 class OpenNotebook:
@@ -179,13 +181,15 @@ class OpenNotebook:
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
         )
         light = str(name == "Light").lower()
-        self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
+        # JupyterLab hides itself for a frame when it has told of the new theme.
+        self.page.locator(f"body[data-jp-theme-light='{light}'] > #main").wait_for()
 
     def close(self) -> None:
         """End the kernel, which would keep its memory until all tests are done, and close the notebook."""
         if not self._listeners:
             return  # closed before
         self.page.evaluate(CLOSE, self._path)
+        self.use_theme("Light")
         for event, listener in self._listeners.items():
             self.page.remove_listener(event, listener)
         self._listeners = {}
@@ -241,12 +245,20 @@ def _wait_until_up(server: subprocess.Popen, address: str) -> None:
 @contextmanager
 def headless_chromium() -> Iterator[Any]:
     """A browser of playwright that can reach this machine alone."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+def new_window(browser: Any, **options: Any) -> Any:
+    """A window of a browser (a context of playwright) with these options, whose pages wait for WAIT."""
+    window = browser.new_context(**options)
+    window.set_default_timeout(WAIT)
+    return window
 
 
 def serious_faults(page: Any, selector: str) -> list[str]:
@@ -261,8 +273,15 @@ def serious_faults(page: Any, selector: str) -> list[str]:
 
 
 def is_drawn(element: Any) -> bool:
-    """A canvas that something was painted on, or a picture that was loaded."""
+    """Wait for what is painted on a canvas in JupyterLab, or for a picture; return whether there is any."""
+    from playwright.sync_api import TimeoutError as TooLate
+
     if element.evaluate("e => e.tagName") == "CANVAS":
-        return element.evaluate(PAINTED) > 1000
+        painted, canvas = f"c => ({PAINTED})(c) > 1000", element.element_handle()
+        try:
+            element.page.wait_for_function(painted, arg=canvas, polling=LOOK_EVERY)
+        except TooLate:
+            return False
+        return True
     element.evaluate("e => e.decode()")
     return element.evaluate("e => e.naturalWidth") > 100

@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook
+from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook, new_window
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,7 +54,7 @@ def window(chromium: Any) -> Iterator[Any]:
 
     Opening a window takes Chromium a CPU second, a further page in it a third of that.
     """
-    context = chromium.new_context()
+    context = new_window(chromium)
     context.new_page()  # it stays, so that the window does
     yield context
     context.close()

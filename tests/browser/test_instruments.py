@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.jupyterlab import PAINTED, PATIENCE, serious_faults
+from tests.browser.atlas_page import frame
+from tests.jupyterlab import PAINTED, serious_faults
 
 LOOK = "c => c.toDataURL()"
-WAIT = 90_000
 THEMES = ("Light", "Dark")
 OUTPUT = ".jp-OutputArea-output"
 
@@ -115,7 +115,7 @@ def instrument(course, request):
     """(notebook, output, selector) of the instrument that the test asks for; the page made no error."""
     number = 1 + list(PANELS).index(request.param)
     output = course.cell(number).locator(OUTPUT)
-    output.get_by_role("group").wait_for(timeout=WAIT)
+    output.get_by_role("group").wait_for()
     yield course, output, f"[data-windowed-list-index='{number}'] {OUTPUT}"
     assert course.errors == [] and course.outside == []
 
@@ -129,7 +129,7 @@ def test_no_key_on_a_control_reaches_the_notebook(instrument):
         control.focus()
         for key in COMMANDS:
             notebook.page.keyboard.press(key)
-    notebook.page.wait_for_timeout(300)
+    frame(notebook.page)
     assert notebook.page.evaluate(STATE_OF_CELLS) == before
 
 
@@ -141,8 +141,8 @@ def test_a_key_on_a_labeled_control_moves_the_picture_and_the_words(instrument, 
     said, shown = words.inner_text(), picture.get_attribute("src")
     output.get_by_label(label, exact=True).focus()
     notebook.page.keyboard.press(key)
-    expect(words).not_to_have_text(said, timeout=WAIT)
-    expect(picture).not_to_have_attribute("src", shown, timeout=WAIT)
+    expect(words).not_to_have_text(said)
+    expect(picture).not_to_have_attribute("src", shown)
     assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
     assert output.locator("img:visible").count() == 1  # changed, never added to
 
@@ -167,7 +167,7 @@ def test_what_is_written_is_searched_with_enter_and_is_never_code(instrument):
     line = output.get_by_label("Text", exact=True)
     line.fill("<img src=x onerror=document.title='owned'> for $5")
     line.press("Enter")
-    expect(output.get_by_role("status")).to_contain_text("<img src=x", timeout=WAIT)
+    expect(output.get_by_role("status")).to_contain_text("<img src=x")
     assert output.locator("img:visible").count() == 1 and notebook.page.title() != "owned"
 
 
@@ -179,7 +179,7 @@ def test_captions_are_written_into_the_board(instrument):
     line = output.get_by_label("Caption 4")
     line.fill("a green thing")
     line.press("Enter")
-    expect(picture).not_to_have_attribute("src", shown, timeout=WAIT)
+    expect(picture).not_to_have_attribute("src", shown)
 
 
 def test_two_views_of_one_instrument_go_together(opened, one_cell):
@@ -195,7 +195,7 @@ def test_two_views_of_one_instrument_go_together(opened, one_cell):
     notebook.run_all()
     page = notebook.page
     crops = page.get_by_label("Crops at most")
-    expect(crops).to_have_count(2, timeout=WAIT)
+    expect(crops).to_have_count(2)
     crops.first.focus()
     page.keyboard.press("Home")
     expect(page.get_by_role("status").filter(has_text="at most 1 crops")).to_have_count(2)
@@ -211,21 +211,21 @@ def test_without_its_kernel_a_view_says_so_and_the_saved_still_stays(opened, one
     page = notebook.page
     crops, still = page.get_by_label("Crops at most"), page.locator("img.phi3lib-still")
     notice = page.get_by_role("alert").filter(has_text="Not connected")
-    expect(crops).to_be_enabled(timeout=WAIT)
+    expect(crops).to_be_enabled()
     expect(notice).to_have_count(0)
-    expect(still).to_be_hidden(timeout=WAIT)
+    expect(still).to_be_hidden()
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
-    expect(notice).to_be_visible(timeout=WAIT)
+    expect(notice).to_be_visible()
     expect(crops).to_be_disabled()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     # The widget manager says that no model is there any more, once another kernel has started.
-    with page.expect_console_message(lambda said: "model not found" in said.text, timeout=PATIENCE):
+    with page.expect_console_message(lambda said: "model not found" in said.text):
         page.goto(lab_page.address_of("ended.ipynb", workspace="again"))
     notebook.wait_until_ready()
     assert all("model not found" in error for error in notebook.errors)
     notebook.errors.clear()
-    expect(still).to_be_visible(timeout=WAIT)
+    expect(still).to_be_visible()
     assert still.evaluate("i => i.decode().then(() => i.naturalWidth)") > 300
     assert still.get_attribute("alt")
     for text in ("model not found", "Error displaying widget", "Error creating widget"):
@@ -243,9 +243,9 @@ def test_the_microscope_follows_keys_clicks_and_pointer(opened, one_cell):
     notebook.run_all()
     page = notebook.page
     canvas = page.locator("canvas[aria-label^='Token microscope']")
-    canvas.wait_for(timeout=WAIT)
+    canvas.wait_for()
     words = page.get_by_role("status").filter(has_text="Token ")
-    expect(words).to_contain_text("Token 700 of", timeout=WAIT)
+    expect(words).to_contain_text("Token 700 of")
     assert canvas.evaluate(PAINTED) > 100_000
     expect(canvas).to_have_accessible_name("Token microscope: the picture and its tokens")
     expect(canvas).to_have_accessible_description(re.compile("^Left and right arrow: along the sequence"))
@@ -301,9 +301,9 @@ def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, tmp_path
     notebook.run_all()
     page = notebook.page
     canvas = page.locator("canvas[aria-label^='Drawing pad']")
-    canvas.wait_for(timeout=WAIT)
+    canvas.wait_for()
     words = page.get_by_role("status").filter(has_text="Nearest pictures")
-    expect(words).to_contain_text("(1.00)", timeout=WAIT)  # the picture itself is in the gallery
+    expect(words).to_contain_text("(1.00)")  # the picture itself is in the gallery
     before = words.inner_text()
     page.get_by_role("button", name="Clear").click()
     box = canvas.bounding_box()
@@ -311,16 +311,16 @@ def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, tmp_path
     page.mouse.down()
     page.mouse.move(box["x"] + 160, box["y"] + 160, steps=8)
     page.mouse.up()
-    expect(words).to_contain_text("Nearest pictures", timeout=WAIT)
+    expect(words).to_contain_text("Nearest pictures")
     drawn, sketch = words.inner_text(), canvas.evaluate(LOOK)
     assert drawn != before
     # The same picture asked about twice gets its answer twice.
     page.get_by_role("button", name="What is it?").click()
-    expect(words).to_have_text(drawn, timeout=WAIT)
+    expect(words).to_have_text(drawn)
     assert canvas.evaluate(LOOK) == sketch
     Image.new("RGB", (300, 200), "red").save(tmp_path / "red.png")
     page.get_by_label("Open a picture", exact=True).set_input_files(tmp_path / "red.png")
-    expect(words).not_to_have_text(drawn, timeout=WAIT)
-    expect(words).to_contain_text("Nearest pictures", timeout=WAIT)
+    expect(words).not_to_have_text(drawn)
+    expect(words).to_contain_text("Nearest pictures")
     assert page.get_by_role("group", name="Drawing pad").locator("figure").count() == 5
     check_keys_and_readability(notebook, page.get_by_label("Colour"), "drawing_pad")

@@ -14,7 +14,7 @@ from phi3lib import lab
 from phi3lib.lab.widgets.grid_explorer import GridState
 from phi3lib.lab.widgets.microscope import MicroscopeState
 from phi3lib.vision.hd_transform import hd_grid
-from tests.jupyterlab import OURS, PAINTED, SCREENSHOTS, serious_faults
+from tests.jupyterlab import OURS, PAINTED, SCREENSHOTS, new_window, serious_faults
 from tools import build_site, site_instruments
 
 SHOWN = ("00_start_here", "01_clip_concepts", "03_hd_transform", "05_umap_maps")
@@ -190,7 +190,9 @@ def test_a_map_reader_shows_the_pictures_that_were_made_in_advance(visit):
     expect(words).to_have_text(panel["sentence"])
     picture = reader.get_by_role("img")
     expect(picture).to_have_attribute("src", panel["picture"])
-    assert picture.evaluate("i => i.clientWidth") > 500  # its letters are readable on a phone, too
+    assert (
+        picture.evaluate("i => i.decode().then(() => i.clientWidth)") > 500
+    )  # its letters are readable on a phone, too
 
 
 def test_the_atlas_is_in_a_frame_or_behind_a_link(visit):
@@ -200,11 +202,11 @@ def test_the_atlas_is_in_a_frame_or_behind_a_link(visit):
     if visit.page.viewport_size["width"] > 900:
         frame.scroll_into_view_if_needed()
         inside = visit.page.frame_locator("iframe[title^='Explorer']")
-        expect(inside.locator("canvas").first).to_be_visible(timeout=30_000)
+        expect(inside.locator("canvas").first).to_be_visible()
     else:
         expect(frame).to_be_hidden()
     link.click()
-    expect(visit.page.locator("#atlas canvas").first).to_be_visible(timeout=30_000)
+    expect(visit.page.locator("#atlas canvas").first).to_be_visible()
 
 
 def test_what_needs_a_kernel_says_so_and_stays_a_picture(visit):
@@ -235,7 +237,7 @@ OTHERS = ("index", "notebooks/glossary", "notebooks/instructor/index")
 def test_pages_reflow_and_do_not_move_for_who_asks_for_that(chromium, site, width, height, scale):
     """WCAG 1.4.10 and 1.4.4 (a page of 1280 pixels at 200 % has 640), and 2.3.3."""
     size = {"width": width, "height": height}
-    context = chromium.new_context(viewport=size, device_scale_factor=scale, reduced_motion="reduce")
+    context = new_window(chromium, viewport=size, device_scale_factor=scale, reduced_motion="reduce")
     page = context.new_page()
     for name in (*OTHERS, *(f"notebooks/{one}" for one in SHOWN)):
         page.goto((site / f"{name}.html").as_uri())
@@ -250,7 +252,7 @@ def test_pages_reflow_and_do_not_move_for_who_asks_for_that(chromium, site, widt
 
 
 def test_without_scripts_the_still_pictures_are_there(chromium, site):
-    context = chromium.new_context(java_script_enabled=False)
+    context = new_window(chromium, java_script_enabled=False)
     page = context.new_page()
     page.goto((site / "notebooks" / "03_hd_transform.html").as_uri())
     expect(page.locator(".phi3lib-twin img")).to_have_count(2)

@@ -173,7 +173,7 @@ def test_in_jupyterlab_its_instruments_are_drawn_and_accessible(executed):
         live.use_theme(theme)
         for place, number in enumerate(cells):
             drawn = live.cell(number).locator("canvas, img").first
-            drawn.wait_for(timeout=30_000)
+            drawn.wait_for()
             assert is_drawn(drawn), f"cell {number} shows nothing, {theme}"
             output = f"[data-windowed-list-index='{number}'] .jp-OutputArea-output"
             assert serious_faults(live.page, output) == [], theme
