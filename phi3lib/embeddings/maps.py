@@ -5,7 +5,7 @@
     layout.kept(space), layout.trustworthiness(table.vectors)
 
 Neighbours are computed once, exactly; UMAP starts from them. A map with other parameters of the same data
-starts from an earlier one by UMAP and takes a sixth of the time.
+starts from an earlier one by UMAP and takes a sixth of the time, of 5,000 items or more a third.
 """
 
 import itertools
