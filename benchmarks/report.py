@@ -60,11 +60,16 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """The processor's name as the system has it."""
+    """The processor's name as the system has it; with AMX, which virtual machines of one name may lack.
+
+    Products in bfloat16 are five times as fast with it.
+    """
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    text = path.read_text() if path.exists() else ""
+    named = [
+        line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")
+    ] or [platform.machine()]
+    return f"{named[0]} with AMX" if "amx_bf16" in text else named[0]
 
 
 def seconds(action: Callable[[], object], *, times: int = 3) -> float:

@@ -118,11 +118,11 @@ def main() -> None:
         figures = f"{compared(Path(scratch), count, rounds)}\n\n{growth(Path(scratch), sizes)}"
     text = (
         f"`python benchmarks/scale.py`: JPEGs of 112 pixels with the bundled CLIP, workers that may use "
-        f"one core each, on one machine; {count:,} images, the fastest of {rounds} runs in turn, then folders of several "
-        f"sizes. Seconds are those from the first group to the last; starting Ray and loading the model "
-        f"have a column. Goal: two workers at least 1.8 × one where two cores are free, and as many "
-        f"milliseconds an image however many there are. Where the load before the runs is not near 0, other "
-        f"programs took part of the processors."
+        f"one core each, on one machine; {count:,} images, the fastest of {rounds} runs in turn, then "
+        f"folders of several sizes. Seconds are those from the first group to the last; starting Ray and "
+        f"loading the model have a column. Goal: two workers at least 1.8 × one where two cores are free, "
+        f"and as many milliseconds an image however many there are. Where the load before the runs is not "
+        f"near 0, other programs took part of the processors."
     )
     publish("scale", "Several workers", text, figures, quick=options.quick)
 
