@@ -123,9 +123,9 @@ class Phi3VModel(_PublishedFiles, Phi3Model):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # `model.to(torch.bfloat16)` would round the RoPE frequencies to three digits, and a position of
         # some thousands would then be wrong by more than a full rotation. They only follow to another device.
-        exact = dict(self.rotary_emb.named_buffers())
+        exact = dict(self.rotary_emb.named_buffers(remove_duplicate=False))  # two may be one tensor
         if any(buffer.is_meta for buffer in exact.values()):  # `to_empty`: there are no values to keep
-            exact = dict(type(self.rotary_emb)(self.config).named_buffers())
+            exact = dict(type(self.rotary_emb)(self.config).named_buffers(remove_duplicate=False))
         super()._apply(fn, recurse)
         for name, rounded in self.rotary_emb.named_buffers():
             setattr(self.rotary_emb, name, exact[name].to(rounded.device))
