@@ -103,7 +103,8 @@ def test_a_search_says_how_far_its_best_image_stands_out(shell):
 def test_the_maps_of_all_models_are_in_the_estimate(shell, monkeypatch):
     models = {name: Colors(name, network=torch.nn.Identity()) for name in ("one", "two")}
     monkeypatch.setattr("phi3lib.cli.vectors.load", lambda name, revision=None: models[name])
-    monkeypatch.setattr("phi3lib.lab.atlas.stages.slowness", lambda: 1.0)
+    for trial in ("slowness", "core_slowness"):
+        monkeypatch.setattr(f"phi3lib.lab.atlas.stages.{trial}", lambda: 1.0)
     both = ("--model", "one", "--model", "two")
     _, out, _ = shell("atlas", "photos", "--estimate", "--json", *both)
     assert json.loads(out)["maps_seconds"] == pytest.approx(

@@ -1,7 +1,8 @@
 """What is computed before an explorer is shown, in stages, and how long each will take.
 
-The estimate is rough: a trial of a moment measures how fast this machine multiplies matrices, and everything
-else is taken to be as fast in proportion. The bar corrects it while the stages are computed.
+The estimate is rough: two trials of a moment measure how fast this machine multiplies matrices, with all
+cores, and how fast one core goes through numbers; everything is taken to be as fast as one of them. The bar
+corrects it while the stages are computed.
 """
 
 import sys
@@ -18,8 +19,9 @@ from phi3lib.embeddings.maps import MOST_ASKED, rounds_for
 from phi3lib.embeddings.run_time import in_words
 from phi3lib.lab.atlas.settings import Settings, usable, usual_grid
 
-# Seconds of one core of the machine of benchmarks/README.md, on which a product of TRIAL took SECONDS.
+# Seconds of a machine on which a product of TRIAL took SECONDS, and sorting LISTED numbers SORTING.
 TRIAL, SECONDS = (512, 4_096, 512), 0.025
+LISTED, SORTING = 200_000, 0.013
 PRODUCT = 1.4e-11  # for each pair of numbers that a product of vectors multiplies
 SORTED = 7e-5  # for the neighbors of one picture, when the products are known
 DESCENT = 3e-4  # for the approximate neighbors of one picture
@@ -48,19 +50,21 @@ class Costs:
         """Return those for the true neighbors of each picture, or most of them."""
         imports = 0.0 if "umap.umap_" in sys.modules else IMPORTS  # beside this, on another core
         if self.count > MANY:
-            return slowness() * (imports + self.count * DESCENT)
-        return slowness() * (imports + self.count * (self.count * self.width * PRODUCT + SORTED))
+            return core_slowness() * (imports + self.count * DESCENT)
+        products = slowness() * self.count * self.count * self.width * PRODUCT
+        return products + core_slowness() * (imports + self.count * SORTED)
 
     def layout(self, settings: Settings) -> float:
         """Return those for the coordinates of a map."""
         if settings.method != "UMAP":
             return slowness() * self.count * self.width * 4e-8
-        return slowness() * (self.count * settings.n_neighbors * rounds_for(self.count) * PULL)
+        return core_slowness() * self.count * settings.n_neighbors * rounds_for(self.count) * PULL
 
     def trust(self, k: int) -> float:
         """Return those for the trustworthiness of a map."""
         asked = min(self.count, MOST_ASKED)
-        return slowness() * asked * self.count * (2 * self.width * PRODUCT + k * COMPARED)
+        each = slowness() * 2 * self.width * PRODUCT + core_slowness() * k * COMPARED
+        return asked * self.count * each
 
     def all(self) -> float:
         """Return those for all maps that are made if no grid is asked for."""
@@ -74,12 +78,24 @@ def slowness() -> float:
     rows, others, width = TRIAL
     rng = np.random.default_rng(0)
     one, other = (rng.random((count, width), dtype=np.float32) for count in (rows, others))
+    return max(_best_seconds(lambda: one @ other.T) / SECONDS, 0.1)
+
+
+@cache
+def core_slowness() -> float:
+    """Return how many times slower a core of this machine compares and moves numbers, one after another."""
+    numbers = np.random.default_rng(0).random(LISTED)
+    return max(_best_seconds(lambda: np.argsort(numbers, kind="stable")) / SORTING, 0.1)
+
+
+def _best_seconds(trial: Callable[[], object]) -> float:
+    """Return the least seconds of three passes, after one that is not counted: it starts threads."""
     seconds = []
-    for _ in range(4):  # the first one starts threads
+    for _ in range(4):
         start = time.perf_counter()
-        one @ other.T
+        trial()
         seconds.append(time.perf_counter() - start)
-    return max(min(seconds[1:]) / SECONDS, 0.1)
+    return min(seconds[1:])
 
 
 def said(stages: Sequence[Stage], count: int) -> str:

@@ -16,11 +16,17 @@ COUNT = 30
 TWO_MAPS = {"n_neighbors": (4, 6), "min_dist": (0.1,), "seed": (0,)}
 
 
+def set_slowness(monkeypatch, products: float, core: float | None = None) -> None:
+    """Let this machine be so many times slower than the one of the constants."""
+    monkeypatch.setattr(stages, "slowness", lambda: products)
+    monkeypatch.setattr(stages, "core_slowness", lambda: products if core is None else core)
+
+
 @pytest.fixture
 def many(monkeypatch):
     """An Atlas of pictures that count as many."""
     monkeypatch.setattr("phi3lib.lab.atlas.widget.LARGE", 5)
-    monkeypatch.setattr(stages, "slowness", lambda: 1.0)
+    set_slowness(monkeypatch, 1.0)
     vectors = np.random.default_rng(0).normal(size=(COUNT, 6)).astype(np.float32)
     return Atlas(EmbeddingTable(vectors, tuple(map(str, range(COUNT)))), grid=TWO_MAPS)
 
@@ -79,20 +85,22 @@ def test_no_bar_is_drawn_without_progress(many, capsys):
 
 
 def test_estimates_grow_with_the_work_and_with_the_slowness_of_the_machine(monkeypatch):
-    monkeypatch.setattr(stages, "slowness", lambda: 1.0)
+    set_slowness(monkeypatch, 1.0)
     few, wide, many = Costs(1_000, 64), Costs(1_000, 512), Costs(20_000, 64)
     umap = Settings()
     for other in (wide, many):
         assert other.neighbors() > few.neighbors() and other.trust(10) > few.trust(10)
     assert many.layout(umap) > few.layout(umap) > few.layout(Settings("PCA"))
     assert few.layout(Settings("UMAP", 50)) > few.layout(umap)
-    before = many.all()
-    monkeypatch.setattr(stages, "slowness", lambda: 3.0)
+    before, laid_out = many.all(), many.layout(umap)
+    set_slowness(monkeypatch, 3.0)
     assert many.all() == pytest.approx(3 * before)
+    set_slowness(monkeypatch, 0.1, core=1.0)  # many cores multiply faster, and UMAP uses one
+    assert many.layout(umap) == laid_out and laid_out < many.all() < before
 
 
 def test_beyond_a_sample_the_work_grows_with_the_number_of_pictures_and_not_with_its_square(monkeypatch):
-    monkeypatch.setattr(stages, "slowness", lambda: 1.0)
+    set_slowness(monkeypatch, 1.0)
     monkeypatch.setattr(stages, "IMPORTS", 0.0)
     one, ten = Costs(20_000, 64), Costs(200_000, 64)
     assert ten.trust(10) == pytest.approx(10 * one.trust(10))  # of as many pictures in the sample
@@ -145,9 +153,13 @@ def test_the_bar_is_as_far_as_the_work(monkeypatch):
     assert seen == [(4.0, False), *of_each[0], *of_each[1], "closed"]
 
 
+@pytest.mark.parametrize("trial", ["slowness", "core_slowness"])
 @pytest.mark.parametrize(("later", "factor"), [((0.1, 0.05, 0.2), 2), ((1e-5, 1e-5, 1e-5), 0.1)])
-def test_the_trial_of_the_machine_counts_its_best_pass_and_never_the_first(monkeypatch, later, factor):
+def test_the_trials_of_the_machine_count_their_best_pass_and_never_the_first(
+    monkeypatch, later, factor, trial
+):
     ends = iter(np.cumsum([[0, took] for took in (0.01, *later)]).tolist())
-    monkeypatch.setattr(stages, "TRIAL", (2, 2, 2))
+    for name, value in (("TRIAL", (2, 2, 2)), ("LISTED", 4), ("SECONDS", 0.025), ("SORTING", 0.025)):
+        monkeypatch.setattr(stages, name, value)
     monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: next(ends)))  # only there
-    assert stages.slowness.__wrapped__() == pytest.approx(factor)
+    assert getattr(stages, trial).__wrapped__() == pytest.approx(factor)
