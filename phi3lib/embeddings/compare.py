@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean, of_statistic
-from phi3lib.embeddings.knn import BLOCK, exact_unit_rows, matrix_of, nearest, share_in_common
+from phi3lib.embeddings.knn import (
+    BLOCK,
+    exact_unit_rows,
+    matrix_of,
+    nearest,
+    require_one_space,
+    share_in_common,
+)
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.moved import old_names
@@ -188,8 +195,7 @@ def retrieval(
     """
     asked, there = exact_unit_rows(queries), exact_unit_rows(items)
     rows = np.asarray(as_list(wanted, "wanted"))
-    if asked.shape[1] != there.shape[1]:
-        raise ValueError(f"queries have {asked.shape[1]} numbers, items {there.shape[1]}: not one space")
+    require_one_space("queries", asked, "items", there)
     is_fitting = rows.shape == (len(asked),) and rows.dtype.kind in "iu"
     if not is_fitting or not ((rows >= 0) & (rows < len(there))).all() or as_whole(k, "k") < 1:
         raise ValueError(f"expected one of {len(there)} items for each of {len(asked)} queries, and k ≥ 1")

@@ -250,6 +250,12 @@ def matrix_of(vectors: ArrayLike, *, copy: bool = False) -> Matrix:
     return matrix
 
 
+def require_one_space(name: str, first: NDArray[Any], other: str, second: NDArray[Any]) -> None:
+    """Raise ValueError unless the vectors of two matrices have equally many numbers; the names tell which."""
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(f"{name} have {first.shape[1]} numbers, {other} {second.shape[1]}: not one space")
+
+
 def exact_unit_rows(vectors: ArrayLike) -> Matrix:
     """Return the rows divided by their lengths: (N, d) float64.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phi3lib.embeddings.duplicates import duplicate_groups
-from phi3lib.embeddings.knn import exact_unit_rows, nearest
+from phi3lib.embeddings.knn import exact_unit_rows, nearest, require_one_space
 from phi3lib.embeddings.quality import Quality, qualities
 from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.search import class_vectors
@@ -178,11 +178,8 @@ class _Words:
     def __init__(self, table: EmbeddingTable, model: Any, words: Sequence[str] | None) -> None:
         self.words = [] if words is None else as_texts(words, "words")
         self.vectors = class_vectors(model, self.words) if self.words else None
-        width = table.vectors.shape[1]
-        if self.vectors is not None and (other := self.vectors.shape[1]) != width:
-            raise ValueError(
-                f"the table's vectors have {width} numbers, those of words {other}: not one space"
-            )
+        if self.vectors is not None:
+            require_one_space("the table's vectors", table.vectors, "those of words", self.vectors)
 
     def fitting(self, members: Unit, everything: Unit) -> tuple[str, ...]:
         """Return the words, best first, that fit these images clearly better than all images together.

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from phi3lib.embeddings.compare import linear_probe
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.duplicates import duplicate_groups, near_duplicates
-from phi3lib.embeddings.knn import Directions, unit_rows
+from phi3lib.embeddings.knn import Directions, require_one_space, unit_rows
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.encoders import as_encoder, text_encoder
@@ -45,10 +45,7 @@ def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np
     asked, there = Directions(queries), Directions(items)
     if not len(asked.exact):
         raise ValueError("there is no query")
-    if asked.exact.shape[1] != there.exact.shape[1]:
-        raise ValueError(
-            f"queries have {asked.exact.shape[1]} numbers, items {there.exact.shape[1]}: not one space"
-        )
+    require_one_space("queries", asked.exact, "items", there.exact)
     k = min(as_whole(k, "k"), len(there.exact))
     if k < 1:
         raise ValueError(f"the {k} nearest of {len(there.exact)} items: there must be 1 at least")
@@ -82,10 +79,11 @@ def search(
         parts.append((1 - weight if text is not None else 1.0, _picture_vector(table, model, picture)))
     if not parts:
         raise ValueError("give a text, a picture, or both")
-    width = table.vectors.shape[1]
-    if wrong := [vector.shape[1] for _, vector in parts if vector.shape[1] != width]:
-        raise ValueError(f"the table's vectors have {width} numbers, the model's {wrong[0]}: not one space")
-    query = sum((factor * vector for factor, vector in parts), np.zeros((1, width), np.float32))
+    for _, vector in parts:
+        require_one_space("the table's vectors", table.vectors, "the model's", vector)
+    query = sum(
+        (factor * vector for factor, vector in parts), np.zeros((1, table.vectors.shape[1]), np.float32)
+    )
     rows, cosines = top_k(query, table.vectors, k)
     return [
         Hit(int(row), table.ids[row], float(value)) for row, value in zip(rows[0], cosines[0], strict=True)
@@ -169,10 +167,7 @@ def zero_shot(
     class. ValueError for a model that has no such rule or makes no vectors of texts.
     """
     unit, named = unit_rows(vectors), class_vectors(model, classes, prompts)
-    if unit.shape[1] != named.shape[1]:
-        raise ValueError(
-            f"the vectors have {unit.shape[1]} numbers, the model's {named.shape[1]}: not one space"
-        )
+    require_one_space("the vectors", unit, "the model's", named)
     cosines = unit @ named.T
     return text_encoder(model).class_probabilities(torch.from_numpy(cosines)).numpy()
 
