@@ -5,6 +5,8 @@ quick = in_precision(load_clip(), "int8")
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,12 +57,36 @@ def _quantized(network: nn.Module) -> nn.Module:
         for name, module in network.named_modules()
         if name and type(module) is nn.Linear and not name.endswith("patch_embedding")
     ]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _packing_for_this_processor():
         # PyTorch wants to move this to torchao, which is one more package, bound to torch's exact version.
         warnings.filterwarnings("ignore", message=r".*(quantiz|ao\.quantization).*")
         return quantize_dynamic(
             network.eval(), dict.fromkeys(linear, per_channel_dynamic_qconfig), inplace=True
         )
+
+
+@contextmanager
+def _packing_for_this_processor() -> Iterator[None]:
+    """Within, weights are packed for oneDNN where its int8 products are faster than those of FBGEMM.
+
+    They are on processors with VNNI, which multiply and add four pairs of bytes at once. The engine is a
+    setting of the process that decides how weights are packed, and no longer how they are multiplied: what
+    other threads compute does not change. Another engine than PyTorch's own choice, "x86", stays in force.
+    """
+    engines = torch.backends.quantized
+    if engines.engine != "x86" or "onednn" not in engines.supported_engines or not _has_vnni():
+        yield
+        return
+    engines.engine = "onednn"
+    try:
+        yield
+    finally:
+        engines.engine = "x86"
+
+
+def _has_vnni() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))
 
 
 def precision_of(network: nn.Module) -> str:

@@ -1,5 +1,7 @@
 """Fewer bits: what changes, what stays, and what is said about it."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,48 @@ def test_int8_holds_whole_numbers_where_the_work_is(clip):
     layer = quick.model.vision_model.encoder.layers[0].self_attn.q_proj
     assert layer.weight().dtype == torch.qint8
     assert precision_of(quick.model) == "int8" and precision_of(clip.model) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "vnni", "packed_for"),
+    [("x86", True, "onednn"), ("x86", False, "x86"), ("fbgemm", True, "fbgemm")],
+)
+def test_whole_numbers_are_packed_for_the_processor_and_no_setting_stays(
+    clip, pictures, monkeypatch, chosen, vnni, packed_for
+):
+    engines, quantize_dynamic, seen = torch.backends.quantized, torch.ao.quantization.quantize_dynamic, []
+    if not {chosen, packed_for} <= set(engines.supported_engines):
+        pytest.skip("this torch was built without these engines")
+
+    def note(network, *arguments, **options):
+        seen.append(engines.engine)
+        return quantize_dynamic(network, *arguments, **options)
+
+    monkeypatch.setattr(torch.ao.quantization, "quantize_dynamic", note)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": vnni})
+    before = engines.engine
+    engines.engine = chosen
+    try:
+        quick = in_precision(clip, "int8")
+        assert seen == [packed_for] and engines.engine == chosen
+        again = copy.deepcopy(quick)  # packed anew
+    finally:
+        engines.engine = before
+    exact = clip.image_features(pictures)
+    for one in (quick, again):
+        assert agreement(exact, one.image_features(pictures)).least > 0.98
+
+
+def test_no_setting_stays_where_packing_fails(clip, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no memory")
+
+    before = torch.backends.quantized.engine
+    monkeypatch.setattr(torch.ao.quantization, "quantize_dynamic", fail)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True})
+    with pytest.raises(RuntimeError, match="no memory"):
+        in_precision(clip, "int8")
+    assert torch.backends.quantized.engine == before
 
 
 def test_the_agreement_names_the_model_as_it_came(phi3_folder, pictures, capsys):
