@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
+from phi3lib.embeddings.umap_kernels import keep_descent_compiled
 from phi3lib.moved import old_attribute, old_names
 
 MANY = 30_000  # items up to which exact neighbours take less than a minute
@@ -46,6 +47,7 @@ def approximate_nearest(
     if not 1 <= k < len(unit):
         raise ValueError(f"{k} neighbours of {len(unit)} items: ask for 1 at least and fewer than items")
     # Of vectors of length one, the order by distance is that by cosine.
+    keep_descent_compiled()
     index = NNDescent(unit, metric="euclidean", n_neighbors=k + 2, random_state=seed, low_memory=True)
     rows, _ = index.neighbor_graph
     near = _nearest_first(unit, _without_itself(rows, k))

@@ -1,11 +1,22 @@
-"""The compiled parts of umap-learn: compiled once for each machine, and while something else is computed."""
+"""Compiled parts of umap-learn and of pynndescent: kept for each machine, or compiled beside other work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from threading import Thread
 
 import numpy as np
+
+# Functions of pynndescent that take no distance function: numba does not recognize one in the next process.
+OF_DESCENT = (
+    ("kernels", "generate_graph_update_array_batched"),
+    ("utils", "build_candidates_owner"),
+    ("utils", "sort_updates_by_block"),
+    ("utils", "apply_graph_update_array"),
+    ("utils", "apply_sorted_graph_update_array"),
+    ("utils", "deheap_sort"),
+)
 
 
 @cache
@@ -23,6 +34,14 @@ def keep_compiled() -> None:
     for function in (smooth_knn_dist, compute_membership_strengths, epoch):
         with suppress(RuntimeError):  # numba found no folder
             function.enable_caching()
+
+
+@cache
+def keep_descent_compiled() -> None:
+    """Do the same for approximate neighbors, whose compilation takes half a minute; this keeps half of it."""
+    for module, name in OF_DESCENT:
+        with suppress(ImportError, AttributeError, RuntimeError):  # other versions have other functions
+            getattr(import_module(f"pynndescent.{module}"), name).enable_caching()
 
 
 @contextmanager

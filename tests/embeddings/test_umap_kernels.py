@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pynndescent import kernels, pynndescent_, utils
 from umap import layouts, umap_
 
 from phi3lib.embeddings import umap_kernels
@@ -32,6 +33,13 @@ def test_the_variant_of_the_layout_without_a_seed_is_neither_kept_nor_read():
     umap_kernels.keep_compiled()
     assert layouts._nb_optimize_layout_euclidean_single_epoch._cache.cache_path
     assert layouts._nb_optimize_layout_euclidean_single_epoch_parallel._cache.cache_path is None
+
+
+def test_of_approximate_neighbors_is_kept_what_depends_on_no_distance():
+    umap_kernels.keep_descent_compiled()
+    for module, name in umap_kernels.OF_DESCENT:
+        assert getattr({"kernels": kernels, "utils": utils}[module], name)._cache.cache_path
+    assert pynndescent_.nn_descent._cache.cache_path is None
 
 
 def test_a_computer_without_a_folder_for_them_compiles_each_time(monkeypatch, anew):
