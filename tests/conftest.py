@@ -3,16 +3,20 @@
 A group of tests runs on one worker, so that what they share is made once: a test file is a group, each
 notebook is one (its execution serves all of its tests), and so are the browser tests of instruments. The long
 groups start first, notebooks by the run times in the README: what is left for the end is then short, and no
-worker is idle for long. Two workers alone take the groups that need JupyterLab.
+worker is idle for long. Two workers alone take the groups that need JupyterLab. All workers are forks of one
+process that has imported the tests (`tests/warm_workers.py`).
 """
 
 import gc
 import importlib.util
 import os
 import re
+import shlex
 import sys
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -181,6 +185,20 @@ def pytest_xdist_auto_num_workers() -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores + 1, MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Let workers begin with all tests imported."""
+    from tests.warm_workers import warm_workers
+
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    python = stack.enter_context(warm_workers(folder, config.invocation_params.args))
+    for spec in specs:
+        if python and spec.popen:
+            spec.python = shlex.join(python)
 
 
 @pytest.hookimpl(optionalhook=True)

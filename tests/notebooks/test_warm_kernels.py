@@ -8,7 +8,7 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from tests import warm_kernels
+from tests import forks, warm_kernels
 from tests.notebooks.conftest import process_of_kernel
 
 pytestmark = [
@@ -78,7 +78,15 @@ def test_a_kernel_is_interrupted_and_ends_with_its_command(start, tmp_path):
 
 
 def test_without_a_process_to_fork_a_kernel_is_a_usual_one(tmp_path):
-    command = [sys.executable, "-I", "-S", warm_kernels.__file__, str(tmp_path / "none"), "--version"]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        forks.__file__,
+        str(tmp_path / "none"),
+        *warm_kernels.USUAL,
+        "--version",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split(".")[0].isdigit()
 

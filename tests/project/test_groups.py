@@ -1,5 +1,7 @@
 """How `make test` deals tests out to processes: what they share is made in one process, once."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import EACH_NOTEBOOK, group_of, next_group, order_of, run_times
+from tests.forks import fork_server
 
 ROOT = Path(__file__).resolve().parents[2]
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere each worker imports the tests itself"
+)
 MODULE = """
-import os, pytest
-from pathlib import Path
+import pytest
+
+with open({imported!r}, "a") as file:
+    print({name!r}, file=file)
 
 @pytest.fixture(scope="module")
 def shared():
@@ -21,6 +29,16 @@ def shared():
 @pytest.mark.parametrize("number", range(6))
 def test_it(shared, number):
     pass
+"""
+CRASH = """
+import os, signal
+
+with open({imported!r}, "a") as file:
+    print("once", file=file)
+
+def test_it():  # xdist begins again with the test that a worker crashed in
+    if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -79,17 +97,49 @@ def test_two_workers_take_what_needs_jupyterlab_and_the_others_do_while_there_is
     assert next_group(waiting[:1], [one, two]) == waiting[0]
 
 
-def test_the_fixture_of_a_file_is_built_once(tmp_path):
-    built = tmp_path / "built.txt"
+@pytest.fixture
+def spread(tmp_path):
+    """A function that runs test files as `make test` does: `spread(workers, **sources)` → its output."""
     folder = tmp_path / "tests" / "lab"
     folder.mkdir(parents=True)
-    (tmp_path / "tests" / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    for name in ("test_one", "test_two", "test_three"):
-        (folder / f"{name}.py").write_text(MODULE.format(built=str(built), name=name))
+    for name in ("__init__", "conftest", "forks", "warm_workers"):
+        shutil.copy(ROOT / "tests" / f"{name}.py", tmp_path / "tests")
     make = (ROOT / "Makefile").read_text()
-    spread = next(line for line in make.splitlines() if line.startswith("PYTEST :=")).split("pytest", 1)[1]
-    options = ["-n2" if option == "auto" else option for option in spread.split() if option != "-n"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "tests"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "18 passed" in done.stdout, done.stdout + done.stderr
-    assert sorted(built.read_text().split()) == ["test_one", "test_three", "test_two"]
+    options = next(line for line in make.splitlines() if line.startswith("PYTEST :=")).split("pytest", 1)[1]
+
+    def run(workers, **sources):
+        for name, source in sources.items():
+            (folder / f"{name}.py").write_text(source)
+        own = [f"-n{workers}" if option == "auto" else option for option in options.split() if option != "-n"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *own, "tests"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_the_fixture_of_a_file_is_built_once_and_its_module_imported_once(spread, tmp_path):
+    names = ["test_one", "test_three", "test_two"]
+    built, imported = tmp_path / "built.txt", tmp_path / "imported.txt"
+    sources = {name: MODULE.format(built=str(built), imported=str(imported), name=name) for name in names}
+    printed = spread(2, **sources)
+    assert "18 passed" in printed, printed
+    assert sorted(built.read_text().split()) == names
+    assert sorted(imported.read_text().split()) == (names if sys.platform == "linux" else sorted(names * 2))
+
+
+@on_linux
+def test_a_crashed_worker_is_replaced_and_its_module_not_imported_again(spread, tmp_path):
+    imported = tmp_path / "imported.txt"
+    printed = spread(1, test_crash=CRASH.format(imported=str(imported)))
+    assert "1 failed, 1 passed" in printed and "crashed while running" in printed, printed
+    assert imported.read_text().split() == ["once"]
+
+
+@on_linux
+def test_where_the_process_to_fork_ends_a_command_is_a_usual_python(tmp_path):
+    """As the workers are where a test file cannot be imported, so that they report it."""
+    with fork_server(tmp_path, ["-c", "pass"], dict(os.environ)) as python:
+        command = [*python, "-c", "import os; print(os.getpid())"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.communicate()[0] == f"{process.pid}\n"

@@ -1,0 +1,144 @@
+"""Forks of one process that has imported everything, in place of new Python processes.
+
+A new process imports torch, transformers and the rest before it computes anything: four CPU seconds or more.
+Here one process imports them once, and each process after it is a fork, with its own folder and output.
+
+    with fork_server(folder, ["-m", "module"], environment) as python:  # this module calls `serve`
+        subprocess.run([*python, "argument"])  # a fork, which runs what `serve` was given
+
+The command (`main`, in a Python without packages) asks the process for a fork, passes signals on to it, and
+ends when it ends; the fork ends when the command is killed. Without such a process the command becomes a
+usual Python with its arguments. What importing itself does is not seen in a fork. Linux only: elsewhere a
+fork of a process with such libraries is not safe.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Threads of imports that a fork has again: jemalloc, the allocator of Arrow, sees to it.
+THREADS = {"jemalloc_bg_thd"}
+LONGEST = 1 << 20  # bytes of a request, mostly the environment
+
+
+@contextmanager
+def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -> Iterator[list[str]]:
+    """Start the process that is forked; yield the command that takes the place of `python`.
+
+    folder: an empty one, with a short path (that of a socket has at most 107 bytes). program: arguments of a
+    Python, which gets one more, the number for `serve`. environment: that of the process.
+    """
+    listener = folder / "socket"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(listener))
+        listening.listen()  # forks may be asked for at once; they wait until the imports are done
+        number = listening.fileno()
+        server = subprocess.Popen(
+            [sys.executable, *program, str(number)],
+            stdin=subprocess.PIPE,  # its end is the end of this process
+            stdout=subprocess.DEVNULL,
+            pass_fds=[number],
+            env=environment,
+        )
+    try:
+        yield [sys.executable, "-I", "-S", __file__, str(listener)]
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+# ------------------------------------------------------------------------------- the process that is forked
+
+
+def serve(number: int, become: Callable[[dict], None]) -> None:
+    """Answer each request with a fork, which calls `become` and returns, until standard input ends.
+
+    become: gets the "arguments", "folder" and "environment" of the command.
+    """
+    import gc
+
+    if unknown := {path.read_text().strip() for path in _other_threads()} - THREADS:
+        raise RuntimeError(f"an import has started {unknown}: threads that a fork would not have")
+    gc.collect()
+    gc.freeze()  # a fork need not go through all these objects again, nor copy them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that have ended are nobody's children
+    listening = socket.socket(fileno=number)
+    while listening in select.select([listening, sys.stdin], [], [])[0]:
+        connection, _ = listening.accept()
+        request, files, *_ = socket.recv_fds(connection, LONGEST, 3)
+        while not request.endswith(b"\n"):
+            request += connection.recv(LONGEST)
+        if (pid := os.fork()) == 0:
+            listening.close()
+            content = json.loads(request)
+            _take_the_place_of_the_command(connection, content["folder"], files)
+            become(content)
+            return
+        connection.sendall(b"%d\n" % pid)
+        connection.close()
+        for file in files:
+            os.close(file)
+
+
+def _other_threads() -> Iterator[Path]:
+    """Yield the files with the names of all threads but the first."""
+    return (task / "comm" for task in Path("/proc/self/task").iterdir() if int(task.name) != os.getpid())
+
+
+def _take_the_place_of_the_command(connection: socket.socket, folder: str, files: list[int]) -> None:
+    """Give a fork the files and folder of its command, and end it when the command is gone."""
+    import threading
+
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(folder)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # else every fork begins with the same global random numbers
+    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this process and those that it started when the command at the other end is gone."""
+    connection.recv(1)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+# ------------------------------------------------------------------------------- the command
+
+
+def main(path: str, arguments: list[str]) -> None:
+    """Be a process for the one that started it: ask for a fork, pass signals on, end when it ends."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        pid = _ask_for_fork(connection, path, arguments)
+        if pid is None:
+            os.execv(sys.executable, [sys.executable, *arguments])
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda got, _: os.kill(pid, got))
+        connection.recv(1)  # b"" when the fork has ended
+
+
+def _ask_for_fork(connection: socket.socket, path: str, arguments: list[str]) -> int | None:
+    """Return the process id of a new fork; None when no process answers."""
+    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    content = json.dumps(request).encode() + b"\n"
+    try:
+        connection.connect(path)
+        sent = socket.send_fds(connection, [content], [0, 1, 2])
+        connection.sendall(content[sent:])
+        return int(connection.makefile().readline())
+    except (OSError, ValueError):  # ValueError: it ended before it answered
+        return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
