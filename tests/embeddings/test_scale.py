@@ -407,11 +407,6 @@ def test_without_ray_it_says_what_to_install(folder, tmp_path, monkeypatch):
     assert len(here(folder, tmp_path / "out")) == 40
 
 
-def test_nothing_of_ray_is_imported_until_it_is_used():
-    code = "import sys, phi3lib, phi3lib.embeddings.scale as s; assert 'ray' not in sys.modules, 'ray'"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-
-
 # --------------------------------------------------------------------------- with Ray
 
 
