@@ -54,16 +54,18 @@ def cap_font(name: str, cap_height: int) -> ImageFont.FreeTypeFont:
     """
     if cap_height < SMALLEST_CAP:
         raise ValueError(f"a cap height of {cap_height} px cannot be drawn; the smallest is {SMALLEST_CAP}")
-    natural = cap_height * 200 / _cap_rows(font(name, 200))[0]
-    best: tuple[float, float, float] | None = None
-    for step in range(-12, 13):
-        size = round(8 * natural + step) / 8
+    natural = cap_height * 200 / _reference_cap(name)
+    sizes = {round(8 * natural + step) / 8 for step in range(-12, 13)}
+    best, sharpest = None, -1.0
+    for size in sorted(sizes, key=lambda size: (abs(size - natural), -size)):
         rows, edge = _cap_rows(font(name, size))
-        if rows == cap_height:
-            best = max(best or (-1.0, 0.0, 0.0), (edge, -abs(size - natural), size))
+        if rows == cap_height and edge > sharpest:
+            best, sharpest = size, edge
+        if sharpest == 255:
+            break
     if best is None:
         raise ValueError(f"{name!r} has no size with a cap height of exactly {cap_height} px")
-    return font(name, best[2])
+    return font(name, best)
 
 
 def _cap_rows(face: ImageFont.FreeTypeFont) -> tuple[int, float]:

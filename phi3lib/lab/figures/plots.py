@@ -41,7 +41,7 @@ from phi3lib.lab.figures.palette import (  # noqa: F401  # public names of this 
     VIEW_SEPARATOR,
     YELLOW,
 )
-from phi3lib.lab.figures.shown_text import readable, take_literally
+from phi3lib.lab.figures.shown_text import artists_of, readable, take_literally
 from phi3lib.lab.figures.stills import Still, encode
 from phi3lib.moved import old_keyword
 
@@ -99,11 +99,8 @@ def still(fig: Figure, *, alt: str) -> Still:
     write_png(fig, buffer)
     image = Image.open(buffer).convert("RGB")
     data, mime = encode(image, keep=(*CLASSES, PADDING))
-    return Still(data, mime, alt, image.size, drawing=not fig.findobj(_is_image))
-
-
-def _is_image(artist: Any) -> bool:
-    return isinstance(artist, AxesImage | BboxImage)
+    has_image = any(isinstance(artist, AxesImage | BboxImage) for artist in artists_of(fig))
+    return Still(data, mime, alt, image.size, drawing=not has_image)
 
 
 def write_png(fig: Figure, file: Any, **options: Any) -> None:

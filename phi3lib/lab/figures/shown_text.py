@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
@@ -41,9 +44,10 @@ def take_literally(fig: Figure) -> None:
 
     A file name with two dollar signs would otherwise be set as a formula, or end the drawing with an error.
     """
-    names = {text for legend in fig.findobj(Legend) for text in legend.get_texts()}
+    drawn = artists_of(fig)
+    names = {text for legend in drawn if isinstance(legend, Legend) for text in legend.get_texts()}
     powers: set[Text] = set()
-    for axis in (axis for axes in fig.axes for axis in (axes.xaxis, axes.yaxis)):
+    for axis in (one for one in drawn if isinstance(one, Axis)):
         labels = [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)]
         own = isinstance(axis.get_major_formatter(), LogFormatterMathtext)
         (powers if own else names).update(labels)
@@ -52,10 +56,21 @@ def take_literally(fig: Figure) -> None:
             # come from the formatter: an inner panel of a shared axis shows no labels, yet sets those of all.
             written = axis.get_major_formatter().format_ticks(axis.get_majorticklocs().tolist())
             axis.set_ticklabels([_line(str(text), LONGEST_NAME) for text in written])
-    for text in set(fig.findobj(Text)) - powers:
+    for text in {one for one in artists_of(fig) if isinstance(one, Text)} - powers:
         text.set_parse_math(False)
         longest = LONGEST_NAME if text in names else LONGEST_LINE
         text.set_text("\n".join(_line(line, longest) for line in text.get_text().split("\n")))
+
+
+def artists_of(artist: Artist) -> list[Artist]:
+    """Return an artist and all that it consists of, but not the ticks of axes that are switched off.
+
+    A figure makes its ticks when it is first asked for them, which takes longer than to draw a small picture.
+    """
+    parts = artist.get_children()
+    if isinstance(artist, Axes) and not artist.axison:
+        parts = [part for part in parts if not isinstance(part, Axis)]
+    return [artist, *(one for part in parts for one in artists_of(part))]
 
 
 def _line(text: str, longest: int) -> str:

@@ -60,7 +60,7 @@ class Instrument(VBox):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        still, widget = self.still(), self.live()
+        still, widget = self._still_and_live()
         record(self, still.key)
         widget.hide_while_connected(still.key)
         data, metadata = _view_of(widget)
@@ -69,9 +69,13 @@ class Instrument(VBox):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Return view and still as one bundle, for front ends that do not ask IPython to display."""
-        data, metadata = _view_of(self.live())
-        bundle = {**self.still()._repr_mimebundle_(), **data}
+        still, widget = self._still_and_live()
+        data, metadata = _view_of(widget)
+        bundle = {**still._repr_mimebundle_(), **data}
         return (bundle, metadata) if metadata else bundle
+
+    def _still_and_live(self) -> tuple[plots.Still, Any]:
+        return self.still(), self.live()
 
 
 def _view_of(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,9 +125,18 @@ class PanelInstrument(Instrument):
     def live(self) -> Any:
         """Return the widget; it is made once, so that all its views show the same."""
         if self._widget is None:
-            self._controls = self.controls()
-            self._widget = make_panel(self.title, self._controls, self._take, self.still)
+            self._make_panel(self.still())
         return self._widget
+
+    def _still_and_live(self) -> tuple[plots.Still, Any]:
+        still = self.still()
+        if self._widget is None:  # a new panel shows the same picture: it is drawn once
+            self._make_panel(still)
+        return still, self._widget
+
+    def _make_panel(self, first: plots.Still) -> None:
+        self._controls = self.controls()
+        self._widget = make_panel(self.title, self._controls, self._take, self.still, first)
 
     def choose(self, **chosen: Any) -> None:
         """Set controls by name, as the page does: `choose(layer=3)`. ValueError for what is not offered."""

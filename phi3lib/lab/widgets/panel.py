@@ -85,8 +85,12 @@ def make_panel(
     controls: Sequence[Control],
     take: Callable[[dict[str, Any]], None],
     still: Callable[[], Still],
+    first: Still,
 ) -> Any:
-    """Return a widget whose controls call `take`; then `still` is its picture with a description."""
+    """Return a widget whose controls call `take`; then `still` is its picture with a description.
+
+    first: the picture before a control was used.
+    """
     import traitlets
 
     from phi3lib.lab.widgets.live_view import LiveView
@@ -100,7 +104,6 @@ def make_panel(
         sentence = traitlets.Unicode().tag(sync=True)
         drawing = traitlets.Bool().tag(sync=True)
 
-    first = still()
     widget = Panel(
         title=title,
         controls=[one.for_page() for one in controls],

@@ -12,12 +12,14 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from nbconvert import LatexExporter
 from PIL import Image, ImageColor
 
 from phi3lib import Atlas, EmbeddingTable, hd_grid
 from phi3lib.lab.figures import hd_plots, plots
-from phi3lib.lab.figures.shown_text import readable
+from phi3lib.lab.figures.shown_text import artists_of, readable
 from phi3lib.lab.figures.stills import DARK_FILTER
 from phi3lib.lab.widgets import GridExplorer
 from phi3lib.lab.widgets.base import VIEW
@@ -97,6 +99,27 @@ def test_the_still_of_an_instrument_is_an_output_of_its_own():
     assert 'alt="Grid explorer, still picture. Grid of crops' in still["text/html"]
     displayed(explorer)
     assert explorer.live().twins == [key]  # an equal picture has an equal name, in every run
+
+
+def test_an_instrument_that_is_shown_for_the_first_time_is_drawn_once(monkeypatch):
+    drawn, draw = [], GridExplorer.still
+    monkeypatch.setattr(GridExplorer, "still", lambda self: drawn.append(self) or draw(self))
+    explorer = GridExplorer()
+    (_, _), (still, _) = displayed(explorer)
+    assert len(drawn) == 1 and explorer.live().picture in still["text/html"]
+    explorer.choose(num_crops=4)
+    (_, _), (changed, _) = displayed(explorer)  # the state may have changed without the page
+    assert len(drawn) == 3 and explorer.live().picture in changed["text/html"] != still["text/html"]
+
+
+def test_axes_that_are_switched_off_make_no_ticks():
+    fig, (seen, off) = plots.figure(1, 2)
+    seen.set(xlabel="x", ylabel="y")
+    plots.picture_axes(off, np.zeros((4, 4, 3)), "$off$")
+    artists = artists_of(fig)
+    assert {one.get_text() for one in artists if isinstance(one, Text)} >= {"x", "y", "$off$"}
+    assert seen.xaxis in artists and off.xaxis not in artists and off.yaxis not in artists
+    assert fig.findobj(AxesImage) == [one for one in artists if isinstance(one, AxesImage)]
 
 
 def test_the_metadata_of_the_widget_pass_through(monkeypatch):
