@@ -184,12 +184,13 @@ class OpenNotebook:
         )
 
     def use_theme(self, name: str) -> None:
-        """Change JupyterLab's theme: Light or Dark."""
-        theme = {"theme": f"JupyterLab {name}"}
-        self.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
-        )
+        """Change JupyterLab's theme, if it is not this one: Light or Dark."""
         light = str(name == "Light").lower()
+        if self.page.locator("body").get_attribute("data-jp-theme-light") != light:
+            theme = {"theme": f"JupyterLab {name}"}
+            self.page.evaluate(
+                "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
+            )
         # JupyterLab hides itself for a frame when it has told of the new theme.
         self.page.locator(f"body[data-jp-theme-light='{light}'] > #main").wait_for()
 

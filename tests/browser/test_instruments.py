@@ -148,17 +148,17 @@ def test_a_key_on_a_labeled_control_moves_the_picture_and_the_words(instrument, 
 
 
 @pytest.mark.parametrize("instrument", PANELS, indirect=True)
-def test_each_is_readable_in_both_themes_and_named_for_screen_readers(instrument, request):
+@pytest.mark.parametrize("theme", THEMES)  # all in one theme, then all in the other
+def test_each_is_readable_in_both_themes_and_named_for_screen_readers(instrument, theme, request):
     notebook, output, selector = instrument
     name = request.node.callspec.params["instrument"]
-    for theme in THEMES:
-        notebook.use_theme(theme)
-        assert serious_faults(notebook.page, selector) == []
-        for control in output.locator("input, select").all():
-            assert control.evaluate("c => c.labels.length === 1 && c.labels[0].innerText.trim().length > 0")
-        words = output.get_by_role("status")
-        assert words.evaluate("w => w.scrollWidth <= w.clientWidth")  # nothing is cut off
-        notebook.screenshot(f"{name}_{theme.lower()}")
+    notebook.use_theme(theme)
+    assert serious_faults(notebook.page, selector) == []
+    for control in output.locator("input, select").all():
+        assert control.evaluate("c => c.labels.length === 1 && c.labels[0].innerText.trim().length > 0")
+    words = output.get_by_role("status")
+    assert words.evaluate("w => w.scrollWidth <= w.clientWidth")  # nothing is cut off
+    notebook.screenshot(f"{name}_{theme.lower()}")
 
 
 @pytest.mark.parametrize("instrument", ["search"], indirect=True)
