@@ -189,7 +189,8 @@ def report(
     figures = (
         f"{table(names, rows)}\n\nA float32 matrix product of 2,048 runs at {fp32['rate'] / 1e9:.0f} GFLOP/s "
         f"in the same process (the median within a second before and another after); ours in fp32 at "
-        f"{used / 1e9:.0f}, {used / fp32['rate']:.0%} of that (goal: at least {GEMM_GOAL:.0%}). Where its time goes, by torch's profiler: "
+        f"{used / 1e9:.0f}, {used / fp32['rate']:.0%} of that (goal: at least {GEMM_GOAL:.0%}). Where its "
+        f"time goes, by torch's profiler: "
         f"{', '.join(f'{name} {share:.1%}' for name, share in fp32['shares'].items())}. The rate counts the "
         f"operations of products alone; copies, activations, norms and the exponentials of attention take "
         f"their time beside them."
