@@ -29,6 +29,13 @@ WITH_PHI3 = {
 # Fewer pictures and steps than a reader with published checkpoints takes. What is tested is that every cell
 # runs: what it computes with random weights has no meaning. Each text is once in its notebook.
 FEWER = {
+    "02_vision_tower": {"range(400)": "range(120)", ">= 20": ">= 5"},
+    "05_umap_maps": {"range(400)": "range(160)"},
+    "08_fine_tuning": {
+        "bundled=2, real=1)": "bundled=2, real=1), pairs=24, digits=20",
+        "real=6), \"batch_size\"": "real=2), \"batch_size\"",
+    },
+    "09_phi3_answers": {"real=40": "real=24"},
     "10_another_encoder": {
         "asked_scenes(50,": "asked_scenes(8,",
         "asked_scenes(240,": "asked_scenes(24,",
