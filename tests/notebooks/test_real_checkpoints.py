@@ -33,7 +33,7 @@ FEWER = {
     "05_umap_maps": {"range(400)": "range(160)"},
     "08_fine_tuning": {
         "bundled=2, real=1)": "bundled=2, real=1), pairs=24, digits=20",
-        "real=6), \"batch_size\"": "real=2), \"batch_size\"",
+        'real=6), "batch_size"': 'real=2), "batch_size"',
     },
     "09_phi3_answers": {"real=40": "real=24"},
     "10_another_encoder": {
