@@ -159,12 +159,10 @@ def ground_picture(color: Color, size: tuple[int, int], rng: Generator) -> Image
     """Return a background of `size` (width, height) in this colour: even, or brighter on one side."""
     image = Image.new("RGB", size, color.rgb)
     if rng.random() < 0.3:
-        down, across = np.meshgrid(
-            np.linspace(-10, 10, size[1]), np.linspace(-10, 10, size[0]), indexing="ij"
-        )
+        down, across = np.linspace(-10, 10, size[1])[:, None], np.linspace(-10, 10, size[0])[None]
         ramp = (down, across, -down, -across)[int(rng.integers(4))]
-        shade = ramp[..., None] + np.asarray(color.rgb)
-        image = Image.fromarray(np.clip(shade, 0, 255).astype(np.uint8))
+        shade = np.clip(ramp[..., None] + np.asarray(color.rgb), 0, 255).astype(np.uint8)
+        image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(shade, (size[1], size[0], 3))))
     return image
 
 

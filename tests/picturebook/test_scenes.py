@@ -22,6 +22,12 @@ def scenes(style: str, count: int = 60, **options: object) -> list[Scene]:
     return [draw_scene(number, style=style, **{**SMALL, **options}) for number in range(count)]  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def many() -> dict[str, list[Scene]]:
+    """Scenes by style."""
+    return {style: scenes(style, 120) for style in STYLES}
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("grid", [(1, 1), (2, 3), (4, 4)])
 def test_a_scene_fills_its_grid(style: str, grid: tuple[int, int]) -> None:
@@ -37,8 +43,8 @@ def test_what_does_not_exist_is_refused() -> None:
         draw_scene(0, style="print", print_kind="poem")
 
 
-def test_places_are_where_they_say() -> None:
-    for scene in scenes("things"):
+def test_places_are_where_they_say(many: dict[str, list[Scene]]) -> None:
+    for scene in many["things"]:
         for thing, place in zip(scene.things, scene.places, strict=True):
             across = (thing.box[0] + thing.box[2]) / 2 / scene.image.width
             down = (thing.box[1] + thing.box[3]) / 2 / scene.image.height
@@ -47,8 +53,8 @@ def test_places_are_where_they_say() -> None:
                 assert (high in place) == (share > 0.58), (place, share)
 
 
-def test_things_in_one_scene_have_kinds_and_colors_of_their_own() -> None:
-    for scene in scenes("things"):
+def test_things_in_one_scene_have_kinds_and_colors_of_their_own(many: dict[str, list[Scene]]) -> None:
+    for scene in many["things"]:
         names = {thing.kind.name for thing in scene.things}
         colors = {thing.look.color.name for thing in scene.things}
         assert len(names) == len(colors)
@@ -75,11 +81,11 @@ def test_held_out_scenes_print_held_out_words() -> None:
             assert {piece.text for piece in scene.prints} <= set(words)
 
 
-def test_questions_have_true_answers() -> None:
+def test_questions_have_true_answers(many: dict[str, list[Scene]]) -> None:
     rng = np.random.default_rng(0)
     topics = set()
     for style in STYLES:
-        for scene in scenes(style, 120):
+        for scene in many[style]:
             said = [thing.kind.name for thing in scene.things]
             for question in questions_of(scene, rng):
                 topics.add(question.topic)
@@ -103,10 +109,10 @@ def test_questions_have_true_answers() -> None:
     assert topics == set(TOPICS)
 
 
-def test_no_question_has_two_answers() -> None:
+def test_no_question_has_two_answers(many: dict[str, list[Scene]]) -> None:
     rng = np.random.default_rng(1)
     for style in STYLES:
-        for scene in scenes(style, 120):
+        for scene in many[style]:
             answers: dict[str, str] = {}
             for question in questions_of(scene, rng):
                 assert answers.setdefault(question.text, question.answer) == question.answer
@@ -148,4 +154,9 @@ def test_a_close_up_shows_one_kind_and_says_so_always_alike(number):
 
 
 def test_close_ups_know_every_family():
-    assert {close_up(n).things[0].kind.family for n in range(600)} == {kind.family for kind in KINDS.values()}
+    missing = {kind.family for kind in KINDS.values()}
+    for number in range(600):
+        missing.discard(close_up(number).things[0].kind.family)
+        if not missing:
+            return
+    raise AssertionError(missing)
