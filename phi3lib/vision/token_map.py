@@ -11,6 +11,7 @@ token know of the rest of its tile as well, never of another tile.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -73,6 +74,7 @@ class _View:
         return self.start + row * (self.cols + 1) + col
 
 
+@lru_cache(maxsize=64)  # who asks for one token of a grid asks for the next
 def _views(grid: HDGrid, order: str) -> tuple[_View, _View]:
     """Return the two views in the order of the sequence; the view separator is between them."""
     require_order(order)
@@ -89,9 +91,9 @@ def _views(grid: HDGrid, order: str) -> tuple[_View, _View]:
 
 def token_at(grid: HDGrid, index: int, order: str = "sub_glb") -> Token:
     """Return the token at `index` in the sequence. Raises IndexError outside the sequence."""
-    if not 0 <= index < grid.num_image_tokens:
-        raise IndexError(f"token {index} of {grid.num_image_tokens}: the index must be 0 to the last token")
     first, second = _views(grid, order)
+    if not 0 <= index < second.start + second.length:
+        raise IndexError(f"token {index} of {grid.num_image_tokens}: the index must be 0 to the last token")
     if index == first.length:
         return Token(index, TokenKind.VIEW_SEPARATOR, None, 0, 0, None)
     view = first if index < first.length else second

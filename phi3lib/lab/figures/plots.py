@@ -96,7 +96,7 @@ def still(fig: Figure, *, alt: str) -> Still:
         raise ValueError("alt is empty: say in a sentence what the figure shows and what to notice")
     _require_labels(fig)
     buffer = io.BytesIO()
-    write_png(fig, buffer)
+    write_png(fig, buffer, pil_kwargs={"compress_level": 1})  # for the next line
     image = Image.open(buffer).convert("RGB")
     data, mime = encode(image, keep=(*CLASSES, PADDING))
     has_image = any(isinstance(artist, AxesImage | BboxImage) for artist in artists_of(fig))
