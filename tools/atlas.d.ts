@@ -35,6 +35,8 @@ interface AtlasSpec {
   queries?: (FoundPictures & { column: string })[];
   /** of each table: shares of the variance, and the values that the bytes 0 and 4,095 stand for */
   components?: { shares: number[]; low: number[]; high: number[] }[];
+  /** what a page lays out a selection by: of each table what the bytes 0 and 255 of its vectors stand for */
+  layouts?: { most: number; curves: number[][]; vectors: { low: number[]; high: number[]; kept: number }[] } | null;
   card: object;
 }
 
@@ -47,6 +49,19 @@ interface FoundPictures {
   ids?: string[];
 }
 
+/** A new map of some pictures alone, from Python or the page. */
+interface LaidOutRows {
+  rows: number[];
+  settings: MapSettings;
+  k: number;
+  trust_words: string[];
+  notes: string[];
+  /** of each map: x and y of each row on a square of 65,535 */
+  places: ArrayBufferView;
+  /** of each map: the k nearest of each row, by their number among the rows */
+  near: ArrayBufferView;
+}
+
 interface AtlasTraits extends LiveTraits {
   spec: AtlasSpec;
   places: DataView;
@@ -55,6 +70,10 @@ interface AtlasTraits extends LiveTraits {
   shade: DataView;
   /** principal components of each table: one after the other, a number for each point */
   components: DataView;
+  /** what an exported page knows of the vectors, if it lays out selections: principal components in steps of a byte */
+  vectors: DataView;
+  /** without rows: none was made */
+  selection_map?: Partial<LaidOutRows>;
   /** sheets of thumbnails as data URIs; an exported page has their number, and they lie in elements of their own */
   sheets: string[] | number;
   /** the place of each point's thumbnail on the sheets */

@@ -102,6 +102,11 @@ def _add_atlas(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--sql", action="store_true", help="let the page answer queries in SQL: about 0.55 MB"
     )
+    command.add_argument(
+        "--selection-maps",
+        action="store_true",
+        help="let the page lay out selected images anew: about 75 kB for 1,000 images",
+    )
     command.add_argument("--open", action="store_true", help="open the file in the browser")
 
 

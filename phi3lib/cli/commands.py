@@ -63,7 +63,7 @@ def atlas(asked: Any, terminal: Terminal, found: list[Any]) -> None:
     if asked.query and made.state.search_table() is None:
         raise ValueError("--query needs vectors of a model that reads texts, such as --model clip")
     terminal.say(f"writing {asked.out}")
-    page = made.to_html(asked.out, queries=asked.query, sql=asked.sql)
+    page = made.to_html(asked.out, queries=asked.query, sql=asked.sql, selection_maps=asked.selection_maps)
     terminal.result([str(page)], {"page": str(page), "tables": [_told(one) for one in found]})
     if asked.open:
         webbrowser.open(page.resolve().as_uri())

@@ -269,7 +269,7 @@ def _laid_out(
     pairs = graph.tocoo()
     used = pairs.data >= pairs.data.max() / epochs  # others have no turn in so few epochs
     weights = pairs.data[used]
-    a, b = map(np.float32, _curve(min_dist))  # with powers of float64 it takes a fifth longer
+    a, b = map(np.float32, curve(min_dist))  # with powers of float64 it takes a fifth longer
     laid: Coordinates = optimize_layout_euclidean(
         coordinates,
         coordinates,
@@ -287,7 +287,7 @@ def _laid_out(
     return laid
 
 
-def _curve(min_dist: float) -> tuple[float, float]:
+def curve(min_dist: float) -> tuple[float, float]:
     """Return a and b of 1 / (1 + a · d^2b), fitted to what `min_dist` asks for, as umap-learn does."""
     from scipy.optimize import curve_fit
 

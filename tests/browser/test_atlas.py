@@ -469,6 +469,7 @@ def test_in_jupyterlab_a_lasso_reaches_python(opened, one_cell):
     slides_both_views(page)
     places_by_components(page)
     answers_a_query(page)
+    lays_out_the_selection(page)
     turns_dark(notebook, first)
     runs_again(notebook, first)
 
@@ -547,6 +548,28 @@ def answers_a_query(page):
     expect(page.get_by_role("heading", name="Selected: 3")).to_have_count(2)
     assert printed(page, "print(atlas.rows)", "[15, 16, 17]") == "[15, 16, 17]"
     expect(page.locator(".sql table")).to_have_count(1)
+
+
+def lays_out_the_selection(page):
+    """Three are too few; a new map of fifteen is in both views, and one of them goes back."""
+    anew, status = page.get_by_role("button", name="Map these anew"), page.locator("[role=status]").first
+    anew.first.click()
+    expect(status).to_contain_text("A map needs 4 pictures at least")
+    page.evaluate(ASK, "atlas.select(where=\"`group` = 'g1'\")")
+    expect(page.get_by_role("heading", name="Selected: 15")).to_have_count(2)
+    anew.first.click()
+    alone = page.locator("canvas[aria-label='Map one of 15 pictures alone']")
+    expect(alone).to_have_count(2)
+    expect(status).to_contain_text("UMAP of 15 pictures alone")
+    expect(page.locator(".title").first).to_contain_text("% of their 10 true neighbours near")
+    assert printed(page, "print(len(atlas.state.selection_map.rows))", "15") == "15"
+    page.get_by_role("button", name="Back to all").first.click()
+    expect(alone).to_have_count(1)
+    expect(anew.first).to_be_focused()
+    page.evaluate(ASK, "atlas.map_of(range(20, 40))")
+    expect(page.locator("canvas[aria-label='Map two of 20 pictures alone']")).to_have_count(2)
+    for back in reversed(page.get_by_role("button", name="Back to all").all()):
+        back.click()
 
 
 def turns_dark(notebook, canvas):

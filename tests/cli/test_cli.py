@@ -71,17 +71,21 @@ def test_atlas_is_one_file_that_loads_nothing(shell, tmp_path):
     assert "default-src &#x27;none" in page and "</title><script>" not in page
 
 
-def test_an_atlas_can_rank_by_texts_and_answer_queries(shell, tmp_path, colors, monkeypatch):
+def test_an_atlas_can_rank_by_texts_answer_queries_and_lay_out_selections(
+    shell, tmp_path, colors, monkeypatch
+):
     reading = Recipes(recipes_of(colors.family), shared_with_text="squares")
     monkeypatch.setattr(Colors, "recipes", reading)
     colors.encode_texts = lambda text: torch.ones(1, 9)
     shell("embed", "photos", "--out", "v.parquet")
+    options = ("--sql", "--selection-maps")
     for source in ("photos", "v.parquet"):
-        code, _, err = shell("atlas", source, "--query", "a red car", "--query", "a dog", "--sql")
+        code, _, err = shell("atlas", source, "--query", "a red car", "--query", "a dog", *options)
         page = (tmp_path / "atlas.html").read_text(encoding="utf-8")
         assert code == 0 and "wasm-unsafe-eval" in page, err
         spec = data_of(page)["spec"]
         assert [one["text"] for one in spec["queries"]] == ["a red car", "a dog"]
+        assert len(spec["layouts"]["vectors"]) == 1
 
 
 def test_search_by_image(shell):

@@ -180,7 +180,7 @@ def test_layouts_are_those_of_umap(groups):
     rng = np.random.default_rng(0)
     start = np.stack([rng.permutation(641)[: len(groups)] / 64 for _ in range(2)], 1).astype(np.float32)
     start[0], start[-1] = 0, 10  # umap-learn scales to this square, here without rounding
-    a, b = map(np.float32, maps_module._curve(0.1))
+    a, b = map(np.float32, maps_module.curve(0.1))
     fitted = UMAP(
         n_neighbors=12, metric="cosine", n_epochs=40, init=start.copy(), random_state=3, n_jobs=1, a=a, b=b,
         precomputed_knn=(
@@ -196,7 +196,7 @@ def test_layouts_are_those_of_umap(groups):
     ("min_dist", "reference"), [(0.0, (1.932808, 0.790495)), (0.1, (1.576943, 0.895061))]
 )
 def test_the_curve_is_that_of_umap(min_dist, reference):
-    assert maps_module._curve(min_dist) == pytest.approx(reference, abs=2e-6)
+    assert maps_module.curve(min_dist) == pytest.approx(reference, abs=2e-6)
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from phi3lib.lab.atlas.fields import fields_of
-from phi3lib.lab.atlas.page import page_data, script, styles
+from phi3lib.lab.atlas.page import page_data, script, selection_map_data, styles
+from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.sql import told
 from phi3lib.lab.atlas.state import AtlasState, SearchResult
@@ -41,7 +42,8 @@ def _found(state: AtlasState) -> dict[str, Any]:
 def make_atlas(atlas: "Atlas") -> Any:
     """Return the widget of an Atlas: each follows the other."""
     state = atlas.state
-    widget = _widget_class()(**page_data(state, atlas.pictures), **standing(state))
+    made = {"selection_map": selection_map_data(state.selection_map)}
+    widget = _widget_class()(**page_data(state, atlas.pictures), **standing(state), **made)
     _follow(atlas, widget)
     return widget
 
@@ -64,6 +66,7 @@ def _widget_class() -> Any:
         selected: Any = traitlets.List().tag(sync=True)
         selections: Any = traitlets.List().tag(sync=True)
         found = traitlets.Dict().tag(sync=True)
+        selection_map = traitlets.Dict().tag(sync=True)
         status = traitlets.Unicode().tag(sync=True)
         progress = traitlets.Float(1.0).tag(sync=True)
 
@@ -116,6 +119,8 @@ def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
         widget.found = _found(state)
     elif message.get("do") == "recompute":
         _recompute(state, widget, message)
+    elif message.get("do") == "map of":
+        show_map_of(state, widget, message.get("rows"))
     elif message.get("do") == "where":
         rows = rows_where(str(message.get("text", "")), fields_of(state), len(state.ids))
         widget.send({"where": rows.tolist()})
@@ -157,6 +162,23 @@ def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
 
     state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
     show_settings(state, widget)
+
+
+def show_map_of(state: AtlasState, widget: Any, rows: Any, **parameters: Any) -> SelectionMap:
+    """Compute new maps of these rows alone, show and return them. ValueError as `map_of` of the state."""
+    widget.progress = 0.0
+
+    def tell(share: float) -> None:
+        widget.progress = share
+
+    try:
+        made = state.map_of(rows, tell=tell, **parameters)
+        # With a number, so that the page shows the same map again.
+        number = {"number": widget.selection_map.get("number", 0) + 1}
+        widget.selection_map = selection_map_data(made) | number
+        return made
+    finally:
+        widget.progress = 1.0
 
 
 def show_settings(state: AtlasState, widget: Any) -> None:

@@ -19,9 +19,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.embeddings.maps import sample_rows
+from phi3lib.embeddings.maps import MIN_DIST, curve, sample_rows
 from phi3lib.lab.atlas.columns import for_axes, for_page
 from phi3lib.lab.atlas.queries import ranked_by
+from phi3lib.lab.atlas.selection_maps import MOST_IN_PAGE, SelectionMap, reduced
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.thumbnails import COARSE, SHEET, sheet_order, sheets_with_shapes, thumbnail_side
 from phi3lib.lab.atlas.thumbnails import sprite_sheets as sprite_sheets
@@ -41,6 +42,8 @@ PARTS = (
     "data",
     "axes",
     "plane",
+    "umap",
+    "selection_map",
     "filters",
     "where",
     "names",
@@ -61,11 +64,13 @@ PARTS = (
     "conditions",
     "sqlite",
     "query",
+    "lay_out",
     "controls",
     "main",
     "render",
 )
 SQL_PARTS = {"sqlite", "query"}  # only where queries in SQL can be asked
+LAYOUT_PARTS = {"umap", "selection_map", "lay_out"}  # only where new maps of a selection can be made
 # Grid points on a side of a map: more than a screen has; finer above COARSE pictures.
 GRID, FINE_GRID = 4_095, 65_535
 MOST_THUMBS = 30_000  # beyond, a picture is shown when it is opened
@@ -80,12 +85,13 @@ def page_data(
     *,
     compact: bool = False,
     queries: Sequence[str] = (),
+    selection_maps: bool = False,
 ) -> dict[str, Any]:
     """Return all that the page draws, for all settings that there are.
 
     Thumbnails have 128 pixels for at most 400 pictures, 96 for 1,500, 64 for 6,000, 40 for 30,000; beyond,
     there are none. compact: as `sheets_with_shapes`. queries: texts by which all rows are ranked here, for a
-    page without a model.
+    page without a model. selection_maps: with what new maps are made of, for a page without Python.
     """
     found, cosines = ranked_by(state, queries)
     rows = sample_rows(len(state.ids), MOST_POINTS)
@@ -97,7 +103,8 @@ def page_data(
     order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).coordinates[rows])
     in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
     sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
-    return {
+    layouts, vectors = _for_new_maps(state, rows) if selection_maps else (None, None)
+    return ({} if vectors is None else {"vectors": vectors}) | {
         "spec": {
             "names": state.names,
             "count": len(rows),
@@ -126,6 +133,7 @@ def page_data(
             "shapes": _by_point(shapes, order),
             "components": [about for _, about in components],
             "finds": state.search_table() is not None,
+            "layouts": layouts,
             "card": state.card(),
         },
         "places": b"".join(
@@ -139,6 +147,30 @@ def page_data(
         "components": b"".join(steps for steps, _ in components),
         "sheets": sheets,
         "slots": np.argsort(order).astype("<u2").tobytes(),
+    }
+
+
+def _for_new_maps(state: AtlasState, rows: NDArray[np.intp]) -> tuple[dict[str, Any], bytes]:
+    """Return what a page lays out a selection by: limits, the curves of UMAP, the vectors of all tables."""
+    found = [reduced(t.vectors, state.spaces[name], state.k, rows) for name, t in state.tables.items()]
+    distances = sorted({MIN_DIST, *(one.min_dist for one in state.settings)})
+    curves = [[distance, *curve(distance)] for distance in distances]
+    about = {"most": MOST_IN_PAGE, "curves": curves, "vectors": [one for one, _ in found]}
+    return about, b"".join(numbers for _, numbers in found)
+
+
+def selection_map_data(made: SelectionMap | None) -> dict[str, Any]:
+    """Return new maps of a selection as the page has them; nothing where none were made."""
+    if made is None:
+        return {}
+    return {
+        "rows": made.rows.tolist(),
+        "settings": asdict(made.settings),
+        "k": made.k,
+        "trust_words": [said_trust(made.trust[name], len(made.rows)) for name in made.layouts],
+        "notes": list(made.notes),
+        "places": b"".join(_whole(one.coordinates, FINE_GRID) for one in made.layouts.values()),
+        "near": b"".join(one.indices[:, : made.k].astype("<u4").tobytes() for one in made.spaces.values()),
     }
 
 
@@ -232,9 +264,10 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
     return np.stack(lines), found
 
 
-def script(*, sql: bool = True) -> str:
-    """Return the page's JavaScript, all parts in one module; sql: with those for queries."""
-    parts = [part for part in PARTS if sql or part not in SQL_PARTS]
+def script(*, sql: bool = True, selection_maps: bool = True) -> str:
+    """Return the page's JavaScript, all parts in one module; with those for queries and for new maps."""
+    left_out = (set() if sql else SQL_PARTS) | (set() if selection_maps else LAYOUT_PARTS)
+    parts = [part for part in PARTS if part not in left_out]
     return joined(*(SCRIPTS / f"{part}.js" for part in parts)) + "\nexport default { render };\n"
 
 
@@ -245,14 +278,16 @@ def styles(*, panel: bool = False, sql: bool = True) -> str:
     return f"{instrument_styles()}\n{own}" if panel else own
 
 
-def whole_page(data: dict[str, Any], title: str, *, sql: bool = False) -> str:
+def whole_page(data: dict[str, Any], title: str, *, sql: bool = False, selection_maps: bool = False) -> str:
     """Return one HTML file that holds everything and may load nothing: its policy allows its own scripts.
 
     The explorer's script is packed like its data, a third of its size, and put on the page by a short one.
-    sql: with SQLite, whose WebAssembly the policy then allows to be compiled.
+    sql: with SQLite, whose WebAssembly the policy then allows to be compiled. selection_maps: with UMAP.
     """
     title, start = readable(title), _without_comments(START.read_text(encoding="utf-8"))
-    code = _without_comments(script(sql=sql)).replace("export default", "const atlas =")
+    code = _without_comments(script(sql=sql, selection_maps=selection_maps)).replace(
+        "export default", "const atlas ="
+    )
     sheets = data["sheets"]
     body = _json(_packed(data | {"sheets": len(sheets)}) | {"code": _dense(code.encode())})
     style = _STYLE + styles(sql=sql)

@@ -35,6 +35,17 @@ class Settings:
         return self.method, self.n_neighbors, self.min_dist
 
 
+def checked(settings: Settings, most: int) -> Settings:
+    """Return settings of a UMAP map. ValueError for invalid ones, and for more neighbors than `most`."""
+    if not 2 <= settings.n_neighbors <= most:
+        raise ValueError(f"n_neighbors is {settings.n_neighbors}; for these pictures it may be 2 to {most}")
+    if not 0 <= settings.min_dist <= 1:
+        raise ValueError(f"min_dist is {settings.min_dist:g}; it may be 0 to 1")
+    if not 0 <= settings.seed < 2**32:
+        raise ValueError(f"seed is {settings.seed}; it may be 0 to {2**32 - 1}")
+    return settings
+
+
 def usual_grid(count: int) -> Mapping[str, Sequence[Any]]:
     """Return the grid for so many pictures: the more there are, the fewer maps."""
     return GRID if count <= SMALL else SMALL_GRID if count < LARGE else ONE_MAP

@@ -25,8 +25,8 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
   const text = async (packed) => new TextDecoder().decode(await unpack(packed));
-  const bytes = ["places", "components", "near", "shares", "shade", "slots"];
-  for (const name of bytes) values[name] = await unpack(values[name]);
+  const bytes = ["places", "components", "near", "shares", "shade", "slots", "vectors"];
+  for (const name of bytes) if (values[name]) values[name] = await unpack(values[name]);
   if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
   const script = document.createElement("script");
   script.textContent = await text(values.code);

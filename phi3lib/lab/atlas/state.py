@@ -5,7 +5,7 @@ Plain state, without a widget; `atlas.py` puts it on the screen.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
@@ -23,8 +23,9 @@ from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import all_columns, as_texts, codes_of, given_coordinates, label_column
+from phi3lib.lab.atlas.selection_maps import SelectionMap, selection_map
 from phi3lib.lab.atlas.selections import Selections, checked_rows
-from phi3lib.lab.atlas.settings import GIVEN, Settings, most_usual, usable, usual_grid
+from phi3lib.lab.atlas.settings import GIVEN, Settings, checked, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.stages import Costs, Stage
 from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
@@ -92,6 +93,7 @@ class AtlasState:
         self.recall: dict[str, str] = {}
         self.selected: list[int] = []
         self.selections = Selections(len(self.ids))
+        self.selection_map: SelectionMap | None = None
         self.found: SearchResult | None = None
 
     def _take_labels(self, labels: Any, words: Sequence[str]) -> None:
@@ -224,13 +226,7 @@ class AtlasState:
         tell: is called with the share that is done, after each map.
         """
         most = next(iter(self.spaces.values())).indices.shape[1] + 1
-        if not 2 <= n_neighbors <= most:
-            raise ValueError(f"n_neighbors is {n_neighbors}; for these pictures it may be 2 to {most}")
-        if not 0 <= min_dist <= 1:
-            raise ValueError(f"min_dist is {min_dist:g}; it may be 0 to 1")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"seed is {seed}; it may be 0 to {2**32 - 1}")
-        settings = Settings("UMAP", n_neighbors, min_dist, seed)
+        settings = checked(Settings("UMAP", n_neighbors, min_dist, seed), most)
         for done, name in enumerate(self.names, start=1):
             self.layout(name, settings)
             self.trustworthiness(name, settings)
@@ -241,6 +237,30 @@ class AtlasState:
         self.waiting = [one for one in self.waiting if one != settings]
         self.chosen = settings
         return settings
+
+    def map_of(
+        self,
+        rows: Iterable[int] | str,
+        *,
+        n_neighbors: int | None = None,
+        min_dist: float | None = None,
+        seed: int | None = None,
+        tell: Callable[[float], None] | None = None,
+    ) -> SelectionMap:
+        """Compute new maps of these rows alone, or of those of a named selection; kept as `selection_map`.
+
+        Without parameters those of the chosen map are used, or umap-learn's. tell: is called with the share
+        that is done. ValueError for rows and names that there are not, for fewer than four rows, and for
+        invalid parameters.
+        """
+        usual = self.chosen if self.chosen.method == "UMAP" else Settings()
+        chosen = checked_rows(self.rows_named(rows) if isinstance(rows, str) else rows, len(self.ids))
+        given = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
+        asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        settings = replace(usual, **asked)
+        checked(settings, len(self.ids) if n_neighbors is None else max(len(chosen), 2))
+        self.selection_map = selection_map(self.tables, chosen, settings, self.k, tell)
+        return self.selection_map
 
     # ------------------------------------------------------------------------ trust
 
@@ -304,12 +324,14 @@ class AtlasState:
 
         ValueError for rows and names that there are not.
         """
-        if isinstance(rows, str):
-            if rows not in self.selections:
-                known = ", ".join(map(repr, self.selections)) or "none"
-                raise ValueError(f"there is no selection {rows!r}; there are: {known}")
-            rows = self.selections[rows]
-        self.selected = checked_rows(rows, len(self.ids))
+        self.selected = checked_rows(self.rows_named(rows) if isinstance(rows, str) else rows, len(self.ids))
+
+    def rows_named(self, name: str) -> list[int]:
+        """Return the rows of a named selection. ValueError for a name that there is not."""
+        if name not in self.selections:
+            known = ", ".join(map(repr, self.selections)) or "none"
+            raise ValueError(f"there is no selection {name!r}; there are: {known}")
+        return self.selections[name]
 
     def selected_table(self) -> EmbeddingTable:
         """Return the selected rows of the first table, with every column that is known of them."""

@@ -23,8 +23,9 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.fields import fields_of
-from phi3lib.lab.atlas.live import make_atlas, show_settings, standing
+from phi3lib.lab.atlas.live import make_atlas, show_map_of, show_settings, standing
 from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
+from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.sql import answered, rows_named
@@ -66,8 +67,8 @@ class Atlas(Instrument):
     to the next and the previous picture in view; Enter selects and opens, Shift+Enter adds or takes away,
     Control+Z goes back, Escape clears. A chart for each column, beside the map, limits what is shown to
     values or to a range. "Own axes" places the pictures by two columns of numbers or dates, by cosines with
-    the `queries` of a page, or by principal components of the vectors. ValueError for what does
-    not fit together.
+    the `queries` of a page, or by principal components of the vectors. "Map these anew" lays out the selected
+    pictures alone, as `map_of` does. ValueError for what does not fit together.
 
     An Atlas is an ipywidget: it goes into boxes and tabs. `rows`, the numbers of the selected rows, can be
     observed, linked and set. `selections` has rows by name, those saved on the page and those set here:
@@ -138,12 +139,41 @@ class Atlas(Instrument):
         """
         if (rows is None) == (where is None):
             raise ValueError("give rows, or the name of a selection, or where=; one of them")
-        if where is not None:
-            rows = rows_where(where, fields_of(self.state), len(self.state.ids)).tolist()
-        elif hasattr(rows, "columns"):
-            rows = rows_named(rows, self.state.ids)
-        self.state.select(rows if rows is not None else [])
+        self.state.select(self._rows(rows, where))
         self._tell_selection()
+
+    def _rows(self, rows: "Iterable[int] | str | pd.DataFrame | None", where: str | None) -> Any:
+        """Return rows, or a name of them, as the state takes them."""
+        if where is not None:
+            return rows_where(where, fields_of(self.state), len(self.state.ids)).tolist()
+        return rows_named(rows, self.state.ids) if hasattr(rows, "columns") else rows
+
+    def map_of(
+        self,
+        rows: "Iterable[int] | str | pd.DataFrame | None" = None,
+        *,
+        where: str | None = None,
+        n_neighbors: int | None = None,
+        min_dist: float | None = None,
+        seed: int | None = None,
+    ) -> SelectionMap:
+        """Lay out these pictures alone, by their own nearest neighbors, show that map, and return it.
+
+        rows, where: as `select` takes them; without both, the selection. Without parameters, those of the map
+        that is shown are used. The result has the coordinates, and what they keep of the neighbors among
+        these pictures. "Back to all" on the page shows the map of all pictures again.
+
+            atlas.map_of(where="kind = 'dog'", seed=1).sentence()
+
+        ValueError as `select` and for fewer than four pictures, or parameters that do not fit them.
+        """
+        if rows is not None and where is not None:
+            raise ValueError("give rows, or the name of a selection, or where=; one of them")
+        chosen = self.state.selected if rows is None and where is None else self._rows(rows, where)
+        parameters: dict[str, Any] = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
+        if self._widget is None:
+            return self.state.map_of(chosen, **parameters)
+        return show_map_of(self.state, self._widget, chosen, **parameters)
 
     def sql(self, query: str) -> "pd.DataFrame":
         """Return the answer to a query in SQL over the table `pictures`, such as sums for groups.
@@ -242,13 +272,21 @@ class Atlas(Instrument):
         return self._widget
 
     def to_html(
-        self, path: str | os.PathLike[str], *, queries: Sequence[str] = (), sql: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        queries: Sequence[str] = (),
+        sql: bool = False,
+        selection_maps: bool = False,
     ) -> Path:
         """Write one HTML file with links, hover and keyboard that loads nothing else; return its path.
 
         queries: texts by which the page can rank all pictures. Their cosines are computed now, with `model`:
         the page itself holds no model and cannot embed what a reader types. sql: the page answers queries in
         SQL, as `sql` does; it then holds SQLite, about 0.55 MB, and its content policy allows WebAssembly.
+        selection_maps: the page lays out what is selected anew, as `map_of` does, at most 5,000 pictures at a
+        time. It then holds the first 64 principal components of the vectors, in steps of a byte, about 75 kB
+        for 1,000 pictures, and states how many of the true neighbors these keep.
 
         Of 20,000 pictures with one map, the page has about 1 MB without thumbnails; these follow, in parts
         that a browser decodes when a picture of them is looked at: about 1.7 MB for 2,000 photographs, 8 MB
@@ -257,17 +295,27 @@ class Atlas(Instrument):
         one stays as it was.
         """
         with replacing(path) as temporary:
-            temporary.write_text(self._page(as_path(path).parent, queries, sql=sql), encoding="utf-8")
+            page = self._page(as_path(path).parent, queries, sql=sql, selection_maps=selection_maps)
+            temporary.write_text(page, encoding="utf-8")
         return as_path(path)
 
-    def _page(self, folder: Path | None, queries: Sequence[str] = (), *, sql: bool = False) -> str:
+    def _page(
+        self,
+        folder: Path | None,
+        queries: Sequence[str] = (),
+        *,
+        sql: bool = False,
+        selection_maps: bool = False,
+    ) -> str:
         """Return the page; pictures in `folder`, where it will be, are linked."""
         self.state.offer_all()
         self._compute(self.state.settings)
-        data = page_data(self.state, self.pictures, compact=True, queries=queries) | standing(self.state)
+        data = page_data(
+            self.state, self.pictures, compact=True, queries=queries, selection_maps=selection_maps
+        ) | standing(self.state)
         if folder is not None:
             data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)
-        return whole_page(data, self.title, sql=sql)
+        return whole_page(data, self.title, sql=sql, selection_maps=selection_maps)
 
     def without_kernel(self) -> WholePage:
         """Return the page that `to_html` writes."""

@@ -6,11 +6,13 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "umap", "selection_map", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
-  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames";
+  "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames, " +
+  "chance, nearestOf, laidOut, trustIn, widestOf, newMapOf, layOut, firstOf";
 const { Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent,
-  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames } = new Function(`${code}; return { ${names} };`)();
+  rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames,
+  chance, nearestOf, laidOut, trustIn, widestOf, newMapOf, layOut, firstOf } = new Function(`${code}; return { ${names} };`)();
 
 const range = (count) => Array.from({ length: count }, (_, n) => n);
 
@@ -231,6 +233,13 @@ test("of a hostile link nothing is taken", () => {
   for (const text of hostile) assert.deepEqual(shownBy(text, having), {}, text);
   assert.equal(Object.getPrototypeOf(shownBy("__proto__=1", having)), Object.prototype);
   assert.equal(shownBy(Array.from({ length: 300 }, (_, n) => `named=1+n${n}`).join("&"), having).named.length, 100);
+});
+
+test("a new map of some pictures goes into a link and back, and nothing that the page cannot lay out", () => {
+  const shown = { selected: [1, 2], anew: { rows: [0, 3, 4, 5, 9], settings: { method: "UMAP", n_neighbors: 5, min_dist: 0.1, seed: 7 } } }, able = { ...having, distances: [0.1, 0.25] };
+  assert.deepEqual(shownBy(linkOf(shown).text, able), shown);
+  assert.deepEqual(shownBy(linkOf(shown).text, having), { selected: [1, 2] });
+  for (const bad of ["5,0.1,7", "5,0.1,7 zzzzz", "5,0.1,7 ", "1,0.1,7 0-5", "5,0.2,7 0-5", "5,..,7 0-5", "5,0.1,9999999999 0-5", "-5,0.1,7 0-5"]) assert.deepEqual(shownBy(`anew=${encodeURIComponent(bad)}`, able), {}, bad);
 });
 
 test("a file of the selection quotes what needs it", () => {
@@ -604,4 +613,89 @@ test("the window of the lines stays until the zoom has doubled or the view has m
   for (const [x, y, zoom] of [[0.505, 0.5, 4], [0.5, 0.5, 7.9], [0.5, 0.505, 5]]) { Object.assign(camera, { x, y, zoom }); keys.add(windowOf(camera).key); }
   assert.deepEqual([...keys], [before]);
   for (const [x, y, zoom] of [[0.9, 0.1, 4], [0.5, 0.5, 8], [0.31, 0.77, 1.3]]) { Object.assign(camera, { x, y, zoom }); assert.notEqual(windowOf(camera).key, before); assert.ok(inside(windowOf(camera))); }
+});
+
+// Three groups of rows that lie apart, in turn.
+function threeGroups(count, width) {
+  const noise = numbers(count * width, 5);
+  return { count, width, values: noise.map((value, n) => value + (Math.floor(n / width) % 3 === n % width ? 4 : 0)) };
+}
+
+function finished(work, steps = []) {
+  let step = work.next();
+  for (; !step.done; step = work.next()) steps.push(step.value);
+  return step.value;
+}
+
+test("neighbors in the page are the nearest of all, equal rows among them", () => {
+  const rows = threeGroups(60, 4), { values, count, width } = rows;
+  values.copyWithin(0, width, 2 * width); // the first two are equal
+  const { indices, distances } = finished(nearestOf(rows, 5)), far = (a, b) => range(width).reduce((sum, n) => sum + (values[a * width + n] - values[b * width + n]) ** 2, 0) / 2;
+  for (let row = 0; row < count; row++) {
+    const wanted = range(count).filter((other) => other !== row).map((other) => far(row, other)).sort((a, b) => a - b).slice(0, 5);
+    range(5).forEach((n) => assert.ok(Math.abs(distances[5 * row + n] - wanted[n]) < 1e-5 && Math.abs(far(row, indices[5 * row + n]) - wanted[n]) < 1e-5));
+  }
+  assert.equal(indices[0], 1);
+});
+
+test("the start of a layout are the directions of largest variance", () => {
+  const [wide, high] = [numbers(80, 3), numbers(80, 4)], values = Float32Array.from({ length: 240 }, (_, n) => [2, 9 * high[Math.floor(n / 3)], 30 * wide[Math.floor(n / 3)]][n % 3]);
+  const places = widestOf({ values, count: 80, width: 3 }), spread = (axis) => Math.max(...range(80).map((n) => places[2 * n + axis])) - Math.min(...range(80).map((n) => places[2 * n + axis]));
+  assert.ok(Math.abs(spread(0) - 30 * (Math.max(...wide) - Math.min(...wide))) < 1 && Math.abs(spread(1) - 9 * (Math.max(...high) - Math.min(...high))) < 1);
+  assert.ok(widestOf({ values: new Float32Array(12).fill(1), count: 4, width: 3 }).every((value) => value === 0));
+});
+
+test("a layout keeps groups together, is the same for a seed, and comes in many short steps", () => {
+  const rows = threeGroups(60, 4), near = finished(nearestOf(rows, 9)), how = { curve: [1.577, 0.895], seed: 3 }, steps = [], places = finished(laidOut(rows, near, how), steps);
+  assert.deepEqual(finished(laidOut(rows, near, how)), places);
+  assert.notDeepEqual(finished(laidOut(rows, near, { ...how, seed: 4 })), places);
+  assert.ok(steps.length > 100 && steps.every((step, n) => step >= (steps[n - 1] || 0)) && steps.at(-1) === 1);
+  const grid = new PointGrid(places.map((value) => value / 40 + 0.2));
+  for (let row = 0; row < 60; row++) assert.ok(grid.neighbors(row, 9).every((other) => other % 3 === row % 3));
+  assert.ok(finished(trustIn(rows, grid, 9)) > 0.9);
+  assert.ok(finished(trustIn(rows, new PointGrid(numbers(120, 8)), 9)) < 0.65);
+});
+
+test("numbers by chance are even, and differ with the seed", () => {
+  const random = chance(0), other = chance(4294967295), drawn = range(4000).map(random);
+  assert.ok(drawn.every((value) => value >= 0 && value < 1));
+  for (const part of [0.1, 0.5, 0.9]) assert.ok(Math.abs(drawn.filter((value) => value < part).length / 4000 - part) < 0.04);
+  assert.notEqual(other(), drawn[0]);
+});
+
+// A page of 60 pictures, of which it knows the vectors; `rows`: where a sample of all is drawn.
+function pageOfSixty(changes = {}) {
+  const { values, width } = threeGroups(60, 4), near = finished(nearestOf({ values, count: 60, width }, 5)), [low, high] = [range(4).map(() => 0), range(4).map(() => 5)];
+  const spec = { ...model().get("spec"), count: 60, all: 60, ids: range(60).map(String), codes: range(60).map(() => 0), k: 5, columns: [], layouts: { most: 50, curves: [[0.1, 1.577, 0.895]], vectors: [{ low, high, kept: 0.934 }] }, ...changes };
+  const given = { spec, places: new Uint8Array(240), near: new Uint8Array(Uint16Array.from(near.indices).buffer), shares: new Uint8Array(60), vectors: Uint8Array.from(values, (value) => 51 * value) };
+  return { data: new Data(model(given)), given };
+}
+
+test("a page lays out some pictures by their own neighbors, and says what it keeps and leaves out", () => {
+  const { data, given } = pageOfSixty(), rows = range(30).map((n) => 59 - n), made = finished(layOut(data, rows, { method: "UMAP", n_neighbors: 15, min_dist: 0.1, seed: 0 }));
+  assert.deepEqual(made.rows, range(30).map((n) => n + 30));
+  const shown = new Data(model({ ...given, selection_map: made }));
+  assert.deepEqual([...shown.placed], range(60).map((n) => Number(n >= 30)));
+  assert.match(shown.say(), /^UMAP of 30 pictures alone, n_neighbors 15, min_dist 0\.1, seed 0: trustworthiness 0\.\d\d, \d+% of their 5 true neighbours near\. The other 30 pictures are not on this map\.$/);
+  assert.match(shown.sample().at(-1), /knows each vector by 4 principal components in 256 steps: they keep 93% of the 5 true neighbours among all pictures/);
+  for (const point of [30, 44, 59]) {
+    const near = shown.neighbors(0, point);
+    assert.ok(near.length === 5 && near.every((other) => other >= 30 && other !== point && other % 3 === point % 3));
+    assert.match(shown.lines(point).at(-1), /keeps \d+% of its 5 true neighbours among these pictures$/);
+  }
+  assert.deepEqual([shown.neighbors(0, 3), shown.lines(3)], [[], ["3", "cat"]]);
+  const kept = shown.share("kept", 0);
+  assert.ok(kept.slice(30).reduce((sum, one) => sum + one, 0) / 30 > 50 && shown.share("wobble", 0) === null);
+  shown.placeBy(null);
+  assert.ok(shown.placed === null && shown.neighbors(0, 30).length === 5 && shown.say() === "PCA: trustworthiness 0.90.");
+});
+
+test("four pictures have a new map, and of a sample that is drawn only what is drawn is laid out", () => {
+  const rows = range(60).map((n) => 2 * n), { data } = pageOfSixty({ all: 120, rows }), settings = { method: "UMAP", n_neighbors: 15, min_dist: 0.1, seed: 0 };
+  const few = finished(layOut(data, [8, 2, 4, 6], settings)), some = finished(layOut(data, [1, 2, 3, 4, 5, 6, 8], settings));
+  assert.deepEqual([few.rows, few.k, few.settings.n_neighbors, few.near.length], [[2, 4, 6, 8], 2, 4, 8]);
+  assert.deepEqual(some.rows, [2, 4, 6, 8]);
+  const wide = newMapOf(data, { ...few, rows: [1, 2, 4, 6] }); // Python lays out those that are not drawn, too
+  assert.deepEqual([wide.points, wide.views[0].missing], [[1, 2, 3], 57]);
+  assert.ok([1, 2, 3].every((point) => wide.near(0, point).every((other) => wide.points.includes(other))));
 });

@@ -16,7 +16,7 @@ class Address {
     const { data, controls } = this.app, { spec } = data;
     return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings, axes: data.axisNames.map(([name]) => name),
       columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name),
-      queries: (spec.queries || []).map(({ text }) => text), rowsWhere: (condition) => this.app.conditions.rows(condition) };
+      queries: (spec.queries || []).map(({ text }) => text), distances: spec.layouts ? spec.layouts.curves.map(([distance]) => distance) : [], rowsWhere: (condition) => this.app.conditions.rows(condition) };
   }
 
   /** @returns {Shown} */
@@ -28,6 +28,7 @@ class Address {
       query: query && query.text, condition, fits: app.conditions.selects(rows),
       settings: data.spec.settings.length > 1 ? data.settings() : undefined,
       axes: data.axes || undefined,
+      anew: data.part ? { rows: data.part.points.map((point) => data.row(point)), settings: data.part.settings } : undefined,
       views: app.maps.every((one) => one.camera.atHome()) ? undefined : app.maps.map(({ camera }) => [camera.x, camera.y, camera.zoom]),
       text: view.filter, where: view.where,
       kind: view.kind < 0 ? undefined : view.kind,
@@ -61,14 +62,15 @@ class Address {
     this.seen = location.hash;
     const shown = shownBy(location.hash, this.having());
     if (shown.settings) app.change(shown.settings);
-    if (shown.axes || app.data.axes) app.placeBy(shown.axes || null);
+    if (shown.axes || app.data.views.length) app.placeBy(shown.axes || null);
     app.controls.take(shown);
     if (shown.named) app.named.take(shown.named);
     const rows = shown.as === undefined ? shown.selected : app.named.rows(shown.as);
     if (shown.condition !== undefined) app.conditions.write(shown.condition, shown.fits ? shown.selected : null);
     if (rows) app.put(rows);
-    (shown.views || []).forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom }));
-    app.redraw();
+    const look = () => { (shown.views || []).forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom })); app.redraw(); };
+    if (shown.anew && app.layOut) app.layOut.make(shown.anew.rows, shown.anew.settings).then(look);
+    else look();
     if (shown.opened !== undefined && app.data.point(shown.opened) !== undefined) app.open(app.data.point(shown.opened));
   }
 

@@ -141,6 +141,7 @@ class Controls {
 
   takeMap(method) {
     if (method === OWN_AXES) this.app.placeBy(this.chosenAxes());
+    else if (this.app.layOut && method === NEW_MAP) this.app.placeBy(null, this.app.data.newMap);
     else this.app.change(this.remembered(method));
   }
 
@@ -173,7 +174,8 @@ class Controls {
 
   sync() {
     const { data, view } = this.app, now = data.settings(), methods = [...new Set(data.spec.settings.map((one) => one.method))];
-    this.offer(this.method.control, [...methods, ...(data.axisNames.length > 1 ? [OWN_AXES] : [])].map((name) => [name, name]), data.axes ? OWN_AXES : now.method);
+    const others = [...(data.axisNames.length > 1 ? [OWN_AXES] : []), ...(data.newMap ? [NEW_MAP] : [])];
+    this.offer(this.method.control, [...methods, ...others].map((name) => [name, name]), data.part ? NEW_MAP : data.axes ? OWN_AXES : now.method);
     this.syncAxes();
     this.offer(this.color.control, this.colors(), view.color);
     if (now.method === "UMAP") this.last = now;
@@ -197,13 +199,14 @@ class Controls {
     this.undo.disabled = !app.steps.past.length;
     this.redo.disabled = !app.steps.future.length;
     for (const one of this.ofSelection) one.disabled = !app.model.get("selected").length;
+    if (app.layOut) app.layOut.sync();
     this.only.disabled = !app.view.only && !app.model.get("selected").length;
     this.only.setAttribute("aria-pressed", String(Boolean(app.view.only)));
   }
 
   syncSlider({ name, control, shown, label }, now) {
     const values = this.app.data.values(name);
-    label.style.display = now.method === "UMAP" && values.length > 1 && !this.app.data.axes ? "" : "none";
+    label.style.display = now.method === "UMAP" && values.length > 1 && !this.app.data.views.length ? "" : "none";
     control.max = values.length - 1;
     control.value = Math.max(values.indexOf(now[name]), 0);
     shown.textContent = String(now[name]);
@@ -216,6 +219,7 @@ class Controls {
   }
 
   showProgress(share) {
+    if (this.app.layOut) this.app.layOut.showProgress(share);
     if (!this.progress) return;
     this.progress.style.display = share < 1 ? "" : "none";
     this.progress.value = share;

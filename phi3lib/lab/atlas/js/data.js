@@ -26,20 +26,23 @@ const grouped = (number) => number.toLocaleString("en-US");
  * @typedef {{codes: ArrayLike<number>, palette: string[], shaped: boolean, title: string, entries: {words: string, code: number, last: number}[]}} Coloring
  */
 
+/** The bytes of a value of the model. @param {DataView | ArrayBufferView | undefined} view none where there is nothing to hold */
+function bytesOf(view) { return view ? /** @type {ArrayBuffer} */ (view.buffer).slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0); }
+
 class Data {
   /** @param {Model<AtlasTraits>} model */
   constructor(model) {
     this.model = model;
     /** @type {Axes | null} */
     this.axes = null;
+    /** @type {NewMap | null} the map of a selection that was made last, and whether it is shown */
+    this.newMap = this.part = null;
     this.read();
+    this.placeBy(null, this.newMap);
   }
 
   read() {
-    const bytes = (name) => {
-      const view = this.model.get(name); // no slots where there are no thumbnails
-      return view ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0);
-    };
+    const bytes = (name) => bytesOf(this.model.get(name));
     this.spec = this.model.get("spec");
     const { count, rows } = this.spec;
     this.places = new Uint16Array(bytes("places"));
@@ -48,24 +51,33 @@ class Data {
     this.shade = new Uint8Array(bytes("shade"));
     this.slots = new Uint16Array(bytes("slots"));
     this.components = new Uint16Array(bytes("components"));
+    this.vectors = new Uint8Array(bytes("vectors"));
     this.count = count;
     this.maps = this.spec.names.length;
     this.pointOf = new Map((rows || []).map((row, point) => [row, point]));
     /** @type {Column[]} */
     this.columns = this.spec.columns || [];
     this.axisNames = axesOf(this);
-    this.placeBy(this.axes);
+    this.takeNewMap();
+    this.placeBy(this.axes, this.part && this.newMap);
     this.choose();
   }
 
-  // Place the pictures by two axes, or as the maps have them.
-  /** @param {Axes | null} axes */
-  placeBy(axes) {
+  takeNewMap() {
+    const made = this.model.get("selection_map");
+    this.newMap = made && made.rows ? newMapOf(this, /** @type {LaidOutRows} */ (made)) : null;
+  }
+
+  // Place the pictures by two axes, on a new map of some of them, or as the maps have them.
+  /** @param {Axes | null} axes @param {NewMap | null} [part] */
+  placeBy(axes, part = null) {
     this.axes = axes;
+    this.part = part;
     this.colorings = new Map();
-    this.views = axes ? this.spec.names.map((_, map) => ownView(axisOf(this, axes.x, map), axisOf(this, axes.y, map))) : [];
+    /** @type {(OwnView | NewMap["views"][0])[]} */
+    this.views = part ? part.views : axes ? this.spec.names.map((_, map) => ownView(axisOf(this, axes.x, map), axisOf(this, axes.y, map))) : [];
     this.placed = this.views.some(({ missing }) => missing) ? Uint8Array.from(range(this.count), (point) => Number(this.views.every(({ places }) => places[2 * point] === places[2 * point]))) : null;
-    /** @type {Map<number, Float64Array>} */
+    /** @type {Map<number, {points: ArrayLike<number>, values: Float64Array}>} */
     this.keptHere = new Map();
   }
 
@@ -82,42 +94,54 @@ class Data {
   point(row) { return this.spec.rows ? this.pointOf.get(row) : row; }
   points(rows) { return rows.map((row) => this.point(row)).filter((point) => point !== undefined); }
   id(point) { return this.spec.keys ? this.spec.keys[point] : this.spec.ids[point]; } // as in Python; `ids` are names to show
+  has(point) { return !this.placed || this.placed[point] === 1; } // a place
+  k() { return this.part ? this.part.k : this.spec.k; }
+  among() { return this.part ? " among these pictures" : ""; } // which neighbours are asked for, in a sentence
   kind(point) { return this.spec.kinds[this.spec.codes[point]]; }
 
   // Places of a map for the present settings or axes, as shares of a square: x to the right, y up.
   target(map) {
-    if (this.axes) return this.views[map].places;
+    if (this.views.length) return this.views[map].places;
     const start = (map * this.spec.settings.length + this.chosen) * this.count * 2, square = this.spec.square;
     return Float32Array.from(this.places.subarray(start, start + this.count * 2), (place) => place / square);
   }
 
   neighbors(map, point) {
+    if (this.part) return this.part.near(map, point);
     const start = (map * this.count + point) * this.spec.k;
     return Array.from(this.near.subarray(start, start + this.spec.k)).filter((other) => other !== point);
   }
 
   // The numbers of a measure, one for each point, or null where there are none for these settings.
   share(name, map) {
-    if (this.axes && name !== "between") return name === "kept" ? this.keptByAxes(map) : null;
+    if (this.views.length && name !== "between") return name === "kept" ? this.keptInView(map) : null;
     const lines = this.spec.lines[name];
     const line = lines && lines[map % lines.length][this.chosen]; // what is between maps has one line for all
     return line === null || line === undefined ? null : this.shares.subarray(line * this.count, (line + 1) * this.count);
   }
 
-  // As `share`, for places on two axes; null where there are too many pictures to ask all. One without a place keeps none.
-  keptByAxes(map) { return this.asked() < this.count ? null : Uint8Array.from(this.keptOf(map), (value) => Math.round(value) || 0); }
+  // As `share`, for places on two axes or a new map; null where there are too many pictures to ask all. One without a place
+  // keeps none.
+  keptInView(map) {
+    if (this.asked() < this.standing()) return null;
+    const found = new Uint8Array(this.count), { points, values } = this.keptOf(map);
+    values.forEach((value, n) => { found[points[n]] = Math.round(value) || 0; });
+    return found;
+  }
 
-  // Of how many pictures it is asked what two axes keep; of a sample that is drawn, the others are not known.
-  asked() { return this.spec.all > this.count ? 0 : this.count > MOST_KEPT ? SAMPLE_KEPT : this.count; }
+  // How many pictures are placed, and of how many it is asked what this keeps; of a sample that is drawn, the others are
+  // not known.
+  standing() { return this.part ? this.part.points.length : this.count; }
+  asked() { return this.spec.all > this.count ? 0 : this.standing() > MOST_KEPT ? SAMPLE_KEPT : this.standing(); }
 
   /** @param {number} map */
   keptOf(map) {
-    const known = this.keptHere.get(map);
-    if (known) return known;
-    const points = this.asked() < this.count ? shuffled(this.count).subarray(0, this.asked()) : range(this.count);
-    const found = keptOn(this, map, new PointGrid(this.views[map].places), points);
-    this.keptHere.set(map, found);
-    return found;
+    if (!this.keptHere.has(map)) {
+      const all = this.part ? this.part.points : range(this.count), asked = this.asked();
+      const points = asked < all.length ? Array.from(shuffled(all.length).subarray(0, asked), (n) => all[n]) : all;
+      this.keptHere.set(map, { points, values: keptOn(this, map, new PointGrid(this.views[map].places), points) });
+    }
+    return this.keptHere.get(map);
   }
 
   // ---------------------------------------------------------------------------------------- columns
@@ -186,10 +210,10 @@ class Data {
 
   // What is said of a point, line by line: its name, its label, its trust.
   lines(point) {
-    const { ids, label, names, k } = this.spec, shared = this.share("between", 0);
+    const { ids, label, names } = this.spec, shared = this.share("between", 0);
     const keeps = (_, map) => {
-      const share = this.share("kept", map);
-      return share ? `${this.called(map)} keeps ${share[point]}% of its ${k} true neighbours` : "";
+      const share = this.has(point) && this.share("kept", map);
+      return share ? `${this.called(map)} keeps ${share[point]}% of its ${this.k()} true neighbours${this.among()}` : "";
     };
     return [
       ids[point],
@@ -213,25 +237,33 @@ class Data {
 
   // The settings as a sentence's first part; places of the reader's own have no parameters.
   how() {
-    const one = this.settings(), [view] = this.views;
-    if (view) return `${view.x.said} across, ${view.y.said} up`;
-    return one.method === "UMAP" ? `UMAP, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}` : one.method;
+    const one = this.part ? this.part.settings : this.settings(), of = this.part ? ` of ${grouped(this.part.points.length)} pictures alone` : "";
+    if (this.axes) { const [{ x, y }] = this.ownViews(); return `${x.said} across, ${y.said} up`; }
+    return one.method === "UMAP" ? `UMAP${of}, n_neighbors ${one.n_neighbors}, min_dist ${one.min_dist}, seed ${one.seed}` : one.method;
   }
+
+  ownViews() { return /** @type {OwnView[]} */ (this.axes ? this.views : []); }
 
   // What a map is worth; of two axes how many neighbours they keep, as no one has computed ranks for them.
   /** @param {number} map */
   worth(map) {
-    if (!this.axes) return this.spec.trust_words[map][this.chosen];
-    if (!this.asked()) return "how many true neighbours are near is not known for a sample";
-    const { mean, half, count } = meanOf(this.keptOf(map)), whole = (value) => Math.round(Math.max(value, 0));
-    if (!count) return "no picture has a place";
-    const sample = this.asked() < this.count ? `about ${whole(mean)}% (${whole(mean - half)} to ${whole(mean + half)}, from a sample of ${grouped(count)})` : `${whole(mean)}%`;
-    return `${sample} of ${this.spec.k} true neighbours near`;
+    if (!this.views.length) return this.spec.trust_words[map][this.chosen];
+    return this.part ? `${this.part.trust[map]}, ${this.keptSaid(map)}` : this.keptSaid(map);
   }
 
-  // What two axes leave out, and how far they can be compared; empty for a map.
+  /** @param {number} map */
+  keptSaid(map) {
+    if (!this.asked()) return "how many true neighbours are near is not known for a sample";
+    const { mean, half, count } = meanOf(this.keptOf(map).values), whole = (value) => Math.round(Math.max(value, 0));
+    if (!count) return "no picture has a place";
+    const sample = this.asked() < this.standing() ? `about ${whole(mean)}% (${whole(mean - half)} to ${whole(mean + half)}, from a sample of ${grouped(count)})` : `${whole(mean)}%`;
+    return `${sample} of ${this.part ? "their " : ""}${this.k()} true neighbours near`;
+  }
+
+  // What two axes leave out, and how far they can be compared; what a new map leaves out; empty for a map of all.
   onAxes() {
-    const [view] = this.views, missing = this.placed ? this.placed.reduce((sum, placed) => sum - placed, this.count) : 0;
+    if (this.part) return [`The other ${grouped(this.part.views[0].missing)} pictures are not on this map.`];
+    const [view] = this.ownViews(), missing = this.placed ? this.placed.reduce((sum, placed) => sum - placed, this.count) : 0;
     if (!view) return [];
     const scale = view.x.component && view.y.component ? "Both axes have one scale." : "Each axis has its own scale: distances across and up cannot be compared.";
     return [...(missing ? [`${grouped(missing)} pictures have no value on an axis and are not shown.`] : []), scale];
@@ -245,11 +277,11 @@ class Data {
   // What is not exact, in words.
   sample() {
     const { all, recall = [] } = this.spec;
-    return [...recall, ...this.drawn(all), ...this.onAxes()];
+    return [...recall, ...this.drawn(all), ...this.onAxes(), ...(this.part ? this.part.notes : [])];
   }
 
   drawn(all) {
-    const rest = this.axes ? "" : "; the shade shows all";
+    const rest = this.views.length ? "" : "; the shade shows all";
     return this.count < all ? [`${grouped(this.count)} of ${grouped(all)} pictures, drawn by chance, stand here as points${rest}.`] : [];
   }
 }

@@ -21,7 +21,7 @@ class Detail {
     }
     const picture = app.pictures.whole(point, SIDE);
     this.element.replaceChildren(...this.head(point), ...(picture ? [picture] : []), ...this.source(point),
-      ...app.maps.map((one) => this.neighbors(one, point)), this.facts(point));
+      ...this.neighborhoods(point), this.facts(point));
   }
 
   /** @param {number} point */
@@ -50,6 +50,12 @@ class Detail {
     return make("dl", {}, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   }
 
+  /** @param {number} point */
+  neighborhoods(point) {
+    const { data, maps } = this.app;
+    return data.part && !data.has(point) ? [make("p", { className: "quiet" }, "This picture is not on this new map.")] : maps.map((one) => this.neighbors(one, point));
+  }
+
   /** @param {MapView} one @param {number} point */
   neighbors(one, point) {
     const { app } = this, { truth, shown, torn, strangers } = app.neighborhood(one, point), alone = app.maps.length === 1;
@@ -59,7 +65,7 @@ class Detail {
       make("div", { className: "thumbs" }, ...points.map((other) => this.neighbor(one, other, marked.has(other), said))),
     ];
     return make("section", {},
-      ...row(`True neighbours${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
+      ...row(`True neighbours${app.data.among()}${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
       button("Select it with its true neighbours", (event) => app.select([point, ...truth], { how: app.how(event) }), { className: "plain" }),
       ...row(`Neighbours on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbour"));
   }

@@ -20,6 +20,7 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  * @property {number} [kind] the only kind that is shown
  * @property {[string, Limit][]} [limits] what columns are limited to
  * @property {number[]} [only] the only rows that are shown
+ * @property {{rows: number[], settings: MapSettings}} [anew] the rows that are laid out alone, and how
  * @property {number} [opened] the row of the picture beside the map
  * @property {number[]} [selected] rows
  * @property {string} [as] the name of the selection
@@ -28,9 +29,9 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
 
 /**
  * What a page has (of columns also how many kinds of text, 0 for values; the rows of a condition, null for one that is not
- * understood), so that a link can be held against it.
+ * understood; of new maps each min_dist), so that a link can be held against it.
  * @typedef {{all: number, maps: number, colors: string[], axes: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[],
- *   queries?: string[], rowsWhere?: (condition: string) => number[] | null}} Having
+ *   distances?: number[], queries?: string[], rowsWhere?: (condition: string) => number[] | null}} Having
  */
 
 /**
@@ -99,6 +100,7 @@ function linkOf(shown) {
   const fits = shown.fits && as === undefined && fields.has("if");
   if (fits) fields.set("chosen", "if");
   if (shown.only) add("only", rowsAsText(shown.only), `the ${grouped(shown.only.length)} pictures that alone are shown`);
+  if (shown.anew) add("anew", `${KEYS.slice(1).map((key) => shown.anew.settings[key]).join(",")} ${rowsAsText(shown.anew.rows)}`, `the map of ${grouped(shown.anew.rows.length)} pictures alone`);
   for (const [name, rows] of shown.named || []) add("named", `${rowsAsText(rows)} ${name}`, `“${name}” of ${grouped(rows.length)} pictures`);
   const whole = `the selection of ${grouped(selected.length)} pictures`;
   if (as === undefined && selected.length && !fits) add("selected", rowsAsText(selected), whole);
@@ -136,6 +138,8 @@ function shownBy(text, having) {
   if (limits.length) shown.limits = limits;
   const only = rowsOfText(get("only") || "", having.all);
   if (only && only.length) shown.only = only;
+  const anew = anewOf(get("anew") || "", having);
+  if (anew) shown.anew = anew;
   return { ...shown, ...selectionsOf(fields, having) };
 }
 
@@ -149,6 +153,13 @@ function limitOf(text, sorts) {
   }
   const [low, high, ...rest] = given.split("..").map(Number);
   return sorts[name] === 0 && given.includes("..") && !rest.length && low <= high && Number.isFinite(high - low) ? [name, { low, high }] : null;
+}
+
+/** A new map: its n_neighbors, min_dist and seed, then its rows. @param {string} text @param {Having} having */
+function anewOf(text, { all, distances = [] }) {
+  const [, n = "", distance = "", seed = "", rest = ""] = /^(\d{1,4}),([\d.]{1,8}),(\d{1,10}) (.*)$/.exec(text) || [], rows = rowsOfText(rest, all);
+  if (!rows || !rows.length || !distances.includes(Number(distance)) || Number(n) < 2 || Number(seed) >= 2 ** 32) return null;
+  return { rows, settings: { method: "UMAP", n_neighbors: Number(n), min_dist: Number(distance), seed: Number(seed) } };
 }
 
 /** @param {string | null} text @param {number} maps @returns {[number, number, number][] | null} */

@@ -59,9 +59,9 @@ class Lists {
     const { data, maps } = this.app, rows = this.app.model.get("selected"), points = this.ordered(this.app.selection()), kept = data.share("kept", 0);
     const more = points.length > MOST_THUMBS ? `, the first ${MOST_THUMBS} of them shown` : "";
     const map = data.called(0), undrawn = rows.length - points.length;
-    const words = `Selected: ${grouped(rows.length)}${more}${undrawn ? `, ${grouped(undrawn)} of them not drawn` : ""}; under each, how many of its true neighbours ${map} keeps`;
+    const words = `Selected: ${grouped(rows.length)}${more}${undrawn ? `, ${grouped(undrawn)} of them not drawn` : ""}; under each, how many of its true neighbours${data.among()} ${map} keeps`;
     const look = (point) => { this.app.look(maps[0], point); this.app.open(point); };
-    const shown = this.buttons(points.slice(0, MOST_THUMBS), (point) => (kept ? `${kept[point]}%` : ""), look);
+    const shown = this.buttons(points.slice(0, MOST_THUMBS), (point) => (kept && data.has(point) ? `${kept[point]}%` : ""), look);
     this.gallery.replaceChildren(...(rows.length ? this.headed(words, shown) : []));
   }
 
@@ -178,7 +178,7 @@ class Lists {
 
   fillRecipe() {
     const { data } = this.app;
-    const [view] = data.views, map = view ? { method: OWN_AXES, x: view.x.words, y: view.y.words } : data.settings();
+    const [view] = data.ownViews(), of = data.part && { ...data.part.settings, pictures: data.standing() }, map = view ? { method: OWN_AXES, x: view.x.words, y: view.y.words } : of || data.settings();
     this.recipe.textContent = JSON.stringify({ ...data.spec.card, map }, null, 1);
   }
 }

@@ -31,6 +31,7 @@ class App {
     this.named = new Named(this);
     this.conditions = new Conditions(this);
     this.query = typeof Query === "function" ? new Query(this) : null; // not every page has it
+    this.layOut = typeof LayOut === "function" && (!model.alone || this.data.spec.layouts) ? new LayOut(this) : null;
     this.controls = new Controls(this);
     this.address = new Address(this);
     this.status = make("div", { className: "status", role: "status", "aria-live": "polite" });
@@ -50,7 +51,7 @@ class App {
     stage.dataset.maps = String(Math.min(this.maps.length, 2));
     // Keys stay here: Jupyter would take them for its own.
     this.root = make("div", { className: "phi3lib-atlas", "data-lm-suppress-shortcuts": "true", on: { keydown: (event) => event.stopPropagation() } },
-      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, this.controls.only, ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, ...(this.query ? [this.query.element] : []), this.lists.element);
+      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, this.controls.only, ...(this.layOut ? this.layOut.controls : []), ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, ...(this.query ? [this.query.element] : []), this.lists.element);
     this.leave = attend({ model: this.model, el }, this.root);
   }
 
@@ -179,7 +180,7 @@ class App {
   // A picture's true neighbours and those on a map; torn: true ones that the map has put further away than
   // its k nearest; strangers: near on the map alone.
   neighborhood(one, point) {
-    const truth = this.data.neighbors(one.map, point), shown = one.grid().neighbors(point, truth.length);
+    const truth = this.data.neighbors(one.map, point), shown = truth.length ? one.grid().neighbors(point, truth.length) : [];
     const [near, far] = [new Set(shown), new Set(truth)];
     return { truth, shown, torn: new Set(truth.filter((other) => !near.has(other))), strangers: new Set(shown.filter((other) => !far.has(other))) };
   }
@@ -309,16 +310,16 @@ class App {
   change(settings) {
     if (!settings) return;
     const same = sameSettings(settings, this.model.get("chosen")); // then a notebook's model tells nobody
-    if (this.data.axes && same) this.placeBy(null);
+    if (this.data.views.length && same) this.placeBy(null);
     this.model.set("chosen", { ...settings });
     this.model.save_changes();
   }
 
-  // Place the pictures by two axes, or as the maps have them.
-  /** @param {Axes | null} axes */
-  placeBy(axes) {
-    const anew = axes || this.data.axes; // what was in view is elsewhere now
-    this.data.placeBy(axes);
+  // Place the pictures by two axes, on a new map of some of them, or as the maps have them.
+  /** @param {Axes | null} axes @param {NewMap | null} [part] */
+  placeBy(axes, part = null) {
+    const anew = axes || part || this.data.views.length; // what was in view is elsewhere now
+    this.data.placeBy(axes, part);
     if (anew) for (const one of this.maps) one.camera.home();
     this.follow();
     this.say(this.data.say());

@@ -147,9 +147,9 @@ class MapView {
   retitle() {
     const { data, view } = this.app, trust = data.worth(this.map), found = this.app.found();
     const through = found.rows && this.name !== found.through ? ` · text placed through ${found.through}` : "";
-    const name = data.spec.named ? this.name : data.how(), axes = data.axes ? `, ${scalesSaid(data.views[this.map])}` : "";
-    this.title.textContent = `${name} · ${trust}${through}`;
-    this.canvas.setAttribute("aria-label", `${this.called} of ${data.count} pictures${axes}`);
+    const name = data.spec.named ? this.name : data.how(), axes = data.axes ? `, ${scalesSaid(data.ownViews()[this.map])}` : "", alone = data.part ? `${grouped(data.standing())} pictures alone` : "";
+    this.title.textContent = `${name}${data.spec.named && alone ? ` · ${alone}` : ""} · ${trust}${through}`;
+    this.canvas.setAttribute("aria-label", `${this.called} of ${alone || `${data.count} pictures`}${axes}`);
     this.laid = view.color === "moved" && data.share("moved", 0) && this.map === 0 ? laidOnto(data.target(1), data.target(0)) : null;
   }
 
@@ -189,7 +189,7 @@ class MapView {
   // How many of all pictures stand where, behind a sample of them.
   drawShade() {
     const { data, ratio } = this.app, { raster, camera } = this;
-    if (!data.shade.length || data.axes) return;
+    if (!data.shade.length || data.views.length) return;
     const maps = data.maps * data.spec.settings.length, cells = Math.round(Math.sqrt(data.shade.length / maps));
     const start = (this.map * data.spec.settings.length + data.chosen) * cells * cells, paint = channels(this.app.theming().shade), pixels = raster.image.data;
     for (let down = 0; down < raster.height; down++) {
@@ -209,7 +209,7 @@ class MapView {
     if (view.pictures && pictures.any) this.drawPictures(pen, coloring);
     this.naming = view.names ? data.naming(view.words, coloring) : null;
     if (this.naming) writeNames(this, pen, this.naming);
-    if (data.axes) drawScales(this, pen, data.views[this.map]);
+    if (data.axes) drawScales(this, pen, data.ownViews()[this.map]);
   }
 
   // Every picture in view, smaller where they are many; in an order by chance, and while the map moves the first of it.

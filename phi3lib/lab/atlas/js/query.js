@@ -54,7 +54,7 @@ class Query {
 
   // SQLite with the table as it stands: what a map keeps changes with the map.
   async engine() {
-    const { data } = this.app, now = JSON.stringify([data.settings(), data.axes]);
+    const { data } = this.app, now = JSON.stringify([data.settings(), data.axes, data.part && [data.part.points, data.part.settings]]);
     if (this.filled !== now) this.opened = Sqlite.open(await packedSqlite(), data);
     this.filled = now;
     return this.opened;

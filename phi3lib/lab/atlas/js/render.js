@@ -37,6 +37,7 @@ function followersOf(app) {
     "change:found": () => { app.paint(); app.lists.fillStrip(); },
     "change:status": () => { if (app.model.get("status")) app.say(app.model.get("status")); },
     "change:progress": () => app.controls.showProgress(app.model.get("progress")),
+    "change:selection_map": () => app.layOut.take(),
     "change:spec": () => { app.data.read(); app.follow(); },
     "change:chosen": () => { app.data.choose(); app.placeBy(null); },
     "msg:custom": (message, buffers) => { if (message.where) app.conditions.receive(message); else if (message.sql) app.query.receive(message.sql); else app.pictures.receive(message, buffers || []); },
