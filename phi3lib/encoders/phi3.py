@@ -79,10 +79,13 @@ class Phi3Features:
     @cached_property
     def tile_patches(self) -> torch.Tensor:
         """The tower's features of all tiles, padded with zeros: (n, 1 + most crops, patches, C)."""
-        counts = [1 + rows * cols for rows, cols in self.grids]
-        tiles = [some[:count] for some, count in zip(self.inputs["pixel_values"], counts, strict=True)]
-        features = self._embedding.get_img_features(torch.cat(tiles))
-        return pad_sequence(features.split(counts), batch_first=True)
+        counts = [rows * cols for rows, cols in self.grids]
+        crops = [tiles[1 : 1 + n] for tiles, n in zip(self.inputs["pixel_values"], counts, strict=True)]
+        # The global views are not computed again for them: a recipe may have asked for those alone.
+        views = self._embedding.img_features_of(self.global_patches)
+        features = self._embedding.get_img_features(torch.cat(crops)).split(counts)
+        images = [torch.cat([view[None], some]) for view, some in zip(views, features, strict=True)]
+        return pad_sequence(images, batch_first=True)
 
     @cached_property
     def visual(self) -> Any:

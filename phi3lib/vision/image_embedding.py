@@ -129,7 +129,10 @@ class Phi3ImageEmbedding(nn.Module):
 
     def get_img_features(self, img_embeds: torch.Tensor) -> torch.Tensor:
         """Return features of tiles: (n, patches², C), or with "cls_patch" (n, 1 + patches², C)."""
-        features = self.img_processor(img_embeds, layer=self.layer_idx)  # (n, prefix + patches², C)
+        return self.img_features_of(self.img_processor(img_embeds, layer=self.layer_idx))
+
+    def img_features_of(self, features: torch.Tensor) -> torch.Tensor:
+        """Return what `get_img_features` returns, of the tower's features (n, prefix + patches², C)."""
         patches = features[:, self.img_processor.num_prefix_tokens :]
         if self.type_feature == "patch":
             return patches
