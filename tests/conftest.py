@@ -59,6 +59,12 @@ def run() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def python() -> list[str]:
+    """The command of a Python for programs (`-c`) that may begin with their imports done."""
+    return shlex.split(os.environ.get("FORKED_PYTHON", "")) or [sys.executable]
+
+
+@pytest.fixture(scope="session")
 def kernels(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a Jupyter whose kernels begin with their imports done, and have no network."""
     from tests.warm_kernels import warm_kernels

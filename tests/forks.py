@@ -7,28 +7,31 @@ Here one process imports them once, and each process after it is a fork, with it
         subprocess.run([*python, "argument"])  # a fork, which runs what `serve` was given
 
 The command (`main`, in a Python without packages) asks the process for a fork, passes signals on to it, and
-ends when it ends; the fork ends when the command is killed. Without such a process the command becomes a
-usual Python with its arguments. What importing itself does is not seen in a fork. Linux only: elsewhere a
-fork of a process with such libraries is not safe.
+ends as it ends; the fork ends when the command is killed. Without such a process the command becomes a
+usual Python with its arguments. A fork finds the command in its environment, as FORKED_PYTHON. What importing
+itself does is not seen in a fork. Linux only: elsewhere a fork of a process with such libraries is not safe.
 """
 
+import contextlib
+import io
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 # Threads of imports that a fork has again: jemalloc, the allocator of Arrow, sees to it.
 THREADS = {"jemalloc_bg_thd"}
 LONGEST = 1 << 20  # bytes of a request, mostly the environment
 
 
-@contextmanager
+@contextlib.contextmanager
 def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -> Iterator[list[str]]:
     """Start the process that is forked; yield the command that takes the place of `python`.
 
@@ -36,6 +39,7 @@ def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -
     Python, which gets one more, the number for `serve`. environment: that of the process.
     """
     listener = folder / "socket"
+    python = [sys.executable, "-I", "-S", __file__, str(listener)]
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(listener))
         listening.listen()  # forks may be asked for at once; they wait until the imports are done
@@ -45,10 +49,10 @@ def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -
             stdin=subprocess.PIPE,  # its end is the end of this process
             stdout=subprocess.DEVNULL,
             pass_fds=[number],
-            env=environment,
+            env={**environment, "FORKED_PYTHON": shlex.join(python)},
         )
     try:
-        yield [sys.executable, "-I", "-S", __file__, str(listener)]
+        yield python
     finally:
         server.terminate()
         server.communicate(timeout=20)
@@ -68,23 +72,53 @@ def serve(number: int, become: Callable[[dict], None]) -> None:
         raise RuntimeError(f"an import has started {unknown}: threads that a fork would not have")
     gc.collect()
     gc.freeze()  # a fork need not go through all these objects again, nor copy them
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that have ended are nobody's children
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    ended, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     listening = socket.socket(fileno=number)
-    while listening in select.select([listening, sys.stdin], [], [])[0]:
-        connection, _ = listening.accept()
-        request, files, *_ = socket.recv_fds(connection, LONGEST, 3)
-        while not request.endswith(b"\n"):
-            request += connection.recv(LONGEST)
-        if (pid := os.fork()) == 0:
-            listening.close()
-            content = json.loads(request)
-            _take_the_place_of_the_command(connection, content["folder"], files)
-            become(content)
-            return
-        connection.sendall(b"%d\n" % pid)
-        connection.close()
-        for file in files:
-            os.close(file)
+    running: dict[int, socket.socket] = {}
+    while sys.stdin not in (ready := select.select([listening, ended, sys.stdin], [], [])[0]):
+        if ended in ready:
+            ended.recv(LONGEST)
+            _report_ends(running)
+        if listening in ready:
+            connection, _ = listening.accept()
+            content, files = _request(connection)
+            if (pid := os.fork()) == 0:
+                for own in (listening, ended, waker, *running.values()):
+                    own.close()
+                _take_the_place_of_the_command(connection, content["folder"], files)
+                become(content)
+                return
+            _tell(connection, pid)
+            running[pid] = connection
+            for file in files:
+                os.close(file)
+
+
+def _request(connection: socket.socket) -> tuple[dict, list[int]]:
+    """Return what a command asks for, and its standard input, output and error."""
+    request, files, *_ = socket.recv_fds(connection, LONGEST, 3)
+    while not request.endswith(b"\n"):
+        request += connection.recv(LONGEST)
+    return json.loads(request), files
+
+
+def _report_ends(running: dict[int, socket.socket]) -> None:
+    """Tell the commands of all forks that have ended how they did."""
+    while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+        pid, status = ended
+        if connection := running.pop(pid, None):
+            _tell(connection, os.waitstatus_to_exitcode(status))
+            connection.close()
+
+
+def _tell(connection: socket.socket, number: int) -> None:
+    """Send a number to a command, which may be gone."""
+    with contextlib.suppress(OSError):
+        connection.sendall(b"%d\n" % number)
 
 
 def _other_threads() -> Iterator[Path]:
@@ -97,7 +131,9 @@ def _take_the_place_of_the_command(connection: socket.socket, folder: str, files
     import threading
 
     os.setsid()
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -117,27 +153,33 @@ def _end_with(connection: socket.socket) -> None:
 
 
 def main(path: str, arguments: list[str]) -> None:
-    """Be a process for the one that started it: ask for a fork, pass signals on, end when it ends."""
+    """Be a process for the one that started it: ask for a fork, pass signals on, end as it ends."""
     with socket.socket(socket.AF_UNIX) as connection:
-        pid = _ask_for_fork(connection, path, arguments)
-        if pid is None:
+        pid, answers = _ask_for_fork(connection, path, arguments)
+        if not pid:
             os.execv(sys.executable, [sys.executable, *arguments])
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda got, _: os.kill(pid, got))
-        connection.recv(1)  # b"" when the fork has ended
+        code = int(answers.readline() or 1)
+    if code < 0:
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
 
 
-def _ask_for_fork(connection: socket.socket, path: str, arguments: list[str]) -> int | None:
-    """Return the process id of a new fork; None when no process answers."""
+def _ask_for_fork(connection: socket.socket, path: str, arguments: list[str]) -> tuple[int, IO[str]]:
+    """Return the process id of a new fork, 0 if none answers, and the file that gives its exit code."""
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
     content = json.dumps(request).encode() + b"\n"
     try:
         connection.connect(path)
         sent = socket.send_fds(connection, [content], [0, 1, 2])
         connection.sendall(content[sent:])
-        return int(connection.makefile().readline())
+        answers = connection.makefile()
+        return int(answers.readline()), answers
     except (OSError, ValueError):  # ValueError: it ended before it answered
-        return None
+        return 0, io.StringIO()
 
 
 if __name__ == "__main__":

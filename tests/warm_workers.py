@@ -36,10 +36,13 @@ def serve() -> None:
     """Collect, and answer each request with a fork; what cannot be collected is left to usual workers."""
     *arguments, number = sys.argv[1:]
     if pytest.main([*arguments, "-n0", "--collect-only", "-q"]) == pytest.ExitCode.OK:
-        forks.serve(int(number), become_worker)
+        forks.serve(int(number), run_program)
 
 
-def become_worker(request: dict) -> None:
-    """Run the program of a worker, the last argument of its command, in this fork."""
-    sys.argv[:] = ["-c"]
-    exec(request["arguments"][-1], vars(sys.modules["__main__"]))
+def run_program(request: dict) -> None:
+    """Run `-c PROGRAM ARGUMENTS` in this fork, as a worker is started, and what tests start."""
+    os.environ.update(request["environment"])
+    arguments = request["arguments"]
+    program, *own = arguments[arguments.index("-c") + 1 :]
+    sys.argv[:] = ["-c", *own]
+    exec(program, vars(sys.modules["__main__"]))

@@ -4,7 +4,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -406,7 +405,7 @@ def test_an_interrupted_run_goes_on(clip, photos, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_without_loss_or_duplicates(tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_without_loss_or_duplicates(tmp_path, monkeypatch, python):
     from tests.real_layout import make_clip_checkpoint
 
     make_clip_checkpoint(tmp_path / "clip")
@@ -429,7 +428,7 @@ def test_a_killed_run_goes_on_without_loss_or_duplicates(tmp_path, monkeypatch):
         f"e.embed_images({str(tmp_path / 'many')!r}, model=load_clip({str(tmp_path / 'clip')!r}), "
         f"out={str(tmp_path / 'out.parquet')!r}, progress=False)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", program, "5"], check=False)
+    killed = subprocess.run([*python, "-c", program, "5"], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "out.parquet").exists()
     shards = [EmbeddingTable.load(one) for one in (tmp_path / "out.parquet.shards").glob("*.parquet")]

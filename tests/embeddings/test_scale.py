@@ -510,7 +510,7 @@ def test_a_slow_worker_holds_up_two_groups_and_the_other_one_does_the_rest(clust
         here(folder, tmp_path / "other", workers=2, gpus=0.25, device="cpu")
 
 
-def test_a_killed_run_leaves_no_process_and_is_resumed_without_loss(folder, tmp_path):
+def test_a_killed_run_leaves_no_process_and_is_resumed_without_loss(folder, tmp_path, python):
     """SIGKILL, so that nothing can be cleaned up; the cluster was started by the run."""
     pytest.importorskip("ray")
     code = f"""
@@ -534,7 +534,7 @@ def test_a_killed_run_leaves_no_process_and_is_resumed_without_loss(folder, tmp_
                        on_report=die, progress=False)
     """
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [*python, "-c", textwrap.dedent(code)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

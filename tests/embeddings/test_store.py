@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -245,11 +244,11 @@ def test_a_second_writer_is_told(clip, folder, tmp_path):
     assert sorted(file.name for file in tmp_path.glob("v.parquet*")) == ["v.parquet"]
 
 
-def test_a_killed_writer_leaves_no_lock(clip, folder, tmp_path):
+def test_a_killed_writer_leaves_no_lock(clip, folder, tmp_path, python):
     out = tmp_path / "v.parquet"
     program = (
         "import os, sys; from pathlib import Path; from phi3lib.embeddings.store import open_store\n"
         "with open_store(Path(sys.argv[1]), {}): os._exit(9)"
     )
-    assert subprocess.run([sys.executable, "-c", program, str(out)]).returncode == 9
+    assert subprocess.run([*python, "-c", program, str(out)]).returncode == 9
     assert len(embed_images(folder, model=clip, out=out, progress=False)) == 6
