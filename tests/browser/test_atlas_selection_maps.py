@@ -49,6 +49,7 @@ def test_a_selection_is_laid_out_alone_and_the_page_goes_on_with_it(opened):
     expect(page.get_by_text("This page knows each vector by 5 principal components")).to_be_visible()
     at_rest(page)
     assert serious_faults(page, "body") == []
+    those_without_a_place_have_no_number(page)
     torn_neighbors_are_those_of_the_new_map(page)
     page.get_by_label("Filter").fill("dog_1")  # 1, 10, 13, 16, 19
     page.locator("summary", has_text="Table").click()
@@ -65,6 +66,16 @@ def test_a_selection_is_laid_out_alone_and_the_page_goes_on_with_it(opened):
     page.mouse.move(0, 0)
     at_rest(page)
     assert first_map(page).evaluate(PLACES) == before
+
+
+def those_without_a_place_have_no_number(page):
+    """All others can be selected, and neither legend nor gallery counts them on this map."""
+    page.get_by_role("button", name="Invert").press("Enter")
+    expect(page.get_by_role("heading", name="Selected: 60")).to_be_visible()
+    expect(entry(page, "cat")).to_have_text("cat0 of 0")
+    assert "%" not in page.get_by_role("heading", name="Selected: 60").locator("+ div").inner_text()
+    page.get_by_role("button", name="Invert").press("Enter")
+    expect(entry(page, "dog")).to_have_text("dog30 of 30")
 
 
 def torn_neighbors_are_those_of_the_new_map(page):

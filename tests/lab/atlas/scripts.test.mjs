@@ -488,6 +488,8 @@ test("what axes keep is counted for them, and said with what is left out", () =>
   assert.equal(data.say(), "size across, taken up: 25% of 2 true neighbours near. 2 pictures have no value on an axis and are not shown. " +
     "Each axis has its own scale: distances across and up cannot be compared.");
   assert.deepEqual(passingOf(4, testsOf(data, {})), Uint8Array.from([1, 0, 0, 1]));
+  assert.deepEqual(pointsWhere("`neighbours kept` is null", fieldsOf(data), 4), [1, 2]); // not 0%
+  assert.deepEqual(tableOf(data, [1, 3]).map((line) => line.at(-1)), ["neighbours kept", "", "50%"]);
   data.placeBy({ x: "component:1", y: "component:2" });
   assert.equal(data.placed, null);
   assert.match(data.say(), /^component 1 across, component 2 up: .* Both axes have one scale\.$/);
@@ -685,6 +687,7 @@ test("a page lays out some pictures by their own neighbors, and says what it kee
   }
   assert.deepEqual([shown.neighbors(0, 3), shown.lines(3)], [[], ["3", "cat"]]);
   const kept = shown.share("kept", 0);
+  assert.equal(pointsWhere("`neighbours kept` is null", fieldsOf(shown), 60).length, 30);
   assert.ok(kept.slice(30).reduce((sum, one) => sum + one, 0) / 30 > 50 && shown.share("wobble", 0) === null);
   shown.placeBy(null);
   assert.ok(shown.placed === null && shown.neighbors(0, 30).length === 5 && shown.say() === "PCA: trustworthiness 0.90.");

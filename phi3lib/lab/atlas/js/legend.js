@@ -61,7 +61,7 @@ class Legend {
     if (!this.coloring) return;
     const { app } = this, { codes, palette } = this.coloring, all = new Uint32Array(palette.length), picked = new Uint32Array(palette.length);
     for (let point = 0; point < app.data.count; point++) if (!app.hidden(point)) all[codes[point]] += 1;
-    for (const point of app.picked) picked[codes[point]] += 1;
+    for (const point of app.picked) if (!app.hidden(point)) picked[codes[point]] += 1;
     const sum = (counts, { code, last }) => counts.slice(code, last + 1).reduce((a, b) => a + b, 0);
     for (const { entry, element, count } of this.buttons) {
       const [mine, chosen] = [sum(all, entry), sum(picked, entry)];

@@ -142,7 +142,7 @@ class Lists {
   // The words above each column, and what it has for a point.
   columns() {
     const { data } = this.app, { ids, label, names, named } = data.spec;
-    const percent = (name, map) => { const values = data.share(name, map); return (point) => (values ? `${values[point]}%` : ""); };
+    const percent = (name, map) => { const values = data.share(name, map); return (point) => (values && (name !== "kept" || data.has(point)) ? `${values[point]}%` : ""); };
     return /** @type {[string, (point: number) => string][]} */ ([
       ["name", (point) => ids[point]],
       ...(label ? [[label, (point) => data.kind(point)]] : []),
