@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ PLATFORMS = [
         {"sys_platform": "win32", "os_name": "nt", "platform_machine": "AMD64"},
     )
 ]
+
+
+distributions_of_packages = cache(importlib.metadata.packages_distributions)  # it reads what is installed
 
 
 def ranges(lines):
@@ -143,10 +147,11 @@ EXPLORERS = {"datamapplot", "fiftyone", "pixplot", "renumics", "wizmap"}
 NAMED_OTHERWISE = {"umap": "umap-learn", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 
 
-def imported_packages(files):
+@cache
+def imported_packages(pattern):
     """{top-level package: where} of what Python files import, without the standard library and our own."""
     found = {}
-    for path in files:
+    for path in ROOT.glob(pattern):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -174,9 +179,9 @@ def test_what_is_imported_is_declared(pattern, extras):
     for extra in extras:
         lines += EXTRAS[extra]
     declared = set(ranges(lines))
-    distributions = importlib.metadata.packages_distributions()
+    distributions = distributions_of_packages()
     undeclared = {}
-    for name, where in imported_packages(ROOT.glob(pattern)).items():
+    for name, where in imported_packages(pattern).items():
         if name in EXPLORERS and where == "benchmarks/explorers_start.py":
             continue
         known = distributions.get(name, [NAMED_OTHERWISE.get(name, name)])
@@ -187,10 +192,10 @@ def test_what_is_imported_is_declared(pattern, extras):
 
 
 def test_the_package_imports_each_of_its_dependencies():
-    distributions = importlib.metadata.packages_distributions()
+    distributions = distributions_of_packages()
     used = {
         canonicalize_name(provider)
-        for name in imported_packages((ROOT / "phi3lib").rglob("*.py"))
+        for name in imported_packages("phi3lib/**/*.py")
         for provider in distributions.get(name, [NAMED_OTHERWISE.get(name, name)])
     }
     assert set(ranges(PROJECT["dependencies"])) - used == set()
