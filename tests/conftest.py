@@ -60,7 +60,7 @@ def run() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def python() -> list[str]:
-    """The command of a Python for programs (`-c`) that may begin with their imports done."""
+    """The command of a Python for programs (`-c` or a file) that may begin with their imports done."""
     return shlex.split(os.environ.get("FORKED_PYTHON", "")) or [sys.executable]
 
 

@@ -6,6 +6,7 @@ collection included. Where that process fails, and without Linux, the workers ar
 """
 
 import os
+import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,9 +41,11 @@ def serve() -> None:
 
 
 def run_program(request: dict) -> None:
-    """Run `-c PROGRAM ARGUMENTS` in this fork, as a worker is started, and what tests start."""
+    """Run `-c PROGRAM` (as workers start) or `FILE`, with its arguments, in this fork."""
     os.environ.update(request["environment"])
-    arguments = request["arguments"]
-    program, *own = arguments[arguments.index("-c") + 1 :]
-    sys.argv[:] = ["-c", *own]
-    exec(program, vars(sys.modules["__main__"]))
+    sys.argv[:] = [one for one in request["arguments"] if one != "-u"]
+    if sys.argv[0] == "-c":
+        exec(sys.argv.pop(1), vars(sys.modules["__main__"]))
+    else:
+        sys.path[0] = str(Path(sys.argv[0]).parent)
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 
 import nbformat
 import pytest
@@ -85,8 +84,8 @@ def test_a_notebook_links_its_terms_where_it_first_uses_them(path):
     assert found == [], f"run `python tools/glossary.py {path.stem}`"
 
 
-def test_the_program_says_what_is_missing():
+def test_the_program_says_what_is_missing(python):
     ended = subprocess.run(
-        [sys.executable, "tools/glossary.py", "--check", "00"], cwd=ROOT, capture_output=True, text=True
+        [*python, "tools/glossary.py", "--check", "00"], cwd=ROOT, capture_output=True, text=True
     )
     assert (ended.returncode, ended.stdout) == (0, "")

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -57,8 +56,8 @@ def test_a_path_that_leaves_out_a_prerequisite_does_so_knowingly():
     assert left_out == {"90 minutes": set(), "half a day": {("04", "02")}, "a day": set()}
 
 
-def test_notebooks_and_readme_follow_the_road():
-    command = [sys.executable, "tools/road.py", "--check"]
+def test_notebooks_and_readme_follow_the_road(python):
+    command = [*python, "tools/road.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
