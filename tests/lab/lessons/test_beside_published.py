@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from functools import cache
 
 import nbformat
 import pytest
@@ -40,42 +41,43 @@ def source_of(number):
     return next(cell.source for cell in notebook.cells if cell.id == f"{number}-published-shown")
 
 
-@pytest.fixture
-def run_cell(models, monkeypatch):
-    """A function that runs the cell of a notebook with what `lab.published()` finds: (printed, stills)."""
+def run_cell(number, found, models):
+    """Run the cell of a notebook with what `lab.published()` finds: (printed, stills)."""
+    stills, printed = [], io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(plots, "display_still", stills.append)
+        patch.setattr(lab, "published", lambda: found)
+        exec(source_of(number), {"lab": lab, **models})
+    return printed.getvalue(), stills
 
-    def run(number, found):
-        stills, printed = [], io.StringIO()
-        monkeypatch.setattr(plots, "display_still", stills.append)
-        monkeypatch.setattr(lab, "published", lambda: found)
-        with contextlib.redirect_stdout(printed):
-            exec(source_of(number), {"lab": lab, **models})
-        return printed.getvalue(), stills
 
-    return run
+@pytest.fixture(scope="module")
+def cell(filled, models):
+    """A function that runs the cell of a notebook with the filled folder, once for all tests."""
+    return cache(lambda number: run_cell(number, filled, models))
 
 
 @pytest.mark.parametrize("number", NOTEBOOKS)
-def test_an_empty_folder_is_one_sentence(number, run_cell):
-    printed, stills = run_cell(number, None)
+def test_an_empty_folder_is_one_sentence(number, models):
+    printed, stills = run_cell(number, None, models)
     assert printed == beside_published.EMPTY + "\n" and stills == []
 
 
 @pytest.mark.parametrize("number", NOTEBOOKS)
-def test_test_vectors_are_called_so(number, run_cell, filled):
-    printed, _ = run_cell(number, filled)
+def test_test_vectors_are_called_so(number, cell):
+    printed, _ = cell(number)
     assert printed.startswith(beside_published.TEST_VECTORS + "\n")
 
 
-def test_05_shows_a_map_of_each_model(run_cell, filled):
-    printed, (still,) = run_cell("05", filled)
+def test_05_shows_a_map_of_each_model(cell):
+    printed, (still,) = cell("05")
     for name in ("clip-small (test)", "clip-small (loaded)"):
         assert name in printed and name in still.alt
     assert "12 photographs and pieces" in still.alt and SHARES in printed
 
 
-def test_06_compares_every_space_and_the_full_pictures_with_the_thumbnails(run_cell, filled, models):
-    printed, (still,) = run_cell("06", filled)
+def test_06_compares_every_space_and_the_full_pictures_with_the_thumbnails(cell, filled, models):
+    printed, (still,) = cell("06")
     assert all(space in still.alt for space in filled.tables)
     assert printed.count("nearest in common") == len(filled.tables) - 1
     with contextlib.redirect_stdout(io.StringIO()):
@@ -85,8 +87,8 @@ def test_06_compares_every_space_and_the_full_pictures_with_the_thumbnails(run_c
     }  # fmt: skip
 
 
-def test_07_searches_with_cached_queries(run_cell, filled, models):
-    printed, stills = run_cell("07", filled)
+def test_07_searches_with_cached_queries(cell, filled, models):
+    printed, stills = cell("07")
     assert len(stills) == 2 and all(query in printed for query in beside_published.QUERIES)
     results = beside_published.show_search(filled, models["clip"])
     queries, items = filled.queries["CLIP vector"], filled.tables["CLIP vector"]

@@ -82,7 +82,9 @@ def test_the_pieces_of_the_take_home_picture():
     assert whole.size == (336, 336)
 
 
-def test_figures_carry_their_alternative_text(tiles, vectors, capsys, monkeypatch):
+def test_figures_carry_their_alternative_text_and_are_no_wider_than_a_page(
+    tiles, vectors, capsys, monkeypatch
+):
     shown = []
     monkeypatch.setattr(lab.plots, "display_still", shown.append)
     photo = lab.photograph("flower")
@@ -97,6 +99,7 @@ def test_figures_carry_their_alternative_text(tiles, vectors, capsys, monkeypatc
         r"The highest bars are (red|green|blue) in row \d, column \d;", vector
     )
     assert every == fe.TILES_IN_WORDS
+    assert all(still.size[0] <= 800 for still in shown)
 
 
 def test_the_highest_bars_are_named_with_their_cells():
@@ -105,13 +108,6 @@ def test_the_highest_bars_are_named_with_their_cells():
     assert "The highest bars are blue in row 2, column 2; red in row 3, column 3." in fe.vector_in_words(
         vector, 2
     )
-
-
-def test_figures_are_no_wider_than_a_page(tiles, monkeypatch):
-    shown = []
-    monkeypatch.setattr(lab.plots, "display_still", shown.append)
-    fe.show_tiles(tiles)
-    assert all(still.size[0] <= 800 for still in shown)
 
 
 def test_the_picker_s_state_says_what_its_picture_shows(tiles, vectors):
