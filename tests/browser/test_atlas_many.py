@@ -43,10 +43,12 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def page(new_page, exported):
-    page, errors = new_page(1000, 900), []
+def page(window, exported):
+    page, errors = window.new_page(), []
+    page.set_viewport_size({"width": 1000, "height": 900})
     page.add_init_script(COUNTED)
     yield open_page(page, exported.as_uri(), errors)
+    page.close()
     assert errors == []
 
 
