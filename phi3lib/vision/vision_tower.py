@@ -10,10 +10,11 @@ from phi3lib.vision.tower_families import CLIP_VIT_L_14_336, family_of, vision_c
 
 __all__ = ["CLIP_VIT_L_14_336", "VisionTower", "vision_config_of"]
 
-# Tiles that go through the tower at once. On a CPU more than a few gain nothing. Three tiles of ViT-L/14-336
-# have activations of 28 MB at most; blocks of more than 32 MB glibc gets from the system anew each time, and
-# that costs a few percent. A GPU wants its cores filled.
-TILES_AT_ONCE_CPU = 3
+# Tiles that go through the tower at once. On a CPU more than a dozen small ones gain nothing, and large ones
+# should have activations of BLOCK bytes at most, three tiles of ViT-L/14-336: larger blocks glibc gets from the
+# system anew each time, and that costs a few percent. A GPU wants its cores filled.
+TILES_AT_ONCE_CPU = 12
+BLOCK = 2**25
 TILES_AT_ONCE_GPU = 64
 
 
@@ -69,11 +70,17 @@ class VisionTower(nn.Module):
         """
         depth = self.layers_to_run(layer)
         self._require_tiles(tiles)
-        at_once = TILES_AT_ONCE_CPU if tiles.device.type == "cpu" else TILES_AT_ONCE_GPU
+        at_once = self._tiles_at_once_on_cpu() if tiles.device.type == "cpu" else TILES_AT_ONCE_GPU
         parts = tiles.tensor_split(-(-len(tiles) // at_once))
         with fast_products(next(self.parameters()), self.config.hidden_size):
             features = [self.family.run(self.vision_model, some, depth) for some in parts]
         return features[0] if len(features) == 1 else torch.cat(features)
+
+    def _tiles_at_once_on_cpu(self) -> int:
+        patches = (self.config.image_size // self.config.patch_size) ** 2
+        widest = getattr(self.config, "intermediate_size", 4 * self.config.hidden_size)
+        bytes_of_a_tile = 4 * (patches + self.num_prefix_tokens) * widest
+        return min(max(BLOCK // bytes_of_a_tile, 1), TILES_AT_ONCE_CPU)
 
     def layers_to_run(self, layer: int) -> int:
         """How many encoder layers must run for the hidden state with index `layer`."""

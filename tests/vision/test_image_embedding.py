@@ -9,6 +9,7 @@ from torch import nn
 
 from phi3lib import Phi3ImageEmbedding
 from phi3lib.vision.hd_transform import count_image_tokens
+from phi3lib.vision.vision_tower import VisionTower, vision_config_of
 from tests.golden_inputs import GOLDEN, golden_json, synth_pixels
 from tests.golden_models import (
     golden_embedding,
@@ -427,3 +428,16 @@ def test_bfloat16_tower_takes_float32_pictures():
         rough = embedding.to(torch.bfloat16).get_image_features(inputs).pooler_output[0]
     assert rough.dtype == torch.bfloat16
     assert torch.cosine_similarity(exact, rough.float(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize(
+    ("size", "mlp", "parts"), [(28, 32, [9, 8, 8]), (336, 4096, [3, 2]), (336, 2**14, [1, 1])]
+)
+def test_on_a_cpu_small_tiles_are_computed_by_the_dozen_and_large_ones_by_their_memory(size, mlp, parts):
+    fields = {"image_size": size, "intermediate_size": mlp, "hidden_size": 8, "num_attention_heads": 1}
+    tower = VisionTower(vision_config_of({"vision_config": {**fields, "num_hidden_layers": 1}}))
+    seen: list[int] = []
+    tower.vision_model.embeddings.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    with torch.inference_mode():
+        assert len(tower(torch.zeros(sum(parts), 3, size, size))) == sum(parts)
+    assert seen == parts
