@@ -11,8 +11,8 @@ from phi3lib.vision.tower_families import CLIP_VIT_L_14_336, family_of, vision_c
 __all__ = ["CLIP_VIT_L_14_336", "VisionTower", "vision_config_of"]
 
 # Tiles that go through the tower at once. On a CPU more than a dozen small ones gain nothing, and large ones
-# should have activations of BLOCK bytes at most, three tiles of ViT-L/14-336: larger blocks glibc gets from the
-# system anew each time, and that costs a few percent. A GPU wants its cores filled.
+# should have activations of BLOCK bytes at most, three tiles of ViT-L/14-336: glibc gets larger blocks from
+# the system anew each time, and that costs a few percent. A GPU wants its cores filled.
 TILES_AT_ONCE_CPU = 12
 BLOCK = 2**25
 TILES_AT_ONCE_GPU = 64
