@@ -4,6 +4,7 @@ The golden files in tests/data/golden hold what the published code answers to th
 """
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,15 @@ def synth_u8(width: int, height: int, seed: int = 0, channels: int = 3) -> np.nd
 
 def synth_pixels(n: int, seed: int = 0, side: int = 336) -> np.ndarray:
     """(n, 3, side, side) float32: normalised tiles."""
-    tiles = []
-    for i in range(n):
-        picture = synth_u8(side, side, seed=seed * 100 + i)
-        tiles.append(
-            ((picture.astype(np.float64) / 255.0 - MEAN) / STD).astype(np.float32).transpose(2, 0, 1)
-        )
-    return np.ascontiguousarray(np.stack(tiles))
+    return np.stack([_synth_tile(side, seed * 100 + i) for i in range(n)])
+
+
+@lru_cache(maxsize=32)
+def _synth_tile(side: int, seed: int) -> np.ndarray:
+    """(3, side, side) float32: one normalised tile."""
+    picture = synth_u8(side, side, seed)
+    tile = ((picture.astype(np.float64) / 255.0 - MEAN) / STD).astype(np.float32).transpose(2, 0, 1)
+    return np.ascontiguousarray(tile)
 
 
 def synth_picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from transformers.initialization import no_init_weights
 
 from phi3lib import Phi3ImageEmbedding, Phi3VConfig, Phi3VForCausalLM
 from tests.golden_inputs import GOLDEN, golden_json, synth_pixels
@@ -81,7 +82,8 @@ def golden_config(overrides: dict[str, Any] | None = None) -> Phi3VConfig:
 
 def golden_lm(overrides: dict[str, Any] | None = None) -> Phi3VForCausalLM:
     """The whole model with golden weights."""
-    model = Phi3VForCausalLM(golden_config(overrides))
+    with no_init_weights():  # all of them are read from a file
+        model = Phi3VForCausalLM(golden_config(overrides))
     name = "lm_gqa_state.safetensors" if (overrides or {}).get("kv") == 2 else "lm_state.safetensors"
     result = model.load_state_dict(golden_weights(name), strict=False)
     if result.missing_keys or result.unexpected_keys:
