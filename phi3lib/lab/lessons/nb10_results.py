@@ -284,16 +284,17 @@ def published_costs(tower: str, *, lora_rank: int = 16) -> dict[str, float]:
     return dict(_published_costs(tower, lora_rank))
 
 
-@cache  # the modules of a published model take half a second, even without memory
+@cache
 def _published_costs(tower: str, lora_rank: int) -> dict[str, float]:
     from accelerate import init_empty_weights
+    from transformers.initialization import no_init_weights
 
     from phi3lib.vision.configuration import Phi3VConfig
     from phi3lib.vision.modeling import Phi3VForCausalLM
 
     options = {"projection_cls": "mlp", "use_hd_transform": True, "with_learnable_separator": True}
     config = Phi3VConfig(embd_layer=options, img_processor=PUBLISHED[tower])
-    with init_empty_weights():
+    with init_empty_weights(), no_init_weights():
         model = Phi3VForCausalLM(config)
     return _costs(model, lora_rank)
 
