@@ -629,7 +629,7 @@ def short_clip(tmp_path_factory, clip_tokenizer) -> Path:
         patch.setattr(train_clip, "REPORT_STEPS", 5)
         patch.setattr(train_clip, "learning_rate", partial(learning_rate, warm_up=8))
         for minutes in (0.6, 1.2):
-            train_clip.train(0, options(run, minutes=minutes, rate=5e-3), Ticks())
+            train_clip.train(0, options(run, minutes=minutes, rate=5e-3, dtype="float32"), Ticks())
     torch.set_num_threads(threads)
     return run
 
