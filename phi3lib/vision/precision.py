@@ -16,6 +16,7 @@ from torch import nn
 from phi3lib.vision.clip import Clip
 
 PRECISIONS = ("fp32", "bf16", "int8")
+MOST_HELD_TWICE = 1_000_000_000  # weights in int8; of a language model memory counts more than speed
 
 
 def in_precision(model: Any, precision: str) -> Any:
@@ -23,8 +24,9 @@ def in_precision(model: Any, precision: str) -> Any:
 
     "fp32" and "bf16" are the dtype of all weights. "int8": the linear layers hold whole numbers of eight
     bits, one scale for each row of weights, and their inputs are rounded as they come (dynamic
-    quantisation); all else stays float32. ValueError for other names, and for "int8" on another device than
-    the CPU, for which PyTorch itself has no such layers.
+    quantisation); all else stays float32. On processors with VNNI, networks of at most a billion weights hold
+    these numbers twice, the second time in the order of a faster product. ValueError for other names, and for
+    "int8" on another device than the CPU, for which PyTorch itself has no such layers.
     """
     if isinstance(model, Clip):
         network = network_in_precision(model.model, precision)
@@ -57,7 +59,7 @@ def _quantized(network: nn.Module) -> nn.Module:
         for name, module in network.named_modules()
         if name and type(module) is nn.Linear and not name.endswith("patch_embedding")
     ]
-    with warnings.catch_warnings(), _packing_for_this_processor():
+    with warnings.catch_warnings(), _packed_for_this_processor(network):
         # PyTorch wants to move this to torchao, which is one more package, bound to torch's exact version.
         warnings.filterwarnings("ignore", message=r".*(quantiz|ao\.quantization).*")
         return quantize_dynamic(
@@ -66,15 +68,17 @@ def _quantized(network: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _packing_for_this_processor() -> Iterator[None]:
+def _packed_for_this_processor(network: nn.Module) -> Iterator[None]:
     """Within, weights are packed for oneDNN where its int8 products are faster than those of FBGEMM.
 
-    They are on processors with VNNI, which multiply and add four pairs of bytes at once. The engine is a
-    setting of the process that decides how weights are packed, and no longer how they are multiplied: what
-    other threads compute does not change. Another engine than PyTorch's own choice, "x86", stays in force.
+    They are on processors with VNNI, which multiply and add four pairs of bytes at once. oneDNN keeps the
+    weights themselves beside the packed ones. The engine is a setting of the process, which decides how
+    weights are packed and no longer how they are multiplied: what other threads compute does not change.
+    Another engine than PyTorch's own choice, "x86", stays in force.
     """
     engines = torch.backends.quantized
-    if engines.engine != "x86" or "onednn" not in engines.supported_engines or not _has_vnni():
+    usable = engines.engine == "x86" and "onednn" in engines.supported_engines and _has_vnni()
+    if not usable or sum(weight.numel() for weight in network.parameters()) > MOST_HELD_TWICE:
         yield
         return
     engines.engine = "onednn"

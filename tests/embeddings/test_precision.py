@@ -12,6 +12,7 @@ from phi3lib.embeddings import embed as embed_module
 from phi3lib.embeddings import trial
 from phi3lib.encoders import as_encoder
 from phi3lib.encoders.clip import ClipEncoder
+from phi3lib.vision import precision as precision_module
 from phi3lib.vision.precision import Agreement, agreement, in_precision, precision_of
 
 
@@ -50,11 +51,16 @@ def test_int8_holds_whole_numbers_where_the_work_is(clip):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "vnni", "packed_for"),
-    [("x86", True, "onednn"), ("x86", False, "x86"), ("fbgemm", True, "fbgemm")],
+    ("chosen", "vnni", "most", "packed_for"),
+    [
+        ("x86", True, 10**9, "onednn"),
+        ("x86", False, 10**9, "x86"),
+        ("x86", True, 10, "x86"),  # a large model holds its weights once
+        ("fbgemm", True, 10**9, "fbgemm"),
+    ],
 )
 def test_whole_numbers_are_packed_for_the_processor_and_no_setting_stays(
-    clip, pictures, monkeypatch, chosen, vnni, packed_for
+    clip, pictures, monkeypatch, chosen, vnni, most, packed_for
 ):
     engines, quantize_dynamic, seen = torch.backends.quantized, torch.ao.quantization.quantize_dynamic, []
     if not {chosen, packed_for} <= set(engines.supported_engines):
@@ -66,6 +72,7 @@ def test_whole_numbers_are_packed_for_the_processor_and_no_setting_stays(
 
     monkeypatch.setattr(torch.ao.quantization, "quantize_dynamic", note)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": vnni})
+    monkeypatch.setattr(precision_module, "MOST_HELD_TWICE", most)
     before = engines.engine
     engines.engine = chosen
     try:

@@ -14,7 +14,7 @@ from phi3lib.lab.figures import plots
 from phi3lib.moved import old_attribute
 
 # Bytes of a weight. int8 here is that of `phi3lib.vision.precision`: linear layers in one byte a weight, and
-# everything else (word embeddings, norms, biases) in float32.
+# everything else (word embeddings, norms, biases) in float32; what a small model packs for speed is left out.
 BYTES = {"fp32": 4, "bf16": 2}
 PRECISIONS = ("fp32", "bf16", "int8")
 GB = 1e9
