@@ -24,8 +24,18 @@ from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__  # 
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("embeddings", "encoders", "vision", "lab", "picturebook", "training", "notebooks")
-# NumPy can only disable features that it dispatches at run time and that the processor has.
-NUMPY_FEATURES = " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
+
+
+def numpy_features(disabled: str) -> str:
+    """Return the features that NumPy can disable: those that it dispatches and that the processor has.
+
+    disabled: NPY_DISABLE_CPU_FEATURES of this process, which says of those that the processor has not.
+    """
+    already = disabled.replace(",", " ").split()
+    return " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name) or name in already)
+
+
+NUMPY_FEATURES = numpy_features(os.environ.get("NPY_DISABLE_CPU_FEATURES", ""))
 OLDEST = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",

@@ -82,6 +82,13 @@ def test_the_threads_of_a_setting_follow_the_set_up_cell(processors):
         processors.add_to_set_up(processors.nbformat.v4.new_notebook(), "extra = 1")
 
 
+def test_features_that_are_disabled_already_stay_so(processors, monkeypatch):
+    first, second, *_ = processors.__cpu_dispatch__
+    monkeypatch.setattr(processors, "__cpu_features__", {first: False, second: True})
+    assert processors.numpy_features("") == second
+    assert processors.numpy_features(f"{first},ASIMD") == f"{first} {second}"
+
+
 @pytest.mark.slow
 def test_torch_and_numpy_obey_the_oldest_setting(processors):
     program = (
