@@ -85,13 +85,12 @@ def page_data(
     *,
     compact: bool = False,
     queries: Sequence[str] = (),
-    selection_maps: bool = False,
 ) -> dict[str, Any]:
     """Return all that the page draws, for all settings that there are.
 
     Thumbnails have 128 pixels for at most 400 pictures, 96 for 1,500, 64 for 6,000, 40 for 30,000; beyond,
     there are none. compact: as `sheets_with_shapes`. queries: texts by which all rows are ranked here, for a
-    page without a model. selection_maps: with what new maps are made of, for a page without Python.
+    page without a model.
     """
     found, cosines = ranked_by(state, queries)
     rows = sample_rows(len(state.ids), MOST_POINTS)
@@ -103,8 +102,7 @@ def page_data(
     order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).coordinates[rows])
     in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
     sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
-    layouts, vectors = _for_new_maps(state, rows) if selection_maps else (None, None)
-    return ({} if vectors is None else {"vectors": vectors}) | {
+    return {
         "spec": {
             "names": state.names,
             "count": len(rows),
@@ -133,7 +131,7 @@ def page_data(
             "shapes": _by_point(shapes, order),
             "components": [about for _, about in components],
             "finds": state.search_table() is not None,
-            "layouts": layouts,
+            "layouts": None,  # `add_new_maps` has them
             "card": state.card(),
         },
         "places": b"".join(
@@ -150,13 +148,18 @@ def page_data(
     }
 
 
-def _for_new_maps(state: AtlasState, rows: NDArray[np.intp]) -> tuple[dict[str, Any], bytes]:
-    """Return what a page lays out a selection by: limits, the curves of UMAP, the vectors of all tables."""
+def add_new_maps(data: dict[str, Any], state: AtlasState) -> None:
+    """Add what a page without Python lays out a selection by: limits, curves of UMAP, vectors."""
+    rows = sample_rows(len(state.ids), MOST_POINTS)
     found = [reduced(t.vectors, state.spaces[name], state.k, rows) for name, t in state.tables.items()]
     distances = sorted({MIN_DIST, *(one.min_dist for one in state.settings)})
     curves = [[distance, *curve(distance)] for distance in distances]
-    about = {"most": MOST_IN_PAGE, "curves": curves, "vectors": [one for one, _ in found]}
-    return about, b"".join(numbers for _, numbers in found)
+    data["spec"]["layouts"] = {
+        "most": MOST_IN_PAGE,
+        "curves": curves,
+        "vectors": [about for about, _ in found],
+    }
+    data["vectors"] = b"".join(numbers for _, numbers in found)
 
 
 def selection_map_data(made: SelectionMap | None) -> dict[str, Any]:

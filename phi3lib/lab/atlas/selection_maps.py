@@ -17,7 +17,7 @@ from phi3lib.embeddings.knn import Neighbors, nearest
 from phi3lib.embeddings.maps import Layout, map_neighbors, principal_components, sample_rows, umap_map
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.settings import Settings
-from phi3lib.lab.atlas.trust import Shares, said_trust
+from phi3lib.lab.atlas.trust import Shares, said_worth
 
 LEAST = 4  # pictures of a map
 MOST_IN_PAGE = 5_000  # pictures that a page lays out
@@ -47,9 +47,10 @@ class SelectionMap:
 
     def sentence(self) -> str:
         """Return what these maps are and keep, in words."""
+        near = "true neighbors among them"
         worth = "; ".join(
-            f"{_called(name, self.layouts)}{said_trust(self.trust[name], len(self.rows))}, "
-            f"{self.kept(name).mean():.0%} of {self.k} true neighbors among them kept"
+            f"{_called(name, self.layouts)}"
+            f"{said_worth(self.trust[name], self.kept(name), self.k, len(self.rows), near)}"
             for name in self.layouts
         )
         return f"{len(self.rows)} pictures alone. {self.settings.sentence()}. {worth}."

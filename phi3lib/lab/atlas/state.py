@@ -28,7 +28,7 @@ from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, checked, most_usual, usable, usual_grid
 from phi3lib.lab.atlas.stages import Costs, Stage
 from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
-from phi3lib.lab.atlas.trust import Known, Shares, moved, said_trust, wobble
+from phi3lib.lab.atlas.trust import Known, Shares, moved, said_worth, wobble
 from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_texts as text_list
 from phi3lib.vision.inputs import by_row, is_missing
@@ -396,8 +396,7 @@ class AtlasState:
     def sentence(self) -> str:
         """Return the state in words."""
         worth = "; ".join(
-            f"{self.prefix(name)}{said_trust(self.trust(name), len(self.ids))}, "
-            f"{self.kept(name).mean():.0%} of {self.k} true neighbours kept"
+            f"{self.prefix(name)}{said_worth(self.trust(name), self.kept(name), self.k, len(self.ids))}"
             for name in self.names
         )
         return f"{len(self.ids)} pictures. {self.chosen.sentence()}. {worth}. {len(self.selected)} selected."

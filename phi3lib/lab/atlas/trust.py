@@ -38,6 +38,13 @@ def said_trust(trust: Estimate, all_pictures: int) -> str:
     )
 
 
+def said_worth(
+    trust: Estimate, kept: Shares, k: int, all_pictures: int, near: str = "true neighbours"
+) -> str:
+    """Return what a map is worth, in words: its trustworthiness, and the mean share kept of k of these."""
+    return f"{said_trust(trust, all_pictures)}, {kept.mean():.0%} of {k} {near} kept"
+
+
 def moved(first: Layout, second: Layout) -> Shares:
     """Return how far each picture stands apart on two maps, as a share of the first map's width: (N,).
 

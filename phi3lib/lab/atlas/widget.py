@@ -24,7 +24,7 @@ from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.live import make_atlas, show_map_of, show_settings, standing
-from phi3lib.lab.atlas.page import linked_files, page_data, whole_page
+from phi3lib.lab.atlas.page import add_new_maps, linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
@@ -137,13 +137,20 @@ class Atlas(Instrument):
         like 'IMG%'`, over all columns of the table under the maps; see `phi3lib.lab.atlas.where`. ValueError
         for rows and names that there are not, and for a condition that is not understood, with the position.
         """
-        if (rows is None) == (where is None):
-            raise ValueError("give rows, or the name of a selection, or where=; one of them")
         self.state.select(self._rows(rows, where))
         self._tell_selection()
 
-    def _rows(self, rows: "Iterable[int] | str | pd.DataFrame | None", where: str | None) -> Any:
-        """Return rows, or a name of them, as the state takes them."""
+    def _rows(
+        self,
+        rows: "Iterable[int] | str | pd.DataFrame | None",
+        where: str | None,
+        otherwise: list[int] | None = None,
+    ) -> Any:
+        """Return rows, or a name of them, as the state takes them; otherwise: those where none are given."""
+        if rows is None and where is None:
+            rows = otherwise
+        if (rows is None) == (where is None):
+            raise ValueError("give rows, or the name of a selection, or where=; one of them")
         if where is not None:
             return rows_where(where, fields_of(self.state), len(self.state.ids)).tolist()
         return rows_named(rows, self.state.ids) if hasattr(rows, "columns") else rows
@@ -167,9 +174,7 @@ class Atlas(Instrument):
 
         ValueError as `select` and for fewer than four pictures, or parameters that do not fit them.
         """
-        if rows is not None and where is not None:
-            raise ValueError("give rows, or the name of a selection, or where=; one of them")
-        chosen = self.state.selected if rows is None and where is None else self._rows(rows, where)
+        chosen = self._rows(rows, where, otherwise=self.state.selected)
         parameters: dict[str, Any] = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
         if self._widget is None:
             return self.state.map_of(chosen, **parameters)
@@ -310,9 +315,9 @@ class Atlas(Instrument):
         """Return the page; pictures in `folder`, where it will be, are linked."""
         self.state.offer_all()
         self._compute(self.state.settings)
-        data = page_data(
-            self.state, self.pictures, compact=True, queries=queries, selection_maps=selection_maps
-        ) | standing(self.state)
+        data = page_data(self.state, self.pictures, compact=True, queries=queries) | standing(self.state)
+        if selection_maps:
+            add_new_maps(data, self.state)
         if folder is not None:
             data["files"] = linked_files(self.pictures, data["spec"]["rows"], folder)
         return whole_page(data, self.title, sql=sql, selection_maps=selection_maps)
