@@ -1,4 +1,4 @@
-"""Neighbours and maps: `phi3lib.embeddings.maps` against `umap.UMAP().fit`, side by side in one run.
+"""Neighbors and maps: `phi3lib.embeddings.maps` against `umap.UMAP().fit`, side by side in one run.
 
 python benchmarks/maps.py            print the table and write it into README.md
 python benchmarks/maps.py --quick    500 vectors, to try it
@@ -66,8 +66,8 @@ def rows_of(count: int) -> list[list[str]]:
     return [
         row("umap.UMAP().fit", free, free, free_map),
         row("umap.UMAP(random_state=0).fit", seeded, free, seeded_map),
-        row("ours: exact neighbours (50) alone", near, None, None),
-        row("ours: neighbours and first map", first, free, layout),
+        row("ours: exact neighbors (50) alone", near, None, None),
+        row("ours: neighbors and first map", first, free, layout),
         row(f"umap.UMAP(n_neighbors={CHANGED}).fit", again, again, again_map),
         row("ours: the same change, from the first map", change, again, changed, goal),
     ]
@@ -92,10 +92,10 @@ def main() -> None:
     text = (
         f"`python benchmarks/maps.py`: vectors of {WIDTH} numbers in {GROUPS} groups, by cosine. Compilation "
         f"is not counted. `umap.UMAP()` without a seed uses all threads and gives another map each time; "
-        f"ours has a seed and uses one thread, all of them for the products of the neighbours. Times "
+        f"ours has a seed and uses one thread, all of them for the products of the neighbors. Times "
         f"faster: than the `fit` without a seed that stands above."
     )
-    publish("maps", "Neighbours and maps", text, figures, quick=options.quick)
+    publish("maps", "Neighbors and maps", text, figures, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Approximate nearest neighbours of very many items, with their measured recall.
+"""Approximate nearest neighbors of very many items, with their measured recall.
 
-Exact neighbours of 200,000 vectors need 20 billion comparisons. NN-descent (Dong, Moses and Li 2011, in
+Exact neighbors of 200,000 vectors need 20 billion comparisons. NN-descent (Dong, Moses and Li 2011, in
 pynndescent, a dependency of umap-learn) makes a small part of them; what it misses is measured on a sample.
 """
 
@@ -14,14 +14,14 @@ from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
 from phi3lib.embeddings.umap_kernels import keep_descent_compiled
 from phi3lib.moved import old_attribute, old_names
 
-MANY = 30_000  # items up to which exact neighbours take less than a minute
-ASKED = 500  # items whose true neighbours are computed, to measure the recall
+MANY = 30_000  # items up to which exact neighbors take less than a minute
+ASKED = 500  # items whose true neighbors are computed, to measure the recall
 AT_A_TIME = 2**24  # numbers in memory at a time: 64 MB
 
 
 @dataclass(frozen=True)
 class ApproximateNeighbors:
-    """Neighbours, and the share of the k nearest that is among them, with its interval."""
+    """Neighbors, and the share of the k nearest that is among them, with its interval."""
 
     neighbors: Neighbors
     recall: Estimate
@@ -30,7 +30,7 @@ class ApproximateNeighbors:
     def sentence(self) -> str:
         """Return the recall in words."""
         shown = f"{self.recall.value:.1%} ({self.recall.low:.1%} to {self.recall.high:.1%})"
-        return f"approximate: {shown} of the true neighbours found, measured on {self.recall.count} pictures"
+        return f"approximate: {shown} of the true neighbors found, measured on {self.recall.count} pictures"
 
 
 def approximate_nearest(
@@ -45,7 +45,7 @@ def approximate_nearest(
 
     unit = unit_rows(vectors)
     if not 1 <= k < len(unit):
-        raise ValueError(f"{k} neighbours of {len(unit)} items: ask for 1 at least and fewer than items")
+        raise ValueError(f"{k} neighbors of {len(unit)} items: ask for 1 at least and fewer than items")
     # Of vectors of length one, the order by distance is that by cosine.
     keep_descent_compiled()
     index = NNDescent(unit, metric="euclidean", n_neighbors=k + 2, random_state=seed, low_memory=True)
@@ -62,7 +62,7 @@ def _without_itself(rows: NDArray[np.int32], k: int) -> NDArray[np.intp]:
 
 
 def _nearest_first(unit: NDArray[np.float32], rows: NDArray[np.intp]) -> Neighbors:
-    """Return these neighbours in the order of their exact distances."""
+    """Return these neighbors in the order of their exact distances."""
     apart = np.empty(rows.shape, np.float32)
     step = max(AT_A_TIME // (rows.shape[1] * unit.shape[1]), 1)
     for start in range(0, len(rows), step):
@@ -80,7 +80,7 @@ def measured_recall(near: Neighbors, k: int, *, most: int = ASKED, seed: int = 0
     """
     unit = near.points
     if unit is None:
-        raise ValueError("a recall needs the vectors of the neighbours")
+        raise ValueError("a recall needs the vectors of the neighbors")
     rows = np.sort(np.random.default_rng(seed).choice(len(unit), min(most, len(unit)), replace=False))
     shares = []
     for start in range(0, len(rows), max(AT_A_TIME // len(unit), 1)):

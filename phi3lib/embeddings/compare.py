@@ -43,7 +43,7 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     """Return the mean share of each item's k nearest (by cosine) that are the same in both spaces.
 
     0 to 1; symmetric; chance is k / (N − 1); ties count as shared. The interval is that of half-samples,
-    since items share their neighbours: it is somewhat too wide, where a bootstrap over the items' shares
+    since items share their neighbors: it is somewhat too wide, where a bootstrap over the items' shares
     would give an interval a third too narrow. With fewer than 2 (k + 2) items, which leave no
     half-samples, it is that of sampling other items. After Huh et al. 2024, "The Platonic Representation
     Hypothesis".
@@ -138,12 +138,12 @@ def rsa(first: ArrayLike, second: ArrayLike) -> Estimate:
 def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int = 5) -> Estimate:
     """Return the leave-one-out accuracy of a k-nearest-neighbor vote; chance: the commonest label.
 
-    Of labels with equally many votes the one that comes first among the neighbours wins. The interval is that
+    Of labels with equally many votes the one that comes first among the neighbors wins. The interval is that
     of sampling other items; that these would have other neighbors is not included.
     """
     space, wanted = _labeled(vectors, labels, as_whole(k, "k") + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
-    counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbour: votes for its label
+    counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbor: votes for its label
     predicted = votes[np.arange(len(space)), counts.argmax(1)]
     return of_mean(predicted == wanted, _commonest(wanted))
 

@@ -7,7 +7,7 @@ Which interval for what:
 - Another mean of one value per item: the bootstrap with bias correction and acceleration (BCa); above
   `MOST_DRAWN` values the normal interval, which is nearly the same and needs no draws.
 - A statistic of pairs of items, such as a correlation of all cosines: half-samples without replacement. The
-  bootstrap draws rows twice, and a row that is in the sample twice is its own nearest neighbour.
+  bootstrap draws rows twice, and a row that is in the sample twice is its own nearest neighbor.
 
 Two results on the same items are compared in pairs: see `difference` and `paired_p_value`.
 """
@@ -115,7 +115,7 @@ def of_statistic(
     """Return a statistic of rows with an interval from half-samples without replacement.
 
     statistic: takes row numbers and returns its value on these rows. Rows are drawn without replacement,
-    because a row that is in the sample twice is its own nearest neighbour; half of the rows, because the
+    because a row that is in the sample twice is its own nearest neighbor; half of the rows, because the
     spread of half-samples is that of the bootstrap (Politis and Romano 1994, subsampling). Of many rows
     `MOST_HALF` are drawn and the spread is scaled; halves without a value, such as of equal items, are left
     out. The interval is Student's with that spread: the ends of so few draws alone would be too narrow. most:

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, cosines that never exceed 1, and the overlap of two neighbourhoods.
+"""Exact nearest neighbors, cosines that never exceed 1, and the overlap of two neighborhoods.
 
 One policy for every cosine of the package: rows are divided by their lengths in float64, and the cosine of
 two rows a and b is 1 − |a − b|² / 2. It is exactly 1 for equal rows, never above 1, and keeps its precision
@@ -48,13 +48,13 @@ class Neighbors:
     def first(self, k: int) -> "Neighbors":
         """Return the k nearest of them. ValueError for more than there are."""
         if not 1 <= as_whole(k, "k") <= self.indices.shape[1]:
-            raise ValueError(f"{k} neighbours are asked for, {self.indices.shape[1]} are known")
+            raise ValueError(f"{k} neighbors are asked for, {self.indices.shape[1]} are known")
         return Neighbors(self.indices[:, :k], self.distances[:, :k], self.points, self.tie)
 
     def reached(self, asked: Rows) -> NDArray[np.bool_]:
-        """Return, for each of the asked items (N, m), whether it is as near as the last neighbour: (N, m).
+        """Return, for each of the asked items (N, m), whether it is as near as the last neighbor: (N, m).
 
-        Items at the same distance as the last neighbour count, listed or not. Without `points` only listed
+        Items at the same distance as the last neighbor count, listed or not. Without `points` only listed
         items count.
         """
         points = self.points
@@ -81,29 +81,29 @@ def _lengths(points: NDArray[np.floating], part: slice, others: Rows) -> Matrix:
 
 
 def share_reached(truth: Neighbors, shown: Neighbors) -> NDArray[np.float64]:
-    """Return for each item the share of its shown neighbours that are as near in truth as its k nearest.
+    """Return for each item the share of its shown neighbors that are as near in truth as its k nearest.
 
-    Without ties this is the share of the k true neighbours that are shown. With ties, such as copies of one
+    Without ties this is the share of the k true neighbors that are shown. With ties, such as copies of one
     picture, every choice among equally near items is right.
     """
     return truth.reached(shown.indices).mean(1)
 
 
 def share_in_common(first: Neighbors, second: Neighbors) -> NDArray[np.float64]:
-    """Return for each item the share of its k neighbours that two spaces have in common: (N,).
+    """Return for each item the share of its k neighbors that two spaces have in common: (N,).
 
-    A neighbour counts if it is within the k-th distance in the other space, ties included. Both directions
+    A neighbor counts if it is within the k-th distance in the other space, ties included. Both directions
     are asked and the smaller share is returned: they differ only where one space has ties that the other
     does not have, and a space in which all items are equal must not share more than chance with any other.
     """
     return np.minimum(share_reached(first, second), share_reached(second, first))
 
 
-# ------------------------------------------------------------------------------- exact neighbours
+# ------------------------------------------------------------------------------- exact neighbors
 
 
 def nearest(vectors: ArrayLike, k: int) -> Neighbors:
-    """Return the k nearest others of each item by cosine; an item is never its own neighbour.
+    """Return the k nearest others of each item by cosine; an item is never its own neighbor.
 
     Exact for near copies too. Of equally near items the earlier comes first. ValueError for fewer than k + 1
     items, and for vectors that are not finite or zero, which have no direction.
@@ -111,7 +111,7 @@ def nearest(vectors: ArrayLike, k: int) -> Neighbors:
     there, k = Directions(vectors), as_whole(k, "k")
     if not 1 <= k < len(there.exact):
         raise ValueError(
-            f"{k} neighbours of {len(there.exact)} items: there must be 1 at least and fewer than items"
+            f"{k} neighbors of {len(there.exact)} items: there must be 1 at least and fewer than items"
         )
     indices, distances = there.closest(there, k, itself=False)
     return Neighbors(indices, distances.astype(np.float32), there.quick)

@@ -4,7 +4,7 @@
     layout = umap_map(table.vectors, space, n_neighbors=15, min_dist=0.1, seed=0)
     layout.kept(space), layout.trustworthiness(table.vectors)
 
-Neighbours are computed once, exactly; UMAP starts from them. A map with other parameters of the same data
+Neighbors are computed once, exactly; UMAP starts from them. A map with other parameters of the same data
 starts from an earlier one by UMAP and takes a sixth of the time, of 5,000 items or more a third.
 """
 
@@ -59,7 +59,7 @@ class Layout:
     def kept(self, space: Neighbors, k: int = 10) -> NDArray[np.float64]:
         """Return for each item the share of its k true nearest that are among its k nearest on the map: (N,).
 
-        Ties count as kept: a neighbour on the map that is as near in the space as the k-th true one is a true
+        Ties count as kept: a neighbor on the map that is as near in the space as the k-th true one is a true
         one, so of several copies of one picture it does not matter which are shown.
         """
         return share_reached(space.first(k), map_neighbors(self.coordinates, k))
@@ -69,7 +69,7 @@ class Layout:
         return of_mean(self.kept(space, k), k / (len(self.coordinates) - 1))
 
     def trustworthiness(self, vectors: ArrayLike, k: int = 10) -> float:
-        """Return 1 if all neighbours on the map are true ones, less the further off in the space they are.
+        """Return 1 if all neighbors on the map are true ones, less the further off in the space they are.
 
         Venna and Kaski 2001, as in scikit-learn, by cosine, in blocks; of equally near items each has the
         better rank. ValueError where k is half of the items or more, or vectors do not fit.
@@ -124,7 +124,7 @@ def _versions() -> dict[str, str]:
 
 
 def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return which nearest by cosine, from 1, each of the neighbours on the map is: (rows, k).
+    """Return which nearest by cosine, from 1, each of the neighbors on the map is: (rows, k).
 
     Items whose distance is the same up to rounding do not push each other back.
     """
@@ -209,12 +209,12 @@ def umap_map(
     """
     count = len(space.indices)
     if _length(vectors) != count:
-        raise ValueError(f"{_length(vectors)} vectors, but neighbours of {count} items")
+        raise ValueError(f"{_length(vectors)} vectors, but neighbors of {count} items")
     if not 0 <= min_dist <= 1:
         raise ValueError(f"min_dist is {min_dist}; it may be 0 to 1")
     if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
         raise ValueError(
-            f"n_neighbors is {n_neighbors}; with these neighbours it may be 2 to {space.indices.shape[1] + 1}"
+            f"n_neighbors is {n_neighbors}; with these neighbors it may be 2 to {space.indices.shape[1] + 1}"
         )
     if isinstance(start, Layout) and len(start.coordinates) != count:
         raise ValueError(f"the layout to start from has {len(start.coordinates)} items, the data {count}")
@@ -366,7 +366,7 @@ def map_neighbors(coordinates: Coordinates, k: int, *, rows: NDArray[np.intp] | 
     from scipy.spatial import KDTree
 
     if not 1 <= k < len(coordinates):
-        raise ValueError(f"{k} neighbours on a map of {len(coordinates)} items")
+        raise ValueError(f"{k} neighbors on a map of {len(coordinates)} items")
     asked = np.arange(len(coordinates)) if rows is None else rows
     distances, found = KDTree(coordinates).query(coordinates[asked], k=k + 1)
     # An item with the same coordinates as another may not come first: remove it at any rank.
@@ -383,7 +383,7 @@ def map_neighbors(coordinates: Coordinates, k: int, *, rows: NDArray[np.intp] | 
 
 
 def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
-    """Return the mean share of map neighbours that two layouts of the same items share, over all pairs.
+    """Return the mean share of map neighbors that two layouts of the same items share, over all pairs.
 
     1: all seeds agree. Chance is k / (N − 1). ValueError for fewer than two layouts.
     """
@@ -392,7 +392,7 @@ def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
 
 
 def steadiness(layouts: Sequence[Layout], k: int = 10) -> NDArray[np.float64]:
-    """Return for each item the share of its map neighbours that two layouts share, mean of all pairs.
+    """Return for each item the share of its map neighbors that two layouts share, mean of all pairs.
 
     (N,); ties count as in `share_in_common`. ValueError for fewer than two layouts.
     """

@@ -3,8 +3,8 @@
     lab.claim(
         "umap-keeps-more",
         umap.value > pca.value,
-        "UMAP keeps more of the true neighbours than PCA",
-        because="UMAP optimises neighbours, and PCA optimises variance",
+        "UMAP keeps more of the true neighbors than PCA",
+        because="UMAP optimises neighbors, and PCA optimises variance",
         shown={"PCA": pca, "UMAP": umap},
     )
 

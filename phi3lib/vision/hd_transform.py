@@ -254,7 +254,7 @@ def tiles_of(pixels: torch.Tensor, tile: TileGeometry = CLIP_VIT_L_14_336) -> to
 
 
 def merge_2x2(features: torch.Tensor) -> torch.Tensor:
-    """Merge each 2×2 block of neighbouring patches into one token by stacking their channels.
+    """Merge each 2×2 block of neighboring patches into one token by stacking their channels.
 
     features (n, patches², C) → (n, patches / 2, patches / 2, 4C). The four parts of a token are the
     block's top left, top right, bottom left and bottom right patch. Raises ValueError when the patches do

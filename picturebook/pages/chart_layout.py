@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from picturebook.pages.chart_data import ChartData
 from picturebook.pages.ink import BLACK, RGB, mix, text_width
 
-# Neighbours in this order can be told apart, with reduced colour vision too (after Okabe and Ito).
+# Neighbors in this order can be told apart, with reduced colour vision too (after Okabe and Ito).
 PALETTE: tuple[RGB, ...] = (
     (0, 114, 178),
     (230, 159, 0),

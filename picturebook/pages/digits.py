@@ -36,7 +36,7 @@ def _train_rows(value: int) -> NDArray[np.int64]:
     return TRAIN_DIGITS[_scans()[1][TRAIN_DIGITS] == value]
 
 
-# How much each cell of a scan and its margin knows of its neighbours: a Gaussian, 1.2 cells wide.
+# How much each cell of a scan and its margin knows of its neighbors: a Gaussian, 1.2 cells wide.
 _NEAR = np.exp(-0.5 * (np.subtract.outer(np.arange(10), np.arange(10)) / 1.2) ** 2).astype(np.float32)
 _NEAR /= _NEAR.sum(axis=1, keepdims=True)
 

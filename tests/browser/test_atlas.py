@@ -143,7 +143,7 @@ def test_the_keyboard_walks_selects_and_clears(page):
     canvas.focus()
     expect(page.locator(".phi3lib-tip").first).to_be_visible()  # focus alone shows a picture
     page.keyboard.press("ArrowRight")
-    expect(status).to_contain_text("true neighbours")
+    expect(status).to_contain_text("true neighbors")
     here = status.inner_text()
     for name in ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
         page.keyboard.press(name)
@@ -209,7 +209,7 @@ def test_clicks_add_and_take_away_and_the_gallery_only_looks(page):
     expect(status).to_have_text("2 selected")
     gallery = page.get_by_role("heading", name="Selected: 2").locator("+ div").get_by_role("button")
     gallery.first.click()
-    expect(status).to_contain_text("true neighbours")
+    expect(status).to_contain_text("true neighbors")
     expect(gallery).to_have_count(2)
     canvas.scroll_into_view_if_needed()
     hovered(page, canvas)
@@ -232,9 +232,9 @@ def test_sliders_colors_and_lines_repaint_at_once(page):
     at_rest(page)
     moved = canvas.evaluate(LOOK)
     assert moved != before
-    page.get_by_label("Colour").select_option("between")
+    page.get_by_label("Color").select_option("between")
     assert canvas.evaluate(LOOK) != moved
-    expect(page.locator(".lists summary").first).to_contain_text("neighbours shared by one and two")
+    expect(page.locator(".lists summary").first).to_contain_text("neighbors shared by one and two")
     page.locator("label", has_text=re.compile("^Map")).locator("select").select_option("PCA")
     expect(page.get_by_role("status")).to_contain_text("PCA")
     page.get_by_label("Show").select_option(label="g2")
@@ -246,7 +246,7 @@ def test_sliders_colors_and_lines_repaint_at_once(page):
     canvas.focus()
     page.keyboard.press("ArrowRight")
     plain = canvas.evaluate(LOOK)
-    page.get_by_label("true neighbours").last.check()
+    page.get_by_label("true neighbors").last.check()
     assert canvas.evaluate(LOOK) != plain
 
 
@@ -302,7 +302,7 @@ def test_who_moved_is_laid_out_as_in_python(bare, page):
         assert np.reshape(laid, (-1, 2)) == pytest.approx(wanted, abs=1e-4)
     canvas = page.locator("canvas").first
     before = canvas.evaluate(LOOK)
-    page.get_by_label("Colour").select_option("moved")
+    page.get_by_label("Color").select_option("moved")
     expect(page.get_by_text("Lines on one end where two has the picture")).to_be_visible()
     assert canvas.evaluate(LOOK) != before
     page.screenshot(path=SCREENSHOTS / "atlas_moved.png")
@@ -561,7 +561,7 @@ def lays_out_the_selection(page):
     alone = page.locator("canvas[aria-label='Map one of 15 pictures alone']")
     expect(alone).to_have_count(2)
     expect(status).to_contain_text("UMAP of 15 pictures alone")
-    expect(page.locator(".title").first).to_contain_text("% of their 10 true neighbours near")
+    expect(page.locator(".title").first).to_contain_text("% of their 10 true neighbors near")
     assert printed(page, "print(len(atlas.state.selection_map.rows))", "15") == "15"
     page.get_by_role("button", name="Back to all").first.click()
     expect(alone).to_have_count(1)

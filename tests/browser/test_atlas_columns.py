@@ -168,7 +168,7 @@ def test_an_opened_picture_is_the_file_beside_the_page(page):
     image = page.locator(".whole img")
     image.wait_for()
     assert is_drawn(image) and image.evaluate("e => e.naturalWidth") == 300
-    page.get_by_role("button", name="Select it with its true neighbours").first.click()
+    page.get_by_role("button", name="Select it with its true neighbors").first.click()
     expect(page.get_by_role("status")).to_have_text("11 selected")
 
 

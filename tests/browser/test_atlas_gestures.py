@@ -139,11 +139,11 @@ def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbors(page):
     expect(detail.get_by_role("heading")).to_contain_text(re.compile("^(cat|dog|ship)_"))
     for column in ("kind", "width", "taken", "indoors"):
         expect(detail.get_by_text(column, exact=True)).to_be_visible()
-    expect(detail.get_by_text(re.compile("True neighbours · one: .* of 10 near on the map"))).to_be_visible()
-    expect(detail.get_by_text(re.compile("Neighbours on the map · two: "))).to_be_visible()
+    expect(detail.get_by_text(re.compile("True neighbors · one: .* of 10 near on the map"))).to_be_visible()
+    expect(detail.get_by_text(re.compile("Neighbors on the map · two: "))).to_be_visible()
     torn = detail.get_by_role("button", name=re.compile("torn: far away on the map"))
-    strangers = detail.get_by_role("button", name=re.compile("not a true neighbour"))
-    assert torn.count() == strangers.count()  # one true neighbour lost for each stranger
+    strangers = detail.get_by_role("button", name=re.compile("not a true neighbor"))
+    assert torn.count() == strangers.count()  # one true neighbor lost for each stranger
     name = detail.get_by_role("heading").inner_text()
     detail.locator(".near").first.click()
     expect(detail.get_by_role("heading")).not_to_have_text(name)
@@ -182,7 +182,7 @@ def test_the_selection_is_saved_as_a_file_with_every_column(page):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save CSV").click()
     lines = download.value.path().read_text().splitlines()
-    assert lines[0] == "id,kind,width,taken,indoors,one: neighbours kept,two: neighbours kept"
+    assert lines[0] == "id,kind,width,taken,indoors,one: neighbors kept,two: neighbors kept"
     assert len(lines) == 31 and lines[1].startswith("ship_2,ship,3,2024-01-03,True,")
     page.get_by_role("button", name="Copy ids").click()
     expect(page.get_by_role("status")).to_have_text("30 ids copied")
@@ -209,7 +209,7 @@ def test_numbers_dates_and_truth_values_color_the_map(page):
         ("taken", "2024-01-01 to 2024-01-09"),
         ("indoors", "False"),
     ):
-        page.get_by_label("Colour").select_option(f"column:{column}")
+        page.get_by_label("Color").select_option(f"column:{column}")
         expect(legend).to_contain_text(words)
     entry(page, "True").click()
     expect(page.get_by_role("status")).to_have_text("45 selected")
@@ -241,7 +241,7 @@ def test_a_click_on_a_name_on_the_map_selects_its_kind(page):
 
 def test_names_stay_where_colors_are_numbers_and_say_nothing_where_there_is_nothing(page):
     canvas = first_map(page)
-    page.get_by_label("Colour").select_option("column:width")
+    page.get_by_label("Color").select_option("column:width")
     frame(page)
     assert int(canvas.get_attribute("data-names")) >= 3
     page.mouse.click(*at(canvas, *canvas.evaluate(PLACE_OF_A_NAME)))
@@ -267,6 +267,6 @@ def test_axe_finds_nothing_serious_with_a_picture_open_and_on_a_phone(page, sche
     page.keyboard.press("Enter")
     assert serious_faults(page, "#atlas") == []
     page.set_viewport_size({"width": 390, "height": 800})
-    page.get_by_label("Colour").select_option("column:width")
+    page.get_by_label("Color").select_option("column:width")
     assert serious_faults(page, "#atlas") == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")

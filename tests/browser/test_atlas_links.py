@@ -74,7 +74,7 @@ def test_a_link_shows_the_same_again(opened):
     entry(page, "cat").click()
     save_as(page, "my cats & more")
     page.get_by_role("button", name="Zoom to it").click()
-    page.get_by_label("Colour").select_option("column:width")
+    page.get_by_label("Color").select_option("column:width")
     page.get_by_label("Filter").fill("cat")
     page.get_by_label("In which column").select_option("name")
     first_map(page).focus()
@@ -90,7 +90,7 @@ def test_a_link_shows_the_same_again(opened):
         zoom(first_map(other)) == pytest.approx(zoom(first_map(page)), rel=1e-3)
         and zoom(first_map(other)) > 1
     )
-    expect(other.get_by_label("Colour")).to_have_value("column:width")
+    expect(other.get_by_label("Color")).to_have_value("column:width")
     expect(other.get_by_label("Filter")).to_have_value("cat")
     expect(other.get_by_label("In which column")).to_have_value("name")
     expect(other.get_by_role("heading", name="Selected: 30")).to_be_visible()
@@ -102,7 +102,7 @@ def test_the_address_follows_what_is_shown_and_the_page_follows_the_address(open
     until(page, "() => location.hash.includes('selected=')")
     # The reader changes it at the very moment at which the page does.
     page.evaluate("() => { window.usual = setTimeout; window.setTimeout = (act) => { window.soon = act; }; }")
-    page.get_by_label("Colour").select_option("column:width")
+    page.get_by_label("Color").select_option("column:width")
     changed = "location.hash = '#as=ships+and+%3Cb%3E&open=3'"
     page.evaluate(f"() => {{ window.setTimeout = usual; {changed}; soon(); }}")
     expect(page.get_by_role("heading", name="Selected: 30")).to_be_visible()

@@ -123,7 +123,7 @@ def test_every_picture_is_drawn_at_once_from_small_copies(page):
 
 def test_all_pictures_are_ranked_by_a_text_that_was_asked_when_the_page_was_made(page):
     page.get_by_label("Ranked by the text").select_option("the sea")
-    told = "6,400 pictures are ranked by “the sea”: the map's colours and the table follow it"
+    told = "6,400 pictures are ranked by “the sea”: the map's colors and the table follow it"
     expect(page.get_by_role("status")).to_have_text(told)
     expect(page.get_by_text("other texts need a notebook, as no model is in it")).to_be_visible()
     found = page.get_by_role("heading", name="“the sea”: the nearest pictures")
@@ -134,11 +134,11 @@ def test_all_pictures_are_ranked_by_a_text_that_was_asked_when_the_page_was_made
         f"rows => rows.map((row) => Number(row.cells[{column}].innerText))"
     )
     assert len(cells) == 100 and cells == sorted(cells, reverse=True) and cells[0] > 0.9
-    expect(page.get_by_label("Colour")).to_have_value("column:cosine with “the sea”")
+    expect(page.get_by_label("Color")).to_have_value("column:cosine with “the sea”")
     until(page, "() => location.hash.includes('query=the+sea')")
     page.get_by_label("Ranked by the text").select_option("none")
     expect(found).to_have_count(0)
     page.evaluate("() => { location.hash = '#query=a+cat&color=label'; }")
     expect(page.get_by_label("Ranked by the text")).to_have_value("0")
-    expect(page.get_by_label("Colour")).to_have_value("label")
+    expect(page.get_by_label("Color")).to_have_value("label")
     expect(page.get_by_role("heading", name="“a cat”: the nearest pictures")).to_be_visible()

@@ -84,7 +84,7 @@ def torn_neighbors_are_those_of_the_new_map(page):
     page.keyboard.press("Shift+Enter")  # opens it, and takes it out of the selection
     first_map(page).blur()
     picture = page.get_by_role("region", name="The picture that was opened")
-    words = picture.get_by_text(re.compile("^True neighbours among these pictures · one: ")).inner_text()
+    words = picture.get_by_text(re.compile("^True neighbors among these pictures · one: ")).inner_text()
     near = int(re.search(r": (\d+) of 10 near", words)[1])
     truth = picture.locator("section").first.locator(".thumbs").first.get_by_role("button")
     expect(truth).to_have_count(10)

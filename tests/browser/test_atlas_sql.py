@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser.atlas_page import ninety, open_page
 from tests.jupyterlab import serious_faults
 
-KEPT = "SELECT avg(`one: neighbours kept`) FROM pictures"
+KEPT = "SELECT avg(`one: neighbors kept`) FROM pictures"
 
 
 def test_a_query_is_answered_without_network_and_its_pictures_can_be_selected(new_page, tmp_path):

@@ -37,7 +37,7 @@ def test_a_condition_selects_by_the_keyboard_alone(page):
     expect(status).to_have_text("2 pictures fit the condition; 31 selected")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Select", exact=True)).to_be_focused()
-    line(page).fill("indoors and `two: neighbours kept` < 0")
+    line(page).fill("indoors and `two: neighbors kept` < 0")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(status).to_have_text("0 pictures fit the condition; 0 selected")

@@ -323,4 +323,4 @@ def test_the_drawing_pad_sends_what_is_drawn_and_what_is_opened(opened, tmp_path
     expect(words).not_to_have_text(drawn)
     expect(words).to_contain_text("Nearest pictures")
     assert page.get_by_role("group", name="Drawing pad").locator("figure").count() == 5
-    check_keys_and_readability(notebook, page.get_by_label("Colour"), "drawing_pad")
+    check_keys_and_readability(notebook, page.get_by_label("Color"), "drawing_pad")

@@ -166,7 +166,7 @@ def sentence_of(form, picture, captions, scale):
 
 def test_every_recorded_panel_answers_its_controls(visit):
     visit.open("00_start_here")
-    picker = visit.instrument("Neighbour picker")
+    picker = visit.instrument("Neighbor picker")
     words, picture = picker.get_by_role("status"), picker.get_by_role("img")
     form = next(iter(site_instruments.recorded("00_start_here").values()))
     names = form["values"]["controls"][0]["texts"]

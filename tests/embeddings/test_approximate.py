@@ -1,4 +1,4 @@
-"""Approximate neighbours: near ones, never the item itself, and a recall that is the true one."""
+"""Approximate neighbors: near ones, never the item itself, and a recall that is the true one."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_most_true_neighbors_are_found_and_their_share_is_told(vectors):
     assert found.recall == measured_recall(found.neighbors, 10)  # of ten, however many were asked for
     of_all = exact.first(10).reached(found.neighbors.indices[:, :10]).mean()
     assert found.recall.low - 0.02 <= of_all <= found.recall.high + 0.02
-    assert "of the true neighbours found, measured on 500 pictures" in found.sentence()
+    assert "of the true neighbors found, measured on 500 pictures" in found.sentence()
 
 
 def test_the_recall_of_exact_neighbors_is_one_and_of_wrong_ones_falls(vectors):
@@ -68,5 +68,5 @@ def test_the_recall_of_guesses_is_the_chance_that_it_names():
 
 
 def test_more_neighbors_than_items_are_refused(vectors):
-    with pytest.raises(ValueError, match="12 neighbours of 12 items"):
+    with pytest.raises(ValueError, match="12 neighbors of 12 items"):
         approximate_nearest(vectors[:12], 12)

@@ -49,7 +49,7 @@ def test_intervals_of_shares_hold_in_95_of_100_samples(count):
 
 def test_intervals_of_other_means_hold_in_95_of_100_samples():
     rng = np.random.default_rng(0)
-    kept = rng.binomial(10, rng.beta(4, 2, size=(300, 80))) / 10  # shares of ten neighbours
+    kept = rng.binomial(10, rng.beta(4, 2, size=(300, 80))) / 10  # shares of ten neighbors
     assert 0.93 < share_of_hits([of_mean(values) for values in kept], 4 / 6) < 0.97
     skewed = rng.exponential(size=(400, MOST_DRAWN + 1))  # as many as get the normal interval
     assert 0.93 < share_of_hits([of_mean(values) for values in skewed], 1.0) < 0.97

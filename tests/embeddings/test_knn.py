@@ -1,4 +1,4 @@
-"""Neighbours and cosines: exact for near copies, never above 1, and ties are ties in every measure."""
+"""Neighbors and cosines: exact for near copies, never above 1, and ties are ties in every measure."""
 
 import numpy as np
 import pandas
@@ -28,7 +28,7 @@ def near_copies(count: int, width: int, spread: float) -> np.ndarray:
 
 
 def by_differences(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours from all differences in float64: slow, and without a product that loses digits."""
+    """Neighbors from all differences in float64: slow, and without a product that loses digits."""
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     apart = ((unit[:, None] - unit[None]) ** 2).sum(2) / 2
@@ -181,7 +181,7 @@ def test_the_first_of_the_neighbors():
 def test_no_item_has_as_many_neighbors_as_there_are_items():
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     assert nearest(vectors, 4).indices.shape == (5, 4)
-    with pytest.raises(ValueError, match="5 neighbours of 5 items"):
+    with pytest.raises(ValueError, match="5 neighbors of 5 items"):
         nearest(vectors, 5)
 
 

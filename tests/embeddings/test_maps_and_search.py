@@ -1,4 +1,4 @@
-"""Neighbours against brute force, maps that keep what they can, search and classification."""
+"""Neighbors against brute force, maps that keep what they can, search and classification."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def groups() -> np.ndarray:
     return (np.repeat(centers, 40, 0) + rng.normal(size=(160, 16))).astype(np.float32)
 
 
-# ------------------------------------------------------------------------------- neighbours
+# ------------------------------------------------------------------------------- neighbors
 
 
 def test_neighbors_are_those_of_brute_force(groups, monkeypatch):
@@ -58,7 +58,7 @@ def test_equal_vectors_are_neighbors_and_no_item_is_its_own():
 @pytest.mark.parametrize(
     ("vectors", "k", "words"),
     [
-        (np.ones((3, 2)), 3, "3 neighbours of 3 items"),
+        (np.ones((3, 2)), 3, "3 neighbors of 3 items"),
         (np.array([[1.0, np.nan], [1, 2]]), 1, "NaN"),
         (np.array([[0.0, 0], [1, 2]]), 1, "vector 0 is zero"),
         (np.ones(4), 1, "shape"),
@@ -278,12 +278,12 @@ def test_equal_items_do_not_lower_trust():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda v, s: umap_map(v[:9], s, n_neighbors=5), "9 vectors, but neighbours of 160"),
+        (lambda v, s: umap_map(v[:9], s, n_neighbors=5), "9 vectors, but neighbors of 160"),
         (lambda v, s: umap_map(v, s, n_neighbors=5, min_dist=-1.0), "min_dist is -1"),
         (lambda v, s: umap_map(v * np.nan, s, n_neighbors=5), "NaN"),
         (lambda v, s: pca_map(v[:, :1]), "one number"),
         (lambda v, s: pca_map(np.zeros_like(v)), "is zero"),
-        (lambda v, s: plane_neighbors(v[:5, :2], 5), "5 neighbours on a map of 5"),
+        (lambda v, s: plane_neighbors(v[:5, :2], 5), "5 neighbors on a map of 5"),
         (lambda v, s: stability([pca_map(v)]), "two layouts"),
         (lambda v, s: aligned(pca_map(v), pca_map(v[:9])), "160 and 9 items"),
         (lambda v, s: nearest(np.zeros((5, 3)), 2), "zero and has no direction"),

@@ -10,7 +10,7 @@ from phi3lib import lab
 from phi3lib.lab.claims import CLAIM_MIME, make_claim
 from phi3lib.loading.defaults import set_default_models
 
-TEXTS = {"statement": "UMAP keeps more than PCA", "because": "it optimises neighbours"}
+TEXTS = {"statement": "UMAP keeps more than PCA", "because": "it optimises neighbors"}
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +24,14 @@ def test_a_claim_that_holds_gives_statement_values_and_reason():
     made = make_claim("more", True, **TEXTS, shown={"PCA": 0.23449, "UMAP": np.float32(0.55)})
     assert repr(made) == (
         "Holds here: UMAP keeps more than PCA (measured: PCA 0.234, UMAP 0.55). "
-        "Expected because it optimises neighbours."
+        "Expected because it optimises neighbors."
     )
 
 
 def test_a_claim_that_does_not_hold_says_so_and_what_was_expected():
     said = repr(make_claim("more", False, **TEXTS, shown={"PCA": 0.5}))
     assert said.startswith("Does not hold here: UMAP keeps more than PCA (measured: PCA 0.5).")
-    assert "It was expected because it optimises neighbours" in said
+    assert "It was expected because it optimises neighbors" in said
     assert "do not rely on it here" in said
 
 

@@ -10,7 +10,7 @@ from tools import glossary
 from tools.glossary import NOTEBOOKS, ROOT, missing, running_text, terms, terms_in, uses, with_links
 
 NAMES = terms()
-SMALL_NAMES = ("token", "class token", "neighbour", "CLIP", "map", "entropy")
+SMALL_NAMES = ("token", "class token", "neighbor", "CLIP", "map", "entropy")
 SMALL = {name: name.lower().replace(" ", "-") for name in SMALL_NAMES}
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
@@ -43,7 +43,7 @@ def test_every_term_is_used_in_a_notebook():
     [
         ("Two tokens and a TOKEN.", ["token", "token"]),
         ("the class\ntokens", ["class-token"]),
-        ("a neighbor, the neighbours", ["neighbour", "neighbour"]),
+        ("a neighbor, the neighbours", ["neighbor", "neighbor"]),
         ("clip a picture; CLIP", ["clip"]),
         ("entropies and entropy", ["entropy", "entropy"]),
         ("tokenizer, untokened", []),

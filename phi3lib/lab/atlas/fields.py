@@ -53,7 +53,7 @@ def fields_of(state: AtlasState) -> Fields:
     make.setdefault("name", lambda: Field("text", np.array(state.shown_names, dtype=object)))
     make.setdefault("id", lambda: Field("text", np.array(state.ids, dtype=object)))
     for one in state.names:
-        make.setdefault(f"{state.prefix(one)}neighbours kept", partial(_percent, partial(state.kept, one)))
+        make.setdefault(f"{state.prefix(one)}neighbors kept", partial(_percent, partial(state.kept, one)))
     if len(state.names) > 1:
         make.setdefault("shared", lambda: _percent(lambda: state.between))
         make.setdefault("moved", partial(_percent, state.moved))

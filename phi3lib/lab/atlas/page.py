@@ -119,7 +119,7 @@ def page_data(
             "kinds": state.kinds,
             "codes": state.codes[rows].tolist(),
             "k": state.k,
-            "recall": [f"{state.prefix(name)}neighbours are {said}." for name, said in state.recall.items()],
+            "recall": [f"{state.prefix(name)}neighbors are {said}." for name, said in state.recall.items()],
             "settings": [asdict(settings) for settings in state.settings],
             "trust_words": [
                 [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]
@@ -231,7 +231,7 @@ def _shades(state: AtlasState) -> bytes:
 def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return the true neighbors of each drawn point, as indices of drawn points: (maps, n, k).
 
-    Where a sample is drawn, neighbours outside it are left out; a point's own index means "none".
+    Where a sample is drawn, neighbors outside it are left out; a point's own index means "none".
     """
     index_of = np.full(len(state.ids), -1)
     index_of[rows] = np.arange(len(rows))

@@ -84,7 +84,7 @@ def selection_map(
     for name, table in tables.items():
         vectors = table.vectors[chosen]
         spaces[name], said = _neighbors(vectors, min(max(most, settings.n_neighbors - 1), count - 1))
-        notes += [f"{_called(name, tables)}neighbours are {one}." for one in said]
+        notes += [f"{_called(name, tables)}neighbors are {one}." for one in said]
         tell_step()
         layouts[name] = umap_map(
             vectors,

@@ -33,9 +33,9 @@ from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_texts as text_list
 from phi3lib.vision.inputs import by_row, is_missing
 
-FEWER = 20  # neighbours that are found of more pictures than have exact ones
+FEWER = 20  # neighbors that are found of more pictures than have exact ones
 COMPONENTS = 8  # principal components that the page can place pictures by
-K = 10  # true neighbours that are shown and counted
+K = 10  # true neighbors that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
 NEAREST_WORD = "nearest word"  # the column of zero-shot words
 UNNAMED = "map"  # the name of a table that came without one; no sentence holds it
@@ -130,7 +130,7 @@ class AtlasState:
 
     @cached_property
     def spaces(self) -> dict[str, Neighbors]:
-        """The true neighbours of each picture in each table, computed when they are first asked for.
+        """The true neighbors of each picture in each table, computed when they are first asked for.
 
         Of very many pictures most of them: `recall` tells how many.
         """
@@ -265,7 +265,7 @@ class AtlasState:
     # ------------------------------------------------------------------------ trust
 
     def kept(self, name: str, settings: Settings | None = None) -> Shares:
-        """Return for each picture the share of its true neighbours that are near it on the map: (N,)."""
+        """Return for each picture the share of its true neighbors that are near it on the map: (N,)."""
         settings = settings or self.chosen
         return self._known.once(
             ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
@@ -283,7 +283,7 @@ class AtlasState:
 
     @property
     def between(self) -> Shares:
-        """For each picture the share of neighbours that the first two spaces have in common: (N,)."""
+        """For each picture the share of neighbors that the first two spaces have in common: (N,)."""
         first, second = (self.spaces[name].first(self.k) for name in self.names[:2])
         return self._known.once("between", lambda: share_in_common(first, second))
 
@@ -389,7 +389,7 @@ class AtlasState:
         return {
             "tables": {name: shown_recipe(table.recipe) for name, table in self.tables.items()},
             "map": asdict(self.chosen),
-            "neighbours": f"{self.k} nearest by cosine, {'; '.join(known) or 'exact'}",
+            "neighbors": f"{self.k} nearest by cosine, {'; '.join(known) or 'exact'}",
             "versions": {name: version(name) for name in ("phi3lib", "umap-learn", "numpy")},
         }
 

@@ -38,9 +38,7 @@ def said_trust(trust: Estimate, all_pictures: int) -> str:
     )
 
 
-def said_worth(
-    trust: Estimate, kept: Shares, k: int, all_pictures: int, near: str = "true neighbours"
-) -> str:
+def said_worth(trust: Estimate, kept: Shares, k: int, all_pictures: int, near: str = "true neighbors") -> str:
     """Return what a map is worth, in words: its trustworthiness, and the mean share kept of k of these."""
     return f"{said_trust(trust, all_pictures)}, {kept.mean():.0%} of {k} {near} kept"
 
@@ -56,5 +54,5 @@ def moved(first: Layout, second: Layout) -> Shares:
 
 
 def wobble(layouts: Sequence[Layout], k: int) -> Shares | None:
-    """Return for each picture the share of map neighbours that change with the seed; None for one layout."""
+    """Return for each picture the share of map neighbors that change with the seed; None for one layout."""
     return 1 - steadiness(layouts, k) if len(layouts) > 1 else None

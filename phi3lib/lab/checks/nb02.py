@@ -83,7 +83,7 @@ def _join(patches: Pixels, rows: int, cols: int, order: tuple[int, ...]) -> Pixe
 
 
 _REBUILD_SLIPS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
-    "a plain reshape lays each patch out as a line; its rows must go between the rows of its neighbours": (
+    "a plain reshape lays each patch out as a line; its rows must go between the rows of its neighbors": (
         lambda p, rows, cols: p.reshape(rows * p.shape[1], cols * p.shape[2], 3)
     ),
     "each patch lies on its side: its rows and columns are swapped": lambda p, rows, cols: _join(

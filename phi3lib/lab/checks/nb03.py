@@ -121,7 +121,7 @@ _MERGE_SLIPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "rows and columns are swapped, of tokens and within the block": lambda f: _cut(
         f, (-2, 2, -2, 2, -3), (3, 1, 4, 2, 5)
     ),
-    "half a tile apart: the four patches of a token are not neighbours; the 2 belongs behind the half": (
+    "half a tile apart: the four patches of a token are not neighbors; the 2 belongs behind the half": (
         lambda f: _cut(f, (2, -2, 2, -2, -3), (2, 4, 1, 3, 5))
     ),
     "no permute: the right reshape, but rows of patches still follow each other": lambda f: _cut(

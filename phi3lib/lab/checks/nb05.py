@@ -43,16 +43,16 @@ def settings(vectors: Any, space: Neighbors, *, min_dist: float = 0.0) -> Callab
             return Verdict(False, f"These settings make no map: {error}.")
         said = (
             f"n_neighbors {neighbors} and min_dist {distance:g} give a trustworthiness of {worth[0]:.3f} "
-            f"and keep {worth[1]:.3f} of the neighbours"
+            f"and keep {worth[1]:.3f} of the neighbors"
         )
         wanted = (WANTED_TRUST, WANTED_KEPT)
         if _reaches(worth, wanted) or _reaches(
             worth, wanted := _at_most(vectors, space, wanted, max(min_dist, 0.1))
         ):
             return Verdict(True, f"{said}.")
-        hints = ["fewer neighbours keep what is near"] if neighbors > 20 else []
+        hints = ["fewer neighbors keep what is near"] if neighbors > 20 else []
         hints += ["a smaller min_dist lets near points be close"] if distance > max(min_dist, 0.3) else []
-        hints += ["with very few neighbours the map breaks into pieces"] if neighbors < 5 else []
+        hints += ["with very few neighbors the map breaks into pieces"] if neighbors < 5 else []
         return Verdict(
             False,
             f"{said}; at least {wanted[0]:.3f} and {wanted[1]:.3f} are wanted. "
@@ -63,7 +63,7 @@ def settings(vectors: Any, space: Neighbors, *, min_dist: float = 0.0) -> Callab
 
 
 def _worth(vectors: Any, space: Neighbors, neighbors: int, distance: float) -> tuple[float, float]:
-    """(trustworthiness, share of neighbours kept) of the map of these settings."""
+    """(trustworthiness, share of neighbors kept) of the map of these settings."""
     layout = umap_map(vectors, space, n_neighbors=neighbors, min_dist=distance, seed=0)
     return layout.trustworthiness(vectors), float(layout.kept(space).mean())
 
@@ -83,7 +83,7 @@ def _at_most(
 # -------------------------------------------------------------------------- 05.2 statements
 
 STATEMENTS = {
-    "a": "Most points have a neighbour of their own kind next to them.",
+    "a": "Most points have a neighbor of their own kind next to them.",
     "b": "The two kinds whose islands are furthest apart, centre to centre, are the same on every map.",
     "c": "The widest island belongs to the same kind on every map.",
     "d": "The leftmost point is the same on every map.",

@@ -1,4 +1,4 @@
-"""The checks of notebook 06: linear CKA, mutual neighbours, the pair that two spaces see differently."""
+"""The checks of notebook 06: linear CKA, mutual neighbors, the pair that two spaces see differently."""
 
 from collections.abc import Callable
 
@@ -82,7 +82,7 @@ def linear_cka(function: Callable[[Matrix, Matrix], float]) -> Verdict:
     )
 
 
-# ------------------------------------------------------------------------- 06.2 mutual neighbours
+# ------------------------------------------------------------------------- 06.2 mutual neighbors
 
 
 def _mutual(first: Matrix, second: Matrix, k: int) -> float:
@@ -116,19 +116,19 @@ def _same_rank(first: Matrix, second: Matrix, k: int) -> float:
 
 
 _KNN_SLIPS: dict[str, Callable[[Matrix, Matrix, int], float]] = {
-    "each item is counted as its own neighbour": lambda a, b, k: _share(
+    "each item is counted as its own neighbor": lambda a, b, k: _share(
         _top_with_itself(a, k), _top_with_itself(b, k)
     ),
     "the vectors are not divided by their lengths: this is by dot product": lambda a, b, k: _share(
         _by_dot_product(a, k), _by_dot_product(b, k)
     ),
     "this is by distance, not by cosine": lambda a, b, k: _share(_by_distance(a, k), _by_distance(b, k)),
-    "neighbours count at any rank of the list, not only at the same rank": _same_rank,
+    "neighbors count at any rank of the list, not only at the same rank": _same_rank,
     "this is the number shared, not the share": lambda a, b, k: _mutual(a, b, k) * k,
 }
 
 
-@check_of("06.2", "Mutual neighbours", "lab.checks.mutual_knn(my_mutual_knn)")
+@check_of("06.2", "Mutual neighbors", "lab.checks.mutual_knn(my_mutual_knn)")
 @exercise
 def mutual_knn(function: Callable[[Matrix, Matrix, int], float]) -> Verdict:
     """Check exercise 06.2: `function(first, second, k)` → the mean share of common k nearest by cosine."""

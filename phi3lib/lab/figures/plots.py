@@ -45,7 +45,7 @@ from phi3lib.lab.figures.shown_text import artists_of, readable, take_literally
 from phi3lib.lab.figures.stills import Still, encode
 from phi3lib.moved import old_keyword
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never colour alone
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # beside CLASSES: never color alone
 HATCHES = {CROP: "", GLOBAL_VIEW: "...", ROW_SEPARATOR: "---", VIEW_SEPARATOR: "xxx", PADDING: "////"}
 
 MAX_WIDTH = 8.0  # inches
@@ -227,7 +227,7 @@ def matrix(
 
 @old_keyword("places", "coordinates")
 def map_axes(axes: Axes, coordinates: Any, labels: Any = None, title: str = "", *, size: float = 14) -> Axes:
-    """Draw points (N, 2) in the plane, each label with a colour and a mark of its own; no ticks.
+    """Draw points (N, 2) in the plane, each label with a color and a mark of its own; no ticks.
 
     Distances on such a map have no unit, so the axes carry none. The legend is the caller's:
     `figure.legend(*axes.get_legend_handles_labels())`.

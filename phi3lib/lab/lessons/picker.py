@@ -1,4 +1,4 @@
-"""Notebook 00's instrument: pick a picture of a collection and see its nearest neighbours."""
+"""Notebook 00's instrument: pick a picture of a collection and see its nearest neighbors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,9 +47,9 @@ class PickerState:
 
 @old_keyword("neighbours", "neighbors")  # changed in 0.2.0
 class NeighborPicker(PanelInstrument):
-    """Choose a tile from the list (with the keyboard, too); its nearest neighbours stand to its right."""
+    """Choose a tile from the list (with the keyboard, too); its nearest neighbors stand to its right."""
 
-    title = "Neighbour picker"
+    title = "Neighbor picker"
 
     def __init__(self, tiles: Sequence[Tile], vectors: Any, chosen: int = 0, neighbors: int = 5) -> None:
         super().__init__()

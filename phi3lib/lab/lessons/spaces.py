@@ -199,7 +199,7 @@ def show_linked_maps(
 ) -> None:
     """Draw maps of the same pictures, with lines from one picture to its nearest in each space.
 
-    The nearest are ringed. Full lines lead to neighbours that both spaces have, dotted ones to those of one
+    The nearest are ringed. Full lines lead to neighbors that both spaces have, dotted ones to those of one
     space alone.
     """
     fig, axes = plots.figure(1, len(layouts), height=3.6)

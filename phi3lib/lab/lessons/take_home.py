@@ -1,4 +1,4 @@
-"""The picture to take home of notebook 00: a photograph, its crops, its vector, its neighbours."""
+"""The picture to take home of notebook 00: a photograph, its crops, its vector, its neighbors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def hd_pieces(picture: Image.Image, *, num_crops: int = 4) -> tuple[HDGrid, list
 def show_take_home(
     picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Sequence[float]
 ) -> None:
-    """Show one figure from left to right and down: photograph, crops and global view, vector, neighbours."""
+    """Show one figure from left to right and down: photograph, crops and global view, vector, neighbors."""
     grid = hd_pieces(picture)[0]
     near = ", ".join(str(tile.number) for tile in tiles)
     alt = (
@@ -49,7 +49,7 @@ def _draw(picture: Image.Image, vector: Any, tiles: Sequence[Tile], cosines: Seq
     _frames(middle, crops, grid)
     _framed(right.subplots(), whole, plots.GLOBAL_VIEW, "and the global view")
     _strip(strip.subplots(), vector)
-    bottom.suptitle("4 · its nearest neighbours among the tiles", fontsize=TITLE_SIZE)
+    bottom.suptitle("4 · its nearest neighbors among the tiles", fontsize=TITLE_SIZE)
     for axes, tile, cosine in zip(np.atleast_1d(bottom.subplots(1, len(tiles))), tiles, cosines, strict=True):
         plots.picture_axes(axes, tile.picture, f"tile {tile.number}, cosine {cosine:.2f}")
     return fig

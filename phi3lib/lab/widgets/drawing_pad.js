@@ -27,7 +27,7 @@ function render({ model, el }) {
   const file = make("input", { type: "file", accept: "image/*" });
   const row = (/** @type {string} */ text, /** @type {HTMLElement} */ control) => make("label", {}, make("div", { textContent: text }), control);
   const buttons = make("div", {}, clear, " ", look);
-  const tools = make("div", {}, row("Colour", color), row("Width of the pen", width), buttons, row("Open a picture", file));
+  const tools = make("div", {}, row("Color", color), row("Width of the pen", width), buttons, row("Open a picture", file));
   tools.style.cssText = "display:flex;flex-direction:column;gap:10px;align-items:flex-start";
 
   const words = make("div", { className: "phi3lib-words" });

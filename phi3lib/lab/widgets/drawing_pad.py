@@ -31,7 +31,7 @@ DECLINED = (
 
 
 class SketchState:
-    """The picture on the pad, what it shows, and its neighbours in a table. Plain state; holds no widget.
+    """The picture on the pad, what it shows, and its neighbors in a table. Plain state; holds no widget.
 
     phi3: the whole model for captions; None: none are made.
     """
@@ -41,7 +41,7 @@ class SketchState:
         self.look_at(picture)
 
     def look_at(self, picture: Image.Image) -> None:
-        """Take another picture: caption and neighbours follow."""
+        """Take another picture: caption and neighbors follow."""
         self.picture = picture
         self.reading: PadReading = self.reader.read(picture)
         blank = self.reading.verdict == "blank"
@@ -58,7 +58,7 @@ class SketchState:
         return [f"{kinds[hit.row]} ({hit.cosine:.2f})" for hit in self.hits]
 
     def sentence(self) -> str:
-        """Return caption and neighbours in words, or why there are none."""
+        """Return caption and neighbors in words, or why there are none."""
         if self.reading.verdict == "blank":
             return BLANK
         near = f"Nearest pictures by the small CLIP, with cosines: {', '.join(self.near())}."
@@ -89,7 +89,7 @@ def example_drawings() -> tuple[HandDrawing, ...]:
 class DrawingPad(Instrument):
     """A pad to draw on, or to open a picture of your own in; beside it the output of the models.
 
-    By keyboard: the colours, the width, the buttons and the file chooser; drawing itself takes a pointer.
+    By keyboard: the colors, the width, the buttons and the file chooser; drawing itself takes a pointer.
     """
 
     title = "Drawing pad"
@@ -114,7 +114,7 @@ class DrawingPad(Instrument):
         return self.state.reader.measured()
 
     def still(self) -> plots.Still:
-        """Return the picture, its caption, and its neighbours."""
+        """Return the picture, its caption, and its neighbors."""
         state = self.state
         fig, drawn = plots.figure(1, 1 + len(state.hits), height=1.9)
         axes = np.atleast_1d(drawn)

@@ -69,7 +69,7 @@ class MapState:
         return self.layouts[self.chosen]
 
     def worth(self) -> tuple[float, float]:
-        """Return (trustworthiness, mean share of true neighbours kept) of the map that is shown."""
+        """Return (trustworthiness, mean share of true neighbors kept) of the map that is shown."""
         if self.chosen not in self._worth:
             kept = float(self.layout.kept(self.space).mean())
             self._worth[self.chosen] = (self.layout.trustworthiness(self.vectors), kept)
@@ -81,7 +81,7 @@ class MapState:
         neighbors, distance, seed = self.chosen
         return (
             f"n_neighbors {neighbors}, min_dist {distance:g}, seed {seed}: trustworthiness {trust:.3f}, "
-            f"{kept:.0%} of the ten true neighbours kept."
+            f"{kept:.0%} of the ten true neighbors kept."
         )
 
 
@@ -106,7 +106,7 @@ class MapReader(PanelInstrument):
             raise ValueError(f"{len(self.labels)} labels for {len(self.state.layout.coordinates)} points")
 
     def still(self) -> plots.Still:
-        """Draw the labels on the left, on the right the share of true neighbours that each point keeps."""
+        """Draw the labels on the left, on the right the share of true neighbors that each point keeps."""
         state = self.state
         fig, (left, right) = plots.figure(1, 2, height=4.0)
         trust, kept = state.worth()
@@ -119,7 +119,7 @@ class MapReader(PanelInstrument):
         right.set_yticks([])
         right.set_aspect("equal", adjustable="datalim")
         plots.write_title(
-            right, f"{kept:.0%} of true neighbours kept\n(large, yellow: all; small, blue: none)"
+            right, f"{kept:.0%} of true neighbors kept\n(large, yellow: all; small, blue: none)"
         )
         for ax in (left, right):
             ax.spines[:].set_visible(False)  # coordinates on a map have no unit

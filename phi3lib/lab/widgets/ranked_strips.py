@@ -29,7 +29,7 @@ class StripsState:
         self.ids = next(iter(tables.values())).ids
         shown = min(SHOWN, len(self.ids) - 1)
         if shown < 1:
-            raise ValueError("a picture alone has no neighbours: give at least two")
+            raise ValueError("a picture alone has no neighbors: give at least two")
         self.near = {name: nearest(table.vectors, shown).indices for name, table in tables.items()}
         self.query = number_among(len(self.ids), query, "picture")
 

@@ -17,7 +17,7 @@ from phi3lib.lab.widgets.without_kernel.drawing import described, line, strip, t
 from phi3lib.moved import old_attribute, old_keyword
 
 Tables = Mapping[str, EmbeddingTable]
-SHOWN = 5  # neighbours of a picture
+SHOWN = 5  # neighbors of a picture
 
 
 class RecipeState:
@@ -32,7 +32,7 @@ class RecipeState:
             raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(map(repr, tables))}")
         self.tables, self.recipe, self.centered = dict(tables), recipe, centered
         if len(tables[recipe]) < 2:
-            raise ValueError("a picture alone has no neighbours: give at least two")
+            raise ValueError("a picture alone has no neighbors: give at least two")
         self.picture = number_among(len(tables[recipe]), picture, "picture")
 
     def vectors(self) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ class RecipeState:
 
 @old_keyword("centred", "centered")  # changed in 0.2.0
 class RecipeSwitches(PanelInstrument):
-    """Switch the recipe, take the mean away, choose a picture: its vector and its neighbours follow."""
+    """Switch the recipe, take the mean away, choose a picture: its vector and its neighbors follow."""
 
     title = "Recipe switches"
     offered_without_kernel: ClassVar[Mapping[str, Sequence[Any]]] = {"picture": range(12)}

@@ -42,7 +42,7 @@ function model(changes = {}) {
   return { get: (name) => values[name] };
 }
 
-test("places are shares of a square and neighbours leave out the point itself", () => {
+test("places are shares of a square and neighbors leave out the point itself", () => {
   const data = new Data(model({ near: new Uint8Array(Uint16Array.from([0, 2, 0, 3, 0, 3, 1, 2]).buffer) }));
   assert.deepEqual([...data.target(0)], [0, 0, 1, 0, 0, 1, 1, 1]);
   assert.deepEqual(data.neighbors(0, 0), [2]);
@@ -51,7 +51,7 @@ test("places are shares of a square and neighbours leave out the point itself", 
 test("a map without a name is the map in every sentence", () => {
   const data = new Data(model());
   assert.equal(data.say(), "PCA: trustworthiness 0.90.");
-  assert.deepEqual(data.lines(1), ["b,c", "dog", "the map keeps 100% of its 2 true neighbours"]);
+  assert.deepEqual(data.lines(1), ["b,c", "dog", "the map keeps 100% of its 2 true neighbors"]);
 });
 
 test("numbers and dates are colored on a scale, missing ones grey", () => {
@@ -91,7 +91,7 @@ test("the nearest by the grid are the nearest of all", () => {
   assert.ok(!grid.neighbors(17, 5).includes(17));
 });
 
-test("equal places and a single point have neighbours", () => {
+test("equal places and a single point have neighbors", () => {
   assert.deepEqual(new PointGrid(new Float32Array(8)).neighbors(1, 2), [0, 2]);
   assert.deepEqual(new PointGrid(Float32Array.from([0.5, 0.5])).neighbors(0, 3), []);
 });
@@ -244,7 +244,7 @@ test("a new map of some pictures goes into a link and back, and nothing that the
 
 test("a file of the selection quotes what needs it", () => {
   const lines = tableOf(new Data(model()), [2, 1]);
-  assert.deepEqual(lines[0], ["id", "kind", "size", "taken", "neighbours kept"]);
+  assert.deepEqual(lines[0], ["id", "kind", "size", "taken", "neighbors kept"]);
   assert.equal(commaSeparated(lines.slice(1)), '"d""e",cat,3,,0%\r\n"b,c",dog,,1970-01-02,100%\r\n');
 });
 
@@ -447,8 +447,8 @@ test("a name in other letters is known where only one fits", () => {
 
 test("a condition asks for columns, names, ids and what the map keeps", () => {
   const fields = fieldsOf(new Data(model()));
-  assert.deepEqual([...fields.keys()], ["kind", "size", "taken", "name", "id", "neighbours kept"]);
-  assert.deepEqual(pointsWhere("`neighbours kept` >= 50 and size is not null", fields, 4), [0, 3]);
+  assert.deepEqual([...fields.keys()], ["kind", "size", "taken", "name", "id", "neighbors kept"]);
+  assert.deepEqual(pointsWhere("`neighbors kept` >= 50 and size is not null", fields, 4), [0, 3]);
   assert.deepEqual(pointsWhere("name = 'b,c' or taken = '1970-01-01 01:00'", fields, 4), [1, 3]);
 });
 
@@ -485,11 +485,11 @@ test("what axes keep is counted for them, and said with what is left out", () =>
   assert.deepEqual([...data.placed], [1, 0, 0, 1]);
   assert.deepEqual([...data.share("kept", 0)], [0, 0, 0, 50]); // 1 and 2 have no place
   assert.deepEqual([data.share("wobble", 0), data.share("moved", 0)], [null, null]);
-  assert.equal(data.say(), "size across, taken up: 25% of 2 true neighbours near. 2 pictures have no value on an axis and are not shown. " +
+  assert.equal(data.say(), "size across, taken up: 25% of 2 true neighbors near. 2 pictures have no value on an axis and are not shown. " +
     "Each axis has its own scale: distances across and up cannot be compared.");
   assert.deepEqual(passingOf(4, testsOf(data, {})), Uint8Array.from([1, 0, 0, 1]));
-  assert.deepEqual(pointsWhere("`neighbours kept` is null", fieldsOf(data), 4), [1, 2]); // not 0%
-  assert.deepEqual(tableOf(data, [1, 3]).map((line) => line.at(-1)), ["neighbours kept", "", "50%"]);
+  assert.deepEqual(pointsWhere("`neighbors kept` is null", fieldsOf(data), 4), [1, 2]); // not 0%
+  assert.deepEqual(tableOf(data, [1, 3]).map((line) => line.at(-1)), ["neighbors kept", "", "50%"]);
   data.placeBy({ x: "component:1", y: "component:2" });
   assert.equal(data.placed, null);
   assert.match(data.say(), /^component 1 across, component 2 up: .* Both axes have one scale\.$/);
@@ -497,7 +497,7 @@ test("what axes keep is counted for them, and said with what is left out", () =>
   assert.deepEqual([data.say(), [...data.share("kept", 0)]], ["PCA: trustworthiness 0.90.", [50, 100, 0, 50]]);
 });
 
-test("kept neighbours are those that a search of all pictures finds, also where many stand at one place", () => {
+test("kept neighbors are those that a search of all pictures finds, also where many stand at one place", () => {
   for (const places of [numbers(800, 3), numbers(800, 3).map((value) => Math.round(3 * value) / 3)]) {
     places.set([NaN, NaN], 20);
     const grid = new PointGrid(places), near = Uint16Array.from(numbers(4000, 9), (value) => Math.floor(400 * value));
@@ -517,8 +517,8 @@ test("of a sample that is drawn, and of very many pictures, trust is not claimed
   const sample = ofAxes({ all: 9, rows: [0, 2, 4, 6] });
   sample.placeBy({ x: "component:1", y: "component:2" });
   assert.equal(sample.share("kept", 0), null);
-  assert.match(sample.say(), /how many true neighbours are near is not known for a sample/);
-  assert.deepEqual(pointsWhere("`neighbours kept` is null", fieldsOf(sample), 4), [0, 1, 2, 3]);
+  assert.match(sample.say(), /how many true neighbors are near is not known for a sample/);
+  assert.deepEqual(pointsWhere("`neighbors kept` is null", fieldsOf(sample), 4), [0, 1, 2, 3]);
 });
 
 test("scales have round numbers, and dates of the calendar", () => {
@@ -564,7 +564,7 @@ test("rows of a sample are named as in Python, and names stay apart", async () =
   data.pointOf = new Map([[10, 0], [20, 1], [30, 2], [40, 3]]);
   const some = await Sqlite.open(program, data);
   assert.deepEqual(some.ask("SELECT id FROM pictures WHERE kind = 'dog' ORDER BY id DESC").rows, [40, 20]);
-  assert.deepEqual(some.ask("SELECT max(row) AS row, round(avg(`neighbours kept`)) AS kept FROM pictures"), { columns: ["row", "kept"], cells: [[40, 50]], count: 1, rows: [40] });
+  assert.deepEqual(some.ask("SELECT max(row) AS row, round(avg(`neighbors kept`)) AS kept FROM pictures"), { columns: ["row", "kept"], cells: [[40, 50]], count: 1, rows: [40] });
   assert.deepEqual(sqlNames(names), ["Kind", "kind (2)", "ROW (2)", 'a"b', "unnamed", "kind (2) (2)"]);
 });
 
@@ -678,16 +678,16 @@ test("a page lays out some pictures by their own neighbors, and says what it kee
   assert.deepEqual(made.rows, range(30).map((n) => n + 30));
   const shown = new Data(model({ ...given, selection_map: made }));
   assert.deepEqual([...shown.placed], range(60).map((n) => Number(n >= 30)));
-  assert.match(shown.say(), /^UMAP of 30 pictures alone, n_neighbors 15, min_dist 0\.1, seed 0: trustworthiness 0\.\d\d, \d+% of their 5 true neighbours near\. The other 30 pictures are not on this map\.$/);
-  assert.match(shown.sample().at(-1), /knows each vector by 4 principal components in 256 steps: they keep 93% of the 5 true neighbours among all pictures/);
+  assert.match(shown.say(), /^UMAP of 30 pictures alone, n_neighbors 15, min_dist 0\.1, seed 0: trustworthiness 0\.\d\d, \d+% of their 5 true neighbors near\. The other 30 pictures are not on this map\.$/);
+  assert.match(shown.sample().at(-1), /knows each vector by 4 principal components in 256 steps: they keep 93% of the 5 true neighbors among all pictures/);
   for (const point of [30, 44, 59]) {
     const near = shown.neighbors(0, point);
     assert.ok(near.length === 5 && near.every((other) => other >= 30 && other !== point && other % 3 === point % 3));
-    assert.match(shown.lines(point).at(-1), /keeps \d+% of its 5 true neighbours among these pictures$/);
+    assert.match(shown.lines(point).at(-1), /keeps \d+% of its 5 true neighbors among these pictures$/);
   }
   assert.deepEqual([shown.neighbors(0, 3), shown.lines(3)], [[], ["3", "cat"]]);
   const kept = shown.share("kept", 0);
-  assert.equal(pointsWhere("`neighbours kept` is null", fieldsOf(shown), 60).length, 30);
+  assert.equal(pointsWhere("`neighbors kept` is null", fieldsOf(shown), 60).length, 30);
   assert.ok(kept.slice(30).reduce((sum, one) => sum + one, 0) / 30 > 50 && shown.share("wobble", 0) === null);
   shown.placeBy(null);
   assert.ok(shown.placed === null && shown.neighbors(0, 30).length === 5 && shown.say() === "PCA: trustworthiness 0.90.");

@@ -1,4 +1,4 @@
-"""An explorer of more pictures than have exact neighbours: the card and the page tell their recall."""
+"""An explorer of more pictures than have exact neighbors: the card and the page tell their recall."""
 
 import numpy as np
 import pytest
@@ -30,11 +30,11 @@ def test_the_recall_stands_in_the_card_and_on_the_page(many):
     make, table = many
     state = make()
     assert state.spaces["map"].indices.shape == (40, state_module.FEWER)
-    said = "approximate: 97.2% (96.0% to 98.0%) of the true neighbours found, measured on 500 pictures"
-    assert state.card()["neighbours"] == f"10 nearest by cosine, {said}"
-    assert page_data(state, None)["spec"]["recall"] == [f"neighbours are {said}."]
+    said = "approximate: 97.2% (96.0% to 98.0%) of the true neighbors found, measured on 500 pictures"
+    assert state.card()["neighbors"] == f"10 nearest by cosine, {said}"
+    assert page_data(state, None)["spec"]["recall"] == [f"neighbors are {said}."]
     two = make({"one": table, "two": table})
-    assert page_data(two, None)["spec"]["recall"][1].startswith("two: neighbours are approximate")
+    assert page_data(two, None)["spec"]["recall"][1].startswith("two: neighbors are approximate")
 
 
 def test_exact_neighbors_are_called_exact(many, monkeypatch):
@@ -42,4 +42,4 @@ def test_exact_neighbors_are_called_exact(many, monkeypatch):
     monkeypatch.setattr(state_module, "MANY", 40)
     state = make()
     assert page_data(state, None)["spec"]["recall"] == []
-    assert state.card()["neighbours"] == "10 nearest by cosine, exact"
+    assert state.card()["neighbors"] == "10 nearest by cosine, exact"

@@ -101,7 +101,7 @@ def test_of_very_many_pictures_it_is_said_how_many_neighbors_were_found(atlas, m
     monkeypatch.setattr(selection_maps, "approximate_nearest", lambda vectors, k: Found())
     one = {"one": atlas.state.tables["one"]}
     made = selection_maps.selection_map(one, range(20), Settings(n_neighbors=5), 10)
-    assert made.notes == ("neighbours are approximate: 97%.",)
+    assert made.notes == ("neighbors are approximate: 97%.",)
     assert selection_map_data(made)["notes"] == list(made.notes)
 
 

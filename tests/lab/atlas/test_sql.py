@@ -105,8 +105,8 @@ def test_an_atlas_answers_with_a_frame(atlas):
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
     times = atlas.sql("SELECT taken FROM pictures WHERE taken IS NOT NULL ORDER BY row")["taken"].tolist()
     assert times == ["2024-01-01", "2024-03-01", "2024-05-01 12:00:30", "1950-01-01", "2026-01-01"]
-    shares = atlas.sql('SELECT "neighbours kept" AS kept FROM pictures')["kept"]
-    assert shares.tolist() == fields_of(atlas.state)["neighbours kept"].values.tolist()
+    shares = atlas.sql('SELECT "neighbors kept" AS kept FROM pictures')["kept"]
+    assert shares.tolist() == fields_of(atlas.state)["neighbors kept"].values.tolist()
     with pytest.raises(ValueError, match="no such column: wide; pictures has: row, kind, width"):
         atlas.sql("SELECT wide FROM pictures")
 

@@ -88,7 +88,7 @@ def atlas(mixed_columns):
         ("not taken > '2024'", [0]),
         ("indoors and kind is not null", [0, 4]),
         ("name = 'shown 3' or id = 'b'", [1, 3]),
-        ("`one: neighbours kept` >= 0 and moved <= 100 and shared = 100", [0, 1, 2, 3, 4, 5]),
+        ("`one: neighbors kept` >= 0 and moved <= 100 and shared = 100", [0, 1, 2, 3, 4, 5]),
     ],
 )
 def test_an_atlas_selects_by_a_condition(atlas, where, rows):
@@ -112,7 +112,7 @@ def test_a_column_goes_before_what_has_its_name_otherwise():
     )
     state = Atlas({"one": table, "two": table}, layout=np.eye(4)[:, :2]).state
     fields = fields_of(state)
-    assert list(fields) == ["name", "shared", "id", "one: neighbours kept", "two: neighbours kept", "moved"]
+    assert list(fields) == ["name", "shared", "id", "one: neighbors kept", "two: neighbors kept", "moved"]
     assert fields["name"].values.tolist() == list("wxyz") and len(fields) == 6
     assert field_of(np.array([1, 2])).values.tolist() == [1, 2]
 
@@ -126,7 +126,7 @@ def test_what_the_maps_keep_is_asked_for_in_whole_percent_of_each_map():
     layout = {name: rng.normal(size=(30, 2)) for name in tables}
     state = Atlas(tables, layout=layout).state
     state.k = 7  # sevenths are no whole percent
-    shares = {f"{name}: neighbours kept": state.kept(name) for name in tables}
+    shares = {f"{name}: neighbors kept": state.kept(name) for name in tables}
     shares |= {"shared": state.between, "moved": state.moved()}
     fields = fields_of(state)
     for name, wanted in shares.items():

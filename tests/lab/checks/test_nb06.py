@@ -93,7 +93,7 @@ def by_dot_product(first, second, k):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        (with_itself, "own neighbour"),
+        (with_itself, "own neighbor"),
         (by_dot_product, "dot product"),
         (lambda a, b, k: (near(a, k) == near(b, k)).mean(), "same rank"),
         (lambda a, b, k: my_knn(a, b, k) * k, "not the share"),
@@ -227,7 +227,7 @@ def test_the_linked_picture_is_one_on_which_two_spaces_agree_by_half():
     chosen = spaces.half_shared(*tables, dict(zip("ab", flat, strict=True)), k=2)
     assert chosen in halves
     torn = flat[0].coordinates.copy()
-    torn[halves[-1]] += 9  # a map that puts one of them far from its neighbours
+    torn[halves[-1]] += 9  # a map that puts one of them far from its neighbors
     assert spaces.half_shared(*tables, {"a": Layout(torn, "drawn"), "b": flat[1]}, k=2) == halves[-1]
 
 

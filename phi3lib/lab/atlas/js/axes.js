@@ -1,10 +1,10 @@
 // @ts-check
 // Axes that the reader chooses: a column of numbers or dates, or a principal component of the vectors, across and
-// up. Where pictures stand on them, how many true neighbours stay near there, and the marks of a scale. This part
+// up. Where pictures stand on them, how many true neighbors stay near there, and the marks of a scale. This part
 // touches no document.
 
 const OWN_AXES = "own axes", OF_COLUMN = "column:", COMPONENT = "component:", STEPS_OF_COMPONENT = 4095;
-const MOST_KEPT = 20_000, SAMPLE_KEPT = 500; // pictures of which all are asked how many neighbours they keep; else a sample
+const MOST_KEPT = 20_000, SAMPLE_KEPT = 500; // pictures of which all are asked how many neighbors they keep; else a sample
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAYS = 24 * HOUR, WEEK = 7 * DAYS;
 const TIMES = [1000, 10_000, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAYS, 2 * DAYS, WEEK, 2 * WEEK], MONTHS = [1, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 12_000];
 
@@ -78,9 +78,9 @@ function ownView(x, y) {
 }
 
 /**
- * The share of its true neighbours, in hundredths, that are among as many nearest ones of each of these points.
+ * The share of its true neighbors, in hundredths, that are among as many nearest ones of each of these points.
  * @param {Data} data @param {number} map @param {PointGrid} grid @param {ArrayLike<number>} points
- * @returns {Float64Array} NaN for a point without a place, or without true neighbours that are drawn
+ * @returns {Float64Array} NaN for a point without a place, or without true neighbors that are drawn
  */
 function keptOn(data, map, grid, points) {
   return Float64Array.from(points, (point) => {

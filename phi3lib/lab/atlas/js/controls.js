@@ -9,7 +9,7 @@ class Controls {
     this.sliders = KEYS.slice(1).map((name) => this.slider(name));
     this.method = this.choose("Map", [], (method) => this.takeMap(method));
     this.axes = ["x axis", "y axis"].map((name) => this.choose(name, app.data.axisNames, () => app.placeBy(this.chosenAxes())));
-    this.color = this.choose("Colour", [], (name) => app.color(name));
+    this.color = this.choose("Color", [], (name) => app.color(name));
     // Groups that fit beside each other follow each other: the map gets the height.
     const groups = [this.mapGroup(), this.lookGroup(), this.filterGroup()];
     if (!app.model.alone && app.data.spec.finds) groups.push(this.query());
@@ -54,7 +54,7 @@ class Controls {
   lookGroup() {
     const { app } = this, set = (name, draw) => (on) => { app.view[name] = on; draw(); }, redraw = () => app.redraw();
     const pictures = toggle("pictures", app.view.pictures, set("pictures", redraw)), names = toggle("names", app.view.names, set("names", redraw));
-    const lines = toggle("true neighbours", false, set("lines", () => app.drawOvers()));
+    const lines = toggle("true neighbors", false, set("lines", () => app.drawOvers()));
     const sizes = [this.size("size of points", "points", redraw), ...(app.pictures.any ? [this.size("size of pictures", "size", redraw)] : [])];
     const everywhere = toggle("pictures everywhere", false, set("everywhere", redraw));
     const words = this.choose("words from", [["", "automatic"], ...app.data.texts().map(({ name }) => [name, name])], (name) => { app.view.words = name; app.redraw(); });
@@ -122,7 +122,7 @@ class Controls {
     app.model.set("found", query || {});
     app.lists.sortBy(query ? query.column : null);
     this.take({ color: query ? `column:${query.column}` : "label" });
-    app.say(query ? `${grouped(app.data.count)} pictures are ranked by “${query.text}”: the map's colours and the table follow it` : "No text");
+    app.say(query ? `${grouped(app.data.count)} pictures are ranked by “${query.text}”: the map's colors and the table follow it` : "No text");
   }
 
   recompute() {
@@ -154,7 +154,7 @@ class Controls {
   colors() {
     const { data } = this.app, columns = data.columns.filter(({ name }) => name !== data.spec.label);
     const shares = Object.entries(measures(data.spec)).map(([name, one]) => [name, one.words]);
-    return [["label", data.spec.label || "one colour"], ...columns.map(({ name }) => [`column:${name}`, name]), ...shares];
+    return [["label", data.spec.label || "one color"], ...columns.map(({ name }) => [`column:${name}`, name]), ...shares];
   }
 
   // Set what a link names.

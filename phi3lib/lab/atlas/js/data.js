@@ -2,7 +2,7 @@
 // What there is to draw. The parts of this folder are joined into one script, in the order of `PARTS` in
 // page.py. This part and `plane.js` and `picks.js` touch no document: they are tested without a browser.
 //
-// Python computes maps, neighbours and shares once and sends them as bytes; everything that follows the
+// Python computes maps, neighbors and shares once and sends them as bytes; everything that follows the
 // pointer, the keys and the sliders happens here. An exported file runs the same code with a stand-in for
 // the notebook's model, under a policy that allows no inline style.
 
@@ -96,7 +96,7 @@ class Data {
   id(point) { return this.spec.keys ? this.spec.keys[point] : this.spec.ids[point]; } // as in Python; `ids` are names to show
   has(point) { return !this.placed || this.placed[point] === 1; } // a place
   k() { return this.part ? this.part.k : this.spec.k; }
-  among() { return this.part ? " among these pictures" : ""; } // which neighbours are asked for, in a sentence
+  among() { return this.part ? " among these pictures" : ""; } // which neighbors are asked for, in a sentence
   kind(point) { return this.spec.kinds[this.spec.codes[point]]; }
 
   // Places of a map for the present settings or axes, as shares of a square: x to the right, y up.
@@ -213,7 +213,7 @@ class Data {
     const { ids, label, names } = this.spec, shared = this.share("between", 0);
     const keeps = (_, map) => {
       const share = this.has(point) && this.share("kept", map);
-      return share ? `${this.called(map)} keeps ${share[point]}% of its ${this.k()} true neighbours${this.among()}` : "";
+      return share ? `${this.called(map)} keeps ${share[point]}% of its ${this.k()} true neighbors${this.among()}` : "";
     };
     return [
       ids[point],
@@ -244,7 +244,7 @@ class Data {
 
   ownViews() { return /** @type {OwnView[]} */ (this.axes ? this.views : []); }
 
-  // What a map is worth; of two axes how many neighbours they keep, as no one has computed ranks for them.
+  // What a map is worth; of two axes how many neighbors they keep, as no one has computed ranks for them.
   /** @param {number} map */
   worth(map) {
     if (!this.views.length) return this.spec.trust_words[map][this.chosen];
@@ -253,11 +253,11 @@ class Data {
 
   /** @param {number} map */
   keptSaid(map) {
-    if (!this.asked()) return "how many true neighbours are near is not known for a sample";
+    if (!this.asked()) return "how many true neighbors are near is not known for a sample";
     const { mean, half, count } = meanOf(this.keptOf(map).values), whole = (value) => Math.round(Math.max(value, 0));
     if (!count) return "no picture has a place";
     const sample = this.asked() < this.standing() ? `about ${whole(mean)}% (${whole(mean - half)} to ${whole(mean + half)}, from a sample of ${grouped(count)})` : `${whole(mean)}%`;
-    return `${sample} of ${this.part ? "their " : ""}${this.k()} true neighbours near`;
+    return `${sample} of ${this.part ? "their " : ""}${this.k()} true neighbors near`;
   }
 
   // What two axes leave out, and how far they can be compared; what a new map leaves out; empty for a map of all.
@@ -319,13 +319,13 @@ function byValues(column) {
   return { title: column.name, codes, palette: [...MAGNITUDE, MISSING], shaped: false, entries };
 }
 
-// What colours and the list of ten can be about, and which end of it is the bad one.
+// What colors and the list of ten can be about, and which end of it is the bad one.
 function measures(spec) {
   const [first, second] = spec.names;
-  const all = { kept: { words: "true neighbours kept on the map", worst: "lowest" } };
-  if (spec.lines.wobble) all.wobble = { words: "map neighbours that change with the seed", worst: "highest" };
+  const all = { kept: { words: "true neighbors kept on the map", worst: "lowest" } };
+  if (spec.lines.wobble) all.wobble = { words: "map neighbors that change with the seed", worst: "highest" };
   if (spec.lines.between) {
-    all.between = { words: `neighbours shared by ${first} and ${second}`, worst: "lowest", once: true };
+    all.between = { words: `neighbors shared by ${first} and ${second}`, worst: "lowest", once: true };
     all.moved = { words: `moved between ${first} and ${second}`, worst: "highest", once: true };
   }
   return all;

@@ -1,5 +1,5 @@
 // @ts-check
-// One picture, large, beside the map: what is known of it, its true neighbours and those of each map as
+// One picture, large, beside the map: what is known of it, its true neighbors and those of each map as
 // pictures, torn ones marked.
 
 const SIDE = 200, NEAR = 46;
@@ -15,7 +15,7 @@ class Detail {
   fill() {
     const { app } = this, point = app.view.opened;
     if (point < 0) {
-      const words = "Click a picture, or press Enter on it: it opens here, with its true neighbours and those on the map.";
+      const words = "Click a picture, or press Enter on it: it opens here, with its true neighbors and those on the map.";
       this.element.replaceChildren(make("p", { className: "quiet" }, words));
       return;
     }
@@ -65,9 +65,9 @@ class Detail {
       make("div", { className: "thumbs" }, ...points.map((other) => this.neighbor(one, other, marked.has(other), said))),
     ];
     return make("section", {},
-      ...row(`True neighbours${app.data.among()}${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
-      button("Select it with its true neighbours", (event) => app.select([point, ...truth], { how: app.how(event) }), { className: "plain" }),
-      ...row(`Neighbours on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbour"));
+      ...row(`True neighbors${app.data.among()}${on}: ${kept} of ${truth.length} near on the map`, truth, torn, "torn: far away on the map"),
+      button("Select it with its true neighbors", (event) => app.select([point, ...truth], { how: app.how(event) }), { className: "plain" }),
+      ...row(`Neighbors on the map${on}: ${shown.length - strangers.size} of ${shown.length} true`, shown, strangers, "not a true neighbor"));
   }
 
   neighbor(one, other, marked, said) {

@@ -1,5 +1,5 @@
 // @ts-check
-// What colours and shapes mean, with counts; a press selects. It stands beside the map.
+// What colors and shapes mean, with counts; a press selects. It stands beside the map.
 
 const MOST_KINDS = 60;
 

@@ -59,7 +59,7 @@ class Lists {
     const { data, maps } = this.app, rows = this.app.model.get("selected"), points = this.ordered(this.app.selection()), kept = data.share("kept", 0);
     const more = points.length > MOST_THUMBS ? `, the first ${MOST_THUMBS} of them shown` : "";
     const map = data.called(0), undrawn = rows.length - points.length;
-    const words = `Selected: ${grouped(rows.length)}${more}${undrawn ? `, ${grouped(undrawn)} of them not drawn` : ""}; under each, how many of its true neighbours${data.among()} ${map} keeps`;
+    const words = `Selected: ${grouped(rows.length)}${more}${undrawn ? `, ${grouped(undrawn)} of them not drawn` : ""}; under each, how many of its true neighbors${data.among()} ${map} keeps`;
     const look = (point) => { this.app.look(maps[0], point); this.app.open(point); };
     const shown = this.buttons(points.slice(0, MOST_THUMBS), (point) => (kept && data.has(point) ? `${kept[point]}%` : ""), look);
     this.gallery.replaceChildren(...(rows.length ? this.headed(words, shown) : []));
@@ -147,7 +147,7 @@ class Lists {
       ["name", (point) => ids[point]],
       ...(label ? [[label, (point) => data.kind(point)]] : []),
       ...data.columns.filter((column) => column.name !== label).map((column) => [column.name, (point) => data.text(column, point)]),
-      ...names.map((name, map) => [named ? `${name}: neighbours kept` : "neighbours kept", percent("kept", map)]),
+      ...names.map((name, map) => [named ? `${name}: neighbors kept` : "neighbors kept", percent("kept", map)]),
       ...(data.share("between", 0) ? [["shared", percent("between", 0)], ["moved", percent("moved", 0)]] : []),
     ]);
   }

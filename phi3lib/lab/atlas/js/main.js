@@ -44,7 +44,7 @@ class App {
   }
 
   assemble(el) {
-    const orders = [["selected", "selected first"], ["name", "by name"], ["kept", "by neighbours kept"]];
+    const orders = [["selected", "selected first"], ["name", "by name"], ["kept", "by neighbors kept"]];
     const sort = this.controls.choose("Sort", orders, (order) => { this.view.order = order; this.lists.fillGallery(); this.lists.fillTable(); });
     const side = make("aside", { className: "side", "aria-label": "Legend and picture" }, this.legend.element, this.facets.element, this.detail.element);
     const stage = make("div", { className: "stage" }, make("div", { className: "maps" }, ...this.maps.map((one) => one.box)), side);
@@ -177,7 +177,7 @@ class App {
     this.open(point);
   }
 
-  // A picture's true neighbours and those on a map; torn: true ones that the map has put further away than
+  // A picture's true neighbors and those on a map; torn: true ones that the map has put further away than
   // its k nearest; strangers: near on the map alone.
   neighborhood(one, point) {
     const truth = this.data.neighbors(one.map, point), shown = truth.length ? one.grid().neighbors(point, truth.length) : [];
@@ -337,7 +337,7 @@ class App {
     this.lists.showSelection();
   }
 
-  // Other maps: new colours and titles at once, places in a glide.
+  // Other maps: new colors and titles at once, places in a glide.
   follow() {
     this.maps.forEach((one) => one.hideTip());
     this.pass();

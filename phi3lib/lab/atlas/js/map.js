@@ -3,7 +3,7 @@
 // the pointer; so hovering draws few things only.
 
 const REACH = 16, GLIDE = 350, MOST_MOVES = 10, TIP = 190, LONGEST = 90, PICTURE = 44, MOST_PICTURES = 240, MOST_IN_MOTION = 400, LEAST_PICTURE = 10, MANY = 3_000, IN_MOTION = 50_000, REST = 150;
-const KEYS_SAID = "Arrows: to the neighbour in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
+const KEYS_SAID = "Arrows: to the neighbor in that direction; with Shift: move the map. N and P: next and previous picture in view. " +
   "Plus and minus: zoom; 0: whole map. Enter: select and open. Shift and Enter: add or take away. Control and Z: undo. Escape: clear.";
 
 class MapView {
@@ -266,7 +266,7 @@ class MapView {
     if (view.drag && view.drag.one === this && view.drag.path) this.drawDrag(pen);
   }
 
-  // From a picture to its true neighbours; torn ones, which the map has put elsewhere, dashed.
+  // From a picture to its true neighbors; torn ones, which the map has put elsewhere, dashed.
   drawLines(pen, line, from) {
     if (!this.app.view.lines) return;
     const { torn } = this.app.neighborhood(this, from);

@@ -5,7 +5,7 @@
 const HERE = PALETTE.here, STAR = PALETTE.found, SHAPES = 8, FAINT = 0.2, AWAY = 0.06, MOST_EDGED = 3000, MOST_RINGED = 60;
 const CORNERS = { 1: [4, Math.PI / 4], 2: [3, -Math.PI / 2], 3: [4, 0], 4: [3, Math.PI / 2] };
 
-// Eight shapes beside eight colours, as everywhere in the course: never colour alone.
+// Eight shapes beside eight colors, as everywhere in the course: never color alone.
 /** @param {CanvasRenderingContext2D} pen @param {number} shape @param {number} radius */
 function outline(pen, shape, radius) {
   const spokes = (count, turn, inner) => {

@@ -95,7 +95,7 @@ function fitting({ width, height }, [left, bottom, right, top], margin) {
   return Math.min(room(width) / Math.max(right - left, 1e-5), room(height) / Math.max(top - bottom, 1e-5));
 }
 
-// ------------------------------------------------------------------------------------------ neighbours in the plane
+// ------------------------------------------------------------------------------------------ neighbors in the plane
 
 // Points sorted into square cells, two or so in each: what is near a place is found without asking all. A
 // grid in two arrays is made in milliseconds for 200,000 points; a tree of objects takes ten times as long. What
@@ -213,7 +213,7 @@ function sampled(order, most, alpha) {
  * @param {Camera} camera
  * @param {ArrayLike<number>} places
  * @param {ArrayLike<number>} order which points first: the first in a cell stands for it
- * @returns {{point: number, count: number, top: boolean}[]} top: no neighbour cell has more
+ * @returns {{point: number, count: number, top: boolean}[]} top: no neighbor cell has more
  */
 function crowds(camera, places, order, size, hidden) {
   const view = cellsInView(camera, size), { columns, rows } = view;

@@ -5,7 +5,7 @@
 const NEW_MAP = "map of the selection", LEAST_LAID_OUT = 4, STEPS_OF_VECTOR = 255, NEAREST_DONE = 0.3, LAID_OUT_DONE = 0.9;
 
 /**
- * Places of the points that are laid out; others have none (NaN). `near`: the true neighbours of a point among these.
+ * Places of the points that are laid out; others have none (NaN). `near`: the true neighbors of a point among these.
  * @typedef {{points: number[], settings: MapSettings, k: number, trust: string[], notes: string[], near: (map: number, point: number) => number[],
  *   views: {places: Float32Array, missing: number}[]}} NewMap
  */
@@ -67,7 +67,7 @@ function vectorsOf({ spec, vectors, count }, map, points) {
   return { values, count: points.length, width };
 }
 
-/** The first of k neighbours. @param {Nearest} near @param {number} most @returns {Nearest} */
+/** The first of k neighbors. @param {Nearest} near @param {number} most @returns {Nearest} */
 function firstOf({ k, indices, distances }, most) {
   const kept = (_, n) => n % k < most;
   return { k: most, indices: indices.filter(kept), distances: distances.filter(kept) };
@@ -82,5 +82,5 @@ function onSquare(places) {
 /** How far the page knows the vectors. @param {Data} data */
 function notesOf({ spec }) {
   const [{ low }] = spec.layouts.vectors, kept = spec.layouts.vectors.map((one, map) => `${spec.named ? `${spec.names[map]} ` : ""}${Math.round(100 * one.kept)}%`).join(", ");
-  return [`This page knows each vector by ${low.length} principal components in ${STEPS_OF_VECTOR + 1} steps: they keep ${kept} of the ${spec.k} true neighbours among all pictures.`];
+  return [`This page knows each vector by ${low.length} principal components in ${STEPS_OF_VECTOR + 1} steps: they keep ${kept} of the ${spec.k} true neighbors among all pictures.`];
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// UMAP in the page, for a map of the selection: exact neighbours, the graph of McInnes et al. 2018 and its layout from
+// UMAP in the page, for a map of the selection: exact neighbors, the graph of McInnes et al. 2018 and its layout from
 // the two directions of largest variance, as `umap_map` has it in Python. Every part is a generator that yields the share
 // that is done, so that its work can be spread over time and stopped. This part touches no document.
 
@@ -55,7 +55,7 @@ function* nearestOf(rows, k) {
 }
 
 /**
- * How near each neighbour counts: 1 for the nearest one, and in sum the logarithm of their number and one.
+ * How near each neighbor counts: 1 for the nearest one, and in sum the logarithm of their number and one.
  * @param {Nearest} near @returns {Float64Array}
  */
 function strengths({ k, distances }) {
@@ -194,7 +194,7 @@ function playRound(places, { from, to, every, next, nextPush, curve: [a, b], ran
 }
 
 /**
- * The trustworthiness of places (Venna and Kaski 2001): 1 where all neighbours there are true ones, less the further off
+ * The trustworthiness of places (Venna and Kaski 2001): 1 where all neighbors there are true ones, less the further off
  * they are. Equally near rows do not push each other back.
  * @param {Rows} rows @param {PointGrid} grid @param {number} k @returns {Generator<number, number>}
  */

@@ -54,7 +54,7 @@ function fieldsOf(data) {
   }
   add("name", () => ({ type: "text", values: data.spec.ids }));
   add("id", () => ({ type: "text", values: points.map((point) => data.id(point)) }));
-  names.forEach((name, map) => add(named ? `${name}: neighbours kept` : "neighbours kept", percent("kept", map)));
+  names.forEach((name, map) => add(named ? `${name}: neighbors kept` : "neighbors kept", percent("kept", map)));
   if (data.share("between", 0)) { add("shared", percent("between", 0)); add("moved", percent("moved", 0)); }
   return fields;
 }

@@ -95,7 +95,7 @@ function pathOf(pieces) {
   return path;
 }
 
-// The group's shape where it is densest: never colour alone.
+// The group's shape where it is densest: never color alone.
 function drawPeak(map, pen, [x, y], code, color) {
   pen.save();
   pen.translate(map.camera.across(x), map.camera.down(y));

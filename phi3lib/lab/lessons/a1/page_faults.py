@@ -67,7 +67,7 @@ _ROWS = [
         "vectors and sequences are compared",
         SILENT,
         "Vectors of 512 numbers are compared with tokens of 3072: no pooling, no norm, no common space.",
-        "One vector a picture from each model, and comparisons by neighbours inside each space.",
+        "One vector a picture from each model, and comparisons by neighbors inside each space.",
     ),
     (
         7,
