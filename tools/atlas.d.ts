@@ -60,6 +60,16 @@ interface LaidOutRows {
   places: ArrayBufferView;
   /** of each map: the k nearest of each row, by their number among the rows */
   near: ArrayBufferView;
+  /** of each map: the share of true neighbors that each row keeps, in percent, and the mean of these; from Python alone */
+  kept?: ArrayBufferView;
+  kept_means?: number[];
+}
+
+/** What is shown in place of a map of all pictures: a new map of some, or places on two axes and what these keep in percent. */
+interface ShownPlaces {
+  anew?: boolean;
+  axes?: Axes;
+  kept?: ((number | null)[] | null)[];
 }
 
 interface AtlasTraits extends LiveTraits {
@@ -74,6 +84,7 @@ interface AtlasTraits extends LiveTraits {
   vectors: DataView;
   /** without rows: none was made */
   selection_map?: Partial<LaidOutRows>;
+  shown?: ShownPlaces;
   /** sheets of thumbnails as data URIs; an exported page has their number, and they lie in elements of their own */
   sheets: string[] | number;
   /** the place of each point's thumbnail on the sheets */
@@ -86,6 +97,8 @@ interface AtlasTraits extends LiveTraits {
   found: FoundPictures;
   status: string;
   progress: number;
+  /** whether Python computes a new map that can be stopped */
+  stoppable?: boolean;
 }
 
 /** The pointer's way over a map since it was pressed. */

@@ -11,7 +11,7 @@ starts from an earlier one by UMAP and takes a sixth of the time, of 5,000 items
 import itertools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from phi3lib.embeddings.umap_kernels import keep_compiled
 from phi3lib.moved import old_attribute, old_keyword, old_names
 
 Coordinates = NDArray[np.float32]
+Tell = Callable[[float], None]
 N_NEIGHBORS, MIN_DIST = 15, 0.1  # umap-learn's defaults
 EPOCHS, EPOCHS_WARM = 300, 50
 STEP, STEP_WARM = 1.0, 0.1  # of the first epoch; small steps keep what an earlier map has right
@@ -199,13 +200,15 @@ def umap_map(
     min_dist: float = MIN_DIST,
     seed: int = 0,
     start: Layout | str = "pca",
+    tell: Tell | None = None,
 ) -> Layout:
     """Return a UMAP layout (McInnes et al. 2018) from exact neighbors, the same on every run of one machine.
 
     space: `nearest(vectors, k)` with k ≥ n_neighbors − 1. start: "pca", which gives the large order of a
     map; "random", to see how much of that order comes from the start (Kobak and Linderman 2021); or an
     earlier layout of the same items: from one by UMAP fewer epochs are enough. Of 5,000 items or more, "pca"
-    first lays out a random part, and all items start from its map. ValueError for what does not fit.
+    first lays out a random part, and all items start from its map. tell: is called after each round of the
+    layout with the share that is done; what it raises ends the work. ValueError for what does not fit.
     """
     count = len(space.indices)
     if _length(vectors) != count:
@@ -219,15 +222,39 @@ def umap_map(
     if isinstance(start, Layout) and len(start.coordinates) != count:
         raise ValueError(f"the layout to start from has {len(start.coordinates)} items, the data {count}")
     if start == "pca" and count >= LAID_OUT_TWICE and n_neighbors < LEAST_PART:
-        first = _start_from_a_part(vectors, n_neighbors, min_dist, seed)
+        first = _start_from_a_part(vectors, n_neighbors, min_dist, seed, _part_of(tell, 0, 0.5))
+        tell = _part_of(tell, 0.5, 1)
         epochs, step = EPOCHS_AFTER_PART, STEP_AFTER_PART
     else:
         first = _start(vectors, start, seed)
         epochs, step = (EPOCHS_WARM, STEP_WARM) if _is_umap(start) else (_epochs_for(count), STEP)
     graph = _graph(space.first(n_neighbors - 1))
-    coordinates = _laid_out(graph, first, min_dist=min_dist, epochs=epochs, step=step, seed=seed)
+    coordinates = _laid_out(graph, first, min_dist=min_dist, epochs=epochs, step=step, seed=seed, tell=tell)
     parameters = {"method": "UMAP", "n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
     return Layout(coordinates, {**parameters, "start": "a layout" if isinstance(start, Layout) else start})
+
+
+class _Rounds(int):
+    """A number of rounds that tells how many are done: umap-learn divides by it once in each."""
+
+    _tell: Tell | None
+    _done = 0
+
+    def __new__(cls, count: int, tell: Tell | None) -> "_Rounds":
+        rounds = super().__new__(cls, count)
+        rounds._tell = tell
+        return rounds
+
+    def __float__(self) -> float:
+        self._done += 1
+        if self._tell is not None:
+            self._tell(self._done / self)
+        return float(int(self))
+
+
+def _part_of(tell: Tell | None, low: float, high: float) -> Tell | None:
+    """Return what tells of a part of a work, from one share of the whole to another."""
+    return None if tell is None else lambda share: tell(low + share * (high - low))
 
 
 def _is_umap(start: Layout | str) -> bool:
@@ -258,7 +285,14 @@ def _graph(near: Neighbors) -> Any:
 
 
 def _laid_out(
-    graph: Any, coordinates: Coordinates, *, min_dist: float, epochs: int, step: float, seed: int
+    graph: Any,
+    coordinates: Coordinates,
+    *,
+    min_dist: float,
+    epochs: int,
+    step: float,
+    seed: int,
+    tell: Tell | None,
 ) -> Coordinates:
     """Return UMAP's layout of a graph, from these coordinates, which are modified: (N, 2).
 
@@ -275,7 +309,7 @@ def _laid_out(
         coordinates,
         pairs.row[used],
         pairs.col[used],
-        n_epochs=epochs,
+        n_epochs=_Rounds(epochs, tell),
         n_vertices=len(coordinates),
         epochs_per_sample=epochs / np.float64(epochs * (weights / weights.max())),
         a=a,
@@ -329,7 +363,9 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Coordinates:
     return coordinates.astype(np.float32)
 
 
-def _start_from_a_part(vectors: ArrayLike, n_neighbors: int, min_dist: float, seed: int) -> Coordinates:
+def _start_from_a_part(
+    vectors: ArrayLike, n_neighbors: int, min_dist: float, seed: int, tell: Tell | None
+) -> Coordinates:
     """Return where all items start, from a map of a random part of them: (N, 2).
 
     As in multilevel layouts of graphs (Walshaw 2000), the large order comes from few items, at a fraction of
@@ -340,7 +376,7 @@ def _start_from_a_part(vectors: ArrayLike, n_neighbors: int, min_dist: float, se
     part = np.sort(rng.choice(count, _size_of_part(count), replace=False))
     known = unit[part]
     near = nearest(known, n_neighbors - 1)
-    laid = umap_map(known, near, n_neighbors=n_neighbors, min_dist=min_dist, seed=seed).coordinates
+    laid = umap_map(known, near, n_neighbors=n_neighbors, min_dist=min_dist, seed=seed, tell=tell).coordinates
     start = np.empty((count, 2))
     for first in range(0, count, BLOCK):
         cosines = unit[first : first + BLOCK] @ known.T

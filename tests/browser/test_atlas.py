@@ -427,6 +427,20 @@ ASKED = (
 )
 
 
+ENDLESS = """
+from phi3lib.lab.atlas import state
+usual, ended = state.selection_map, False
+def endless(tables, rows, settings, most, tell):
+    global ended
+    try:
+        while True:
+            tell(0.5)
+    finally:
+        ended = True
+state.selection_map = endless
+"""
+
+
 def printed(page, code, wanted):
     """What a line prints in the kernel, asked until it is what is wanted."""
     for _ in range(ASKED):
@@ -526,13 +540,23 @@ def slides_both_views(page):
 
 
 def places_by_components(page):
-    """In one view; going back to the map that the model has all the while shows it again."""
+    """In both views; Python speaks of what they show, and so it does when the map of before is back."""
     maps, status = page.get_by_role("combobox", name="Map"), page.locator("[role=status]").first
+    mean = "print(atlas.sql('SELECT round(avg(`one: neighbors kept`)) AS a FROM pictures')['a'][0])"
+    before = page.evaluate(ASK, mean)
     maps.first.select_option("own axes")
     expect(status).to_contain_text("component 1 across, component 2 up")
-    expect(maps.nth(1)).to_have_value("UMAP")
-    maps.first.select_option("UMAP")
+    expect(maps.nth(1)).to_have_value("own axes")
+    wanted = re.search(r"one (\d+)% of 10", status.inner_text())[1]
+    assert printed(page, mean, f"{wanted}.0") == f"{wanted}.0" != before
+    page.evaluate(ASK, "atlas.select(where='`one: neighbors kept` < 70'); was = atlas.rows; atlas.select([])")
+    line = page.get_by_label("Where", exact=True).nth(1)
+    line.fill("`one: neighbors kept` < 70")
+    line.press("Enter")
+    assert printed(page, "print(len(was) > 0, atlas.rows == was)", "True True") == "True True"
+    maps.nth(1).select_option("UMAP")
     expect(status).to_contain_text("trustworthiness")
+    assert printed(page, mean, before) == before
 
 
 def answers_a_query(page):
@@ -551,7 +575,7 @@ def answers_a_query(page):
 
 
 def lays_out_the_selection(page):
-    """Three are too few; a new map of fifteen is in both views, and one of them goes back."""
+    """Three are too few; a new map of fifteen is in both views, and both go back."""
     anew, status = page.get_by_role("button", name="Map these anew"), page.locator("[role=status]").first
     anew.first.click()
     expect(status).to_contain_text("A map needs 4 pictures at least")
@@ -562,14 +586,31 @@ def lays_out_the_selection(page):
     expect(alone).to_have_count(2)
     expect(status).to_contain_text("UMAP of 15 pictures alone")
     expect(page.locator(".title").first).to_contain_text("% of their 10 true neighbors near")
-    assert printed(page, "print(len(atlas.state.selection_map.rows))", "15") == "15"
-    page.get_by_role("button", name="Back to all").first.click()
-    expect(alone).to_have_count(1)
-    expect(anew.first).to_be_focused()
+    kept = "print(atlas.sql('SELECT count(`one: neighbors kept`) AS n FROM pictures')['n'][0])"
+    assert printed(page, kept, "15") == "15"
+    stops_the_next_one(page, anew.first, status)
+    page.get_by_role("button", name="Back to all").nth(1).click()
+    expect(alone).to_have_count(0)
+    expect(anew.nth(1)).to_be_focused()
+    assert printed(page, kept, "60") == "60"
     page.evaluate(ASK, "atlas.map_of(range(20, 40))")
     expect(page.locator("canvas[aria-label='Map two of 20 pictures alone']")).to_have_count(2)
-    for back in reversed(page.get_by_role("button", name="Back to all").all()):
-        back.click()
+    page.evaluate(ASK, "atlas.back_to_all()")
+    expect(page.get_by_role("button", name="Back to all").first).to_be_hidden()
+
+
+def stops_the_next_one(page, button, status):
+    """A new map that does not end by itself: the kernel answers meanwhile, and either view can stop it."""
+    page.evaluate(ASK, ENDLESS)
+    button.click()
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_have_count(2)
+    assert page.evaluate(ASK, "print(6 * 7)") == "42"
+    stop.nth(1).click()
+    expect(stop).to_have_count(0)
+    expect(status).to_have_text("Stopped: there is no new map")
+    assert printed(page, "print(ended)", "True") == "True"
+    page.evaluate(ASK, "state.selection_map = usual")
 
 
 def turns_dark(notebook, canvas):

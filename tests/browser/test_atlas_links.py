@@ -96,6 +96,32 @@ def test_a_link_shows_the_same_again(opened):
     expect(other.get_by_role("heading", name="Selected: 30")).to_be_visible()
 
 
+def test_a_link_with_a_condition_on_a_map_selects_by_the_map_that_it_shows(opened):
+    page = opened()
+    maps, line = page.get_by_role("combobox", name="Map"), where(page)
+    heading = page.get_by_role("heading", name=re.compile("^Selected: "))
+    line.fill("`one: neighbors kept` < 30")
+    line.press("Enter")
+    on_all = page.get_by_role("status").inner_text()
+    maps.select_option("own axes")
+    line.press("Enter")
+    expect(page.get_by_role("status")).not_to_have_text(on_all)  # the same condition on other places
+    until(page, "() => location.hash.includes('chosen=if') && location.hash.includes('x=')")
+    link, selected = page.evaluate(LINK), heading.inner_text()
+    other = opened(link)
+    expect(other.get_by_role("heading", name=re.compile("^Selected: "))).to_have_text(selected)
+    until(other, "() => location.hash.includes('chosen=if')")
+    other.get_by_role("combobox", name="Map").select_option("given places")
+    # It no longer selects these, so the link has the rows themselves.
+    until(other, "() => location.hash.includes('selected=') && !location.hash.includes('chosen=')")
+    again = opened(other.evaluate(LINK))
+    expect(again.get_by_role("heading", name=re.compile("^Selected: "))).to_have_text(selected)
+
+
+def where(page):
+    return page.get_by_label("Where", exact=True)
+
+
 def test_the_address_follows_what_is_shown_and_the_page_follows_the_address(opened):
     page = opened()
     entry(page, "dog").click()

@@ -135,7 +135,9 @@ def test_in_a_notebook_python_answers_for_the_rows_that_are_not_drawn(new_page, 
     assert data["spec"]["count"] == 30 and data["spec"]["all"] == 90
     line(page).fill("kind = 'cat'")
     line(page).press("Enter")
-    assert page.evaluate("sent") == [{"do": "where", "text": "kind = 'cat'"}]  # nothing is decided here
+    assert page.evaluate("sent") == [
+        {"do": "where", "text": "kind = 'cat'", "shown": {}}
+    ]  # nothing is decided here
     cats = list(range(0, 90, 3))
     page.evaluate("rows => listeners['msg:custom'].forEach((f) => f({ where: rows }, []))", cats)
     status = page.get_by_role("status")

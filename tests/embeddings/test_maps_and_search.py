@@ -473,3 +473,21 @@ def test_vectors_of_another_width_are_another_space(clip):
 def test_a_prompt_has_one_place_for_the_class(clip, prompt):
     with pytest.raises(ValueError, match="needs one {} where the class stands"):
         zero_shot(np.ones((1, 8)), clip, ["a dog", "a cat"], ["{}", prompt])
+
+
+@pytest.mark.parametrize("count", [60, 5_000])
+def test_a_layout_tells_after_each_round_and_can_be_ended(monkeypatch, count):
+    monkeypatch.setattr(maps_module, "EPOCHS_AFTER_PART", 3)
+    monkeypatch.setattr(maps_module, "EPOCHS", 4)
+    vectors = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    near, told = nearest(vectors, 4), []
+    plain = umap_map(vectors, near, n_neighbors=5)
+    assert (umap_map(vectors, near, n_neighbors=5, tell=told.append).coordinates == plain.coordinates).all()
+    rounds = [0.25, 0.5, 0.75, 1]
+    assert told == pytest.approx(rounds if count == 60 else [*(one / 2 for one in rounds), 4 / 6, 5 / 6, 1])
+
+    def end(share):
+        raise KeyError(share)
+
+    with pytest.raises(KeyError):
+        umap_map(vectors, near, n_neighbors=5, tell=end)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.labels import Column
 from phi3lib.lab.atlas.columns import NO_LABEL, as_texts, page_numbers
 from phi3lib.lab.atlas.state import AtlasState
+from phi3lib.lab.atlas.trust import whole_percents
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Fields(Mapping[str, Field]):
 def fields_of(state: AtlasState) -> Fields:
     """Return everything that the table below the maps shows, by the words above its columns, and the ids.
 
-    A column of the tables goes before what has its name otherwise.
+    What is said of a map is said of the one that is shown, `state.shown`. A column of the tables goes before
+    what has its name otherwise.
     """
     make: dict[str, Callable[[], Field]] = {
         name: partial(field_of, column) for name, column in state.columns.items()
@@ -53,10 +55,12 @@ def fields_of(state: AtlasState) -> Fields:
     make.setdefault("name", lambda: Field("text", np.array(state.shown_names, dtype=object)))
     make.setdefault("id", lambda: Field("text", np.array(state.ids, dtype=object)))
     for one in state.names:
-        make.setdefault(f"{state.prefix(one)}neighbors kept", partial(_percent, partial(state.kept, one)))
+        make.setdefault(
+            f"{state.prefix(one)}neighbors kept", partial(_percent, partial(state.kept_shown, one))
+        )
     if len(state.names) > 1:
         make.setdefault("shared", lambda: _percent(lambda: state.between))
-        make.setdefault("moved", partial(_percent, state.moved))
+        make.setdefault("moved", partial(_percent, state.moved_shown))
     return Fields(make)
 
 
@@ -71,4 +75,4 @@ def field_of(column: Column) -> Field:
 
 
 def _percent(shares: Callable[[], NDArray[np.float64]]) -> Field:
-    return Field("number", np.clip(np.round(100 * shares()), 0, 100))
+    return Field("number", whole_percents(shares()))

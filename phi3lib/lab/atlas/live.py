@@ -1,15 +1,20 @@
 """The explorer on a notebook's page: what is synchronized with it, and what it asks Python for."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 
+from phi3lib.lab.atlas.beside import Beside, Tell, in_steps
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.page import page_data, script, selection_map_data, styles
 from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.settings import Settings
+from phi3lib.lab.atlas.shown import shown_by
 from phi3lib.lab.atlas.sql import told
 from phi3lib.lab.atlas.state import AtlasState, SearchResult
 from phi3lib.lab.atlas.where import rows_where
@@ -42,7 +47,10 @@ def _found(state: AtlasState) -> dict[str, Any]:
 def make_atlas(atlas: "Atlas") -> Any:
     """Return the widget of an Atlas: each follows the other."""
     state = atlas.state
-    made = {"selection_map": selection_map_data(state.selection_map)}
+    made = {
+        "selection_map": selection_map_data(state.selection_map),
+        "shown": {"anew": True} if state.shown else {},
+    }
     widget = _widget_class()(**page_data(state, atlas.pictures), **standing(state), **made)
     _follow(atlas, widget)
     return widget
@@ -67,8 +75,14 @@ def _widget_class() -> Any:
         selections: Any = traitlets.List().tag(sync=True)
         found = traitlets.Dict().tag(sync=True)
         selection_map = traitlets.Dict().tag(sync=True)
+        shown = traitlets.Dict().tag(sync=True)
         status = traitlets.Unicode().tag(sync=True)
         progress = traitlets.Float(1.0).tag(sync=True)
+        stoppable = traitlets.Bool(False).tag(sync=True)
+
+        def __init__(self, **values: Any) -> None:
+            super().__init__(**values)
+            self.beside = Beside()
 
     return AtlasWidget
 
@@ -94,24 +108,32 @@ def _follow(atlas: "Atlas", widget: Any) -> None:
     def take_settings(change: Any) -> None:
         state.chosen = Settings(**change["new"])
 
+    def take_shown(change: Any) -> None:
+        _show(state, widget, change["new"])
+
     def receive(_: Any, message: dict[str, Any], __: Any) -> None:
         widget.status = ""  # so that the same sentence is said again
         try:
             _answer(atlas, widget, message)
         except ValueError as error:
-            widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
-        finally:
-            widget.progress = 1.0
+            _say_error(widget, error)
 
     widget.observe(take_selection, "selected")
     widget.observe(take_selections, "selections")
     widget.observe(take_settings, "chosen")
+    widget.observe(take_shown, "shown")
     widget.on_msg(receive)
+
+
+def _say_error(widget: Any, error: ValueError) -> None:
+    widget.status = f"{str(error)[0].upper()}{str(error)[1:]}."
 
 
 def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
     """Do what the page asks for; unknown requests change nothing."""
     state = atlas.state
+    if "shown" in message:  # of the view that asks: what it tells of itself may come later
+        _show(state, widget, message["shown"])
     if message.get("do") == "find":
         widget.found = {}
         found = state.find(str(message.get("text", "")))
@@ -120,7 +142,9 @@ def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
     elif message.get("do") == "recompute":
         _recompute(state, widget, message)
     elif message.get("do") == "map of":
-        show_map_of(state, widget, message.get("rows"))
+        _start_map_of(state, widget, message.get("rows"))
+    elif message.get("do") == "stop":
+        _stop(widget)
     elif message.get("do") == "where":
         rows = rows_where(str(message.get("text", "")), fields_of(state), len(state.ids))
         widget.send({"where": rows.tolist()})
@@ -154,31 +178,92 @@ def _send_picture(atlas: "Atlas", widget: Any, row: Any, what: str, largest: int
 
 
 def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
-    widget.progress = 0.0
     asked = [_number(message, name) for name in ("n_neighbors", "min_dist", "seed")]
+    with _progress(widget) as tell:
+        state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+        show_settings(state, widget)
+
+
+@contextmanager
+def _progress(widget: Any) -> Iterator[Tell]:
+    """Show on the page how far the body is, which tells it."""
 
     def tell(share: float) -> None:
         widget.progress = share
 
-    state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
-    show_settings(state, widget)
+    tell(0.0)
+    try:
+        yield in_steps(tell)
+    finally:
+        tell(1.0)
+
+
+# ------------------------------------------------------------------------------- what is shown
+
+
+def _show(state: AtlasState, widget: Any, told: dict[str, Any]) -> None:
+    """Take over what a page says it shows."""
+    rows = widget.spec["rows"]
+    drawn = np.arange(len(state.ids)) if rows is None else np.asarray(rows)
+    state.shown = shown_by(told, state.names, drawn, len(state.ids), state.selection_map)
 
 
 def show_map_of(state: AtlasState, widget: Any, rows: Any, **parameters: Any) -> SelectionMap:
     """Compute new maps of these rows alone, show and return them. ValueError as `map_of` of the state."""
-    widget.progress = 0.0
+    _end_beside(widget)
+    with _progress(widget) as tell:
+        made = state.map_of(rows, tell=tell, **parameters)
+    _show_new(state, widget, made)
+    return made
+
+
+def show_all(state: AtlasState, widget: Any) -> None:
+    """Show the map of all pictures again."""
+    state.shown = None
+    widget.shown = {}
+
+
+def _start_map_of(state: AtlasState, widget: Any, rows: Any) -> None:
+    """Do as `show_map_of` beside the kernel's loop: the page can stop it, and cells run meanwhile."""
+    compute = state.new_map(rows)
 
     def tell(share: float) -> None:
         widget.progress = share
 
-    try:
-        made = state.map_of(rows, tell=tell, **parameters)
-        # With a number, so that the page shows the same map again.
-        number = {"number": widget.selection_map.get("number", 0) + 1}
+    def done(made: SelectionMap) -> None:
+        _end_beside(widget)
+        _show_new(state, widget, made)
+
+    def failed(error: Exception) -> None:
+        _end_beside(widget)
+        if not isinstance(error, ValueError):
+            raise error
+        _say_error(widget, error)
+
+    tell(0.0)
+    widget.stoppable = True
+    widget.beside.start(compute, tell=tell, done=done, failed=failed)
+
+
+def _stop(widget: Any) -> None:
+    if widget.stoppable:
+        _end_beside(widget)
+        widget.status = "Stopped: there is no new map"
+
+
+def _end_beside(widget: Any) -> None:
+    """Wait no longer for what is computed beside the loop, if it has not come."""
+    widget.beside.stop()
+    widget.stoppable, widget.progress = False, 1.0
+
+
+def _show_new(state: AtlasState, widget: Any, made: SelectionMap) -> None:
+    state.show_new(made)
+    # With a number, so that the page shows the same map again.
+    number = {"number": widget.selection_map.get("number", 0) + 1}
+    with widget.hold_sync():
         widget.selection_map = selection_map_data(made) | number
-        return made
-    finally:
-        widget.progress = 1.0
+        widget.shown = {"anew": True}
 
 
 def show_settings(state: AtlasState, widget: Any) -> None:
@@ -190,6 +275,8 @@ def show_settings(state: AtlasState, widget: Any) -> None:
         for name in ("places", "near", "shares", "shade", "spec"):
             setattr(widget, name, data[name])
         widget.chosen = asdict(state.chosen)
+        if state.shown is None:
+            widget.shown = {}
 
 
 def _number(message: dict[str, Any], name: str) -> float:

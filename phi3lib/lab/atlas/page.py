@@ -26,7 +26,7 @@ from phi3lib.lab.atlas.selection_maps import MOST_IN_PAGE, SelectionMap, reduced
 from phi3lib.lab.atlas.state import MOST_POINTS, AtlasState
 from phi3lib.lab.atlas.thumbnails import COARSE, SHEET, sheet_order, sheets_with_shapes, thumbnail_side
 from phi3lib.lab.atlas.thumbnails import sprite_sheets as sprite_sheets
-from phi3lib.lab.atlas.trust import Shares, said_trust
+from phi3lib.lab.atlas.trust import Shares, said_trust, whole_percents
 from phi3lib.lab.figures import palette
 from phi3lib.lab.figures.shown_text import readable
 from phi3lib.lab.widgets.scripts import instrument_styles, joined
@@ -40,6 +40,7 @@ PARTS = (
     "dom",
     "sheets",
     "data",
+    "colorings",
     "axes",
     "plane",
     "umap",
@@ -50,6 +51,7 @@ PARTS = (
     "density",
     "picks",
     "link",
+    "notable",
     "marks",
     "writing",
     "scales",
@@ -171,6 +173,8 @@ def selection_map_data(made: SelectionMap | None) -> dict[str, Any]:
         "settings": asdict(made.settings),
         "k": made.k,
         "trust_words": [said_trust(made.trust[name], len(made.rows)) for name in made.layouts],
+        "kept_means": [100 * float(made.kept(name).mean()) for name in made.layouts],
+        "kept": b"".join(whole_percents(made.kept(name)).astype(np.uint8).tobytes() for name in made.layouts),
         "notes": list(made.notes),
         "places": b"".join(_whole(one.coordinates, FINE_GRID) for one in made.layouts.values()),
         "near": b"".join(one.indices[:, : made.k].astype("<u4").tobytes() for one in made.spaces.values()),
@@ -253,7 +257,7 @@ def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8
             return None
         if id(shares) not in index_of:  # the state makes each once, so equal numbers are one object
             index_of[id(shares)] = len(lines)
-            lines.append(np.clip(np.round(100 * shares[rows]), 0, 100).astype(np.uint8))
+            lines.append(whole_percents(shares[rows]).astype(np.uint8))
         return index_of[id(shares)]
 
     names, settings = state.names, state.settings

@@ -4,7 +4,7 @@ In a notebook Python computes them. An exported page does so itself, see js/umap
 components of the vectors, which `reduced` packs for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbors, nearest
-from phi3lib.embeddings.maps import Layout, map_neighbors, principal_components, sample_rows, umap_map
+from phi3lib.embeddings.maps import Layout, Tell, map_neighbors, principal_components, sample_rows, umap_map
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.trust import Shares, said_worth
@@ -45,6 +45,12 @@ class SelectionMap:
         """Return for each of the rows the share of its k true neighbors among them that are near it: (n,)."""
         return self.layouts[name].kept(self.spaces[name], self.k)
 
+    def kept_of_all(self, name: str, count: int) -> Shares:
+        """Return the same for all of `count` pictures: (count,), NaN for those that are not on the map."""
+        found = np.full(count, np.nan)
+        found[self.rows] = self.kept(name)
+        return found
+
     def sentence(self) -> str:
         """Return what these maps are and keep, in words."""
         near = "true neighbors among them"
@@ -61,41 +67,46 @@ def selection_map(
     rows: Sequence[int],
     settings: Settings,
     most: int,
-    tell: Callable[[float], None] | None = None,
+    tell: Tell | None = None,
 ) -> SelectionMap:
     """Return new maps by UMAP of these rows of all tables; at most `most` true neighbors are counted.
 
-    Of few rows, n_neighbors is their number. tell: is called with the share that is done. ValueError for
-    fewer than four rows, and for parameters that do not fit.
+    Of few rows, n_neighbors is their number. tell: is called with the share that is done, also after each
+    round of UMAP; what it raises ends the work. ValueError for fewer than four rows, and for parameters that
+    do not fit.
     """
     chosen = np.unique(np.asarray(rows, dtype=np.intp))
-    count, done = len(chosen), 0
+    count, done, parts = len(chosen), 0, 3 * len(tables)
     if count < LEAST:
         raise ValueError(f"a map needs {LEAST} pictures at least; {count} are selected")
     settings = replace(settings, n_neighbors=min(settings.n_neighbors, count))
     k, spaces, layouts, trust, notes = min(most, count - 2), {}, {}, {}, []
 
-    def tell_step() -> None:
+    def tell_share(share: float) -> None:  # of the part that is being computed
+        if tell is not None:
+            tell((done + share) / parts)
+
+    def end_part() -> None:
         nonlocal done
         done += 1
-        if tell is not None:
-            tell(done / (3 * len(tables)))
+        tell_share(0)
 
     for name, table in tables.items():
         vectors = table.vectors[chosen]
         spaces[name], said = _neighbors(vectors, min(max(most, settings.n_neighbors - 1), count - 1))
         notes += [f"{_called(name, tables)}neighbors are {one}." for one in said]
-        tell_step()
+        end_part()
         layouts[name] = umap_map(
             vectors,
             spaces[name],
             n_neighbors=settings.n_neighbors,
             min_dist=settings.min_dist,
             seed=settings.seed,
+            tell=tell_share,
         )
-        tell_step()
+        end_part()
         trust[name] = layouts[name].trustworthiness_estimate(vectors, min(k, (count - 1) // 2))
-        tell_step()
+        end_part()
     return SelectionMap(chosen, settings, k, layouts, spaces, trust, tuple(notes))
 
 

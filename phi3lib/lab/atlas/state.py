@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbors, cosine_matrix, nearest, share_in_common
-from phi3lib.embeddings.maps import Layout, pca_map, principal_components, umap_map
+from phi3lib.embeddings.maps import Layout, Tell, pca_map, principal_components, umap_map
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
 from phi3lib.embeddings.umap_kernels import compiling
@@ -26,6 +26,7 @@ from phi3lib.lab.atlas.columns import all_columns, as_texts, codes_of, given_coo
 from phi3lib.lab.atlas.selection_maps import SelectionMap, selection_map
 from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import GIVEN, Settings, checked, most_usual, usable, usual_grid
+from phi3lib.lab.atlas.shown import Shown
 from phi3lib.lab.atlas.stages import Costs, Stage
 from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
 from phi3lib.lab.atlas.trust import Known, Shares, moved, said_worth, wobble
@@ -94,6 +95,7 @@ class AtlasState:
         self.selected: list[int] = []
         self.selections = Selections(len(self.ids))
         self.selection_map: SelectionMap | None = None
+        self.shown: Shown = None  # in place of the maps of all pictures
         self.found: SearchResult | None = None
 
     def _take_labels(self, labels: Any, words: Sequence[str]) -> None:
@@ -218,9 +220,7 @@ class AtlasState:
         """Offer the postponed maps, too."""
         self.settings, self.waiting = [*self.settings, *self.waiting], []
 
-    def recompute(
-        self, n_neighbors: int, min_dist: float, seed: int, tell: Callable[[float], None] | None = None
-    ) -> Settings:
+    def recompute(self, n_neighbors: int, min_dist: float, seed: int, tell: Tell | None = None) -> Settings:
         """Compute maps for parameters outside the grid, and choose them. ValueError if they are invalid.
 
         tell: is called with the share that is done, after each map.
@@ -235,7 +235,7 @@ class AtlasState:
         if settings not in self.settings:
             self.settings.append(settings)
         self.waiting = [one for one in self.waiting if one != settings]
-        self.chosen = settings
+        self.chosen, self.shown = settings, None
         return settings
 
     def map_of(
@@ -245,22 +245,38 @@ class AtlasState:
         n_neighbors: int | None = None,
         min_dist: float | None = None,
         seed: int | None = None,
-        tell: Callable[[float], None] | None = None,
+        tell: Tell | None = None,
     ) -> SelectionMap:
-        """Compute new maps of these rows alone, or of those of a named selection; kept as `selection_map`.
+        """Compute new maps of these rows, or a named selection, alone; kept as `selection_map` and `shown`.
 
         Without parameters those of the chosen map are used, or umap-learn's. tell: is called with the share
         that is done. ValueError for rows and names that there are not, for fewer than four rows, and for
         invalid parameters.
         """
+        compute = self.new_map(rows, n_neighbors=n_neighbors, min_dist=min_dist, seed=seed)
+        return self.show_new(compute(tell))
+
+    def show_new(self, made: SelectionMap) -> SelectionMap:
+        """Keep new maps, as `selection_map` and `shown`, and return them."""
+        self.selection_map = self.shown = made
+        return made
+
+    def new_map(
+        self,
+        rows: Iterable[int] | str,
+        *,
+        n_neighbors: int | None = None,
+        min_dist: float | None = None,
+        seed: int | None = None,
+    ) -> Callable[[Tell | None], SelectionMap]:
+        """Return what computes the maps of `map_of` and changes nothing here. ValueError likewise."""
         usual = self.chosen if self.chosen.method == "UMAP" else Settings()
         chosen = checked_rows(self.rows_named(rows) if isinstance(rows, str) else rows, len(self.ids))
         given = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
         asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         settings = replace(usual, **asked)
         checked(settings, len(self.ids) if n_neighbors is None else max(len(chosen), 2))
-        self.selection_map = selection_map(self.tables, chosen, settings, self.k, tell)
-        return self.selection_map
+        return partial(selection_map, self.tables, chosen, settings, self.k)
 
     # ------------------------------------------------------------------------ trust
 
@@ -270,6 +286,10 @@ class AtlasState:
         return self._known.once(
             ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
         )
+
+    def kept_shown(self, name: str) -> Shares:
+        """Return the same of what is shown: (N,), NaN for pictures without a place there."""
+        return self.kept(name) if self.shown is None else self.shown.kept_of_all(name, len(self.ids))
 
     def components(self, name: str) -> tuple[NDArray[np.float64], list[float]]:
         """Return the first principal components of a table, (N, components), and their shares of variance.
@@ -292,6 +312,10 @@ class AtlasState:
         settings = settings or self.chosen
         first, second = (self.layout(name, settings) for name in self.names[:2])
         return self._known.once(("moved", settings), lambda: moved(first, second))
+
+    def moved_shown(self) -> Shares:
+        """Return the same of what is shown: (N,), NaN where that is no map of all pictures."""
+        return self.moved() if self.shown is None else np.full(len(self.ids), np.nan)
 
     def wobble(self, name: str, settings: Settings | None = None) -> Shares | None:
         """Return for each picture the share of map neighbors that change with the seed; None for one."""

@@ -28,6 +28,11 @@ class Known:
         return made
 
 
+def whole_percents(shares: Shares) -> Shares:
+    """Return shares as the page and conditions have them, 0 to 100; NaN stays."""
+    return np.clip(np.round(100 * shares), 0, 100)
+
+
 def said_trust(trust: Estimate, all_pictures: int) -> str:
     """Return a trustworthiness in words; that of a sample with its interval and the size of the sample."""
     if trust.count == all_pictures:

@@ -23,7 +23,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.fields import fields_of
-from phi3lib.lab.atlas.live import make_atlas, show_map_of, show_settings, standing
+from phi3lib.lab.atlas.live import make_atlas, show_all, show_map_of, show_settings, standing
 from phi3lib.lab.atlas.page import add_new_maps, linked_files, page_data, whole_page
 from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.selections import Selections
@@ -168,7 +168,8 @@ class Atlas(Instrument):
 
         rows, where: as `select` takes them; without both, the selection. Without parameters, those of the map
         that is shown are used. The result has the coordinates, and what they keep of the neighbors among
-        these pictures. "Back to all" on the page shows the map of all pictures again.
+        these pictures. "Back to all" on the page, or `back_to_all`, shows the map of all pictures again;
+        until then, "neighbors kept" in conditions and queries is about the new map.
 
             atlas.map_of(where="kind = 'dog'", seed=1).sentence()
 
@@ -180,15 +181,25 @@ class Atlas(Instrument):
             return self.state.map_of(chosen, **parameters)
         return show_map_of(self.state, self._widget, chosen, **parameters)
 
+    def back_to_all(self) -> None:
+        """Show the map of all pictures again, after `map_of`, "Map these anew" or own axes."""
+        self.state.shown = None
+        if self._widget is not None:
+            show_all(self.state, self._widget)
+
     def sql(self, query: str) -> "pd.DataFrame":
         """Return the answer to a query in SQL over the table `pictures`, such as sums for groups.
 
         SELECT kind, count(*), avg(width) FROM pictures GROUP BY kind
 
-        The table has all columns of the table under the maps and `row`, the number of a row. An answer with
-        the column `row` or `id` can be selected: `atlas.select(atlas.sql("SELECT id FROM pictures ORDER BY
-        width DESC LIMIT 10"))`. SQLite answers, see `phi3lib.lab.atlas.sql`. ValueError for what it does not
-        understand, for a query that does more than read, and for one that takes more than ten seconds.
+        The table has all columns of the table under the maps and `row`, the number of a row. "neighbors kept"
+        is about the map that is shown: the chosen one, a new one of some pictures, or own axes. An answer
+        with the column `row` or `id` can be selected, as in
+
+            atlas.select(atlas.sql("SELECT id FROM pictures ORDER BY width DESC LIMIT 10"))
+
+        SQLite answers, see `phi3lib.lab.atlas.sql`. ValueError for what it does not understand, for a query
+        that does more than read, and for one that takes more than ten seconds.
         """
         return answered(query, fields_of(self.state), len(self.state.ids))
 

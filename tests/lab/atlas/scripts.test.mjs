@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../../phi3lib/lab/atlas/js/", import.meta.url);
-const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "axes", "plane", "umap", "selection_map", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
+const code = process.env.PALETTE_SCRIPT + ["sheets", "data", "colorings", "axes", "plane", "umap", "selection_map", "filters", "where", "names", "density", "picks", "link", "sqlite"].map((part) => readFileSync(new URL(`${part}.js`, folder), "utf8")).join("\n");
 const names = "Data, Camera, PointGrid, Steps, crowds, spots, shuffled, towards, inPolygon, combined, inverted, commaSeparated, tableOf, byValues, extent, " +
   "rowsAsText, rowsOfText, linkOf, shownBy, sampled, testsOf, passingOf, histogram, frequent, stretch, termsOf, telling, wordsInView, fog, Sheets, pointsWhere, fieldsOf, axesOf, axisOf, ownView, keptOn, ticksOf, contours, windowOf, isoline, Sqlite, sqlNames, " +
   "chance, nearestOf, laidOut, trustIn, widestOf, newMapOf, layOut, firstOf";
@@ -206,8 +206,8 @@ test("what is shown comes back from its link", () => {
 });
 
 test("a link holds a query of the page, and a condition in place of the many rows that it selects", () => {
-  const rows = Array.from({ length: 60 }, (_, n) => 3 * n), asked = { ...having, queries: ["a cat", "the sea & <b>"], rowsWhere: (text) => (text === "kind = 'cat' and size > 1" ? rows : null) };
-  const shown = { color: "label", query: "the sea & <b>", condition: "kind = 'cat' and size > 1", fits: true, selected: rows }, { text, left } = linkOf(shown);
+  const rows = Array.from({ length: 60 }, (_, n) => 3 * n), asked = { ...having, queries: ["a cat", "the sea & <b>"], understood: (text) => text === "kind = 'cat' and size > 1" };
+  const shown = { color: "label", query: "the sea & <b>", condition: "kind = 'cat' and size > 1", fits: true }, { text, left } = linkOf({ ...shown, selected: rows });
   assert.ok(text.length < 140 && !left.length);
   assert.deepEqual(shownBy(text, asked), shown);
   assert.deepEqual(shownBy(linkOf({ ...shown, fits: false, selected: [1] }).text, asked), { color: "label", query: shown.query, condition: shown.condition, selected: [1] });
@@ -489,11 +489,13 @@ test("what axes keep is counted for them, and said with what is left out", () =>
     "Each axis has its own scale: distances across and up cannot be compared.");
   assert.deepEqual(passingOf(4, testsOf(data, {})), Uint8Array.from([1, 0, 0, 1]));
   assert.deepEqual(pointsWhere("`neighbors kept` is null", fieldsOf(data), 4), [1, 2]); // not 0%
-  assert.deepEqual(tableOf(data, [1, 3]).map((line) => line.at(-1)), ["neighbors kept", "", "50%"]);
+  assert.deepEqual(tableOf(data, [1, 3]).map((line) => line.at(-1)), ["neighbors kept (size across, taken up)", "", "50%"]);
+  assert.deepEqual(data.shown(), { axes: data.axes, kept: [[0, null, null, 50]] }); // for Python
   data.placeBy({ x: "component:1", y: "component:2" });
   assert.equal(data.placed, null);
   assert.match(data.say(), /^component 1 across, component 2 up: .* Both axes have one scale\.$/);
   data.placeBy(null);
+  assert.deepEqual([data.shown(), tableOf(data, [])[0].at(-1)], [{}, "neighbors kept"]);
   assert.deepEqual([data.say(), [...data.share("kept", 0)]], ["PCA: trustworthiness 0.90.", [50, 100, 0, 50]]);
 });
 
@@ -517,6 +519,7 @@ test("of a sample that is drawn, and of very many pictures, trust is not claimed
   const sample = ofAxes({ all: 9, rows: [0, 2, 4, 6] });
   sample.placeBy({ x: "component:1", y: "component:2" });
   assert.equal(sample.share("kept", 0), null);
+  assert.deepEqual(sample.shown().kept, [null]);
   assert.match(sample.say(), /how many true neighbors are near is not known for a sample/);
   assert.deepEqual(pointsWhere("`neighbors kept` is null", fieldsOf(sample), 4), [0, 1, 2, 3]);
 });
@@ -676,7 +679,7 @@ function pageOfSixty(changes = {}) {
 test("a page lays out some pictures by their own neighbors, and says what it keeps and leaves out", () => {
   const { data, given } = pageOfSixty(), rows = range(30).map((n) => 59 - n), made = finished(layOut(data, rows, { method: "UMAP", n_neighbors: 15, min_dist: 0.1, seed: 0 }));
   assert.deepEqual(made.rows, range(30).map((n) => n + 30));
-  const shown = new Data(model({ ...given, selection_map: made }));
+  const shown = new Data(model({ ...given, selection_map: made, shown: { anew: true } }));
   assert.deepEqual([...shown.placed], range(60).map((n) => Number(n >= 30)));
   assert.match(shown.say(), /^UMAP of 30 pictures alone, n_neighbors 15, min_dist 0\.1, seed 0: trustworthiness 0\.\d\d, \d+% of their 5 true neighbors near\. The other 30 pictures are not on this map\.$/);
   assert.match(shown.sample().at(-1), /knows each vector by 4 principal components in 256 steps: they keep 93% of the 5 true neighbors among all pictures/);
@@ -701,4 +704,21 @@ test("four pictures have a new map, and of a sample that is drawn only what is d
   const wide = newMapOf(data, { ...few, rows: [1, 2, 4, 6] }); // Python lays out those that are not drawn, too
   assert.deepEqual([wide.points, wide.views[0].missing], [[1, 2, 3], 57]);
   assert.ok([1, 2, 3].every((point) => wide.near(0, point).every((other) => wide.points.includes(other))));
+  assert.equal(wide.kept, null);
+});
+
+test("what Python says a new map keeps is what the page shows, of a sample that is drawn, too", () => {
+  const { data, given } = pageOfSixty({ all: 120, rows: range(60).map((n) => 2 * n), columns: [{ name: "size", type: "number", values: range(60) }] }), made = finished(layOut(data, [2, 4, 6, 8], { method: "UMAP", n_neighbors: 15, min_dist: 0.1, seed: 0 }));
+  const told = { ...made, rows: [1, 2, 4, 6], kept: Uint8Array.from([100, 50, 0, 50]), kept_means: [50] }, values = { selection_map: told, shown: {} }, shown = new Data({ get: (name) => (name in values ? values : given)[name] || model().get(name) });
+  assert.deepEqual([shown.part, shown.takeShown()], [null, false]);
+  values.shown = { anew: true };
+  assert.deepEqual([shown.takeShown(), shown.takeShown()], [true, false]);
+  assert.deepEqual(pointsWhere("`neighbors kept` = 50", fieldsOf(shown), 60), [1, 3]);
+  assert.deepEqual([shown.percent("kept", 0, 2), shown.percent("kept", 0, 4), shown.shown()], [0, null, { anew: true }]);
+  assert.match(shown.worth(0), /50% of their 2 true neighbors near$/); // the mean of all four
+  values.shown = { axes: { x: "column:size", y: "column:size" } };
+  values.selection_map = { ...told, rows: [1, 2, 3, 4] };
+  const key = shown.shownKey();
+  assert.deepEqual([shown.takeShown(), shown.axes, shown.part, shown.newMap.points], [true, values.shown.axes, null, [1, 2]]);
+  assert.notEqual(shown.shownKey(), key);
 });

@@ -118,7 +118,7 @@ def test_a_widget_shows_new_maps_that_the_page_or_python_asks_for(atlas):
     )
     places = np.frombuffer(sent["places"], "<u2").reshape(2, 5, 2)
     assert (np.ptp(places, axis=1).max(1) == 65_535).all()
-    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and len(shares) == 7
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and 7 <= len(shares) < 102
     made = atlas.map_of(sent["rows"])
     assert widget.selection_map["number"] == sent["number"] + 1 and made is atlas.state.selection_map
     for rows in ([1, 2], "nothing", None, ["x"], [1, 2, 3, 99]):

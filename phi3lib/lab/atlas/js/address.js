@@ -16,7 +16,7 @@ class Address {
     const { data, controls } = this.app, { spec } = data;
     return { all: spec.all, maps: spec.names.length, colors: controls.colors().map(([name]) => name), settings: spec.settings, axes: data.axisNames.map(([name]) => name),
       columns: data.columns.map(({ name }) => name), kinds: spec.kinds, sorts: Object.fromEntries(data.columns.map((column) => [column.name, column.kinds ? column.kinds.length : 0])), named: this.app.named.all().map(([name]) => name),
-      queries: (spec.queries || []).map(({ text }) => text), distances: spec.layouts ? spec.layouts.curves.map(([distance]) => distance) : [], rowsWhere: (condition) => this.app.conditions.rows(condition) };
+      queries: (spec.queries || []).map(({ text }) => text), distances: spec.layouts ? spec.layouts.curves.map(([distance]) => distance) : [], understood: (condition) => this.app.conditions.rows(condition) !== null };
   }
 
   /** @returns {Shown} */
@@ -65,13 +65,24 @@ class Address {
     if (shown.axes || app.data.views.length) app.placeBy(shown.axes || null);
     app.controls.take(shown);
     if (shown.named) app.named.take(shown.named);
+    if (shown.condition !== undefined) app.conditions.write(shown.condition, null);
     const rows = shown.as === undefined ? shown.selected : app.named.rows(shown.as);
-    if (shown.condition !== undefined) app.conditions.write(shown.condition, shown.fits ? shown.selected : null);
     if (rows) app.put(rows);
-    const look = () => { (shown.views || []).forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom })); app.redraw(); };
-    if (shown.anew && app.layOut) app.layOut.make(shown.anew.rows, shown.anew.settings).then(look);
-    else look();
+    if (shown.anew && app.layOut) app.layOut.make(shown.anew.rows, shown.anew.settings).then((made) => { if (made) this.look(shown); });
+    else this.look(shown);
     if (shown.opened !== undefined && app.data.point(shown.opened) !== undefined) app.open(app.data.point(shown.opened));
+  }
+
+  // What depends on the map that is shown: what is in view, and what a condition selects.
+  /** @param {Shown} shown */
+  look({ views = [], fits, condition }) {
+    const { app } = this;
+    views.forEach(([x, y, zoom], n) => app.maps[n].camera.copy({ x, y, zoom }));
+    app.redraw();
+    if (!fits) return;
+    const rows = app.conditions.rows(condition) || [];
+    app.conditions.write(condition, rows);
+    app.put(rows);
   }
 
   copy() {

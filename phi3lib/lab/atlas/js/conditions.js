@@ -6,7 +6,8 @@ class Conditions {
   constructor(app) {
     this.app = app;
     const example = this.example(), id = `phi3lib-where-${Math.random().toString(36).slice(2)}`;
-    this.made = /** @type {{text: string, rows: number[]} | null} */ (null); // what was selected last, and by which condition
+    /** @type {{text: string, rows: number[], key: string} | null} what was selected last, by which condition and on which map */
+    this.made = null;
     this.error = make("span", { className: "wrong", id, style: { display: "none" } });
     this.text = make("input", { type: "text", placeholder: example, maxLength: LONGEST_WHERE, spellcheck: false, autocapitalize: "off", autocomplete: "off",
       on: { keydown: (event) => { if (event.key === "Enter") this.ask(event); }, input: () => { this.fault(""); app.address.note(); } } });
@@ -42,7 +43,7 @@ class Conditions {
     this.fault("");
     if (data.count < data.spec.all && !app.model.alone) { // Python knows the rows that are not drawn, too
       this.asked = how;
-      app.model.send({ do: "where", text: this.text.value });
+      app.model.send({ do: "where", text: this.text.value, shown: data.shown() });
       return;
     }
     try {
@@ -73,20 +74,26 @@ class Conditions {
 
   // Whether a selection is just what the condition in the line selects, so that a link may hold the condition in place of it.
   /** @param {number[]} rows */
-  selects(rows) { return Boolean(this.made) && this.made.rows === rows && this.made.text === this.text.value; }
+  selects(rows) {
+    const { made } = this, key = this.app.data.shownKey();
+    if (!made || made.rows !== rows || made.text !== this.text.value) return false;
+    if (made.key !== key && !sameRows(rows, this.rows(made.text))) return false; // what a map keeps changes with the map
+    made.key = key;
+    return true;
+  }
 
   // Write a condition into the line, with the rows that it has selected.
   /** @param {string} text @param {number[] | null} rows */
   write(text, rows) {
     this.text.value = text;
     this.fault("");
-    this.made = rows && { text, rows };
+    this.made = rows && { text, rows, key: this.app.data.shownKey() };
   }
 
   /** @param {number[]} rows @param {string} how */
   take(rows, how) {
     const { app } = this, { spec, count } = app.data, selected = combined(app.model.get("selected"), rows, how);
-    this.made = how === "new" ? { text: this.text.value, rows: selected } : null;
+    this.made = how === "new" ? { text: this.text.value, rows: selected, key: app.data.shownKey() } : null;
     app.put(selected);
     const drawn = count < spec.all && app.model.alone ? " of those that are drawn here" : "";
     app.say(`${grouped(rows.length)} pictures${drawn} fit the condition; ${grouped(selected.length)} selected`);
@@ -108,6 +115,9 @@ class Conditions {
     this.app.say(words);
   }
 }
+
+/** @param {number[]} one @param {number[] | null} other */
+const sameRows = (one, other) => Boolean(other) && one.length === other.length && one.every((row, n) => row === other[n]);
 
 // A column's name as a condition takes it.
 /** @param {string} name */

@@ -20,12 +20,6 @@ const grouped = (number) => number.toLocaleString("en-US");
  * @typedef {{name: string, type: "text" | "number" | "date", kinds?: string[], codes?: number[], values?: (number | null)[]}} Column
  */
 
-/**
- * How points are colored: a place in the palette for each point; what the legend shows. `rows` tell which
- * codes belong to an entry of the legend.
- * @typedef {{codes: ArrayLike<number>, palette: string[], shaped: boolean, title: string, entries: {words: string, code: number, last: number}[]}} Coloring
- */
-
 /** The bytes of a value of the model. @param {DataView | ArrayBufferView | undefined} view none where there is nothing to hold */
 function bytesOf(view) { return view ? /** @type {ArrayBuffer} */ (view.buffer).slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0); }
 
@@ -38,7 +32,7 @@ class Data {
     /** @type {NewMap | null} the map of a selection that was made last, and whether it is shown */
     this.newMap = this.part = null;
     this.read();
-    this.placeBy(null, this.newMap);
+    this.takeShown();
   }
 
   read() {
@@ -64,9 +58,29 @@ class Data {
   }
 
   takeNewMap() {
-    const made = this.model.get("selection_map");
-    this.newMap = made && made.rows ? newMapOf(this, /** @type {LaidOutRows} */ (made)) : null;
+    this.made = this.model.get("selection_map");
+    this.newMap = this.made && this.made.rows ? newMapOf(this, /** @type {LaidOutRows} */ (this.made)) : null;
   }
+
+  // Take over what another view or Python shows; false where that is shown already.
+  takeShown() {
+    const { axes = null, anew = false } = this.model.get("shown") || {}, same = JSON.stringify(axes) === JSON.stringify(this.axes);
+    if (this.made !== this.model.get("selection_map")) this.takeNewMap();
+    const part = anew ? this.newMap : null;
+    if (same && part === this.part) return false;
+    this.placeBy(axes, part);
+    return true;
+  }
+
+  // What is shown in place of a map of all pictures, for other views and for Python, which does not know what axes keep.
+  /** @returns {ShownPlaces} */
+  shown() {
+    if (this.part) return { anew: true };
+    return this.axes ? { axes: this.axes, kept: range(this.maps).map((map) => (this.share("kept", map) ? range(this.count).map((point) => this.percent("kept", map, point)) : null)) } : {};
+  }
+
+  // As a text that is another one for every other map.
+  shownKey() { return JSON.stringify([this.settings(), this.axes, this.part && [this.part.points, this.part.settings]]); }
 
   // Place the pictures by two axes, on a new map of some of them, or as the maps have them.
   /** @param {Axes | null} axes @param {NewMap | null} [part] */
@@ -120,6 +134,12 @@ class Data {
     return line === null || line === undefined ? null : this.shares.subarray(line * this.count, (line + 1) * this.count);
   }
 
+  // The same for one point; null where it has none.
+  percent(name, map, point) {
+    const shares = this.share(name, map);
+    return shares && (name !== "kept" || this.has(point)) ? shares[point] : null;
+  }
+
   // As `share`, for places on two axes or a new map; null where there are too many pictures to ask all. One without a place
   // keeps none.
   keptInView(map) {
@@ -132,10 +152,11 @@ class Data {
   // How many pictures are placed, and of how many it is asked what this keeps; of a sample that is drawn, the others are
   // not known.
   standing() { return this.part ? this.part.points.length : this.count; }
-  asked() { return this.spec.all > this.count ? 0 : this.standing() > MOST_KEPT ? SAMPLE_KEPT : this.standing(); }
+  asked() { return this.part && this.part.kept ? this.standing() : this.spec.all > this.count ? 0 : this.standing() > MOST_KEPT ? SAMPLE_KEPT : this.standing(); }
 
   /** @param {number} map */
   keptOf(map) {
+    if (this.part && this.part.kept) return this.part.kept[map];
     if (!this.keptHere.has(map)) {
       const all = this.part ? this.part.points : range(this.count), asked = this.asked();
       const points = asked < all.length ? Array.from(shuffled(all.length).subarray(0, asked), (n) => all[n]) : all;
@@ -254,7 +275,7 @@ class Data {
   /** @param {number} map */
   keptSaid(map) {
     if (!this.asked()) return "how many true neighbors are near is not known for a sample";
-    const { mean, half, count } = meanOf(this.keptOf(map).values), whole = (value) => Math.round(Math.max(value, 0));
+    const { mean, half, count } = this.part && this.part.kept ? this.part.kept[map] : meanOf(this.keptOf(map).values), whole = (value) => Math.round(Math.max(value, 0));
     if (!count) return "no picture has a place";
     const sample = this.asked() < this.standing() ? `about ${whole(mean)}% (${whole(mean - half)} to ${whole(mean + half)}, from a sample of ${grouped(count)})` : `${whole(mean)}%`;
     return `${sample} of ${this.part ? "their " : ""}${this.k()} true neighbors near`;
@@ -289,44 +310,4 @@ class Data {
 function dateText(milliseconds) {
   const text = new Date(milliseconds).toISOString();
   return text.endsWith("T00:00:00.000Z") ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
-}
-
-// ------------------------------------------------------------------------------------------ colorings
-
-/** @returns {Coloring} */
-function byKinds(title, kinds, codes) {
-  const colors = PALETTE.classes;
-  const palette = kinds.length ? kinds.map((kind, n) => (kind === NOT_KNOWN ? MISSING : colors[n % colors.length])) : [colors[0]];
-  return { title, codes, palette, shaped: true, entries: kinds.map((words, code) => ({ words, code, last: code })) };
-}
-
-/** @returns {Coloring} */
-function byShares(title, values) {
-  const entries = range(10).filter((n) => n % 3 === 0).map((n) => ({ words: n === 9 ? "90% and more" : `${10 * n} to ${10 * n + 29}%`, code: n, last: n === 9 ? 9 : n + 2 }));
-  return { title, codes: Uint8Array.from(values, (value) => Math.min(Math.floor(value / 10), 9)), palette: MAGNITUDE, shaped: false, entries };
-}
-
-// Numbers and dates on a scale of ten steps from the least to the greatest; what is missing is grey.
-/** @param {Column} column @returns {Coloring} */
-function byValues(column) {
-  const known = column.values.filter((value) => value !== null);
-  const low = known.reduce((a, b) => Math.min(a, b), Infinity), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
-  const step = (high - low) / 10 || 1, shown = column.type === "date" ? dateText : (value) => String(Number(value.toPrecision(3)));
-  const codes = Uint8Array.from(column.values, (value) => (value === null ? 10 : Math.min(Math.floor((value - low) / step), 9)));
-  const used = new Set(codes);
-  const entries = range(10).filter((n) => used.has(n)).map((n) => ({ words: `${shown(low + n * step)} to ${shown(n === 9 ? high : low + (n + 1) * step)}`, code: n, last: n }));
-  if (used.has(10)) entries.push({ words: NOT_KNOWN, code: 10, last: 10 });
-  return { title: column.name, codes, palette: [...MAGNITUDE, MISSING], shaped: false, entries };
-}
-
-// What colors and the list of ten can be about, and which end of it is the bad one.
-function measures(spec) {
-  const [first, second] = spec.names;
-  const all = { kept: { words: "true neighbors kept on the map", worst: "lowest" } };
-  if (spec.lines.wobble) all.wobble = { words: "map neighbors that change with the seed", worst: "highest" };
-  if (spec.lines.between) {
-    all.between = { words: `neighbors shared by ${first} and ${second}`, worst: "lowest", once: true };
-    all.moved = { words: `moved between ${first} and ${second}`, worst: "highest", once: true };
-  }
-  return all;
 }

@@ -58,7 +58,7 @@ class Detail {
 
   /** @param {MapView} one @param {number} point */
   neighbors(one, point) {
-    const { app } = this, { truth, shown, torn, strangers } = app.neighborhood(one, point), alone = app.maps.length === 1;
+    const { app } = this, { truth, shown, torn, strangers } = neighborhoodOf(app, one, point), alone = app.maps.length === 1;
     const kept = truth.length - torn.size, on = alone ? "" : ` · ${one.name}`;
     const row = (words, points, marked, said) => [
       make("div", { className: "row-title" }, words),

@@ -12,7 +12,7 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  * @property {Record<string, any>} [settings] which map
  * @property {string} [query] a text by which the page can rank
  * @property {string} [condition] that stands in its line
- * @property {boolean} [fits] the selection is just what the condition selects
+ * @property {boolean} [fits] the selection is just what the condition selects, on the map that the link shows
  * @property {Axes} [axes] what pictures are placed by, in place of a map
  * @property {[number, number, number][]} [views] of each map what is in the middle (x, y), and the zoom
  * @property {string} [text] of the filter
@@ -28,10 +28,10 @@ const MOST_LINK = 8000, MOST_READ = 60_000, MOST_NAMED = 100, LONGEST_NAME = 60,
  */
 
 /**
- * What a page has (of columns also how many kinds of text, 0 for values; the rows of a condition, null for one that is not
- * understood; of new maps each min_dist), so that a link can be held against it.
+ * What a page has (of columns also how many kinds of text, 0 for values; whether a condition is understood; of new maps each
+ * min_dist), so that a link can be held against it.
  * @typedef {{all: number, maps: number, colors: string[], axes: string[], settings: Record<string, any>[], columns: string[], kinds: string[], sorts: Record<string, number>, named: string[],
- *   distances?: number[], queries?: string[], rowsWhere?: (condition: string) => number[] | null}} Having
+ *   distances?: number[], queries?: string[], understood?: (condition: string) => boolean}} Having
  */
 
 /**
@@ -130,10 +130,10 @@ function shownBy(text, having) {
   if (show !== null && /^\d{1,6}$/.test(show) && Number(show) < having.kinds.length) shown.kind = Number(show);
   const opened = open === null ? null : rowsOfText(open, having.all);
   if (opened && opened.length === 1) shown.opened = opened[0];
-  const query = get("query"), condition = get("if"), fitting = condition !== null && condition.length <= LONGEST_WHERE && having.rowsWhere ? having.rowsWhere(condition) : null;
+  const query = get("query"), condition = get("if"), understood = condition !== null && condition.length <= LONGEST_WHERE && Boolean(having.understood) && having.understood(condition);
   if (query !== null && having.queries && having.queries.includes(query)) shown.query = query;
-  if (condition !== null && fitting) shown.condition = condition;
-  if (fitting && get("chosen") === "if") Object.assign(shown, { fits: true, selected: fitting });
+  if (understood) shown.condition = condition;
+  if (understood && get("chosen") === "if") shown.fits = true;
   const limits = fields.getAll("limit").slice(0, MOST_NAMED).map((text) => limitOf(text, having.sorts)).filter((one) => one !== null);
   if (limits.length) shown.limits = limits;
   const only = rowsOfText(get("only") || "", having.all);

@@ -61,7 +61,7 @@ class Lists {
     const map = data.called(0), undrawn = rows.length - points.length;
     const words = `Selected: ${grouped(rows.length)}${more}${undrawn ? `, ${grouped(undrawn)} of them not drawn` : ""}; under each, how many of its true neighbors${data.among()} ${map} keeps`;
     const look = (point) => { this.app.look(maps[0], point); this.app.open(point); };
-    const shown = this.buttons(points.slice(0, MOST_THUMBS), (point) => (kept && data.has(point) ? `${kept[point]}%` : ""), look);
+    const shown = this.buttons(points.slice(0, MOST_THUMBS), (point) => (data.percent("kept", 0, point) === null ? "" : `${data.percent("kept", 0, point)}%`), look);
     this.gallery.replaceChildren(...(rows.length ? this.headed(words, shown) : []));
   }
 
@@ -87,7 +87,7 @@ class Lists {
     const lines = data.spec.names.slice(0, measure.once ? 1 : undefined).map((mapName, map) => {
       const values = data.share(name, map);
       if (!values) return make("div", {}, "not known for these parameters");
-      const shown = this.buttons(this.app.extreme(name, map, 10), (point) => `${values[point]}%`, (point) => this.app.show(point));
+      const shown = this.buttons(extremeOf(this.app, name, map, 10), (point) => `${values[point]}%`, (point) => this.app.show(point));
       return make("div", {}, measure.once || data.maps === 1 ? "" : mapName, shown);
     });
     this.refold(this.worst, `Ten ${measure.worst}: ${measure.words}`, ...lines);
@@ -142,7 +142,7 @@ class Lists {
   // The words above each column, and what it has for a point.
   columns() {
     const { data } = this.app, { ids, label, names, named } = data.spec;
-    const percent = (name, map) => { const values = data.share(name, map); return (point) => (values && (name !== "kept" || data.has(point)) ? `${values[point]}%` : ""); };
+    const percent = (name, map) => (point) => { const known = data.percent(name, map, point); return known === null ? "" : `${known}%`; };
     return /** @type {[string, (point: number) => string][]} */ ([
       ["name", (point) => ids[point]],
       ...(label ? [[label, (point) => data.kind(point)]] : []),

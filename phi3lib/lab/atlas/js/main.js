@@ -177,26 +177,6 @@ class App {
     this.open(point);
   }
 
-  // A picture's true neighbors and those on a map; torn: true ones that the map has put further away than
-  // its k nearest; strangers: near on the map alone.
-  neighborhood(one, point) {
-    const truth = this.data.neighbors(one.map, point), shown = truth.length ? one.grid().neighbors(point, truth.length) : [];
-    const [near, far] = [new Set(shown), new Set(truth)];
-    return { truth, shown, torn: new Set(truth.filter((other) => !near.has(other))), strangers: new Set(shown.filter((other) => !far.has(other))) };
-  }
-
-  // The points with the lowest or highest values of a measure.
-  extreme(name, map, count) {
-    const values = this.data.share(name, map), sign = measures(this.data.spec)[name].worst === "lowest" ? 1 : -1;
-    const known = range(this.data.count).filter((point) => !this.hidden(point));
-    return known.sort((a, b) => sign * (values[a] - values[b]) || a - b).slice(0, count);
-  }
-
-  movers() {
-    const picked = this.selection();
-    return picked.length ? picked.slice(0, MOST_THUMBS) : this.extreme("moved", 0, MOST_MOVES);
-  }
-
   // ---------------------------------------------------------------------------------------- filters
 
   color(name) {
@@ -318,9 +298,21 @@ class App {
   // Place the pictures by two axes, on a new map of some of them, or as the maps have them.
   /** @param {Axes | null} axes @param {NewMap | null} [part] */
   placeBy(axes, part = null) {
-    const anew = axes || part || this.data.views.length; // what was in view is elsewhere now
+    const before = this.data.views.length;
     this.data.placeBy(axes, part);
-    if (anew) for (const one of this.maps) one.camera.home();
+    this.showPlaces(before);
+    this.model.set("shown", this.data.shown());
+    this.model.save_changes();
+  }
+
+  followShown() {
+    const before = this.data.views.length;
+    if (this.data.takeShown()) this.showPlaces(before);
+  }
+
+  /** @param {number} before whether there were other views than maps of all */
+  showPlaces(before) {
+    if (before || this.data.views.length) for (const one of this.maps) one.camera.home(); // what was in view is elsewhere now
     this.follow();
     this.say(this.data.say());
   }

@@ -173,7 +173,7 @@ class MapView {
     if (app.view.contours !== "none") drawContours(this, pen, coloring);
     this.drawRings(pen, radius);
     this.decorate(pen, coloring);
-    this.moves = this.laid ? app.movers() : [];
+    this.moves = this.laid ? moversOf(app) : [];
     // What is in view, and whether it stays, for what looks at the page from outside.
     Object.assign(this.canvas.dataset, { zoom: camera.zoom.toFixed(3), middle: `${camera.x.toFixed(4)} ${camera.y.toFixed(4)}`, pictures: this.shown.length, names: this.names.length, sheets: this.app.pictures.sheets.held.size, decoded: this.app.pictures.sheets.decoded, moving: Boolean(this.app.moving || this.resting) });
     this.drawOver();
@@ -269,7 +269,7 @@ class MapView {
   // From a picture to its true neighbors; torn ones, which the map has put elsewhere, dashed.
   drawLines(pen, line, from) {
     if (!this.app.view.lines) return;
-    const { torn } = this.app.neighborhood(this, from);
+    const { torn } = neighborhoodOf(this.app, this, from);
     for (const other of this.app.data.neighbors(this.map, from)) {
       pen.setLineDash(torn.has(other) ? [4, 3] : []);
       this.stroke(pen, line, [this.x(from), this.y(from)], [this.x(other), this.y(other)]);

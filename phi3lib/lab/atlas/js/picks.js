@@ -59,9 +59,9 @@ function commaSeparated(lines) {
 /** The selected rows with their names, columns and trust, as lines of a table with a head. */
 function tableOf(data, rows) {
   const { ids, keys, label, names, named, rows: drawn } = data.spec, others = data.columns.filter((column) => column.name !== label);
-  const shares = names.map((_, map) => data.share("kept", map));
-  const head = ["id", ...(keys ? ["name"] : []), ...(label ? [label] : []), ...others.map((column) => column.name), ...names.map((name) => (named ? `${name}: neighbors kept` : "neighbors kept"))];
-  const line = (point) => [data.id(point), ...(keys ? [ids[point]] : []), ...(label ? [data.kind(point)] : []), ...others.map((column) => data.text(column, point)), ...shares.map((share) => (share && data.has(point) ? `${share[point]}%` : ""))];
+  const of = data.views.length ? ` (${data.how()})` : "", kept = (_, map) => (point) => { const known = data.percent("kept", map, point); return known === null ? "" : `${known}%`; }, shares = names.map(kept);
+  const head = ["id", ...(keys ? ["name"] : []), ...(label ? [label] : []), ...others.map((column) => column.name), ...names.map((name) => `${named ? `${name}: ` : ""}neighbors kept${of}`)];
+  const line = (point) => [data.id(point), ...(keys ? [ids[point]] : []), ...(label ? [data.kind(point)] : []), ...others.map((column) => data.text(column, point)), ...shares.map((share) => share(point))];
   const undrawn = drawn ? rows.filter((row) => data.point(row) === undefined).map((row) => [`row ${row}`]) : [];
   return [head, ...data.points(rows).map(line), ...undrawn];
 }

@@ -44,7 +44,7 @@ class Query {
     this.waiting = true;
     this.answer.setAttribute("aria-busy", "true");
     this.app.say("Running the query …");
-    if (!model.alone) { model.send({ do: "sql", text: this.text.value }); return; }
+    if (!model.alone) { model.send({ do: "sql", text: this.text.value, shown: this.app.data.shown() }); return; }
     try {
       this.receive((await this.engine()).ask(this.text.value));
     } catch (error) {
@@ -54,7 +54,7 @@ class Query {
 
   // SQLite with the table as it stands: what a map keeps changes with the map.
   async engine() {
-    const { data } = this.app, now = JSON.stringify([data.settings(), data.axes, data.part && [data.part.points, data.part.settings]]);
+    const { data } = this.app, now = data.shownKey();
     if (this.filled !== now) this.opened = Sqlite.open(await packedSqlite(), data);
     this.filled = now;
     return this.opened;

@@ -7,11 +7,12 @@ const NEW_MAP = "map of the selection", LEAST_LAID_OUT = 4, STEPS_OF_VECTOR = 25
 /**
  * Places of the points that are laid out; others have none (NaN). `near`: the true neighbors of a point among these.
  * @typedef {{points: number[], settings: MapSettings, k: number, trust: string[], notes: string[], near: (map: number, point: number) => number[],
- *   views: {places: Float32Array, missing: number}[]}} NewMap
+ *   views: {places: Float32Array, missing: number}[], kept: {points: number[], values: Float64Array, mean: number, half: number, count: number}[] | null}} NewMap
+ * `kept`: of each map what Python found that it keeps; a page asks itself (null)
  */
 
 /** @param {Data} data @param {LaidOutRows} made @returns {NewMap} */
-function newMapOf(data, { rows, settings, k, trust_words, notes, places: packed, near }) {
+function newMapOf(data, { rows, settings, k, trust_words, notes, places: packed, near, kept: percents, kept_means }) {
   const places = new Uint16Array(bytesOf(packed)), neighbors = new Uint32Array(bytesOf(near)), all = rows.map((row) => data.point(row)), count = rows.length;
   const numberOf = new Map(all.map((point, n) => [point, n])), points = all.filter((point) => point !== undefined);
   const viewOf = (map) => {
@@ -23,7 +24,11 @@ function newMapOf(data, { rows, settings, k, trust_words, notes, places: packed,
     const start = (map * count + numberOf.get(point)) * k;
     return numberOf.has(point) ? Array.from(neighbors.subarray(start, start + k), (n) => all[n]).filter((other) => other !== undefined) : [];
   };
-  return { points, settings, k, trust: trust_words, notes, near: nearOf, views: data.spec.names.map((_, map) => viewOf(map)) };
+  const keptOf = (map) => {
+    const values = new Uint8Array(bytesOf(percents)).subarray(map * count, (map + 1) * count);
+    return { points, values: Float64Array.from(points, (point) => values[numberOf.get(point)]), mean: kept_means[map], half: 0, count };
+  };
+  return { points, settings, k, kept: percents ? range(data.spec.names.length).map(keptOf) : null, trust: trust_words, notes, near: nearOf, views: data.spec.names.map((_, map) => viewOf(map)) };
 }
 
 /**

@@ -44,10 +44,7 @@ function fieldsOf(data) {
   /** @type {Map<string, () => Field>} */
   const fields = new Map(), points = range(data.count), { names, named } = data.spec;
   const add = (name, make) => { if (!fields.has(name)) fields.set(name, make); };
-  const percent = (name, map) => () => {
-    const shares = data.share(name, map), known = (point) => shares && (name !== "kept" || data.has(point));
-    return { type: /** @type {const} */ ("number"), values: points.map((point) => (known(point) ? shares[point] : null)) };
-  };
+  const percent = (name, map) => () => ({ type: /** @type {const} */ ("number"), values: points.map((point) => data.percent(name, map, point)) });
   for (const column of data.columns) {
     const values = () => (column.type === "text" ? column.codes.map((code) => column.kinds[code]) : column.values);
     add(column.name, () => ({ type: column.type, values: values() }));
