@@ -51,14 +51,13 @@ def _version() -> str:
     return f"phi3lib {__version__}"
 
 
-def _add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
+def _add_source(command: argparse.ArgumentParser, *, several: str = "") -> None:
     command.add_argument("source", metavar="FOLDER", help="folder of images, or a Parquet file of vectors")
     command.add_argument(
         "--model",
         metavar="NAME",
         action="append",
-        help="clip (default), phi3, a folder, or a name on the Hugging Face hub"
-        + ("; several times for linked maps" if several else ""),
+        help="clip (default), phi3, a folder, or a name on the Hugging Face hub" + several,
     )
     command.add_argument("--pooling", metavar="NAME", help="recipe of the model; default: the model's own")
     command.add_argument(
@@ -88,7 +87,7 @@ def _add_embed(command: argparse.ArgumentParser) -> None:
 
 
 def _add_atlas(command: argparse.ArgumentParser) -> None:
-    _add_source(command, several=True)
+    _add_source(command, several="; several times for linked maps")
     command.add_argument("--out", metavar="FILE", default="atlas.html", help="default: %(default)s")
     command.add_argument("--title", help="default: the folder's name")
     command.add_argument(
@@ -97,7 +96,7 @@ def _add_atlas(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=_text,
-        help='text, such as "a red car", by which the page can rank all images; several times for several',
+        help='text, such as "a red car", by which the page can rank all images; repeat it for more texts',
     )
     command.add_argument(
         "--sql", action="store_true", help="let the page answer queries in SQL: about 0.55 MB"
@@ -125,14 +124,18 @@ def _add_duplicates(command: argparse.ArgumentParser) -> None:
 
 
 def _add_report(command: argparse.ArgumentParser) -> None:
-    _add_source(command, several=True)
+    _add_source(command, several="; twice: also lists pairs of images on which the two disagree most")
     command.add_argument(
         "--least", type=_cosine, default=0.98, help="smallest cosine of duplicates; default: %(default)s"
     )
     command.add_argument(
-        "--words", metavar="WORDS", help='words that may fit a cluster: "cat,dog", or a file with one a line'
+        "--words",
+        metavar="WORDS",
+        help='words that may fit a cluster: "cat,dog", or a file with one word a line',
     )
-    command.add_argument("--pairs", type=_whole(1), default=10, help="of two models; default: %(default)s")
+    command.add_argument(
+        "--pairs", type=_whole(1), default=10, help="pairs to list with two models; default: %(default)s"
+    )
 
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
