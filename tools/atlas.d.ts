@@ -76,6 +76,8 @@ interface AtlasTraits extends LiveTraits {
   spec: AtlasSpec;
   places: DataView;
   near: DataView;
+  /** of each point with its true neighbors, in hundredths */
+  cosines: DataView;
   shares: DataView;
   shade: DataView;
   /** principal components of each table: one after the other, a number for each point */

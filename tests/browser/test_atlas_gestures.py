@@ -144,11 +144,31 @@ def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbors(page):
     torn = detail.get_by_role("button", name=re.compile("torn: far away on the map"))
     strangers = detail.get_by_role("button", name=re.compile("not a true neighbor"))
     assert torn.count() == strangers.count()  # one true neighbor lost for each stranger
-    name = detail.get_by_role("heading").inner_text()
-    detail.locator(".near").first.click()
+    name, nearest = detail.get_by_role("heading").inner_text(), detail.locator(".near").first
+    cosine = nearest.locator(".cosine").inner_text()
+    assert 0 < float(cosine) <= 1 and f"cosine {cosine}" in (nearest.get_attribute("aria-label") or "")
+    nearest.click()
     expect(detail.get_by_role("heading")).not_to_have_text(name)
     detail.get_by_role("button", name="Close the picture").click()
     expect(detail).to_contain_text("Click a picture")
+
+
+def test_the_map_alone_has_the_page_for_itself_and_a_picture_still_opens_beside_it(page):
+    canvas, detail = first_map(page), page.get_by_role("region", name="The picture that was opened")
+    before = canvas.bounding_box()
+    page.get_by_label("map alone").check()
+    expect(page.locator(".controls")).to_be_hidden()
+    expect(detail).to_be_hidden()
+    after = canvas.bounding_box()
+    assert after["y"] < before["y"]
+    assert after["width"] > before["width"] and after["height"] > before["height"]
+    canvas.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(detail.get_by_role("heading")).to_be_visible()
+    assert canvas.bounding_box()["width"] < after["width"]
+    page.get_by_label("map alone").uncheck()
+    expect(page.locator(".controls")).to_be_visible()
 
 
 def test_selections_add_up_and_go_back(page):

@@ -65,6 +65,7 @@ def _widget_class() -> Any:
         spec = traitlets.Dict().tag(sync=True)
         places = traitlets.Bytes().tag(sync=True)
         near = traitlets.Bytes().tag(sync=True)
+        cosines = traitlets.Bytes().tag(sync=True)
         shares = traitlets.Bytes().tag(sync=True)
         shade = traitlets.Bytes().tag(sync=True)
         components = traitlets.Bytes().tag(sync=True)

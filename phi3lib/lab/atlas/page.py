@@ -143,6 +143,7 @@ def page_data(
         ),
         "shade": _shades(state) if len(rows) < len(state.ids) else b"",
         "near": _near(state, rows).astype("<u2" if len(rows) <= 65_535 else "<u4").tobytes(),
+        "cosines": _cosines(state, rows).tobytes(),
         "shares": shares.tobytes(),
         "components": b"".join(steps for steps, _ in components),
         "sheets": sheets,
@@ -242,6 +243,12 @@ def _near(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     own = np.arange(len(rows))[:, None]
     found = [index_of[state.spaces[name].indices[rows, : state.k]] for name in state.names]
     return np.stack([np.where(indices < 0, own, indices) for indices in found])
+
+
+def _cosines(state: AtlasState, rows: NDArray[np.intp]) -> NDArray[np.int8]:
+    """Return each drawn point's cosines with its true neighbors, in hundredths: (maps, n, k)."""
+    found = [state.spaces[name].distances[rows, : state.k] for name in state.names]
+    return np.clip(np.round(100 * (1 - np.stack(found))), -100, 100).astype(np.int8)
 
 
 def _shares(state: AtlasState, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8], dict[str, Any]]:

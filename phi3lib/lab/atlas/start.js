@@ -25,7 +25,7 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
   const text = async (packed) => new TextDecoder().decode(await unpack(packed));
-  const bytes = ["places", "components", "near", "shares", "shade", "slots", "vectors"];
+  const bytes = ["places", "components", "near", "cosines", "shares", "shade", "slots", "vectors"];
   for (const name of bytes) if (values[name]) values[name] = await unpack(values[name]);
   if (values.plain) Object.assign(values, JSON.parse(await text(values.plain)));
   const script = document.createElement("script");

@@ -48,6 +48,12 @@ test("places are shares of a square and neighbors leave out the point itself", (
   assert.deepEqual(data.neighbors(0, 0), [2]);
 });
 
+test("a true neighbor has its cosine, others and those of a sample without have none", () => {
+  const data = new Data(model({ cosines: new Uint8Array(Int8Array.from([99, -5, 100, 0, 1, 2, 3, 4]).buffer) }));
+  assert.deepEqual([1, 2, 3].map((other) => data.cosine(0, 0, other)), ["0.99", "-0.05", ""]);
+  assert.equal(new Data(model()).cosine(0, 0, 1), "");
+});
+
 test("a map without a name is the map in every sentence", () => {
   const data = new Data(model());
   assert.equal(data.say(), "PCA: trustworthiness 0.90.");
@@ -77,6 +83,8 @@ test("a filter looks at the name, at one column or at all", () => {
   assert.deepEqual([...data.matching("a", "name")], [1, 0, 0, 0]);
   assert.deepEqual([...data.matching("11", "size")], [0, 0, 0, 1]);
   assert.deepEqual([...data.matching(" ", "")], [1, 1, 1, 1]);
+  assert.deepEqual([...data.matching("/^D/", "")], [0, 1, 1, 1]);
+  assert.deepEqual([...data.matching("/(/", "")], [0, 0, 0, 0]); // no expression: its letters
 });
 
 test("the nearest by the grid are the nearest of all", () => {

@@ -261,6 +261,9 @@ def test_neighbors_and_shares_on_the_page(state):
     data, settings = page_data(state, None), len(state.settings)
     near = np.frombuffer(data["near"], "<u2").reshape(2, COUNT, state.k)
     assert np.array_equal(near[0], state.spaces["one"].indices[:, : state.k])
+    cosines = np.frombuffer(data["cosines"], np.int8).reshape(near.shape) / 100
+    unit = state.tables["one"].vectors / np.linalg.norm(state.tables["one"].vectors, axis=1, keepdims=True)
+    assert np.allclose((unit[:, None] * unit[near[0]]).sum(2), cosines[0], atol=0.006)
     shares = np.frombuffer(data["shares"], np.uint8).reshape(-1, COUNT)
     lines = data["spec"]["lines"]
     for number, one in enumerate(state.settings):

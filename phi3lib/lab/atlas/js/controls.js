@@ -16,6 +16,7 @@ class Controls {
     if ((app.data.spec.queries || []).length) groups.push(this.queries());
     groups.push(this.selectGroup(), app.conditions.element);
     this.element = make("div", { className: "controls" }, ...groups);
+    this.alone = toggle("map alone", false, (on) => app.root.classList.toggle("bare", on));
     this.sync();
   }
 
@@ -72,7 +73,7 @@ class Controls {
   filterGroup() {
     const { app } = this, { spec } = app.data, kinds = [["-1", "all"], ...spec.kinds.map((kind, n) => [String(n), kind])];
     const places = [["", "anywhere"], ["name", "name"], ...app.data.columns.map(({ name }) => [name, name])];
-    const text = make("input", { type: "search", on: { input: () => app.filter(text.value, where.control.value) } });
+    const text = make("input", { type: "search", title: "Letters, or a regular expression between slashes: /^a (red|blue)/", on: { input: () => app.filter(text.value, where.control.value) } });
     const where = this.choose("in", places, () => app.filter(text.value, where.control.value));
     this.text = text;
     this.where = where.control;

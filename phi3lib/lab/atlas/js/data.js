@@ -41,6 +41,7 @@ class Data {
     const { count, rows } = this.spec;
     this.places = new Uint16Array(bytes("places"));
     this.near = count > 65535 ? new Uint32Array(bytes("near")) : new Uint16Array(bytes("near"));
+    this.cosines = new Int8Array(bytes("cosines"));
     this.shares = new Uint8Array(bytes("shares"));
     this.shade = new Uint8Array(bytes("shade"));
     this.slots = new Uint16Array(bytes("slots"));
@@ -124,6 +125,13 @@ class Data {
     if (this.part) return this.part.near(map, point);
     const start = (map * this.count + point) * this.spec.k;
     return Array.from(this.near.subarray(start, start + this.spec.k)).filter((other) => other !== point);
+  }
+
+  // The cosine of a point with one of its true neighbors, in words; nothing among those of a new map.
+  /** @param {number} map @param {number} point @param {number} other */
+  cosine(map, point, other) {
+    const start = (map * this.count + point) * this.spec.k, at = this.part ? -1 : this.near.subarray(start, start + this.spec.k).indexOf(other);
+    return at < 0 || this.cosines[start + at] === undefined ? "" : (this.cosines[start + at] / 100).toFixed(2);
   }
 
   // The numbers of a measure, one for each point, or null where there are none for these settings.
@@ -215,13 +223,13 @@ class Data {
 
   // Which points a filter's text leaves: by name, by one column, or by all of both.
   matching(text, where) {
-    const wanted = text.trim().toLowerCase(), found = new Uint8Array(this.count).fill(1);
-    if (!wanted) return found;
+    const found = new Uint8Array(this.count).fill(1), has = finderOf(text.trim());
+    if (!text.trim()) return found;
     const columns = this.columns.filter((column) => !where || column.name === where);
-    const fits = columns.map((column) => column.type === "text" && column.kinds.map((kind) => kind.toLowerCase().includes(wanted)));
-    const inColumn = (column, n, point) => (fits[n] ? fits[n][column.codes[point]] : this.text(column, point).includes(wanted));
+    const fits = columns.map((column) => column.type === "text" && column.kinds.map(has));
+    const inColumn = (column, n, point) => (fits[n] ? fits[n][column.codes[point]] : has(this.text(column, point)));
     for (let point = 0; point < this.count; point++) {
-      const named = (!where || where === "name") && this.spec.ids[point].toLowerCase().includes(wanted);
+      const named = (!where || where === "name") && has(this.spec.ids[point]);
       found[point] = Number(named || columns.some((column, n) => inColumn(column, n, point)));
     }
     return found;

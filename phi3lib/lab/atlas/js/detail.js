@@ -71,11 +71,11 @@ class Detail {
   }
 
   neighbor(one, other, marked, said) {
-    const { app } = this, name = app.data.spec.ids[other], picture = app.pictures.thumb(other, NEAR);
-    const title = marked ? `${name}, ${said}` : name;
+    const { app } = this, name = app.data.spec.ids[other], picture = app.pictures.thumb(other, NEAR), cosine = app.data.cosine(one.map, app.view.opened, other);
+    const title = [name, ...(cosine ? [`cosine ${cosine}`] : []), ...(marked ? [said] : [])].join(", ");
     const press = () => { app.open(other); if (one.camera.reveal(one.now[2 * other], one.now[2 * other + 1])) one.moved(); };
     const hover = { pointerenter: () => app.look(one, other, { aloud: false, tip: false }), pointerleave: () => app.look(one, -1) };
     return make("button", { type: "button", className: marked ? "near marked" : "near", title, "aria-label": title, on: { click: press, ...hover } },
-      picture || make("span", { className: "short" }, name));
+      picture || make("span", { className: "short" }, name), cosine && make("span", { className: "cosine" }, cosine));
   }
 }

@@ -47,6 +47,19 @@ function withinLimit(column, limit) {
 }
 
 /**
+ * A test of texts: whether they have these letters, or fit a regular expression that stands between slashes.
+ * @param {string} wanted @returns {(text: string) => boolean}
+ */
+function finderOf(wanted) {
+  const letters = wanted.toLowerCase(), [, pattern = ""] = /^\/(.+)\/$/.exec(wanted) || [];
+  try {
+    const expression = new RegExp(pattern, "i");
+    if (pattern) return (text) => expression.test(text);
+  } catch { /* not an expression: its letters are looked for */ }
+  return (text) => text.toLowerCase().includes(letters);
+}
+
+/**
  * 1 for each point that passes all tests; null where there is none to pass.
  * @param {number} count @param {((point: number) => boolean)[]} tests @returns {Uint8Array | null}
  */

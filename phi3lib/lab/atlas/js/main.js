@@ -51,7 +51,7 @@ class App {
     stage.dataset.maps = String(Math.min(this.maps.length, 2));
     // Keys stay here: Jupyter would take them for its own.
     this.root = make("div", { className: "phi3lib-atlas", "data-lm-suppress-shortcuts": "true", on: { keydown: (event) => event.stopPropagation() } },
-      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, this.controls.only, ...(this.layOut ? this.layOut.controls : []), ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), sort.label), this.named.element, ...(this.query ? [this.query.element] : []), this.lists.element);
+      this.controls.element, stage, make("div", { className: "below" }, this.status, make("span", { className: "acts", role: "group", "aria-label": "Selection" }, this.controls.only, ...(this.layOut ? this.layOut.controls : []), ...this.controls.ofSelection, ...(this.model.alone ? [this.controls.link] : [])), this.controls.alone, sort.label), this.named.element, ...(this.query ? [this.query.element] : []), this.lists.element);
     this.leave = attend({ model: this.model, el }, this.root);
   }
 

@@ -1,6 +1,7 @@
 // What is written on a map, and how its density is drawn.
 
 const MOST_WRITTEN = 40, LONGEST_WRITTEN = 34, APART = 300, SHADES = 7;
+const BUTTONS = { wide: 48, high: 240 }; // the corner in which the zoom buttons stand
 
 // Names that a click selects by, bold; then, quieter, what is more frequent in a cell than elsewhere, or a picture's own
 // text. None over another.
@@ -16,7 +17,8 @@ function writeNames(map, pen, naming) {
 function write(map, pen, { words: whole, kind, x, y, under, font, color }) {
   const { camera, names } = map, { paper } = map.app.ink(), words = whole.length > LONGEST_WRITTEN ? `${whole.slice(0, LONGEST_WRITTEN - 1)}…` : whole;
   pen.font = font;
-  const wide = pen.measureText(words).width / 2 + 6, across = Math.min(Math.max(camera.across(x), wide), camera.width - wide);
+  const wide = pen.measureText(words).width / 2 + 6, right = camera.width - (camera.down(y) < BUTTONS.high ? BUTTONS.wide : 0);
+  const across = Math.min(Math.max(camera.across(x), wide), right - wide);
   const down = below(map, across, Math.min(Math.max(camera.down(y) + (under ? 14 : 0), 12), camera.height - 12), wide);
   if (!words || names.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) return;
   if (names.some((box) => box.words === words && Math.hypot(box.across - across, box.down - down) < APART)) return;
