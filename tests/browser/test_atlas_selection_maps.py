@@ -125,6 +125,16 @@ def test_a_link_holds_a_new_map_and_a_work_can_be_stopped(opened):
     expect(other.get_by_role("status")).to_have_text("Stopped: there is no new map")
     expect(other.get_by_role("button", name="Map these anew")).to_be_enabled()
     expect(other.get_by_role("progressbar")).to_be_hidden()
+    follow = (
+        "one => { one.click(); location.hash = '#selected=0-1t'; }"  # a link, while a map is being computed
+    )
+    button.evaluate(follow)
+    expect(other.get_by_role("heading", name="Selected: 66")).to_be_visible()
+    expect(other.get_by_role("button", name="Map these anew")).to_be_enabled()
+    expect(other.get_by_role("button", name="Back to all")).to_be_hidden()
+    # Twice: the second click does not stop what the first has begun.
+    other.get_by_role("button", name="Map these anew").dblclick()
+    expect(other.get_by_role("status")).to_contain_text("UMAP of 66 pictures alone")
     other.evaluate("() => { location.hash = '#selected=0'; }")
     expect(other.get_by_role("button", name="Back to all")).to_be_hidden()
     map_these_anew(other)

@@ -60,6 +60,7 @@ class Address {
     const { app } = this;
     if (!app.model.alone || location.hash === this.seen) return;
     this.seen = location.hash;
+    if (app.layOut && app.layOut.working) app.layOut.end(); // what comes of it is no part of what the link shows
     const shown = shownBy(location.hash, this.having());
     if (shown.settings) app.change(shown.settings);
     if (shown.axes || app.data.views.length) app.placeBy(shown.axes || null);

@@ -10,7 +10,8 @@ class LayOut {
     this.app = app;
     this.starts = 0; // a work that is not the last one that was started ends
     this.busy = false;
-    this.button = button("Map these anew", () => this.press(), { title: "Lay out the selected pictures alone, by their own nearest neighbors" });
+    // The second click of a double click is not meant for what the button has become: "Stop".
+    this.button = button("Map these anew", (event) => { if (event.detail < 2) this.press(); }, { title: "Lay out the selected pictures alone, by their own nearest neighbors" });
     this.progress = make("progress", { max: 1, "aria-label": "New map computed", style: { display: "none" } });
     this.back = button("Back to all", () => { app.placeBy(null); this.button.focus(); }, { title: "Show the map of all pictures again" });
     this.controls = [this.button, this.progress, this.back];
