@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from phi3lib.embeddings.approximate import MANY
-from phi3lib.embeddings.maps import MOST_ASKED, rounds_for
+from phi3lib.embeddings.layouts import MOST_ASKED
+from phi3lib.embeddings.maps import rounds_for
 from phi3lib.embeddings.run_time import in_words
 from phi3lib.lab.atlas.settings import Settings, usable, usual_grid
 
