@@ -5,7 +5,18 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.atlas_page import at, entry, first_map, frame, middle, more_pictures, ninety, until, zoom
+from tests.browser.atlas_page import (
+    at,
+    at_rest,
+    entry,
+    first_map,
+    frame,
+    middle,
+    more_pictures,
+    ninety,
+    until,
+    zoom,
+)
 from tests.jupyterlab import serious_faults
 
 
@@ -132,9 +143,13 @@ def test_pictures_stand_on_the_map_few_at_first_more_when_zoomed_in(page):
 
 def test_an_opened_picture_shows_its_columns_and_both_kinds_of_neighbors(page):
     canvas = first_map(page)
+    more_pictures(page)
+    pictures = canvas.get_attribute("data-pictures")
     canvas.focus()
     page.keyboard.press("n")
     page.keyboard.press("Enter")
+    at_rest(page)
+    assert canvas.get_attribute("data-pictures") == pictures  # those around it stay
     detail = page.get_by_role("region", name="The picture that was opened")
     expect(detail.get_by_role("heading")).to_contain_text(re.compile("^(cat|dog|ship)_"))
     for column in ("kind", "width", "taken", "indoors"):

@@ -165,7 +165,7 @@ class MapView {
     raster.clear(app.ink().paper);
     this.drawShade();
     if (app.passing) raster.paint({ ...common, styles, alpha: AWAY, wanted: 2 });
-    raster.paint({ ...common, styles, alpha: picking ? FAINT : many, wanted: 0 });
+    raster.paint({ ...common, styles, alpha: app.picked.size > 1 ? FAINT : many, wanted: 0 });
     if (picking) raster.paint({ ...common, order: app.order, styles: marks.styles(coloring, radius + 0.6, ratio), alpha: Math.max(all, 0.9), wanted: 1 });
     raster.show(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -220,8 +220,8 @@ class MapView {
     for (const point of this.resting ? seen.slice(0, MOST_IN_MOTION) : seen) this.drawPicture(pen, point, { side, small, color: this.colorOf(point, coloring) });
   }
 
-  // Hidden by a filter, or not selected while others are.
-  behind(point) { return this.app.hidden(point) || (this.app.picked.size > 0 && !this.app.picked.has(point)); }
+  // Hidden by a filter, or not selected while several are: around a single one, which has its ring, all stay.
+  behind(point) { return this.app.hidden(point) || (this.app.picked.size > 1 && !this.app.picked.has(point)); }
 
   colorOf(point, { codes, palette }) { return this.app.marks.color(palette[Math.min(codes[point], palette.length - 1)]); }
 
