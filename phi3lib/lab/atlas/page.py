@@ -94,47 +94,21 @@ def page_data(
     there are none. compact: as `sheets_with_shapes`. queries: texts by which all rows are ranked here, for a
     page without a model.
     """
-    found, cosines = ranked_by(state, queries)
     rows = sample_rows(len(state.ids), MOST_POINTS)
+    square = GRID if len(rows) <= COARSE else FINE_GRID
     shares, lines = _shares(state, rows)
     components = [for_axes(*state.components(name), rows) for name in state.names]
-    side = thumbnail_side(len(rows))
-    square = GRID if len(rows) <= COARSE else FINE_GRID
-    thumbs = None if len(rows) > MOST_THUMBS else pictures
-    order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).coordinates[rows])
-    in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
-    sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
+    about_pictures, thumbnails = _thumbnails(state, rows, pictures, compact)
     return {
-        "spec": {
-            "names": state.names,
-            "count": len(rows),
-            "all": len(state.ids),
-            "rows": rows.tolist() if len(rows) < len(state.ids) else None,
-            "ids": [state.shown_names[row] for row in rows],
-            "keys": None if state.shown_names is state.ids else [state.ids[row] for row in rows],
-            "named": state.named,
+        "spec": _identity(state, rows)
+        | _known(state, rows, queries)
+        | _worth(state)
+        | about_pictures
+        | {
             "square": square,
-            "large": pictures is not None,
-            "columns": [for_page(name, one, rows) for name, one in (state.columns | cosines).items()],
-            "queries": found,
-            "label": state.label_name,
-            "kinds": state.kinds,
-            "codes": state.codes[rows].tolist(),
-            "k": state.k,
-            "recall": [f"{state.prefix(name)}neighbors are {said}." for name, said in state.recall.items()],
-            "settings": [asdict(settings) for settings in state.settings],
-            "trust_words": [
-                [said_trust(state.trust(name, settings), len(state.ids)) for settings in state.settings]
-                for name in state.names
-            ],
             "lines": lines,
-            "thumb": side,
-            "sheet": SHEET,
-            "shapes": _by_point(shapes, order),
             "components": [about for _, about in components],
-            "finds": state.search_table() is not None,
             "layouts": None,  # `add_new_maps` has them
-            "card": state.card(),
         },
         "places": b"".join(
             _whole(state.layout(name, settings).coordinates[rows], square)
@@ -146,9 +120,67 @@ def page_data(
         "cosines": _cosines(state, rows).tobytes(),
         "shares": shares.tobytes(),
         "components": b"".join(steps for steps, _ in components),
-        "sheets": sheets,
-        "slots": np.argsort(order).astype("<u2").tobytes(),
+        **thumbnails,
     }
+
+
+def _identity(state: AtlasState, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """Return which pictures and maps there are, and what they are called."""
+    return {
+        "names": state.names,
+        "named": state.named,
+        "count": len(rows),
+        "all": len(state.ids),
+        "rows": rows.tolist() if len(rows) < len(state.ids) else None,
+        "ids": [state.shown_names[row] for row in rows],
+        "keys": None if state.shown_names is state.ids else [state.ids[row] for row in rows],
+    }
+
+
+def _known(state: AtlasState, rows: NDArray[np.intp], queries: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of the pictures: columns, the label, and what texts find."""
+    found, cosines = ranked_by(state, queries)
+    return {
+        "columns": [for_page(name, one, rows) for name, one in (state.columns | cosines).items()],
+        "queries": found,
+        "finds": state.search_table() is not None,
+        "label": state.label_name,
+        "kinds": state.kinds,
+        "codes": state.codes[rows].tolist(),
+    }
+
+
+def _worth(state: AtlasState) -> dict[str, Any]:
+    """Return the settings of the maps and how faithful these are, in words."""
+    count = len(state.ids)
+    return {
+        "k": state.k,
+        "recall": [f"{state.prefix(name)}neighbors are {said}." for name, said in state.recall.items()],
+        "settings": [asdict(settings) for settings in state.settings],
+        "trust_words": [
+            [said_trust(state.trust(name, settings), count) for settings in state.settings]
+            for name in state.names
+        ],
+        "card": state.card(),
+    }
+
+
+def _thumbnails(
+    state: AtlasState, rows: NDArray[np.intp], pictures: Sequence[Any] | None, compact: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the page has to know of thumbnails, and these: on sheets, and each one's place there."""
+    side = thumbnail_side(len(rows))
+    thumbs = None if len(rows) > MOST_THUMBS else pictures
+    order = rows[:0] if thumbs is None else sheet_order(state.layout(state.names[0]).coordinates[rows])
+    in_order = [] if thumbs is None else [thumbs[row] for row in rows[order]]
+    sheets, shapes = sheets_with_shapes(in_order, side, compact=compact)
+    about = {
+        "large": pictures is not None,
+        "thumb": side,
+        "sheet": SHEET,
+        "shapes": _by_point(shapes, order),
+    }
+    return about, {"sheets": sheets, "slots": np.argsort(order).astype("<u2").tobytes()}
 
 
 def add_new_maps(data: dict[str, Any], state: AtlasState) -> None:

@@ -1,10 +1,9 @@
 """What the explorer shows: maps of the same pictures for saved parameters, their trust, and a selection.
 
-Plain state, without a widget; `atlas.py` puts it on the screen.
+Plain state, without a widget; `live.py` puts it on the screen. The maps themselves are in `table_maps.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -13,30 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phi3lib.embeddings.approximate import MANY, approximate_nearest
-from phi3lib.embeddings.confidence import Estimate
-from phi3lib.embeddings.knn import Neighbors, cosine_matrix, nearest, share_in_common
-from phi3lib.embeddings.maps import Layout, Tell, pca_map, principal_components, umap_map
+from phi3lib.embeddings.knn import cosine_matrix
+from phi3lib.embeddings.maps import Tell
 from phi3lib.embeddings.search import top_k
 from phi3lib.embeddings.table import EmbeddingTable, shown_recipe
-from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.columns import all_columns, as_texts, codes_of, given_coordinates, label_column
 from phi3lib.lab.atlas.selection_maps import SelectionMap, selection_map
 from phi3lib.lab.atlas.selections import Selections, checked_rows
-from phi3lib.lab.atlas.settings import GIVEN, Settings, checked, most_usual, usable, usual_grid
+from phi3lib.lab.atlas.settings import Settings, checked
 from phi3lib.lab.atlas.shown import Shown
-from phi3lib.lab.atlas.stages import Costs, Stage
+from phi3lib.lab.atlas.table_maps import TableMaps
 from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
-from phi3lib.lab.atlas.trust import Known, Shares, moved, said_worth, wobble
+from phi3lib.lab.atlas.trust import Shares, said_worth
 from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_texts as text_list
 from phi3lib.vision.inputs import by_row, is_missing
 
-FEWER = 20  # neighbors that are found of more pictures than have exact ones
-COMPONENTS = 8  # principal components that the page can place pictures by
-K = 10  # true neighbors that are shown and counted
 MOST_POINTS = 200_000  # that are drawn one by one; beyond, a sample over a shade of all
 NEAREST_WORD = "nearest word"  # the column of zero-shot words
 UNNAMED = "map"  # the name of a table that came without one; no sentence holds it
@@ -53,8 +46,8 @@ class SearchResult:
     through: str
 
 
-class AtlasState:
-    """Tables of the same pictures, their maps, a selection of rows.
+class AtlasState(TableMaps):
+    """Tables of the same pictures, their maps, a selection of rows, and what is shown and found.
 
     ValueError for fewer than four pictures, and for tables without a common picture.
     """
@@ -71,27 +64,18 @@ class AtlasState:
         names: Any = None,
         words: Sequence[str] = (),
     ) -> None:
-        self.named = not isinstance(tables, EmbeddingTable)
         given = tables_by_name(tables, UNNAMED)
-        self.tables = same_pictures(given)
-        self.ids = next(iter(self.tables.values())).ids
-        require_directions(self.tables)
+        common = same_pictures(given)
+        require_directions(common)
+        own = {} if layout is None else given_coordinates(layout, given, next(iter(common.values())).ids)
+        named = not isinstance(tables, EmbeddingTable)
+        super().__init__(common, named=named, grid=grid, saved=saved, own=own)
         self.model = model
         self._take_labels(labels, words)
         self.shown_names = self.ids
         if names is not None:
             shown = zip(self._rows_of(names, given, "names"), self.ids, strict=True)
             self.shown_names = tuple(one if is_missing(name) else str(name) for name, one in shown)
-        self.saved = saved
-        self.k = min(K, len(self.ids) - 2)
-        own = {} if layout is None else given_coordinates(layout, given, self.ids)
-        self._given = {name: Layout(coordinates, {"method": GIVEN}) for name, coordinates in own.items()}
-        self.settings = self._offered(grid)
-        self.waiting: list[Settings] = []
-        self.chosen = self.settings[0] if self._given else most_usual(self.settings)
-        self._layouts: dict[tuple[str, Settings], Layout] = {}
-        self._known = Known()
-        self.recall: dict[str, str] = {}
         self.selected: list[int] = []
         self.selections = Selections(len(self.ids))
         self.selection_map: SelectionMap | None = None
@@ -124,119 +108,21 @@ class AtlasState:
         value_of = dict(zip(first.ids, by_row(values, first.ids, what), strict=True))
         return [value_of[name] for name in self.ids]
 
-    def _offered(self, grid: Mapping[str, Sequence[Any]] | None) -> list[Settings]:
-        """Return the settings that are computed first; with given coordinates, further maps on request."""
-        if self._given:
-            return [Settings(GIVEN), *(usable(grid, len(self.ids)) if grid else [])]
-        return usable(grid or usual_grid(len(self.ids)), len(self.ids))
-
-    @cached_property
-    def spaces(self) -> dict[str, Neighbors]:
-        """The true neighbors of each picture in each table, computed when they are first asked for.
-
-        Of very many pictures most of them: `recall` tells how many.
-        """
-        if len(self.ids) > MANY:
-            found = {name: approximate_nearest(t.vectors, FEWER) for name, t in self.tables.items()}
-            self.recall = {name: one.sentence() for name, one in found.items()}
-            return {name: one.neighbors for name, one in found.items()}
-        most = min(max(K, 50), len(self.ids) - 1)
-        makes_maps = any(one.method == "UMAP" for one in self.settings)
-        with compiling() if makes_maps else nullcontext():
-            return {name: nearest(table.vectors, most) for name, table in self.tables.items()}
-
     @cached_property
     def codes(self) -> NDArray[np.intp]:
         """For each picture the place of its label among `kinds`: (N,)."""
         return codes_of(self.labels, self.kinds)
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the maps."""
-        return list(self.tables)
-
-    def layout(self, name: str, settings: Settings | None = None) -> Layout:
-        """Return a map, computed on first use; maps of one seed start from each other."""
-        settings = settings or self.chosen
-        key = (name, settings)
-        if key not in self._layouts:
-            kept = self.saved.load(self.tables[name], settings) if self.saved else None
-            self._layouts[key] = kept or self._new_layout(name, settings)
-        return self._layouts[key]
-
-    def _new_layout(self, name: str, settings: Settings) -> Layout:
-        table = self.tables[name]
-        if settings.method == GIVEN:
-            return self._given[name]
-        if settings.method == "PCA":
-            return pca_map(table.vectors)
-        layout = umap_map(
-            table.vectors,
-            self.spaces[name],
-            n_neighbors=settings.n_neighbors,
-            min_dist=settings.min_dist,
-            seed=settings.seed,
-            start=self._kin(name, settings.seed) or "pca",
-        )
-        if self.saved:
-            self.saved.save(table, settings, layout)
-        return layout
-
-    def _kin(self, name: str, seed: int) -> Layout | None:
-        """Return a computed map of the same space and seed, a start that saves most of the work."""
-        kin = (
-            layout
-            for (map_name, settings), layout in self._layouts.items()
-            if map_name == name and settings.method == "UMAP" and settings.seed == seed
-        )
-        return next(kin, None)
-
-    def stages(self, settings: Sequence[Settings]) -> list[Stage]:
-        """Return what is still to be computed for these maps; each result is kept."""
-        costs = {name: Costs(len(self.ids), table.vectors.shape[1]) for name, table in self.tables.items()}
-        found: list[Stage] = []
-        if "spaces" not in self.__dict__:
-            seconds = sum(one.neighbors() for one in costs.values())
-            found.append(Stage("true neighbors", lambda: self.spaces, seconds))
-        for one in settings:
-            for name in self.names:
-                if (name, one) not in self._layouts:
-                    make, know = partial(self.layout, name, one), partial(self.trust, name, one)
-                    found.append(Stage(f"map: {one.sentence()}", make, costs[name].layout(one)))
-                    found.append(Stage("trust in it", know, costs[name].trust(self.k)))
-        return found
-
-    def steps(self, settings: Sequence[Settings]) -> list[tuple[str, Callable[[], Any]]]:
-        """Return `stages` as (words, function)."""
-        return [(stage.words, stage.compute) for stage in self.stages(settings)]
-
-    def postpone(self) -> None:
-        """Offer only the map that is chosen, and those without parameters; the others are `waiting`."""
-        ready = [one for one in self.settings if one.method != "UMAP" or one == self.chosen]
-        self.waiting += [one for one in self.settings if one not in ready]
-        self.settings = ready
-
-    def offer_all(self) -> None:
-        """Offer the postponed maps, too."""
-        self.settings, self.waiting = [*self.settings, *self.waiting], []
+    # ------------------------------------------------------------------------ what is shown
 
     def recompute(self, n_neighbors: int, min_dist: float, seed: int, tell: Tell | None = None) -> Settings:
-        """Compute maps for parameters outside the grid, and choose them. ValueError if they are invalid.
+        """Compute maps for parameters outside the grid, choose and show them. ValueError if they are invalid.
 
         tell: is called with the share that is done, after each map.
         """
-        most = next(iter(self.spaces.values())).indices.shape[1] + 1
-        settings = checked(Settings("UMAP", n_neighbors, min_dist, seed), most)
-        for done, name in enumerate(self.names, start=1):
-            self.layout(name, settings)
-            self.trustworthiness(name, settings)
-            if tell is not None:
-                tell(done / len(self.names))
-        if settings not in self.settings:
-            self.settings.append(settings)
-        self.waiting = [one for one in self.waiting if one != settings]
-        self.chosen, self.shown = settings, None
-        return settings
+        chosen = super().recompute(n_neighbors, min_dist, seed, tell)
+        self.shown = None
+        return chosen
 
     def map_of(
         self,
@@ -278,68 +164,13 @@ class AtlasState:
         checked(settings, len(self.ids) if n_neighbors is None else max(len(chosen), 2))
         return partial(selection_map, self.tables, chosen, settings, self.k)
 
-    # ------------------------------------------------------------------------ trust
-
-    def kept(self, name: str, settings: Settings | None = None) -> Shares:
-        """Return for each picture the share of its true neighbors that are near it on the map: (N,)."""
-        settings = settings or self.chosen
-        return self._known.once(
-            ("kept", name, settings), lambda: self.layout(name, settings).kept(self.spaces[name], self.k)
-        )
-
     def kept_shown(self, name: str) -> Shares:
         """Return the same of what is shown: (N,), NaN for pictures without a place there."""
         return self.kept(name) if self.shown is None else self.shown.kept_of_all(name, len(self.ids))
 
-    def components(self, name: str) -> tuple[NDArray[np.float64], list[float]]:
-        """Return the first principal components of a table, (N, components), and their shares of variance.
-
-        There are as many of every table.
-        """
-        most = min(COMPONENTS, len(self.ids) - 1, *(t.vectors.shape[1] for t in self.tables.values()))
-        return self._known.once(
-            ("components", name), lambda: principal_components(self.tables[name].vectors, most)
-        )
-
-    @property
-    def between(self) -> Shares:
-        """For each picture the share of neighbors that the first two spaces have in common: (N,)."""
-        first, second = (self.spaces[name].first(self.k) for name in self.names[:2])
-        return self._known.once("between", lambda: share_in_common(first, second))
-
-    def moved(self, settings: Settings | None = None) -> Shares:
-        """Return how far each picture stands apart on the first two maps, as a share of their width: (N,)."""
-        settings = settings or self.chosen
-        first, second = (self.layout(name, settings) for name in self.names[:2])
-        return self._known.once(("moved", settings), lambda: moved(first, second))
-
     def moved_shown(self) -> Shares:
         """Return the same of what is shown: (N,), NaN where that is no map of all pictures."""
         return self.moved() if self.shown is None else np.full(len(self.ids), np.nan)
-
-    def wobble(self, name: str, settings: Settings | None = None) -> Shares | None:
-        """Return for each picture the share of map neighbors that change with the seed; None for one."""
-        settings = settings or self.chosen
-        same = tuple(other for other in self.settings if other.but_seed() == settings.but_seed())
-        return self._known.once(
-            ("wobble", name, same), lambda: wobble([self.layout(name, one) for one in same], self.k)
-        )
-
-    def trustworthiness(self, name: str, settings: Settings | None = None) -> float:
-        """Return that of the map, 0 to 1; see `trust`."""
-        return self.trust(name, settings).value
-
-    def trust(self, name: str, settings: Settings | None = None) -> Estimate:
-        """Return the trustworthiness of the map with its interval.
-
-        Of more than 2,000 pictures a sample is asked, as its `count` tells; ranks are among all pictures.
-        """
-        settings = settings or self.chosen
-        k = min(self.k, (len(self.ids) - 1) // 2)
-        return self._known.once(
-            ("trust", name, settings),
-            lambda: self.layout(name, settings).trustworthiness_estimate(self.tables[name].vectors, k),
-        )
 
     # ------------------------------------------------------------------------ selecting and finding
 
@@ -424,10 +255,6 @@ class AtlasState:
             for name in self.names
         )
         return f"{len(self.ids)} pictures. {self.chosen.sentence()}. {worth}. {len(self.selected)} selected."
-
-    def prefix(self, name: str, between: str = ": ") -> str:
-        """Return a map's name with what follows it; nothing for a table that came without a name."""
-        return f"{name}{between}" if self.named else ""
 
 
 __getattr__ = old_names(__name__, {"Found": "SearchResult"})  # changed in 0.2.0

@@ -184,7 +184,7 @@ def test_saved_maps_are_computed_once(tables, tmp_path, monkeypatch):
 
     computed = []
     monkeypatch.setattr(
-        "phi3lib.lab.atlas.state.umap_map",
+        "phi3lib.lab.atlas.table_maps.umap_map",
         lambda *_, **options: computed.append(options) or made.state.layout("one"),
     )
     again = Atlas(one, grid=GRID, saved=tmp_path / "maps").state

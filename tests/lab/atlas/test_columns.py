@@ -84,7 +84,7 @@ def test_columns_keep_their_types_on_the_page():
 
 def test_places_of_ones_own_are_the_map_and_no_other_is_made(monkeypatch):
     monkeypatch.setattr(
-        "phi3lib.lab.atlas.state.umap_map", lambda *_, **__: pytest.fail("no map was asked for")
+        "phi3lib.lab.atlas.table_maps.umap_map", lambda *_, **__: pytest.fail("no map was asked for")
     )
     places = np.random.default_rng(1).normal(size=(COUNT, 2))
     by_id = {f"p{n}": places[n] for n in range(COUNT)}

@@ -7,7 +7,7 @@ import torch
 from phi3lib import EmbeddingTable
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.maps import Layout
-from phi3lib.lab.atlas import state as state_module
+from phi3lib.lab.atlas import table_maps
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.state import AtlasState
 from phi3lib.lab.atlas.trust import moved, said_trust, wobble
@@ -75,7 +75,7 @@ def test_a_map_starts_from_one_of_its_own_table_and_seed(monkeypatch):
         starts.append(start)
         return Layout(np.zeros((len(vectors), 2), np.float32), options)
 
-    monkeypatch.setattr(state_module, "umap_map", fake_map)
+    monkeypatch.setattr(table_maps, "umap_map", fake_map)
     state = few_pictures()
     first = state.layout("one", Settings("UMAP", 3, 0.1, 0))
     for name, seed in (("one", 1), ("two", 0), ("one", 0)):
