@@ -191,11 +191,19 @@ def _thumbnail(file: Path) -> Image.Image:
 # --------------------------------------------------------------------------- for a colleague
 
 
-def share(atlas: Any, path: str | os.PathLike[str], card: Mapping[str, str]) -> Path:
+def share(
+    atlas: Any,
+    path: str | os.PathLike[str],
+    card: Mapping[str, str],
+    *,
+    queries: Sequence[str] = (),
+    selection_maps: bool = False,
+) -> Path:
     """Write an Atlas as one HTML file with a card below it, and return its path.
 
     card: texts for "data", "licence", "recipe" and "limits"; each must say something. They are shown as
-    text: HTML in them has no effect. Raises ValueError if one is missing or empty.
+    text: HTML in them has no effect. queries, selection_maps: as `to_html` takes them. Raises ValueError if a
+    text of the card is missing or empty.
     """
     missing = [name for name in CARD if not str(card.get(name, "")).strip()]
     if missing:
@@ -203,7 +211,7 @@ def share(atlas: Any, path: str | os.PathLike[str], card: Mapping[str, str]) -> 
             f"the card lacks {', '.join(missing)}; a colleague who opens the file has nothing but the card"
         )
     target = as_path(path)
-    atlas.to_html(target)
+    atlas.to_html(target, queries=queries, selection_maps=selection_maps)
     page = target.read_text(encoding="utf-8")
     before, end, after = page.rpartition("</main>")
     with replacing(target) as temporary:

@@ -1,4 +1,4 @@
-"""Notebook 11: the figure of the findings of a folder."""
+"""Notebook 11: the figure of the findings of a folder, and the file for a colleague."""
 
 import pytest
 from PIL import Image
@@ -53,3 +53,26 @@ def test_a_photograph_of_a_turned_camera_is_shown_upright(tmp_path, monkeypatch)
     monkeypatch.setattr(nb11.plots, "pictures", lambda images, *_, **__: shown.extend(images))
     nb11.show_findings([Finding("blurred", "one", ("a.jpg",), (0,))], tmp_path)
     assert shown[0].size == (20, 60)
+
+
+class Exported:
+    """An Atlas whose page states the options that it was written with."""
+
+    def to_html(self, path, **options):
+        path.write_text(f"<main>{options}</main>", encoding="utf-8")
+
+
+CARD = {"data": "8 images", "licence": "MIT", "recipe": "CLIP", "limits": "1 < 2"}
+
+
+def test_the_file_for_a_colleague_has_the_asked_texts_and_a_card_as_text(tmp_path):
+    page = nb11.share(Exported(), tmp_path / "a.html", CARD, queries=["a cat"], selection_maps=True)
+    text = page.read_text(encoding="utf-8")
+    assert "'queries': ['a cat'], 'selection_maps': True" in text
+    assert text.index("About these maps") < text.index("1 &lt; 2") < text.index("</main>")
+
+
+def test_a_card_without_limits_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="the card lacks limits"):
+        nb11.share(Exported(), tmp_path / "a.html", CARD | {"limits": " "})
+    assert not list(tmp_path.iterdir())
