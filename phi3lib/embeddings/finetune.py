@@ -128,19 +128,18 @@ def fine_tune(
     batch, models that cannot be trained so, and an `out` that belongs to another run.
     """
     chosen = Trained(tuple([train] if isinstance(train, str) else train), lora)
-    _require_sizes(steps, batch_size, chunk_size, evaluate_every, patience, held_out)
-    if not 0 <= warmup <= 1:
-        raise ValueError(f"warmup is {warmup}; it is a share of the steps, 0 to 1")
+    _require_sizes(steps, batch_size, chunk_size, evaluate_every)
+    _require_course(warmup, patience, held_out)
     sources = [make_pairs(pairs)] + ([] if held_out is None else [make_pairs(held_out)])
     towers_of(model)  # refused before the copy
     with own_random_numbers(seed):
         tuned = copied(model, f"{as_encoder(model).name}, fine-tuned")
         run = _Run(tuned, sources, chosen, batch_size, {} if cache is None else cache)
-        rate = learning_rate if learning_rate is not None else _usual_rate(run.towers.network, chosen)
         options = {
-            "max_steps": steps, "learning_rate": rate, "weight_decay": weight_decay, "seed": seed,
+            "max_steps": steps, "learning_rate": run.rate(learning_rate), "weight_decay": weight_decay,
             "warmup_steps": math.ceil(warmup * steps), "per_device_train_batch_size": batch_size,
-            "eval_steps": evaluate_every, "disable_tqdm": not progress, **(trainer_options or {}),
+            "eval_steps": evaluate_every, "seed": seed, "disable_tqdm": not progress,
+            **(trainer_options or {}),
         }  # fmt: skip
         with checkpoint_folder(out) as folder:
             trainer = run.trainer(folder, options, chunk_size, patience, watch, keep=out is not None)
@@ -148,9 +147,7 @@ def fine_tune(
             return run.result(trainer, model)
 
 
-def _require_sizes(
-    steps: int, batch: int, chunk: int | None, every: int, patience: int | None, held_out: Any
-) -> None:
+def _require_sizes(steps: int, batch: int, chunk: int | None, every: int) -> None:
     numbers = {"steps": steps, "batch_size": batch, "chunk_size": chunk, "evaluate_every": every}
     for name, value in numbers.items():
         if value is not None:
@@ -160,6 +157,11 @@ def _require_sizes(
             f"steps={steps}, batch_size={batch}, evaluate_every={every}, chunk_size={chunk}: each is at "
             f"least 1, and batch_size at least 2, since a pair alone has no negatives"
         )
+
+
+def _require_course(warmup: float, patience: int | None, held_out: Any) -> None:
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup is {warmup}; it is a share of the steps, 0 to 1")
     if patience is not None and (patience < 1 or held_out is None):
         raise ValueError(
             f"patience={patience}: stopping early needs held_out= pairs and a patience of 1 or more"
@@ -221,6 +223,10 @@ class _Run:
                 f"({why})",
                 stacklevel=3,
             )
+
+    def rate(self, asked: float | None) -> float:
+        """Return the learning rate: the one asked for, or what is usual for such a model."""
+        return _usual_rate(self.towers.network, self._chosen) if asked is None else asked
 
     def trainer(
         self,
