@@ -32,6 +32,8 @@ MOST_ROWS, SHOWN = 1_000_000, 100  # rows of an answer; those that a page shows
 SECONDS = 10
 MOMENT = 1_000  # steps of SQLite's machine between two looks at the clock
 READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+# A name in double quotes, and whether it is given there; nothing of a text, which may hold such quotes.
+_QUOTED = re.compile(r"'(?:[^']|'')*'|(\bas\s+)?\"([^\"]+)\"", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"(?:(?: 00:00)?:00)?\.000$")  # and other ends that a date does not need
 
 Cells = tuple[str, Sequence[Any]]  # the type of a column, and its values
@@ -48,6 +50,7 @@ def answered(query: str, fields: Mapping[str, Field], count: int) -> "pd.DataFra
     if len(query) > LONGEST:
         raise ValueError(f"the query has {len(query):,} characters; it may have {LONGEST:,}")
     columns = _columns(fields, count)
+    _require_columns(query, columns)
     try:
         # Some columns take seconds to compute, so that only those are which the query reads.
         with closing(_database(dict.fromkeys(columns, ("", ())))) as empty:
@@ -57,6 +60,24 @@ def answered(query: str, fields: Mapping[str, Field], count: int) -> "pd.DataFra
             return _answer(database, query)
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise ValueError(_said(str(error), columns)) from None
+
+
+def _require_columns(query: str, columns: Iterable[str]) -> None:
+    """Raise ValueError for a name in double quotes that is nearly a column's: SQLite takes it for a text.
+
+    Then `avg("neighbours kept")` would be 0, and so would "neighbors kept" where two maps have such a column.
+    """
+    found = _QUOTED.findall(query)
+    known = {name.lower() for name in (*columns, *(name for given, name in found if given))}
+    nearly = {_letters(part) for name in columns for part in (name, name.rpartition(": ")[2])}
+    for _, name in found:
+        if name and name.lower() not in known and _letters(name) in nearly:
+            raise ValueError(_said(f"no such column: {name}", columns))
+
+
+def _letters(name: str) -> str:
+    """Return letters and digits of a name, in one spelling."""
+    return re.sub(r"[\W_]", "", name.lower().replace("our", "or"))
 
 
 def rows_named(answer: "pd.DataFrame", ids: Sequence[str]) -> list[int]:

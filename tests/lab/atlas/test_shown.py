@@ -41,6 +41,8 @@ def test_after_a_new_map_of_some_the_kernel_speaks_of_it_as_the_page_does(atlas)
         percents[0].tolist() == list(shares.values())
         and sent["kept_means"][1] == made.kept("two").mean() * 100
     )
+    with pytest.raises(ValueError, match="no such column: neighbors kept; pictures has: .*one: n"):
+        atlas.sql('SELECT avg("neighbors kept") FROM pictures')  # of which map?
     atlas.back_to_all()
     assert atlas.sql(KEPT).equals(everything) and atlas.state.selection_map is made
 

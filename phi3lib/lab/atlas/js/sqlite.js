@@ -95,9 +95,19 @@ class Sqlite {
   ask(query) {
     if (!query.trim()) throw new Error("the query is empty; write one such as SELECT count(*) FROM pictures");
     if (query.length > LONGEST_QUERY) throw new Error(`the query has ${grouped(query.length)} characters; it may have ${grouped(LONGEST_QUERY)}`);
+    this.requireColumns(query);
     this.end = performance.now() + 1000 * QUERY_SECONDS;
     const statement = this.prepared(query);
     try { return this.answer(statement); } finally { this.c.sqlite3_finalize(statement); }
+  }
+
+  // A name in double quotes that is nearly a column's: SQLite takes it for a text.
+  /** @param {string} query */
+  requireColumns(query) {
+    const found = [...query.matchAll(/'(?:[^']|'')*'|(\bas\s+)?"([^"]+)"/gi)].filter(([, , name]) => name), names = this.columns.map(({ name }) => name);
+    const known = new Set([...names, ...found.filter(([, given]) => given).map(([, , name]) => name)].map((name) => name.toLowerCase()));
+    const nearly = new Set(names.flatMap((name) => [name, name.slice(name.lastIndexOf(": ") + 1)]).map(lettersOf));
+    for (const [, , name] of found) if (!known.has(name.toLowerCase()) && nearly.has(lettersOf(name))) throw new Error(this.said(`no such column: ${name}`));
   }
 
   /** @param {string} query */
@@ -151,11 +161,16 @@ class Sqlite {
   /** @param {number} code */
   check(code) {
     if (!code) return;
-    const words = this.text(this.c.sqlite3_errmsg(this.database)), about = (...parts) => parts.some((part) => words.includes(part));
-    if (about("interrupted")) throw new Error(`the query was stopped after ${QUERY_SECONDS} seconds; ask for less, with a condition or LIMIT`);
-    if (about("authoriz", "prohibited")) throw new Error(`${words}: a query can only read the table pictures, with SELECT or WITH`);
-    if (about("no such table")) throw new Error(`${words}; there is one table, pictures`);
-    throw new Error(about("no such column") ? `${words}; pictures has: ${this.columns.map(({ name }) => name).join(", ")}` : words);
+    throw new Error(this.said(this.text(this.c.sqlite3_errmsg(this.database))));
+  }
+
+  /** @param {string} words */
+  said(words) {
+    const about = (...parts) => parts.some((part) => words.includes(part));
+    if (about("interrupted")) return `the query was stopped after ${QUERY_SECONDS} seconds; ask for less, with a condition or LIMIT`;
+    if (about("authoriz", "prohibited")) return `${words}: a query can only read the table pictures, with SELECT or WITH`;
+    if (about("no such table")) return `${words}; there is one table, pictures`;
+    return about("no such column") ? `${words}; pictures has: ${this.columns.map(({ name }) => name).join(", ")}` : words;
   }
 }
 
@@ -167,6 +182,10 @@ function sqlColumns(data, fields) {
   const names = sqlNames([...fields.keys()]), columns = [...fields.values()].map((make, n) => ({ name: names[n], ...sqlValues(make()) }));
   return [{ name: "row", type: "INTEGER PRIMARY KEY", literal: (point) => String(data.row(point)) }, ...columns];
 }
+
+// Letters and digits of a name, in one spelling.
+/** @param {string} name */
+const lettersOf = (name) => name.toLowerCase().replaceAll("our", "or").replace(/[^\p{L}\p{N}]/gu, "");
 
 // Names that stay apart where upper and lower case are the same, and from `row`.
 /** @param {string[]} names */
