@@ -13,7 +13,7 @@ from phi3lib.embeddings.maps import Layout, aligned
 from phi3lib.lab.atlas.page import script
 from phi3lib.lab.atlas.state import SearchResult
 from tests.browser.atlas_page import at_rest, first_map, more_pictures
-from tests.jupyterlab import CELLS, SCREENSHOTS, serious_faults
+from tests.jupyterlab import CELLS, NOTEBOOK, SCREENSHOTS, serious_faults
 
 EVIL = '"><script>document.title="owned"</script>'
 LONG = "a_very_long_name_" * 20
@@ -500,7 +500,9 @@ def saves_a_selection(page):
 
 
 def opens_all_pixels(page):
-    """In a tab of its own: the picture of 20 × 20 pixels that Python holds."""
+    """In a tab of its own: the picture of 20 × 20 pixels that Python holds; each fact of it has one line."""
+    heights = page.locator(".detail dt").evaluate_all("all => all.map((one) => one.offsetHeight)")
+    assert heights and max(heights) < 30  # Jupyter's own styles break words into letters
     with page.expect_popup() as popup:
         page.get_by_role("button", name="Full size").first.click()
     popup.value.wait_for_function("() => document.images.length && document.images[0].naturalWidth === 20")
@@ -589,6 +591,7 @@ def lays_out_the_selection(page):
     kept = "print(atlas.sql('SELECT count(`one: neighbors kept`) AS n FROM pictures')['n'][0])"
     assert printed(page, kept, "15") == "15"
     stops_the_next_one(page, anew.first, status)
+    opens_another_view(page)
     page.get_by_role("button", name="Back to all").nth(1).click()
     expect(alone).to_have_count(0)
     expect(anew.nth(1)).to_be_focused()
@@ -597,6 +600,16 @@ def lays_out_the_selection(page):
     expect(page.locator("canvas[aria-label='Map two of 20 pictures alone']")).to_have_count(2)
     page.evaluate(ASK, "atlas.back_to_all()")
     expect(page.get_by_role("button", name="Back to all").first).to_be_hidden()
+
+
+def opens_another_view(page):
+    """While a new map is shown: the view begins with it, and with its pictures alone."""
+    page.evaluate(
+        f"async () => {{ {NOTEBOOK}.content.activeCellIndex = 1;"
+        " await window.jupyterapp.commands.execute('notebook:run-cell'); }"
+    )
+    expect(page.locator("summary", has_text="Table: 15 pictures")).to_have_count(2)
+    expect(page.locator("canvas[aria-label='Map one of 15 pictures alone']")).to_have_count(2)
 
 
 def stops_the_next_one(page, button, status):

@@ -11,7 +11,7 @@ class App {
     this.smaller = model.alone ? "h3" : "h4";
     this.data = new Data(model);
     this.view = { color: "label", tool: "lasso", how: "new", lines: false, pictures: true, names: true, words: "", together: false, kind: -1, order: "selected", focus: -1, opened: -1, drag: /** @type {Drag | null} */ (null), points: 1, size: 1, fog: false, contours: "none", everywhere: false, only: /** @type {Set<number> | null} */ (null), limits: /** @type {Map<string, Limit>} */ (new Map()) };
-    this.passing = null; // which points a filter leaves; null: all
+    this.pass(); // `passing`: which points a filter leaves, and the places that are shown; null: all
     this.wheeled = 0; // when the wheel last turned
     this.wheeledElsewhere = false;
     this.gliding = 0; // the number of the last glide
