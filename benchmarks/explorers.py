@@ -1,208 +1,226 @@
-"""Measure an explorer of embeddings that is open at an address, in headless Chromium: one line of JSON.
+"""Compare explorers of embeddings with ours: each is started, opened in headless Chromium and measured.
 
-python benchmarks/explorers_data.py DATA                        the pictures for all of them
-TOOL/bin/python benchmarks/explorers_start.py TOOL DATA 20000   start one, in its own environment
-python benchmarks/explorers.py TOOL http://127.0.0.1:9100/ --map "canvas" [--files FOLDER]
+python benchmarks/explorers_data.py DATA                 the pictures for all of them
+python benchmarks/explorers.py DATA ENVIRONMENTS         measure all, write the table of docs/explorers.md
+python benchmarks/explorers.py DATA ENVIRONMENTS --only wizmap     measure one anew, the others as they were
 
-docs/explorers.md has the results. Times are CPU milliseconds of all processes of the browser, less what it
-uses at rest, so that they hold on a busy machine. Without a graphics card, WebGL runs on the processor.
+ENVIRONMENTS has a folder for each explorer, such as wizmap, with a Python environment in which it is
+installed, and may have node_modules with packages that a page would fetch. Ours runs in the environment of
+this program.
 """
 
 import argparse
-import io
+import contextlib
 import json
-import re
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
-from playwright.sync_api import Browser, FloatRect, Frame, Locator, Page, sync_playwright
+import psutil
+from explorers_page import FLAGS, measure
+from playwright.sync_api import sync_playwright
+from report import machine, table, write_section
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
-INSIDE = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about|file):")
-STEPS, PAUSE, PATIENCE = 20, 100, 90.0
-RUN_CELLS = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
-IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+HERE, PAGE = Path(__file__).parent, Path(__file__).parents[1] / "docs" / "explorers.md"
+PORT = 9100
 
 
-def cpu(browser: Browser) -> float:
-    """Milliseconds that all processes of the browser have computed since it started."""
-    session = browser.new_browser_cdp_session()
-    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    session.detach()
-    return 1000 * sum(one["cpuTime"] for one in found)
+@dataclass(frozen=True)
+class Explorer:
+    """An explorer: its package, the page that it shows (of so many rows), the selector of its map."""
+
+    name: str
+    package: str
+    path: str = "/"
+    map: str = "canvas"
 
 
-def pixels(page: Page, box: Any) -> np.ndarray:
-    """What stands in a box of the page: (height, width, 3)."""
-    seen = page.viewport_size or {"height": box["height"]}
-    x, y, width, height = (max(box[name], 0) for name in ("x", "y", "width", "height"))
-    clip: FloatRect = {"x": x, "y": y, "width": width, "height": max(min(height, seen["height"] - y), 1)}
-    return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")).astype(int)
+EXPLORERS = (
+    Explorer("ours", "phi3lib", "/ours_{rows}.html", "canvas[role=application]"),
+    Explorer("wizmap", "wizmap"),
+    Explorer("datamapplot", "datamapplot"),
+    Explorer("jupyter-scatter", "jupyter-scatter", "/lab/tree/explorer.ipynb"),
+    Explorer("embedding-atlas", "embedding-atlas"),
+    Explorer("renumics-spotlight", "renumics-spotlight"),
+    Explorer("latentscope", "latentscope", "/datasets/pics/explore/scopes-001"),
+    Explorer("tensorboard", "tensorboard", "/#projector"),
+    Explorer("pixplot", "pixplot"),
+    Explorer("fiftyone", "fiftyone"),
+)
 
 
-def spread(shown: np.ndarray) -> float:
-    """The share of pixels that do not have the most frequent color."""
-    codes = (shown[..., 0] << 16) | (shown[..., 1] << 8) | shown[..., 2]
-    return 1 - np.unique(codes, return_counts=True)[1].max() / codes.size
-
-
-def changed(before: np.ndarray, after: np.ndarray) -> float:
-    """The share of pixels that are another color than before."""
-    return 1.0 if before.shape != after.shape else float((np.abs(before - after).max(-1) > 24).mean())
-
-
-def find_map(page: Page, selector: str) -> Locator:
-    """The largest visible element that fits, in any frame, once something is drawn on it."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = [one for frame in page.frames for one in _elements(frame, selector)]
-        for element, box in sorted(found, key=lambda one: -one[1]["width"] * one[1]["height"])[:1]:
-            if box["width"] * box["height"] > 20_000 and spread(pixels(page, box)) > 0.004:
-                return element
-        time.sleep(0.25)
-    raise SystemExit(f"nothing was drawn on {selector!r} within {PATIENCE:.0f} s")
-
-
-def _elements(frame: Frame, selector: str) -> list[tuple[Locator, Any]]:
-    try:
-        found = [(one, one.bounding_box()) for one in frame.locator(selector).all()]
-    except Exception:  # a frame that has gone
-        return []
-    return [(one, box) for one, box in found if box]
-
-
-def gesture(browser: Browser, page: Page, box: Any, act: Callable[[], None]) -> tuple[float, float]:
-    """(CPU milliseconds of an act, without those at rest; share of the pixels it changed)."""
-    before, start, clock = pixels(page, box), cpu(browser), time.monotonic()
-    page.wait_for_timeout(2000)
-    at_rest = (cpu(browser) - start) / (time.monotonic() - clock)
-    start, clock = cpu(browser), time.monotonic()
-    act()
-    page.wait_for_timeout(2000)  # what is drawn late belongs to it
-    used, took = cpu(browser) - start, time.monotonic() - clock
-    return max(used - at_rest * took, 0.0), changed(before, pixels(page, box))
-
-
-def wheel(page: Page, x: float, y: float) -> None:
-    """Turn the wheel in and out again, as fast as a hand does."""
-    page.mouse.move(x, y)
-    for step in range(STEPS):
-        page.mouse.wheel(0, -100 if step < STEPS * 0.7 else 100)
-        page.wait_for_timeout(PAUSE)
-
-
-def pinch(page: Page, x: float, y: float) -> None:
-    """Two fingers that go apart."""
-    session = page.context.new_cdp_session(page)
-
-    def touch(event: str, *points: tuple[float, float]) -> None:
-        touches = [{"x": across, "y": down, "id": n} for n, (across, down) in enumerate(points)]
-        session.send("Input.dispatchTouchEvent", {"type": event, "touchPoints": touches})
-
-    touch("touchStart", (x - 20, y), (x + 20, y))
-    for apart in (30, 50, 80):
-        touch("touchMove", (x - apart, y), (x + apart, y))
-        page.wait_for_timeout(60)
-    touch("touchEnd")
-    session.detach()
-
-
-def keys(page: Page, element: Locator) -> None:
-    """Put the focus on the map, if it takes it, and press what commonly zooms and moves."""
-    element.evaluate("e => { for (let at = e; at; at = at.parentElement) { at.focus?.();"
-                     " if (document.activeElement === at) return; } }")  # fmt: skip
-    for name in ("+", "ArrowRight", "ArrowRight", "="):
-        page.keyboard.press(name)
-
-
-def measure(browser: Browser, address: str, selector: str, picture: Path | None) -> dict[str, Any]:
-    """Open the explorer and measure it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, has_touch=True)
-    page, outside, loaded = context.new_page(), set(), []
-    session = context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.on("Network.loadingFinished", lambda one: loaded.append(one["encodedDataLength"]))
-    context.on("request", lambda one: None if INSIDE.match(one.url) else outside.add(one.url.split("?")[0]))
-    start, clock = cpu(browser), time.monotonic()
-    page.goto(address, wait_until="commit")
-    if "/lab/" in address:
-        page.wait_for_function(IDLE, timeout=1000 * PATIENCE)
-        loaded.clear()
-        start, clock = cpu(browser), time.monotonic()
-        page.evaluate(RUN_CELLS)
-    element = find_map(page, selector)
-    found: dict[str, Any] = {"seconds": time.monotonic() - clock, "cpu": cpu(browser) - start}
-    page.wait_for_timeout(2500)
-    found |= {"mb": sum(loaded) / 1e6}
-    if picture:
-        page.screenshot(path=picture.with_suffix(".1.png"))
-    found |= _gestures(browser, page, element)
-    if picture:
-        page.screenshot(path=picture.with_suffix(".2.png"))
-    violations = Axe().run(page).response["violations"]
-    found["axe"] = sum(len(one["nodes"]) for one in violations)
-    found["axe_serious"] = sorted(
-        {one["id"] for one in violations if one["impact"] in ("serious", "critical")}
+def python_of(explorer: Explorer, environments: Path) -> Path:
+    """The interpreter that has the explorer."""
+    return (
+        Path(sys.executable) if explorer.name == "ours" else environments / explorer.name / "bin" / "python"
     )
-    found |= _surroundings(page)
-    return found | {"outside": sorted(outside)}
 
 
-def _gestures(browser: Browser, page: Page, element: Locator) -> dict[str, Any]:
-    box = element.bounding_box()
-    if box is None:
-        raise SystemExit("the map cannot be seen on the page")
-    x, y = box["x"] + 0.45 * box["width"], box["y"] + 0.5 * box["height"]
-    used, moved = gesture(browser, page, box, lambda: wheel(page, x, y))
-    pinched = gesture(browser, page, box, lambda: pinch(page, x, y))[1]
-    pressed = gesture(browser, page, box, lambda: keys(page, element))[1]
-    return {"wheel_cpu": used / STEPS, "wheel": moved, "pinch": pinched, "keys": pressed}
+def version_of(explorer: Explorer, python: Path) -> str:
+    """The installed version."""
+    ask = f"from importlib.metadata import version; print(version({explorer.package!r}))"
+    return subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _surroundings(page: Page) -> dict[str, Any]:
-    whole = {"x": 0, "y": 0, "width": 1400, "height": 900}
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(800)
-    dark = float(np.median(pixels(page, whole)))
-    page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_timeout(800)
-    over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return {"dark": dark < 90, "wider_than_a_phone": over}
+@contextlib.contextmanager
+def started(explorer: Explorer, python: Path, data: Path, rows: int, log: Path) -> Iterator[psutil.Process]:
+    """Run an explorer's server; it and all that it started end with the block."""
+    arguments = [explorer.name, str(data), str(rows), str(PORT)]
+    with log.open("wb") as output:
+        begun = subprocess.Popen(
+            [str(python), str(HERE / "explorers_start.py"), *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield psutil.Process(begun.pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(begun.pid, signal.SIGKILL)
+        begun.wait()
+
+
+def wait_for(server: psutil.Process, end: float) -> None:
+    """Wait until the server answers. TimeoutError if it ends, or has not answered at the time `end`."""
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5)
+            return
+        if server.status() == psutil.STATUS_ZOMBIE:
+            raise TimeoutError("it stopped at its start")
+        time.sleep(0.5)
+    raise TimeoutError("did not answer in time")
+
+
+def cpu_seconds(server: psutil.Process) -> float:
+    """What the server and all that it started have computed."""
+    return sum(sum(one.cpu_times()[:4]) for one in [server, *server.children(recursive=True)])
+
+
+def written(data: Path, since: float) -> int:
+    """Bytes of the files that were written since then."""
+    files = [file for file in data.rglob("*") if file.is_file() and file.stat().st_mtime >= since]
+    return sum(file.stat().st_size for file in files)
+
+
+def found_of(explorer: Explorer, asked: argparse.Namespace) -> dict[str, Any]:
+    """Start, open and measure an explorer; what it did not do is `failed`."""
+    python = python_of(explorer, asked.environments)
+    found: dict[str, Any] = {"version": version_of(explorer, python)}
+    since, end = time.time(), time.monotonic() + 60 * asked.minutes
+    log, address = asked.files / f"{explorer.name}.log", f"http://127.0.0.1:{PORT}{explorer.path}"
+    with (
+        started(explorer, python, asked.data, asked.rows, log) as server,
+        sync_playwright() as playwright,
+    ):
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            wait_for(server, end)
+            found |= measure(
+                browser,
+                address.format(rows=asked.rows),
+                explorer.map,
+                patience=max(end - time.monotonic(), 30),
+                shots=asked.files / explorer.name,
+                packages=asked.environments / "node_modules",
+            )
+        except Exception as error:  # whatever another program does
+            said = str(error).splitlines()[0] if isinstance(error, TimeoutError) else type(error).__name__
+            found["failed"] = f"{said} ({asked.minutes} minutes)"
+            print(repr(error), file=sys.stderr)
+        found |= {"build": cpu_seconds(server), "written": written(asked.data, since) / 1e6}
+        browser.close()
+    return found
+
+
+def kept(explorer: Explorer, asked: argparse.Namespace) -> Path:
+    """The file of what was measured of an explorer, so that one of them can be measured anew."""
+    return asked.files / f"{explorer.name}-{asked.rows}.json"
+
+
+def row_of(explorer: Explorer, found: dict[str, Any]) -> list[str]:
+    """A row of the table."""
+    name = f"**Atlas** {found['version']}" if explorer.name == "ours" else explorer.name
+    if explorer.name != "ours" and "version" in found:
+        name = f"{explorer.package} {found['version']}"
+    if "failed" in found:
+        return [name, found["failed"], *[""] * (len(NAMES) - 2)]
+    drawn = found["wheel"] > 0.001  # the wheel changes what is drawn
+    pointed = [found[which] for which in ("reached", "reached closer")]
+    places = [
+        f"{one['places']} of {one['tried']}, {one['pictures']}" if one["places"] else "none could be read"
+        for one in pointed
+    ]
+    step = f"{found['step']:.0f}" if found["step"] else "no more than at rest"
+    return [
+        name,
+        f"{found['build']:.0f}",
+        f"{found['written']:.1f}",
+        f"{found['loaded']:.1f}",
+        f"{found['cpu']:.1f}" if drawn else "no map",
+        f"{found['memory']:.1f}",
+        step if drawn else "no map",
+        *(places if drawn else ["no map"] * len(places)),
+        f"{found['axe']}, {found['axe serious']}",
+        "yes" if found["dark"] else "no",
+        "yes" if found["wider than a phone"] else "no",
+        str(found["outside"]),
+    ]
+
+
+NAMES = (
+    "explorer",
+    "to build, CPU s",
+    "written, MB",
+    "loaded, MB",
+    "to the first map, CPU s of the browser",
+    "the browser, GB",
+    "a step of the wheel, CPU ms",
+    "places of the pointer that name a picture, different pictures",
+    "the same, closer",
+    "faults by axe-core, serious kinds",
+    "follows the system's dark theme",
+    "wider than a phone",
+    "addresses of other machines",
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name")
-    parser.add_argument("address")
-    parser.add_argument("--map", default="canvas", help="selector of the map; the largest one is taken")
-    parser.add_argument("--files", type=Path, help="folder for two screenshots")
+    parser.add_argument("data", type=Path, help="what explorers_data.py has written")
+    parser.add_argument("environments", type=Path)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument(
+        "--minutes", type=int, default=6, help="that each explorer gets until its map is drawn"
+    )
+    parser.add_argument("--only", nargs="+", choices=[one.name for one in EXPLORERS], default=[])
+    parser.add_argument("--files", type=Path, default=Path("build/explorers"), help="for screenshots, logs")
+    parser.add_argument("--quick", action="store_true", help="print, and write nothing into the docs")
     asked = parser.parse_args()
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        picture = asked.files / asked.name if asked.files else None
-        found = measure(browser, asked.address, asked.map, picture)
-        browser.close()
-    print(json.dumps({"name": asked.name} | found))
+    asked.data, asked.files = asked.data.resolve(), asked.files.resolve()
+    asked.files.mkdir(parents=True, exist_ok=True)
+    for explorer in EXPLORERS:
+        installed = python_of(explorer, asked.environments).exists()
+        if installed and (not asked.only or explorer.name in asked.only):
+            found = found_of(explorer, asked)
+            print(json.dumps({"name": explorer.name} | found), flush=True)
+            kept(explorer, asked).write_text(json.dumps(found), encoding="utf-8")
+    known = [(one, kept(one, asked)) for one in EXPLORERS if kept(one, asked).is_file()]
+    rows = [row_of(one, json.loads(file.read_text(encoding="utf-8"))) for one, file in known]
+    text = f"{table(NAMES, rows)}\n\n{asked.rows:,} pictures, one explorer after the other. {machine()}"
+    print(text)
+    if not asked.quick:
+        write_section("measured", text, PAGE)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def with_places(known: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def repeated(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return so many rows: the first as they are, then the same with noise and names of their own."""
+    """Return so many rows: the first as they are, then the same with noise; each caption has its number."""
     rng = np.random.default_rng(0)
     number = np.arange(count)
     found = rows.iloc[number % len(rows)].reset_index(drop=True)
@@ -60,6 +60,7 @@ def repeated(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     places = found[["x", "y"]].to_numpy() + rng.normal(size=(count, 2), scale=spread) * later[:, None]
     return found.assign(
         id=[f"{n:06d}.jpg" for n in number],
+        caption=[f"{caption} {n:06d}" for n, caption in zip(number, found["caption"], strict=True)],
         picture=list(found["id"]),
         vector=list((vectors + noise).astype(np.float32)),
         x=places[:, 0].astype(np.float32),

@@ -9,6 +9,7 @@ imports its tool itself: no environment has two of them.
 import base64
 import functools
 import http.server
+import io
 import json
 import os
 import subprocess
@@ -101,22 +102,28 @@ def spotlight(data: Path, rows: int, port: int) -> None:
     tool.show(frame, dtype=types, port=port, no_browser=True, wait="forever", analyze=False)
 
 
+def thumbnail(path: str) -> str:
+    """The picture with 64 pixels, as an address that holds it."""
+    from PIL import Image
+
+    buffer, small = io.BytesIO(), Image.open(path)
+    small.thumbnail((64, 64))
+    small.save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
 def datamapplot(data: Path, rows: int, port: int) -> None:
     """A page with a map, names of the forty most frequent kinds, search and pictures in the tooltips."""
     import datamapplot as tool
 
     frame = read(data, rows)
     names = frame["kind"].where(frame["kind"].isin(frame["kind"].value_counts().index[:40]), "Unlabelled")
-    small = [
-        "data:image/jpeg;base64," + base64.b64encode(Path(p).read_bytes()).decode() for p in frame["picture"]
-    ]
+    small = [thumbnail(path) for path in frame["picture"]]
     shown = tool.create_interactive_plot(
         frame[["x", "y"]].to_numpy(),
         names.to_numpy(),
         hover_text=frame["caption"].to_numpy(),
-        extra_point_data=pd.DataFrame(
-            {"image": small if rows <= 2_000 else [""] * rows, "kind": frame["kind"]}
-        ),
+        extra_point_data=pd.DataFrame({"image": small, "kind": frame["kind"]}),
         hover_text_html_template='<img src="{image}" width="96">{hover_text}',
         enable_search=True,
         colormap_rawdata=[frame["brightness"].to_numpy()],

@@ -17,15 +17,15 @@ BLOCK = re.compile(r"<!-- on (.+?): begin -->\n(.*?)\n<!-- on \1: end -->", re.D
 MACHINE = re.compile(r"transformers [\w.+-]+, (.+), \d+ of \d+ threads")
 
 
-def write_section(name: str, text: str) -> None:
+def write_section(name: str, text: str, file: Path = README) -> None:
     """Put a section between its markers; everything else in the file stays."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    old = README.read_text(encoding="utf-8") if README.is_file() else "# Benchmarks\n"
+    old = file.read_text(encoding="utf-8") if file.is_file() else "# Benchmarks\n"
     if begin in old and end in old:
         before, after = old[: old.index(begin)], old[old.index(end) + len(end) :]
     else:
         before, after = old.rstrip() + "\n\n", "\n"
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def blocks_of(name: str) -> dict[str, str]:
