@@ -21,6 +21,7 @@ from phi3lib.lab.lessons.nb10_alignment import (
     asked_scenes,
 )
 from phi3lib.lab.lessons.nb10_towers import STAGE_NAMES, measured
+from phi3lib.lab.lessons.text_tables import in_parts
 
 CROPS = ("sharp", "blurred")  # the ways in which final scores are stored
 # One color and one line for a tower, through the whole notebook; the untrained one is the control.
@@ -73,7 +74,6 @@ def final_table(parts: Mapping[str, str], crops: str = "sharp") -> str:
     parts: names as in data/models/towers/curves.json, with what they are called in the table. The last column
     is small print, which no alignment was trained on.
     """
-    width = max(map(len, [*parts.values(), "questions"]))
     topics = [*TOPICS, "print"]
     scores = {name: [final_score(part, topic, crops) for topic in topics] for part, name in parts.items()}
     rows = {"": topics}
@@ -81,9 +81,7 @@ def final_table(parts: Mapping[str, str], crops: str = "sharp") -> str:
         rows[name] = [with_interval(one) for one in row]
     rows["chance"] = [f"{CHANCE[topic]:.0%}" for topic in topics]
     rows["questions"] = [str(one["count"]) for one in next(iter(scores.values()))]
-    return "\n".join(
-        " ".join([name.ljust(width), *(cell.rjust(19) for cell in cells)]) for name, cells in rows.items()
-    )
+    return in_parts(rows, width=19)
 
 
 def single_answers(part: str, topic: str) -> list[int]:
@@ -100,13 +98,11 @@ def gains(before: str, after: str) -> dict[str, Estimate]:
 
 def gain_table(pairs: Mapping[str, tuple[str, str]]) -> str:
     """Return a text table of `gains` with their intervals. pairs: (before, after) by the name of the line."""
-    width = max(map(len, pairs))
-    lines = [" ".join([" " * width, *(topic.rjust(22) for topic in (*TOPICS, "all"))])]
+    rows = {"": [*TOPICS, "all"]}
     for name, (before, after) in pairs.items():
         every = gains(before, after).values()
-        cells = [f"{one.value:+.2f} ({one.low:+.2f} to {one.high:+.2f})" for one in every]
-        lines.append(" ".join([name.ljust(width), *(cell.rjust(22) for cell in cells)]))
-    return "\n".join(lines)
+        rows[name] = [f"{one.value:+.2f} ({one.low:+.2f} to {one.high:+.2f})" for one in every]
+    return in_parts(rows, width=22)
 
 
 def excluding_zero(pairs: Mapping[str, tuple[str, str]]) -> str:
@@ -129,14 +125,12 @@ def excluding_zero(pairs: Mapping[str, tuple[str, str]]) -> str:
 
 def crops_table(parts: Mapping[str, str]) -> str:
     """Return a text table: each part's share right with sharp crops → with blurred ones, by topic."""
-    width, topics = max(map(len, parts.values())), [*TOPICS, "print"]
+    topics = [*TOPICS, "print"]
     rows = {"": topics}
     for part, name in parts.items():
         ends = [[final_score(part, topic, crops)["value"] for crops in CROPS] for topic in topics]
         rows[name] = [f"{sharp:.0%} → {blurred:.0%}" for sharp, blurred in ends]
-    return "\n".join(
-        " ".join([name.ljust(width), *(cell.rjust(13) for cell in cells)]) for name, cells in rows.items()
-    )
+    return in_parts(rows, width=11, most=len(topics))
 
 
 def with_interval(score: Mapping[str, float]) -> str:

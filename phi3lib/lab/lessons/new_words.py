@@ -17,6 +17,7 @@ from phi3lib.embeddings.finetune_runs import weights_mark
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.encoders import as_encoder
 from phi3lib.lab.figures import palette, plots
+from phi3lib.lab.lessons.text_tables import in_parts
 from picturebook import french
 from picturebook.captions import class_phrase
 from picturebook.colors import COLORS
@@ -258,18 +259,15 @@ def image_centers(exam: Exam, model: Any, names: Sequence[str] = SHOWN) -> Vecto
 
 def score_lines(scores: Mapping[str, Scores], tasks: Sequence[str] = TASKS) -> str:
     """Return a table: a line for each model, the share right in each task with its interval, then chance."""
-    width = max(len("by chance"), *map(len, scores))
-    lines = [" " * width + "".join(f"  {task:>21}" for task in tasks)]
+    rows: dict[str, list[str]] = {"": list(tasks)}
     for name, by_task in scores.items():
-        cells = [
+        rows[name] = [
             f"{by_task[task].value:.2f} ({by_task[task].low:.2f} to {by_task[task].high:.2f})"
             for task in tasks
         ]
-        lines.append(f"{name:{width}}" + "".join(f"  {cell:>21}" for cell in cells))
     any_model = next(iter(scores.values()))
-    guesses = [f"{any_model[task].chance or 0:.3f}" for task in tasks]
-    lines.append(f"{'by chance':{width}}" + "".join(f"  {guess:>21}" for guess in guesses))
-    return "\n".join(lines)
+    rows["by chance"] = [f"{any_model[task].chance or 0:.3f}" for task in tasks]
+    return in_parts(rows, width=21)
 
 
 def change_lines(before: Scores, after: Scores) -> str:
