@@ -13,6 +13,7 @@ from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import TIE, Neighbors, unit_rows
 from phi3lib.embeddings.umap_kernels import keep_descent_compiled
 from phi3lib.moved import old_attribute, old_names
+from phi3lib.vision.inputs import as_seed, as_whole
 
 MANY = 30_000  # items up to which exact neighbors take less than a minute
 ASKED = 500  # items whose true neighbors are computed, to measure the recall
@@ -41,11 +42,12 @@ def approximate_nearest(
     The same on every run of one machine with as many threads. ValueError for fewer than k + 1 items, and for
     vectors that are not finite or zero.
     """
-    from pynndescent import NNDescent
-
-    unit = unit_rows(vectors)
+    unit, k, seed = unit_rows(vectors), as_whole(k, "k"), as_seed(seed)
+    recall_at = as_whole(recall_at, "recall_at", 1)
     if not 1 <= k < len(unit):
         raise ValueError(f"{k} neighbors of {len(unit)} items: ask for 1 at least and fewer than items")
+    from pynndescent import NNDescent
+
     # Of vectors of length one, the order by distance is that by cosine.
     keep_descent_compiled()
     index = NNDescent(unit, metric="euclidean", n_neighbors=k + 2, random_state=seed, low_memory=True)
@@ -81,7 +83,10 @@ def measured_recall(near: Neighbors, k: int, *, most: int = ASKED, seed: int = 0
     unit = near.points
     if unit is None:
         raise ValueError("a recall needs the vectors of the neighbors")
-    rows = np.sort(np.random.default_rng(seed).choice(len(unit), min(most, len(unit)), replace=False))
+    k, most = as_whole(k, "k", 1, near.indices.shape[1]), as_whole(most, "most", 1)
+    rows = np.sort(
+        np.random.default_rng(as_seed(seed)).choice(len(unit), min(most, len(unit)), replace=False)
+    )
     shares = []
     for start in range(0, len(rows), max(AT_A_TIME // len(unit), 1)):
         part = rows[start : start + max(AT_A_TIME // len(unit), 1)]

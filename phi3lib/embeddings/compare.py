@@ -21,7 +21,7 @@ from phi3lib.embeddings.knn import (
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.moved import old_names
-from phi3lib.vision.inputs import as_list, as_whole
+from phi3lib.vision.inputs import as_list, as_seed, as_truth, as_whole
 
 Matrix = NDArray[np.floating]
 MANY_ROWS = 60  # half-samples of what takes the square of the items
@@ -48,7 +48,8 @@ def mutual_knn(first: ArrayLike, second: ArrayLike, k: int = 10) -> Estimate:
     half-samples, it is that of sampling other items. After Huh et al. 2024, "The Platonic Representation
     Hypothesis".
     """
-    a, b = _pair(first, second, as_whole(k, "k") + 2)
+    k = as_whole(k, "k", 1)
+    a, b = _pair(first, second, k + 2)
     chance = k / (len(a) - 1)
     if len(a) < 2 * (k + 2):
         return of_mean(shared_neighbors(a, b, k), chance)
@@ -64,7 +65,8 @@ def shared_neighbors(first: ArrayLike, second: ArrayLike, k: int = 10) -> NDArra
 
     Ties count as in `phi3lib.embeddings.knn.share_in_common`.
     """
-    a, b = _pair(first, second, as_whole(k, "k") + 2)
+    k = as_whole(k, "k", 1)
+    a, b = _pair(first, second, k + 2)
     return share_in_common(nearest(a, k), nearest(b, k))
 
 
@@ -74,6 +76,7 @@ def linear_cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = True) ->
     Kornblith et al. 2019; `debiased` uses the unbiased estimate of HSIC (Song et al. 2012), whose expected
     value for unrelated spaces is 0 however wide they are. It is not invariant to arbitrary linear maps.
     """
+    debiased = as_truth(debiased, "debiased")
     a, b = _pair(first, second, 4 if debiased else 2)
     a, b = a - a.mean(0), b - b.mean(0)
     gram_a, gram_b = a @ a.T, b @ b.T
@@ -141,7 +144,7 @@ def knn_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, k: int 
     Of labels with equally many votes the one that comes first among the neighbors wins. The interval is that
     of sampling other items; that these would have other neighbors is not included.
     """
-    space, wanted = _labeled(vectors, labels, as_whole(k, "k") + 1)
+    space, wanted = _labeled(vectors, labels, as_whole(k, "k", 1) + 1)
     votes = wanted[nearest(space, k).indices]  # (N, k)
     counts = (votes[:, :, None] == votes[:, None, :]).sum(2)  # for each neighbor: votes for its label
     predicted = votes[np.arange(len(space)), counts.argmax(1)]
@@ -166,7 +169,7 @@ def probe_hits(
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    space, wanted = _labeled(vectors, labels, as_whole(folds, "folds"))
+    space, wanted = _labeled(vectors, labels, as_whole(folds, "folds", 2))
     smallest = np.bincount(wanted).min()
     if smallest < folds:
         raise ValueError(
@@ -181,7 +184,7 @@ def probe_accuracy(vectors: ArrayLike, labels: Sequence[object] | NDArray, *, fo
 
     ValueError as in `probe_hits`.
     """
-    _, wanted = _labeled(vectors, labels, as_whole(folds, "folds"))
+    _, wanted = _labeled(vectors, labels, as_whole(folds, "folds", 2))
     return of_mean(probe_hits(vectors, labels, folds=folds), _commonest(wanted))
 
 
@@ -193,12 +196,12 @@ def retrieval(
     Items as similar as the wanted one count as better ones: a space in which all are equal has a recall of 0.
     ValueError for k < 1 and where `wanted` does not name one item for each query.
     """
-    asked, there = exact_unit_rows(queries), exact_unit_rows(items)
+    asked, there, k = exact_unit_rows(queries), exact_unit_rows(items), as_whole(k, "k", 1)
     rows = np.asarray(as_list(wanted, "wanted"))
     require_one_space("queries", asked, "items", there)
     is_fitting = rows.shape == (len(asked),) and rows.dtype.kind in "iu"
-    if not is_fitting or not ((rows >= 0) & (rows < len(there))).all() or as_whole(k, "k") < 1:
-        raise ValueError(f"expected one of {len(there)} items for each of {len(asked)} queries, and k ≥ 1")
+    if not is_fitting or not ((rows >= 0) & (rows < len(there))).all():
+        raise ValueError(f"expected one of {len(there)} items for each of {len(asked)} queries")
     own = (asked * there[rows]).sum(1)
     starts = range(0, len(asked), BLOCK)
     alike = [(asked[s : s + BLOCK] @ there.T >= own[s : s + BLOCK, None] - 1e-7).sum(1) - 1 for s in starts]
@@ -266,7 +269,7 @@ def modality_gap_estimate(pictures: ArrayLike, texts: ArrayLike, *, seed: int = 
     not 0.
     """
     one, other = _both_modalities(pictures, texts)
-    rng, both = np.random.default_rng(seed), np.concatenate([one, other])
+    rng, both = np.random.default_rng(as_seed(seed)), np.concatenate([one, other])
     dealt = [
         _gap(mixed[: len(one)], mixed[len(one) :]) for mixed in (rng.permutation(both) for _ in range(50))
     ]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phi3lib.vision.inputs import as_numbers
+from phi3lib.vision.inputs import as_number, as_numbers, as_seed, as_whole
 
 RESAMPLES = 2000
 MOST_HALF = 1000  # rows of a subsample: statistics of pairs take time with the square of their number
@@ -59,7 +59,8 @@ def of_mean(values: ArrayLike, chance: float | None = None, *, seed: int = 0) ->
     Values that are all 0 or 1 are a share. seed: of the bootstrap. ValueError without values, and for values
     that are no numbers.
     """
-    numbers = as_numbers(values, "values")
+    numbers, seed = as_numbers(values, "values"), as_seed(seed)
+    chance = None if chance is None else as_number(chance, "chance")
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"expected one value for each item; the shape is {numbers.shape}")
     if not np.isfinite(numbers).all():
@@ -124,7 +125,8 @@ def of_statistic(
     """
     from scipy.stats import t
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed(seed))
+    count, resamples = as_whole(count, "count", 2), as_whole(resamples, "resamples", 2)
     value = statistic(np.arange(count))
     if not np.isfinite(value):
         raise ValueError("the value is no number: are all items alike?")
@@ -153,7 +155,7 @@ def difference(first: Estimate | ArrayLike, second: Estimate | ArrayLike, *, see
     BCa as in `of_mean`; where no item differs, or all of a share do in one direction, as far as so many items
     can tell. ValueError where they are not of the same items.
     """
-    one, other = _pairs(first, second)
+    seed, (one, other) = as_seed(seed), _pairs(first, second)
     apart = other - one
     if not apart.any():
         _, reach = _wilson(apart)

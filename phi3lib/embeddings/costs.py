@@ -23,7 +23,7 @@ from phi3lib.embeddings.run_time import in_words, usable_cores
 from phi3lib.embeddings.sources import Item, find_items
 from phi3lib.embeddings.store import stored_marks
 from phi3lib.encoders import ImageEncoder, Recipe
-from phi3lib.vision.inputs import as_path
+from phi3lib.vision.inputs import as_path, as_truth, as_whole
 from phi3lib.vision.pictures import Least
 
 FLOAT_BYTES = 4
@@ -85,8 +85,8 @@ def estimate_cost(
     how many to measure; images that cannot be read are not counted, and if all of them are unreadable,
     `measured` and all seconds are 0. Nothing is written. Raises ValueError as `embed_images` does.
     """
-    if sample < 1 or (count is not None and count < 1):
-        raise ValueError(f"sample={sample}, count={count}: both must be at least 1")
+    sample, draft = as_whole(sample, "sample", 1), as_truth(draft, "draft")
+    count = None if count is None else as_whole(count, "count", 1)
     target = None if out is None else as_path(out)
     items = find_items(images, own=target).items
     encoder = encoder_of(model)

@@ -46,7 +46,8 @@ def disagreements(
     than k + 2 of them.
     """
     first, second = matched(one, other)
-    if len(first) < as_whole(k, "k") + 2:
+    k, most = as_whole(k, "k", 1), as_whole(most, "most", 1)
+    if len(first) < k + 2:
         raise ValueError(f"the tables have {len(first)} images in common; at least {k + 2} are needed")
     spaces = [exact_unit_rows(table.vectors).astype(np.float32) for table in (first, second)]
     found = []

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from phi3lib.embeddings.knn import Directions, cosine_distance
 from phi3lib.embeddings.table import EmbeddingTable, as_table
-from phi3lib.vision.inputs import is_missing
+from phi3lib.vision.inputs import as_number
 
 MOST_PAIRS = 10_000  # above, one pair for each picture is more readable than a list of all pairs
 SMALL_GROUP = 10  # pictures of a group whose pairs are always all listed
@@ -23,8 +23,10 @@ def near_duplicates(table: EmbeddingTable, least: float = 0.98) -> list[tuple[st
     Where there are more, as with thousands of copies of one placeholder, groups of more than `SMALL_GROUP`
     pictures are abbreviated: each picture is listed with the one that is most similar to it (for exact copies
     the first of them). `duplicate_groups` has the whole groups.
+
+    ValueError unless `least` is a cosine, −1 to 1.
     """
-    space = Directions(as_table(table).vectors)
+    least, space = as_number(least, "least", -1, 1), Directions(as_table(table).vectors)
     group_of, pairs = _groups(space, least)
     abbreviated = pairs > MOST_PAIRS
     found = [
@@ -47,6 +49,7 @@ def duplicate_groups(table: EmbeddingTable, least: float = 0.98) -> list[tuple[s
     Two pictures of a group need not be that similar themselves: each is to another one of the group. Ids are
     in the table's order; pictures without a near duplicate are left out.
     """
+    least = as_number(least, "least", -1, 1)
     group_of, _ = _groups(Directions(as_table(table).vectors), least)
     groups = sorted((rows for rows in _members(group_of) if len(rows) > 1), key=lambda rows: -len(rows))
     return [tuple(table.ids[row] for row in rows) for rows in groups]
@@ -57,12 +60,8 @@ def _groups(space: Directions, least: float) -> tuple[Rows, int]:
 
     Equal rows are compared once.
     """
-    if is_missing(least):
-        raise ValueError(f"least is {least}; expected a cosine")
     different, sizes = np.unique(space.copy_of, return_counts=True)
-    group_of, pairs = space.copy_of.copy(), int((sizes * (sizes - 1) // 2).sum()) if least <= 1 else 0
-    if least > 1:
-        return np.arange(len(group_of)), 0
+    group_of, pairs = space.copy_of.copy(), int((sizes * (sizes - 1) // 2).sum())
     for first, second in _similar(space, different, least):
         pairs += int((sizes[first] * sizes[second]).sum())
         group_of = _joined(group_of, different[first], different[second])

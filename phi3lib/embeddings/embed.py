@@ -32,7 +32,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.embeddings.trial import AUTO, precision_for
 from phi3lib.encoders import ImageEncoder, Recipe, as_encoder, joined, text_encoder
 from phi3lib.loading.log import tell
-from phi3lib.vision.inputs import as_path, as_texts
+from phi3lib.vision.inputs import as_file, as_texts, as_truth
 from phi3lib.vision.pictures import Least
 from phi3lib.vision.precision import agreement, precision_of
 
@@ -78,7 +78,7 @@ def embed_images(
     Raises ValueError before anything is computed if labels do not fit, if `out` was made with another recipe
     or is being written by another process; and ValueError if no image can be read.
     """
-    target = None if out is None else as_path(out)
+    target, draft = None if out is None else as_file(out), as_truth(draft, "draft")
     source = find_items(images, own=target)
     columns = labels_of(labels, [item.id for item in source.items])
     encoder = encoder_of(model)

@@ -33,7 +33,7 @@ from phi3lib.embeddings.finetune_towers import (
 )
 from phi3lib.encoders import as_encoder
 from phi3lib.loading.progress import without_progress_bars
-from phi3lib.vision.inputs import as_path, as_whole
+from phi3lib.vision.inputs import as_number, as_path, as_seed, as_whole
 
 if TYPE_CHECKING:
     from phi3lib.embeddings.finetune_trainer import PairTrainer, Watch
@@ -130,6 +130,8 @@ def fine_tune(
     chosen = Trained(tuple([train] if isinstance(train, str) else train), lora)
     _require_sizes(steps, batch_size, chunk_size, evaluate_every)
     _require_course(warmup, patience, held_out)
+    weight_decay, seed = as_number(weight_decay, "weight_decay", 0), as_seed(seed)
+    learning_rate = None if learning_rate is None else as_number(learning_rate, "learning_rate", 0)
     sources = [make_pairs(pairs)] + ([] if held_out is None else [make_pairs(held_out)])
     towers_of(model)  # refused before the copy
     with own_random_numbers(seed):
@@ -148,10 +150,10 @@ def fine_tune(
 
 
 def _require_sizes(steps: int, batch: int, chunk: int | None, every: int) -> None:
-    numbers = {"steps": steps, "batch_size": batch, "chunk_size": chunk, "evaluate_every": every}
-    for name, value in numbers.items():
-        if value is not None:
-            as_whole(value, name)
+    for name, value in {"steps": steps, "batch_size": batch, "evaluate_every": every}.items():
+        as_whole(value, name)
+    if chunk is not None:
+        as_whole(chunk, "chunk_size")
     if steps < 1 or batch < 2 or every < 1 or (chunk is not None and chunk < 1):
         raise ValueError(
             f"steps={steps}, batch_size={batch}, evaluate_every={every}, chunk_size={chunk}: each is at "
@@ -160,9 +162,8 @@ def _require_sizes(steps: int, batch: int, chunk: int | None, every: int) -> Non
 
 
 def _require_course(warmup: float, patience: int | None, held_out: Any) -> None:
-    if not 0 <= warmup <= 1:
-        raise ValueError(f"warmup is {warmup}; it is a share of the steps, 0 to 1")
-    if patience is not None and (patience < 1 or held_out is None):
+    as_number(warmup, "warmup", 0, 1)
+    if patience is not None and (as_whole(patience, "patience") < 1 or held_out is None):
         raise ValueError(
             f"patience={patience}: stopping early needs held_out= pairs and a patience of 1 or more"
         )

@@ -18,6 +18,7 @@ from phi3lib.embeddings.confidence import Estimate, of_mean
 from phi3lib.embeddings.knn import BLOCK, TIE, Neighbors, exact_unit_rows, share_in_common, share_reached
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_attribute, old_keyword
+from phi3lib.vision.inputs import as_seed, as_whole
 
 Coordinates = NDArray[np.float32]
 RANKED = 2**25  # cosines in memory at a time: 256 MB
@@ -62,7 +63,8 @@ class Layout:
         Of more items a sample is used; `count` is its size. Neighbors and ranks are those among all items, so
         the value estimates the trustworthiness of the whole map. ValueError as above.
         """
-        return of_mean(self.trust(vectors, k, rows=sample_rows(len(self.coordinates), most)), seed=seed)
+        rows, seed = sample_rows(len(self.coordinates), as_whole(most, "most", 1)), as_seed(seed)
+        return of_mean(self.trust(vectors, k, rows=rows), seed=seed)
 
     def trust(
         self, vectors: ArrayLike, k: int = 10, *, rows: NDArray[np.intp] | None = None
@@ -71,10 +73,10 @@ class Layout:
 
         rows: the items to ask about, all by default; ranks are among all items. ValueError as above.
         """
-        unit, count = exact_unit_rows(vectors), len(self.coordinates)
+        unit, count, k = exact_unit_rows(vectors), len(self.coordinates), as_whole(k, "k")
         if len(unit) != count:
             raise ValueError(f"{len(unit)} vectors do not fit a map of {count} items")
-        if not k >= 1 or 2 * k >= count:
+        if k < 1 or 2 * k >= count:
             raise ValueError(f"k = {k} must be 1 at least and less than half of the {count} items")
         asked = np.arange(count) if rows is None else rows
         near = map_neighbors(self.coordinates, k, rows=asked).indices
@@ -139,6 +141,7 @@ def map_neighbors(coordinates: Coordinates, k: int, *, rows: NDArray[np.intp] | 
     """
     from scipy.spatial import KDTree
 
+    k = as_whole(k, "k")
     if not 1 <= k < len(coordinates):
         raise ValueError(f"{k} neighbors on a map of {len(coordinates)} items")
     asked = np.arange(len(coordinates)) if rows is None else rows
@@ -161,6 +164,7 @@ def stability(layouts: Sequence[Layout], k: int = 10) -> Estimate:
 
     1: all seeds agree. Chance is k / (N − 1). ValueError for fewer than two layouts.
     """
+    k = as_whole(k, "k")
     shares = steadiness(layouts, k)
     return of_mean(shares, k / (len(shares) - 1))
 

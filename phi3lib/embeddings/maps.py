@@ -27,6 +27,7 @@ from phi3lib.embeddings.layouts import stability as stability
 from phi3lib.embeddings.layouts import steadiness as steadiness
 from phi3lib.embeddings.umap_kernels import keep_compiled
 from phi3lib.moved import old_names
+from phi3lib.vision.inputs import as_number, as_seed, as_whole
 
 Tell = Callable[[float], None]
 N_NEIGHBORS, MIN_DIST = 15, 0.1  # umap-learn's defaults
@@ -59,7 +60,7 @@ def principal_components(vectors: ArrayLike, most: int) -> tuple[NDArray[np.floa
 
     (N, components), `most` at most; signs are fixed as in `pca_map`.
     """
-    return _components(unit_rows(vectors), most)
+    return _components(unit_rows(vectors), as_whole(most, "most", 1))
 
 
 def _components(unit: NDArray[np.float32], most: int) -> tuple[NDArray[np.float64], list[float]]:
@@ -101,12 +102,8 @@ def umap_map(
     count = len(space.indices)
     if _length(vectors) != count:
         raise ValueError(f"{_length(vectors)} vectors, but neighbors of {count} items")
-    if not 0 <= min_dist <= 1:
-        raise ValueError(f"min_dist is {min_dist}; it may be 0 to 1")
-    if not 2 <= n_neighbors <= space.indices.shape[1] + 1:
-        raise ValueError(
-            f"n_neighbors is {n_neighbors}; with these neighbors it may be 2 to {space.indices.shape[1] + 1}"
-        )
+    min_dist, seed = as_number(min_dist, "min_dist", 0, 1), as_seed(seed)
+    n_neighbors = as_whole(n_neighbors, "n_neighbors", 2, space.indices.shape[1] + 1)
     if isinstance(start, Layout) and len(start.coordinates) != count:
         raise ValueError(f"the layout to start from has {len(start.coordinates)} items, the data {count}")
     if start == "pca" and count >= LAID_OUT_TWICE and n_neighbors < LEAST_PART:
@@ -240,7 +237,7 @@ def _start(vectors: ArrayLike, start: Layout | str, seed: int) -> Coordinates:
     rng = np.random.default_rng(seed)
     if start == "random":
         return rng.uniform(0, 10, (_length(vectors), 2)).astype(np.float32)
-    if isinstance(start, str) and start != "pca":
+    if start != "pca" and not isinstance(start, Layout):
         raise ValueError(f'a map starts from "pca", "random" or a layout, not from {start!r}')
     coordinates = (pca_map(vectors) if isinstance(start, str) else start).coordinates.astype(np.float64)
     if not _is_umap(start):
@@ -279,7 +276,7 @@ def _start_from_a_part(
 
 def neighbors_for_maps(vectors: ArrayLike, most: int = 50) -> Neighbors:
     """Return as many exact neighbors as the maps of the course use, or as there are."""
-    return nearest(vectors, min(most, _length(vectors) - 1))
+    return nearest(vectors, min(as_whole(most, "most", 1), _length(vectors) - 1))
 
 
 def _length(vectors: Any) -> int:

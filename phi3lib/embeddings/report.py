@@ -18,7 +18,7 @@ from phi3lib.embeddings.quality import Quality, qualities
 from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.search import class_vectors
 from phi3lib.embeddings.table import EmbeddingTable, as_table
-from phi3lib.vision.inputs import as_texts, as_whole
+from phi3lib.vision.inputs import as_seed, as_texts, as_whole
 
 NEAREST = 5  # neighbors whose mean distance identifies outliers
 FAR = 3.5  # robust standard deviations (Iglewicz and Hoaglin 1993)
@@ -111,6 +111,7 @@ def report_of(
     """
     if len(as_table(table)) < 4:
         raise ValueError(f"a report needs at least four images; there are {len(table)}")
+    seed = as_seed(seed)
     if words is not None and model is None:
         raise ValueError("words need model=, the CLIP or SigLIP that made the table")
     unit = exact_unit_rows(table.vectors)
@@ -225,9 +226,7 @@ def _grouped(unit: Unit, count: int | None, seed: int) -> tuple[NDArray[np.intp]
     most = min(MOST_CLUSTERS, len(unit) // SMALLEST)
     if count is None:
         count = _best_count(unit, most, seed)
-    if not 1 <= as_whole(count, "clusters") <= len(unit):
-        raise ValueError(f"clusters={count}; for {len(unit)} images it may be 1 to {len(unit)}")
-    fitted = KMeans(count, n_init=4, random_state=seed).fit(unit)
+    fitted = KMeans(as_whole(count, "clusters", 1, len(unit)), n_init=4, random_state=seed).fit(unit)
     return fitted.labels_.astype(np.intp), fitted.cluster_centers_
 
 

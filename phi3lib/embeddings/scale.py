@@ -43,7 +43,7 @@ from phi3lib.embeddings.store import marks_entry, marks_of
 from phi3lib.embeddings.table import same_recipe
 from phi3lib.embeddings.trial import AUTO
 from phi3lib.loading.defaults import default_models
-from phi3lib.vision.inputs import as_path
+from phi3lib.vision.inputs import as_number, as_path, as_whole
 
 READERS = 16  # files whose headers are read at once, in a bucket one request each
 
@@ -91,6 +91,7 @@ def embed_at_scale(
     missing.
     """
     _require_counts(workers=(workers, 0), cpus=(cpus, 1), group=(group, 1), in_flight=(in_flight, 1))
+    as_number(gpus, "gpus", 0)
     _require_named(precision)
     ray = _ray() if workers else None
     images, target = location_of(source), location_of(out)
@@ -109,8 +110,7 @@ def embed_at_scale(
 
 def _require_counts(**given: tuple[int, int]) -> None:
     for name, (value, least) in given.items():
-        if value < least:
-            raise ValueError(f"{name}={value}; it must be at least {least}")
+        as_whole(value, name, least)
 
 
 def _require_named(precision: str | None) -> None:

@@ -16,7 +16,7 @@ from phi3lib.embeddings.knn import Directions, require_one_space, unit_rows
 from phi3lib.embeddings.labels import known_labels
 from phi3lib.embeddings.table import EmbeddingTable, as_table
 from phi3lib.encoders import as_encoder, text_encoder
-from phi3lib.vision.inputs import as_texts, as_whole
+from phi3lib.vision.inputs import as_number, as_seed, as_texts, as_whole
 
 __all__ = [  # duplicates have a module of their own and are searched for from here
     "PROMPTS", "Hit", "class_vectors", "duplicate_groups", "few_shot", "near_duplicates", "search", "top_k",
@@ -46,9 +46,9 @@ def top_k(queries: ArrayLike, items: ArrayLike, k: int = 10) -> tuple[NDArray[np
     if not len(asked.exact):
         raise ValueError("there is no query")
     require_one_space("queries", asked.exact, "items", there.exact)
-    k = min(as_whole(k, "k"), len(there.exact))
-    if k < 1:
-        raise ValueError(f"the {k} nearest of {len(there.exact)} items: there must be 1 at least")
+    if not len(there.exact):
+        raise ValueError("there is no item")
+    k = min(as_whole(k, "k", 1), len(there.exact))
     rows, distances = there.closest(asked, k)
     return rows, (1 - distances).astype(np.float32)
 
@@ -70,8 +70,7 @@ def search(
     made no such table, and for a text where the table's vectors are not in the space of texts.
     """
     as_table(table)
-    if not 0 <= weight <= 1:
-        raise ValueError(f"the weight of the text is {weight}, not 0 to 1")
+    weight, k = as_number(weight, "the weight of the text", 0, 1), as_whole(k, "k", 1)
     parts: list[tuple[float, NDArray[np.float32]]] = []
     if text is not None:
         parts.append((weight if picture is not None else 1.0, _text_vector(table, model, text)))
@@ -179,24 +178,23 @@ def few_shot_rows(
 
     ValueError as there.
     """
-    names, wanted = _kinds(labels, shots)
-    rng = np.random.default_rng(seed)
+    _, wanted = np.unique(known_labels(labels), return_inverse=True)
+    return _drawn(wanted, shots, seed)
+
+
+def _drawn(wanted: NDArray[np.intp], shots: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows of `few_shot_rows`, for labels that are numbers from 0."""
+    counts, rng = np.bincount(wanted), np.random.default_rng(as_seed(seed))
+    if len(counts) < 2 or as_whole(shots, "shots") < 1:
+        raise ValueError(
+            f"{len(wanted)} labels of {len(counts)} kinds, {shots} shots: two kinds and one shot at least"
+        )
+    if counts.min() <= shots:
+        raise ValueError(f"{shots} items of each label leave none to score for some label")
     train = np.concatenate(
-        [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(names))]
+        [rng.permutation(np.flatnonzero(wanted == label))[:shots] for label in range(len(counts))]
     )
     return train, np.setdiff1d(np.arange(len(wanted)), train)
-
-
-def _kinds(labels: Sequence[object] | NDArray, shots: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return each label once, and which of them each item has."""
-    names, wanted = np.unique(known_labels(labels), return_inverse=True)
-    if len(names) < 2 or as_whole(shots, "shots") < 1:
-        raise ValueError(
-            f"{len(wanted)} labels of {len(names)} kinds, {shots} shots: two kinds and one shot at least"
-        )
-    if np.bincount(wanted).min() <= shots:
-        raise ValueError(f"{shots} items of each label leave none to score for some label")
-    return names, wanted
 
 
 def few_shot(
@@ -208,11 +206,10 @@ def few_shot(
     label has no item left to score.
     """
     space = unit_rows(vectors)
-    known = known_labels(labels)
-    if len(known) != len(space):
-        raise ValueError(f"{len(space)} vectors, {len(known)} labels: one label each")
-    names, wanted = _kinds(known, shots)
-    train, test = few_shot_rows(labels, shots, seed=seed)
+    names, wanted = np.unique(known_labels(labels), return_inverse=True)
+    if len(wanted) != len(space):
+        raise ValueError(f"{len(space)} vectors, {len(wanted)} labels: one label each")
+    train, test = _drawn(wanted, shots, seed)
     probe = linear_probe()
     with warnings.catch_warnings():
         # scikit-learn takes labels with one item each for a regression that went astray; here it is meant.

@@ -24,8 +24,9 @@ import numpy as np
 from phi3lib.embeddings.files import TEMPORARY
 from phi3lib.embeddings.labels import Column, as_column
 from phi3lib.embeddings.locations import Entry, Location, location_of
-from phi3lib.embeddings.table import EmbeddingTable, Header, Pairs, header_of
+from phi3lib.embeddings.table import EmbeddingTable, Header, Pairs, as_rows, header_of
 from phi3lib.moved import old_attribute
+from phi3lib.vision.inputs import as_seed, as_whole
 
 MANIFEST = "_table.json"
 SUPERSEDED = "_superseded"
@@ -143,14 +144,16 @@ class Shards:
 
         Only files that hold one of them are read.
         """
-        if count < 1:
-            raise ValueError(f"count={count}; draw at least one row")
-        chosen = np.random.default_rng(seed).choice(len(self), min(count, len(self)), replace=False)
+        count = as_whole(count, "count", 1)
+        chosen = np.random.default_rng(as_seed(seed)).choice(len(self), min(count, len(self)), replace=False)
         return self.select(np.sort(chosen))
 
     def select(self, rows: Sequence[int] | Column) -> EmbeddingTable:
-        """Return the table of these rows, in this order. Raises ValueError for rows that do not exist."""
-        wanted = np.asarray(rows, dtype=np.int64)
+        """Return the table of these rows, in this order; `rows` as in `EmbeddingTable.select`.
+
+        Raises ValueError for rows that do not exist.
+        """
+        wanted = self._numbers(rows)
         if len(wanted) and (wanted.min() < 0 or wanted.max() >= len(self)):
             raise ValueError(f"rows from {wanted.min()} to {wanted.max()} of a table of {len(self)} rows")
         order = np.argsort(wanted, kind="stable")
@@ -162,6 +165,17 @@ class Shards:
             within = wanted[order][file_of == number] - (stops[number] - one.rows)
             parts.append(read(self.location, one.file).select(within))
         return self._joined(parts).select(np.argsort(order, kind="stable"))
+
+    def _numbers(self, rows: Any) -> Column:
+        try:
+            given = as_rows(rows)
+        except IndexError as error:
+            raise ValueError(f"cannot select from {len(self)} rows: {error}") from error
+        if given.dtype.kind != "b":
+            return given.astype(np.int64)
+        if len(given) != len(self):
+            raise ValueError(f"{len(given)} truth values for {len(self)} rows; give one for each row")
+        return np.flatnonzero(given)
 
     def _joined(self, tables: Iterable[EmbeddingTable]) -> EmbeddingTable:
         parts = list(tables)

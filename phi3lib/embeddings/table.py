@@ -119,7 +119,7 @@ class EmbeddingTable:
         Raises ValueError for rows that do not exist.
         """
         try:
-            chosen = np.arange(len(self))[_as_rows(rows)]
+            chosen = np.arange(len(self))[as_rows(rows)]
         except IndexError as error:
             raise ValueError(f"cannot select from {len(self)} rows: {error}") from error
         return EmbeddingTable(
@@ -258,7 +258,8 @@ def _is_same(first: NDArray[Any], second: NDArray[Any]) -> bool:
     )
 
 
-def _as_rows(rows: Any) -> NDArray[Any]:
+def as_rows(rows: Any) -> NDArray[Any]:
+    """Return numbers of rows, or truth values, as an array. IndexError for anything else."""
     chosen = np.asarray(as_list(rows, "rows"))
     if not len(chosen):
         return np.zeros(0, dtype=np.intp)

@@ -93,6 +93,8 @@ class Recipes(Mapping[str, Recipe]):
 
     def choose(self, name: str | None = None) -> Recipe:
         """Return the recipe of this name, or the default. Raises ValueError where there is none."""
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"pooling is a {type(name).__name__}; expected the name of a recipe")
         if name in self._absent:
             raise ValueError(f"pooling {name!r} {self._absent[str(name)]}")
         if not len(self):

@@ -24,6 +24,7 @@ from phi3lib.encoders import as_encoder, load_encoder
 from phi3lib.encoders.encoder import TowerParts
 from phi3lib.vision.image_embedding import Phi3ImageEmbedding
 from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor
+from phi3lib.vision.inputs import as_seed, as_whole
 from phi3lib.vision.tower_families import family_of, fields_of
 from phi3lib.vision.vision_tower import VisionTower
 
@@ -65,6 +66,9 @@ def swap_vision_tower(
     """
     if projector not in PROJECTORS:
         raise ValueError(f"projector is {projector!r}; it must be 'keep' or 'new'")
+    layer = None if layer is None else as_whole(layer, "layer")
+    tile_size = None if tile_size is None else as_whole(tile_size, "tile_size")
+    seed = as_seed(seed)
     encoder = load_encoder(encoder) if isinstance(encoder, str | Path) else as_encoder(encoder)
     parts, old = encoder.tower(), vision_part(phi3)
     img_processor = _img_processor(old, parts, encoder, layer, tile_size)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from phi3lib.vision.crop_controls import blurred_crops
+from phi3lib.vision.inputs import as_whole
 from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures
 from phi3lib.vision.prompts import one_turn
 
@@ -19,9 +20,8 @@ def prompt_of(question: str, num_pictures: int = 1) -> str:
     >>> prompt_of("Which one is red?", 2)
     '<|user|>\n<|image_1|>\n<|image_2|>\nWhich one is red?<|end|>\n<|assistant|>\n'
     """
-    if num_pictures < 1:
-        raise ValueError(f"num_pictures is {num_pictures}; a question is about at least one picture")
-    tags = "".join(f"<|image_{number}|>\n" for number in range(1, num_pictures + 1))
+    last = as_whole(num_pictures, "num_pictures", 1)
+    tags = "".join(f"<|image_{number}|>\n" for number in range(1, last + 1))
     return one_turn(tags + question)
 
 
@@ -45,7 +45,7 @@ def answer(
     the global view once more. batch_size: how many questions are answered at once. Raises ValueError where
     numbers differ, and for other words.
     """
-    groups = _groups(pictures)
+    groups, batch_size = _groups(pictures), as_whole(batch_size, "batch_size", 1)
     asked = [questions] * len(groups) if isinstance(questions, str) else list(questions)
     if len(asked) != len(groups):
         raise ValueError(
@@ -116,7 +116,7 @@ def answers_with_probabilities(
     gives to exactly this answer. model, num_crops, max_new_tokens, batch_size: as in `answer`.
     """
     found: list[tuple[str, float]] = []
-    groups = _groups(pictures)
+    groups, batch_size = _groups(pictures), as_whole(batch_size, "batch_size", 1)
     for start in range(0, len(groups), batch_size):
         batch = groups[start : start + batch_size]
         inputs = question_inputs(model, batch, [question] * len(batch), num_crops=num_crops)

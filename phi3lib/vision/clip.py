@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from phi3lib.vision.float32 import fast_products
-from phi3lib.vision.inputs import as_texts
+from phi3lib.vision.inputs import as_texts, as_whole
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_upright
 
 MOST_SIDES = 100  # short sides that the long side may measure before only the central part is resized
@@ -84,8 +84,9 @@ class Clip:
     def _in_batches(
         self, items: list, size: int, encode: Callable[[list], Any], *, what: str
     ) -> torch.Tensor:
-        if not items or size < 1:
-            raise ValueError(f"{len(items)} {what} in batches of {size}: both must be at least 1")
+        size = as_whole(size, "batch_size", 1)
+        if not items:
+            raise ValueError(f"no {what} found: the list is empty")
         width = self.model.config.vision_config.hidden_size
         with torch.inference_mode(), fast_products(next(self.model.parameters()), width):
             parts = [_vectors(encode(batch)).float().cpu() for batch in _batches(items, size)]

@@ -21,12 +21,15 @@ Phi-3.5-vision-instruct, floating-point truncation included. The way back, from 
 that it sees and from a pixel to its tokens, is in `phi3lib.vision.token_map`.
 """
 
+import bisect
 import math
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
+
+from phi3lib.vision.inputs import as_whole
 
 WHITE = (255, 255, 255)
 ORDERS = ("sub_glb", "glb_sub")
@@ -129,7 +132,8 @@ def hd_grid(
     >>> grid.rows, grid.cols, grid.padded_size, grid.num_image_tokens
     (3, 4, (1344, 1008), 1921)
     """
-    _require_positive(width=width, height=height, num_crops=num_crops)
+    width, height = as_whole(width, "width", 1), as_whole(height, "height", 1)
+    num_crops = as_whole(num_crops, "num_crops", 1)
     tall = width < height
     long_side, short_side = (height, width) if tall else (width, height)
     ratio = long_side / short_side
@@ -158,18 +162,11 @@ def hd_grid(
     )
 
 
-def _require_positive(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; it must be at least 1")
-
-
 def _most_tiles_along_the_long_side(ratio: float, num_crops: int) -> int:
-    """Return the largest n with n · ceil(n / ratio) ≤ num_crops, by counting up as in the official code."""
-    tiles = 1
-    while tiles * math.ceil(tiles / ratio) <= num_crops:
-        tiles += 1
-    return tiles - 1
+    """Return the largest n with n · ceil(n / ratio) ≤ num_crops; the official code counts up to it."""
+    return bisect.bisect_right(
+        range(1, num_crops + 1), num_crops, key=lambda tiles: tiles * math.ceil(tiles / ratio)
+    )
 
 
 def count_image_tokens(rows: int, cols: int, tile: TileGeometry = CLIP_VIT_L_14_336) -> int:

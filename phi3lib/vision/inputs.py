@@ -3,6 +3,8 @@
 Images come in through `phi3lib.vision.pictures`, labels through `phi3lib.embeddings.labels`; both use this.
 """
 
+import math
+import numbers
 import operator
 import os
 import re
@@ -31,6 +33,13 @@ def as_path(path: str | os.PathLike[str] | bytes) -> Path:
         return Path(text).expanduser()
     except RuntimeError:  # no user of this name
         return Path(text)
+
+
+def as_file(path: str | os.PathLike[str] | bytes) -> Path:
+    """Return the path of a file that is written, as `as_path` does. ValueError for a URL."""
+    if is_url(text := os.fsdecode(path)):
+        raise ValueError(f"{text[:80]!r} is a URL; write a file on this machine, and copy it there")
+    return as_path(path)
 
 
 def is_url(text: str) -> bool:
@@ -65,6 +74,20 @@ def as_list(values: Any, what: str) -> list[Any]:
     return list(values)
 
 
+def as_entries(values: Any, what: str) -> list[Any]:
+    """Return the entries of a collection by position, arrays among them as they are.
+
+    As `as_list`, which would make lists of numbers of them. Names that are bytes of NumPy become texts.
+
+    >>> [one.shape for one in as_entries(np.zeros((2, 3, 4)), "images")]
+    [(3, 4), (3, 4)]
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind == "S":
+        return [os.fsdecode(name) for name in values.ravel()]
+    is_array = isinstance(values, np.ndarray) or hasattr(values, "detach")
+    return list(values) if is_array and values.ndim else as_list(values, what)
+
+
 def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
     """Return one value for each row, from values by position or a mapping from ids.
 
@@ -74,7 +97,7 @@ def by_row(given: Any, ids: Sequence[str], what: str) -> list[Any]:
         if missing := [name for name in ids if name not in given]:
             raise ValueError(f"{what} has no entry for {len(missing)} rows, such as {missing[0]!r}")
         return [given[name] for name in ids]
-    listed = list(given) if isinstance(given, list | tuple) else as_list(given, what)
+    listed = as_list(given, what)
     if len(listed) != len(ids):
         raise ValueError(f"{what} has {len(listed)} entries for {len(ids)} rows; give one for each row")
     return listed
@@ -121,16 +144,59 @@ def _array_of(values: Any) -> NDArray[Any]:
     return np.array([_array_of(row) if hasattr(row, "detach") else row for row in values])
 
 
-def as_whole(value: Any, what: str) -> int:
-    """Return a whole number as an int. ValueError for anything else; `what` names it.
+def as_whole(value: Any, what: str, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number from `least` to `most` as an int.
+
+    `what` names it in an error. ValueError for anything else, truth values among them.
 
     >>> as_whole(np.int64(3), "k")
     3
     """
     try:
-        return operator.index(value)
+        if isinstance(value, bool):
+            raise TypeError
+        found = operator.index(value)
     except TypeError:
-        raise ValueError(f"{what} is {value!r}; expected a whole number") from None
+        raise ValueError(f"{what} is {value!r}; expected a whole number{_range(least, most)}") from None
+    if not _is_within(found, least, most):
+        raise ValueError(f"{what} is {value}; expected a whole number{_range(least, most)}")
+    return found
+
+
+def as_number(value: Any, what: str, least: float | None = None, most: float | None = None) -> float:
+    """Return a finite number from `least` to `most` as a float; otherwise as `as_whole`.
+
+    >>> as_number(np.float32(0.5), "weight", 0, 1)
+    0.5
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not _is_within(float(value), least, most):
+        raise ValueError(f"{what} is {value!r}; expected a number{_range(least, most)}")
+    return float(value)
+
+
+def as_truth(value: Any, what: str) -> bool:
+    """Return True or False. ValueError for anything else, such as "no", which Python takes for true."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{what} is {value!r}; expected True or False")
+    return bool(value)
+
+
+def as_seed(value: Any) -> int:
+    """Return a seed of random numbers as an int. ValueError unless it is one that every library takes."""
+    return as_whole(value, "seed", 0, 2**32 - 1)
+
+
+def _is_within(value: float, least: float | None, most: float | None) -> bool:
+    return (least is None or least <= value) and (most is None or value <= most)
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least:,} to {most:,}"
+    if least is not None:
+        return f", at least {least:,}"
+    return "" if most is None else f", at most {most:,}"
 
 
 def as_texts(texts: Any, what: str = "texts") -> list[str]:

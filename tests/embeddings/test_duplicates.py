@@ -45,7 +45,8 @@ def test_groups_are_linked_by_their_members():
         ("p1", "p2"),
     ]
     assert duplicate_groups(table_of(vectors), 1.0) == [] and near_duplicates(table_of(vectors), 1.0) == []
-    assert near_duplicates(table_of(vectors), 1.1) == []
+    with pytest.raises(ValueError, match="least is 1.1; expected a number from -1 to 1"):
+        near_duplicates(table_of(vectors), 1.1)
 
 
 def test_thousands_of_copies_are_a_short_list_and_need_little_memory():

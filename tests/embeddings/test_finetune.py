@@ -233,7 +233,7 @@ def test_what_cannot_be_trained_is_refused(clip, models):
         ({"batch_size": 9}, "8 readable pairs are fewer than batch_size=9"),
         ({"batch_size": 1}, "no negatives"),
         ({"batch_size": 2.5}, "batch_size is 2.5; expected a whole number"),
-        ({"warmup": 2}, "warmup is 2; it is a share"),
+        ({"warmup": 2}, "warmup is 2; expected a number from 0 to 1"),
         ({"patience": 2}, "needs held_out="),
     ):
         with pytest.raises(ValueError, match=said):

@@ -287,7 +287,7 @@ def test_equal_items_do_not_lower_trust():
         (lambda v, s: stability([pca_map(v)]), "two layouts"),
         (lambda v, s: aligned(pca_map(v), pca_map(v[:9])), "160 and 9 items"),
         (lambda v, s: nearest(np.zeros((5, 3)), 2), "zero and has no direction"),
-        (lambda v, s: top_k(v, v, 0), "1 at least"),
+        (lambda v, s: top_k(v, v, 0), "k is 0; expected a whole number, at least 1"),
         (lambda v, s: top_k(v[:0], v), "no query"),
         (lambda v, s: few_shot(v, [0] * 160, 1), "1 kinds"),
         (lambda v, s: few_shot(v, [0, 1], 1), "2 labels"),
@@ -419,7 +419,7 @@ def test_a_search_reads_pictures_as_the_table_did_and_mixes_no_spaces(clip, phi3
         search(of_phi3, clip, picture=pictures[2])
     with pytest.raises(ValueError, match="need the model"):
         search(patches, picture=pictures[2])
-    with pytest.raises(ValueError, match="not 0 to 1"):
+    with pytest.raises(ValueError, match="weight of the text is .*; expected a number from 0 to 1"):
         search(patches, clip, text="noise", picture="3", weight=1.5)
     with pytest.raises(ValueError, match="class"):
         zero_shot(patches.vectors, clip, [])

@@ -129,7 +129,7 @@ def test_as_text_five_names_of_a_finding_are_listed_and_more_are_told():
     ("change", "wanted"),
     [
         ({"words": ["cat"]}, "words need model="),
-        ({"clusters": 99}, "clusters=99"),
+        ({"clusters": 99}, "clusters is 99; expected a whole number from 1 to 36"),
         ({"clusters": 2.5}, "clusters is 2.5; expected a whole number"),
         ({"pictures": ["a.png"]}, "1 pictures for a table of 36 rows"),
     ],

@@ -352,8 +352,8 @@ def test_the_output_may_be_a_folder_of_the_source(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"workers": -1}, "workers=-1; it must be at least 0"),
-        ({"group": 0}, "group=0; it must be at least 1"),
+        ({"workers": -1}, "workers is -1; expected a whole number, at least 0"),
+        ({"group": 0}, "group is 0; expected a whole number, at least 1"),
         ({"precision": "auto"}, "workers may differ: name a precision"),
         ({"model": Corner()}, "got a Corner; each worker loads its own"),
         ({"out": 5}, "got a int; pass a folder, a URI"),

@@ -42,7 +42,7 @@ def asked(phi3, scene):
 def test_a_prompt_names_each_picture_once():
     assert prompt_of("Why?") == "<|user|>\n<|image_1|>\nWhy?<|end|>\n<|assistant|>\n"
     assert [prompt_of("Why?", 3).count(f"<|image_{n}|>") for n in (1, 2, 3, 4)] == [1, 1, 1, 0]
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="num_pictures is 0; expected a whole number, at least 1"):
         prompt_of("Why?", 0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi3lib.embeddings.maps import MIN_DIST, N_NEIGHBORS
-from phi3lib.vision.inputs import as_list, as_whole
+from phi3lib.vision.inputs import as_list, as_number, as_seed, as_whole
 
 SMALL = 1_000  # pictures up to which a whole grid of parameters is made ready
 LARGE = 5_000  # pictures from which one map is made; others, and the wobble, when they are asked for
@@ -37,12 +37,10 @@ class Settings:
 
 def checked(settings: Settings, most: int) -> Settings:
     """Return settings of a UMAP map. ValueError for invalid ones, and for more neighbors than `most`."""
-    if not 2 <= settings.n_neighbors <= most:
+    if not 2 <= as_whole(settings.n_neighbors, "n_neighbors") <= most:
         raise ValueError(f"n_neighbors is {settings.n_neighbors}; for these pictures it may be 2 to {most}")
-    if not 0 <= settings.min_dist <= 1:
-        raise ValueError(f"min_dist is {settings.min_dist:g}; it may be 0 to 1")
-    if not 0 <= settings.seed < 2**32:
-        raise ValueError(f"seed is {settings.seed}; it may be 0 to {2**32 - 1}")
+    as_number(settings.min_dist, "min_dist", 0, 1)
+    as_seed(settings.seed)
     return settings
 
 
@@ -59,9 +57,12 @@ def usable(grid: Mapping[str, Sequence[Any]], count: int) -> list[Settings]:
     if set(grid) != set(GRID):
         raise ValueError(f"grid has {', '.join(map(repr, grid))}; it needs {', '.join(map(repr, GRID))}")
     grid = {name: as_list(values, f"grid[{name!r}]") for name, values in grid.items()}
-    for name in ("n_neighbors", "seed"):
-        if wrong := [value for value in grid[name] if as_whole(value, name) < 0]:
-            raise ValueError(f"{name} is {wrong[0]}; it must not be negative")
+    for neighbors in grid["n_neighbors"]:
+        as_whole(neighbors, "n_neighbors", 2)
+    for distance in grid["min_dist"]:
+        as_number(distance, "min_dist", 0, 1)
+    for seed in grid["seed"]:
+        as_seed(seed)
     fitting = sorted({min(n, max(count - 1, 2)) for n in grid["n_neighbors"]})
     return [Settings("PCA")] + [
         Settings("UMAP", neighbors, distance, seed)

@@ -34,7 +34,7 @@ def test_the_first_map_has_the_least_seed_then_the_nearest_parameters():
         ({"n_neighbours": [3], "min_dist": [0.1], "seed": [0]}, "'n_neighbours'"),
         ({"n_neighbors": "3", "min_dist": [0.1], "seed": [0]}, "n_neighbors.*got str"),
         ({"n_neighbors": [3.5], "min_dist": [0.1], "seed": [0]}, "n_neighbors is 3.5; expected a whole"),
-        ({"n_neighbors": [3], "min_dist": [0.1], "seed": [-1]}, "seed is -1; it must not be negative"),
+        ({"n_neighbors": [3], "min_dist": [0.1], "seed": [-1]}, "seed is -1; expected a whole number"),
     ],
 )
 def test_a_grid_that_is_none_is_refused(grid, words):

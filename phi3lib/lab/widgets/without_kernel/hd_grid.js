@@ -29,7 +29,7 @@ const ceilDivide = (n, d) => -floorDivide(-n, d) || 0; // no −0
  */
 export function hdGrid(width, height, numCrops) {
   for (const [name, size] of Object.entries({ width, height, num_crops: numCrops })) {
-    if (size < 1) throw new RangeError(`${name} is ${size}; it must be at least 1`);
+    if (size < 1) throw new RangeError(`${name} is ${size}; expected a whole number, at least 1`);
   }
   const tall = width < height;
   const ratio = tall ? height / width : width / height;
