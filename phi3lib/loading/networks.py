@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3lib.loading import cache, hub
+from phi3lib.loading.claims import layers_in, require_depth, require_shapes, require_size
 from phi3lib.loading.defaults import CLIP_TYPE, locate, require_model_type
 from phi3lib.loading.errors import damage_in
 from phi3lib.loading.progress import without_progress_bars
@@ -59,7 +60,9 @@ def checkpoint_folder(
     if model_type is not None:
         require_model_type(read_json(folder / "config.json"), model_type, where=str(where))
     # A damaged or truncated file is reported here, in one sentence.
-    require_floating(tensors_of_folder(folder), where=str(where))
+    infos = tensors_of_folder(folder)
+    require_floating(infos, where=str(where))
+    require_depth(read_json(folder / "config.json"), 2 * layers_in(infos), where=str(where))
     return folder, str(where), commit
 
 
@@ -111,7 +114,13 @@ def load_network(
 
     require_device(device)
     dtype = float_dtype(dtype)
+    infos = tensors_of_folder(folder)
+
+    def build() -> Any:
+        return model_class(model_class.config_class.from_pretrained(folder, local_files_only=True))
+
     with checkpoint_errors(where):
+        require_size(build, read_json(folder / "config.json"), infos, where=where)
         try:
             with without_progress_bars():
                 model, info = model_class.from_pretrained(
@@ -122,7 +131,7 @@ def load_network(
                     output_loading_info=True,
                 )
         except RuntimeError:
-            require_shapes(model_class, folder, where=where)
+            require_shapes(build, infos, where=where)  # transformers only logs their names
             raise
         require_loaded(info, where=where)
         require_finite(model.state_dict(), where=where)
@@ -141,23 +150,6 @@ def require_loaded(info: Mapping[str, Any], *, where: str) -> None:
         names = sorted(name for name in keys if not name.endswith("position_ids"))
         if names:
             raise CheckpointError(f"{where} {problem}: {len(names)}, such as {names[0]}")
-
-
-def require_shapes(model_class: Any, folder: Path, *, where: str) -> None:
-    """Raise CheckpointError where tensors have other shapes than config.json asks for.
-
-    For a class that could not load the folder: `from_pretrained` only logs their names.
-    """
-    import torch
-
-    with torch.device("meta"):
-        model = model_class(model_class.config_class.from_pretrained(folder, local_files_only=True))
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name, info in tensors_of_folder(folder).items():
-        if info.shape != wanted.get(name, info.shape):
-            raise CheckpointError(
-                f"{name} of {where} has shape {info.shape}, its config.json asks for {wanted[name]}"
-            )
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phi3lib.loading.claims import MOST_LAYERS, layers_in, require_depth, require_shapes, require_size
 from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
 from phi3lib.loading.hub import HubModel
-from phi3lib.loading.networks import require_loaded, require_shapes
+from phi3lib.loading.networks import require_loaded
 from phi3lib.loading.progress import without_progress_bars
 from phi3lib.loading.safetensors_io import (
     PART_FILE,
@@ -93,17 +94,18 @@ def vision_tensors(folder: Path) -> dict[str, TensorInfo]:
 def empty_vision_part(folder: Path) -> "Phi3ImageEmbedding":
     """Return the vision part that a folder's config.json describes, on the meta device.
 
-    Names and shapes without memory; the few buffers are real. Raises CheckpointError.
+    Names and shapes without memory. Raises CheckpointError.
     """
-    from accelerate import init_empty_weights
+    import torch
 
     from phi3lib.vision.image_embedding import Phi3ImageEmbedding
     from phi3lib.vision.modeling import Phi3VConfig
 
     require_phi3(folder)
+    require_depth(read_json(folder / "config.json"), MOST_LAYERS, where=str(folder))
     try:
         config = Phi3VConfig.from_pretrained(folder, local_files_only=True)
-        with init_empty_weights(include_buffers=False):
+        with torch.device("meta"):
             return Phi3ImageEmbedding(config, wte=None, **(config.embd_layer or {}))
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
@@ -129,6 +131,7 @@ def fill_vision_part(
     tensors = read_tensors(infos.values(), dtype=dtype or vision_dtype(device), device=device)
     by_short_name = {short: tensors[info.name] for short, info in infos.items()}
     embedding.load_state_dict(by_short_name, strict=True, assign=True)
+    embedding.img_processor.fill_positions()
     embedding.to(device)  # the buffers
 
 
@@ -180,9 +183,16 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
     from phi3lib.vision.modeling import Phi3VForCausalLM, register_auto_classes
 
     require_phi3(folder)
-    require_floating(tensors_of_folder(folder), where=str(folder))
+    config, infos = read_json(folder / "config.json"), tensors_of_folder(folder)
+    require_floating(infos, where=str(folder))
+    require_depth(config, 2 * layers_in(infos), where=str(folder))
     register_auto_classes()
+
+    def build() -> Any:
+        return Phi3VForCausalLM(Phi3VForCausalLM.config_class.from_pretrained(folder, local_files_only=True))
+
     try:
+        require_size(build, config, infos, where=str(folder))
         with without_progress_bars():
             model, info = Phi3VForCausalLM.from_pretrained(
                 folder,
@@ -194,7 +204,7 @@ def whole_model(folder: Path, *, device: "torch.device | str | None", dtype: "to
             )
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         if isinstance(error, RuntimeError):
-            require_shapes(Phi3VForCausalLM, folder, where=str(folder))
+            require_shapes(build, infos, where=str(folder))
         raise CheckpointError(f"{folder} cannot be read as Phi-3-vision: {first_line(error)}") from error
     require_loaded(info, where=str(folder))
     return model

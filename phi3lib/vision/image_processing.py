@@ -29,6 +29,7 @@ from phi3lib.vision.pictures import Picture, Pictures, flatten_pictures, naming_
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 RESCALE_FACTOR = 1 / 255
+MOST_PIXELS = 100_000_000  # of all crops of a picture: 1.2 GB; 885 crops of the published size
 # Options of a processor: arguments of the constructor and keys of preprocessor_config.json. Other keys of
 # that file (auto_map, processor_class, …) speak to loaders, not to the processor.
 OPTIONS = (
@@ -146,6 +147,11 @@ class Phi3VImageProcessor(BaseImageProcessor):
         self.num_img_tokens = _whole_number("num_img_tokens", num_img_tokens)
         self.tile_size = _whole_number("tile_size", tile_size)
         self.patch_size = _whole_number("patch_size", patch_size)
+        if self.num_crops * self.tile_size**2 > MOST_PIXELS:
+            raise ValueError(
+                f"num_crops is {num_crops:,} and tile_size {tile_size:,}; the crops of a picture may have at "
+                f"most {MOST_PIXELS:,} pixels"
+            )
         expected = self.tile.tokens_per_tile
         if num_img_tokens != expected:
             raise ValueError(

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
 from phi3lib.vision.chat import (
@@ -20,6 +21,7 @@ from phi3lib.vision.chat import (
     write_conversations,
 )
 from phi3lib.vision.image_processing import OPTIONS, Phi3VImageProcessor, require_tensor_type
+from phi3lib.vision.inputs import as_truth
 from phi3lib.vision.pictures import Picture, Pictures
 from phi3lib.vision.processor_options import (
     FILE_OPTIONS,
@@ -158,6 +160,7 @@ class Phi3VProcessor(ProcessorMixin):
         """Prompts with their pictures; with spans, (start, end) of replies in a prompt, their masks too."""
         text_options, image_options = self._sorted_options(options)
         negative_ids = options.get("negative_ids")
+        negative_ids = None if negative_ids is None else as_truth(negative_ids, "negative_ids")
         texts = list_of_texts(text)
         pictures, counts = pictures_of_rows(texts, images)
         image_token_id = self._image_token_to_write(
@@ -186,9 +189,12 @@ class Phi3VProcessor(ProcessorMixin):
     def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Options of a call, for the text and for the images."""
         require_options(options)
-        merged = self._merge_kwargs(
-            Phi3VProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given_options(options)
-        )
+        try:  # without what the tokenizer's files say: a number there must not pad every prompt
+            merged = self._merge_kwargs(
+                Phi3VProcessorKwargs, tokenizer_init_kwargs={}, **given_options(options)
+            )
+        except StrictDataclassError as error:
+            raise ValueError(" ".join(str(error).split())) from error
         return split_options(merged, options)
 
     def _image_token_to_write(self, negative_ids: bool) -> int | None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from phi3lib.vision.inputs import as_whole
+
 
 def padded(rows: Sequence[list[int]], length: int, pad_id: int | None, side: str = "left") -> list[list[int]]:
     """Return rows of `length`, padded on one side; longer rows stay as they are.
@@ -33,7 +35,7 @@ def padded_length(rows: list[list[int]], padding: bool | str, max_length: int | 
         raise ValueError(f"padding is {padding!r}; it must be True, False, 'longest' or 'max_length'")
     if max_length is None:
         raise ValueError("padding='max_length' needs max_length")
-    return max_length
+    return as_whole(max_length, "max_length", 1)
 
 
 def length_limit(options: Mapping[str, Any], most: int) -> int | None:
@@ -47,7 +49,7 @@ def length_limit(options: Mapping[str, Any], most: int) -> int | None:
     if truncation not in (True, "longest_first", "only_first"):
         raise ValueError(f"truncation is {truncation!r}; it must be True, False or 'longest_first'")
     if max_length is not None:
-        return max_length
+        return as_whole(max_length, "max_length", 1)
     return most if most < sys.maxsize else None  # tokenizers that know no limit say 10³⁰
 
 
@@ -58,6 +60,7 @@ def row_length(rows: list[list[int]], options: Mapping[str, Any], most: int) -> 
         limit = length_limit(options, most)
     length = padded_length(rows, options["padding"], limit)
     multiple = options.get("pad_to_multiple_of")
+    multiple = multiple and as_whole(multiple, "pad_to_multiple_of", 1)
     return -(-max(length, *map(len, rows)) // multiple) * multiple if multiple else length
 
 

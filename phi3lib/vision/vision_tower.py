@@ -43,6 +43,15 @@ class VisionTower(nn.Module):
                 buffer.copy_(torch.arange(buffer.numel()).view_as(buffer))
         return self
 
+    def fill_positions(self) -> None:
+        """Give the numbers of positions memory, in a tower that was built without."""
+        for module in self.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                if buffer.is_meta:
+                    module.register_buffer(
+                        name, torch.arange(buffer.numel()).view_as(buffer), persistent=False
+                    )
+
     @property
     def has_class_token(self) -> bool:
         """Return whether the features begin with a class token."""
