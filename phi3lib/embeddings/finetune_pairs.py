@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from phi3lib.embeddings.dataset_rows import is_dataset
 from phi3lib.embeddings.sources import Item, find_items
-from phi3lib.vision.inputs import as_list, as_path, as_texts
+from phi3lib.vision.inputs import as_entries, as_path, as_texts
 
 CAPTION_FILES = ("metadata.jsonl", "captions.jsonl", "metadata.csv", "captions.csv")
 FILE_COLUMNS = ("file_name", "file", "filename", "image")
@@ -61,8 +58,7 @@ def make_pairs(images: Any, texts: Any = None) -> Pairs:
     said = as_texts(texts)
     if is_dataset(images):
         return _checked(find_items(images).items, said)
-    is_many = isinstance(images, list | tuple | np.ndarray | torch.Tensor)
-    listed = list(images) if is_many else as_list(images, "images")
+    listed = as_entries(images, "images")
     _require_fitting(len(listed), said)
     first: dict[Any, int] = {}
     rows = [first.setdefault(_key(image), len(first)) for image in listed]

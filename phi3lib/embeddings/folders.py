@@ -5,6 +5,7 @@ A folder's files are images unless they are hidden (a leading dot), files that s
 the output of this package. A file without a known ending is taken for an image; reading it decides.
 """
 
+import glob
 import mimetypes
 import os
 from dataclasses import dataclass, field
@@ -61,7 +62,8 @@ def files_in(folder: Path, *, own: Path | None = None) -> FolderFiles:
 def _own_files(own: Path | None) -> set[str]:
     if own is None:
         return set()
-    return {os.path.abspath(own) + ending for ending in ("", SHARDS, LOCK, PREVIOUS)}
+    further = {os.path.abspath(file) for file in own.parent.glob(f"{glob.escape(own.name)}.*{PREVIOUS}")}
+    return further | {os.path.abspath(own) + ending for ending in ("", SHARDS, LOCK, PREVIOUS)}
 
 
 class _Walk:

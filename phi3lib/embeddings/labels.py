@@ -86,7 +86,13 @@ def _is_frame(labels: Any) -> bool:
 
 def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
     """Return the columns of a pandas, polars or Arrow frame, in the order of the ids where it names them."""
+    if hasattr(frame, "collect"):
+        raise ValueError(f"labels: a {type(frame).__name__} holds no values yet; pass frame.collect()")
     names = list(getattr(frame, "column_names", frame.columns))  # Arrow's `columns` are the values
+    if levels := [name for name in names if isinstance(name, tuple)]:
+        raise ValueError(
+            f"the frame's columns have several levels, such as {levels[0]!r}; give each one name"
+        )
     _require_different(names, "the frame's columns")
     columns = {str(name): frame[name] for name in names}
     failed = []
@@ -105,7 +111,7 @@ def _of_frame(frame: Any, ids: Sequence[str]) -> dict[str, Any]:
 
 def _naming(frame: Any, columns: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
     """Yield what may name the images: where that is, the column's name, and its values, texts or paths."""
-    if hasattr(frame, "index") and not callable(frame.index) and _has_names(index := list(frame.index)):
+    if hasattr(frame, "index") and not callable(frame.index) and _has_names(index := _index_of(frame)):
         yield "the frame's index", "", index
     for key in KEYS:
         for name in columns:
@@ -113,10 +119,22 @@ def _naming(frame: Any, columns: Mapping[str, Any]) -> Iterator[tuple[str, str, 
                 yield f"the frame's column {name!r}", name, named
 
 
+def _index_of(frame: Any) -> list[Any]:
+    """Return the index; of several levels, of which one has texts, as paths: ("train", "a.png")."""
+    return [
+        "/".join(map(str, one)) if isinstance(one, tuple) and _has_names([*filter(_is_name, one)]) else one
+        for one in frame.index
+    ]
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | bytes | os.PathLike)
+
+
 def _has_names(values: list[Any]) -> bool:
     """Whether values are texts and paths, some of which may be missing."""
     given = [value for value in values if not is_missing(value)]
-    return bool(given) and all(isinstance(value, str | bytes | os.PathLike) for value in given)
+    return bool(given) and all(map(_is_name, given))
 
 
 def _rows_named(where: str, names: Sequence[Any], ids: Sequence[str]) -> list[int]:
@@ -175,8 +193,11 @@ def as_column(name: str, values: Any) -> Column:
     """
     temporal = _temporal_array(values)
     if temporal is not None:
-        return temporal
-    scalars = [None if is_missing(value) else _plain(name, value) for value in _scalars(values)]
+        return _shortened(name, temporal)
+    given = [None if is_missing(value) else value for value in _scalars(values)]
+    if len({one.tzinfo is None for one in given if isinstance(one, datetime.datetime)}) > 1:
+        raise ValueError(f"the label {name!r} mixes times with and without a time zone; use one kind")
+    scalars = [None if value is None else _plain(name, value) for value in given]
     type_names = {_type_name(name, value) for value in scalars if value is not None}
     if type_names <= {"bool", "int", "float"} and len(type_names) > 1:
         type_names = {"float"} if "float" in type_names else {"int"}
@@ -184,7 +205,7 @@ def as_column(name: str, values: Any) -> Column:
         raise ValueError(
             f"the label {name!r} mixes values of types {' and '.join(sorted(type_names))}; use one type"
         )
-    return _array_of(type_names.pop() if type_names else "str", scalars)
+    return _array_of(name, type_names.pop() if type_names else "str", scalars)
 
 
 def known_labels(labels: Any) -> Column:
@@ -209,20 +230,32 @@ def _scalars(values: Any) -> list[Any]:
 
 
 def _temporal_array(values: Any) -> Column | None:
-    """Dates as datetime64, in microseconds unless that loses digits; None for values of other types."""
+    """Dates as datetime64; None for values of other types."""
     dtype_kind = getattr(getattr(values, "dtype", None), "kind", None)
     if dtype_kind != "M" or not hasattr(values, "__array__"):
         return None
     dates = np.ma.filled(values, np.datetime64("NaT")) if np.ma.isMA(values) else np.asarray(values)
-    return (
-        _shortened(dates) if dates.dtype.kind == "M" else None
-    )  # with a time zone it is an array of objects
+    return dates if dates.dtype.kind == "M" else None  # with a time zone it is an array of objects
 
 
-def _shortened(dates: Column) -> Column:
-    short = dates.astype(MICROSECONDS)
-    loses = ~np.isnat(dates) & (short.astype(dates.dtype) != dates)
-    return dates.astype(NANOSECONDS) if loses.any() else short
+def _shortened(name: str, dates: Column | list[np.datetime64]) -> Column:
+    """Return dates in microseconds, or in nanoseconds where that loses digits.
+
+    dates: an array, or a list of them in several units. ValueError where they have no common unit.
+    """
+    parts = [dates] if isinstance(dates, np.ndarray) else [np.array([one]) for one in dates]
+    for unit in (MICROSECONDS, NANOSECONDS):
+        columns = [part.astype(unit) for part in parts]
+        if all(_is_exact(column, part) for column, part in zip(columns, parts, strict=True)):
+            return np.concatenate(columns)
+    raise ValueError(
+        f"the label {name!r} holds dates that are too far apart for their digits, or beyond all calendars; "
+        f"round them to seconds, or give them as texts"
+    )
+
+
+def _is_exact(column: Column, dates: Column) -> bool:
+    return bool((np.isnat(dates) | (column.astype(dates.dtype) == dates)).all())
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -259,11 +292,12 @@ def _type_name(name: str, value: Any) -> str:
     )
 
 
-def _array_of(type_name: str, scalars: list[Any]) -> Column:
+def _array_of(name: str, type_name: str, scalars: list[Any]) -> Column:
     """Return a column of these values of one type, with None for missing values."""
     missing = any(value is None for value in scalars)
     if type_name == "date":
-        return _shortened(np.array([np.datetime64("NaT", "us") if v is None else v for v in scalars]))
+        given = [np.datetime64("NaT", "us") if one is None else one for one in scalars]
+        return _shortened(name, np.array(given) if len({one.dtype for one in given}) == 1 else given)
     if type_name == "str":
         scalars = [None if value is None else printable(value) for value in scalars]
         # NumPy's array of texts loses NUL characters at the end of one.

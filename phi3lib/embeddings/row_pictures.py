@@ -5,12 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-
 from phi3lib.embeddings.dataset_rows import content_of, is_dataset, rows_of
 from phi3lib.embeddings.table import EmbeddingTable
-from phi3lib.vision.inputs import as_list, as_path, by_row
+from phi3lib.vision.inputs import as_entries, as_path, by_row
 
 
 def pictures_of_rows(pictures: Any, table: EmbeddingTable) -> list[Any]:
@@ -28,10 +25,8 @@ def pictures_of_rows(pictures: Any, table: EmbeddingTable) -> list[Any]:
         listed = by_row(pictures, table.ids, "pictures")
     elif is_dataset(pictures):
         listed = [_opened(open_row) for _, open_row in rows_of(pictures)]
-    elif isinstance(pictures, list | tuple | np.ndarray | torch.Tensor):
-        listed = list(pictures)
     else:
-        listed = as_list(pictures, "pictures")
+        listed = as_entries(pictures, "pictures")
     if len(listed) != len(table):
         unread = f"; {len(table.errors)} could not be read and have no row" if table.errors else ""
         raise ValueError(

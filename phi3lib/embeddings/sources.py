@@ -17,7 +17,7 @@ from PIL import Image
 
 from phi3lib.embeddings.dataset_rows import ENCODED, content_of, is_dataset, rows_of
 from phi3lib.embeddings.folders import Leftover, files_in
-from phi3lib.vision.inputs import as_list, as_path, is_url, printable
+from phi3lib.vision.inputs import as_entries, as_path, is_url, printable
 from phi3lib.vision.picture_files import open_regular, reason
 from phi3lib.vision.pictures import Admit, Least, Reading, read
 
@@ -184,10 +184,7 @@ def _find(images: Any, own: Path | None) -> Items:
         return Items([_of_one(number, image) for number, image in enumerate(images)])
     if not isinstance(images, Iterable):
         raise ValueError(f"{type(images).__name__} is no folder, no list of pictures and no dataset")
-    listed = list(images) if isinstance(images, list | tuple) else as_list(images, "images")
-    if isinstance(images, np.ndarray) and images.dtype.kind == "S":  # names: content would lose its end
-        listed = [os.fsdecode(name) for name in listed]
-    return Items([_of_one(number, image) for number, image in enumerate(listed)])
+    return Items([_of_one(number, image) for number, image in enumerate(as_entries(images, "images"))])
 
 
 def _is_one_image(images: Any) -> bool:

@@ -1,5 +1,6 @@
 """The file of a table while it is computed: its shards, the fingerprint of each image, and the recipe."""
 
+import itertools
 import json
 import shutil
 import time
@@ -205,7 +206,7 @@ class Store:
         changed = set(self.before.ids) & set(table.ids) - unchanged
         if not gone and not changed:
             return
-        previous = _previous(self.path)
+        previous = _free_previous(self.path, set(self.before.ids))
         keep_copy(self.path, previous)
         warnings.warn(
             f"{str(self.path)!r} held {len(gone)} images that are not in this run and {len(changed)} that "
@@ -223,6 +224,20 @@ class Store:
 def _previous(path: Path) -> Path:
     """Return the name under which an earlier table is kept."""
     return path.with_name(path.name + PREVIOUS)
+
+
+def _free_previous(path: Path, ids: set[str]) -> Path:
+    """Return the name under which a table with these ids is kept: no file that holds others is replaced."""
+    names = (f"{path.name}.{number}{PREVIOUS}" for number in itertools.count(2))
+    for file in itertools.chain([_previous(path)], map(path.with_name, names)):
+        try:
+            if set(EmbeddingTable.load(file).ids) <= ids:
+                return file
+        except FileNotFoundError:
+            return file
+        except ValueError:  # damaged: not ours to remove
+            continue
+    raise AssertionError("there is always a further number")
 
 
 class _Damaged(ValueError):

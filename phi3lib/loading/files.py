@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from phi3lib.vision.inputs import as_path
+from phi3lib.vision.inputs import as_file
 
 TEMPORARY = ".part"  # ending of a file that is still being written
 
@@ -17,7 +17,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The file and its folder are flushed to the disk before and after the rename, so that a power cut leaves
     the old file or the new one, whole. Missing folders are made; a leading `~` is expanded.
     """
-    target = as_path(path)
+    target = as_file(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}")
     try:

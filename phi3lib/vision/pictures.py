@@ -13,16 +13,16 @@ The policy for images, wherever they come from (files, bytes, uploads, data sets
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from phi3lib.vision.inputs import is_url
+from phi3lib.vision.inputs import as_entries, is_url
 from phi3lib.vision.picture_files import open_image, open_regular, reason
 
 Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor | str | os.PathLike[str]
@@ -32,6 +32,15 @@ Least: TypeAlias = Callable[[int, int], tuple[int, int]]
 
 DRAFTED = ("JPEG", "MPO")
 ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {  # by its value; ImageOps would also write the whole EXIF data again, which fails for some
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 TRANSPARENT = "it has transparent pixels; transparency is dropped"
 FRAMES = "it has several frames or pages; the first one was taken"
 BAD_EXIF = "its EXIF data cannot be read; no orientation was applied"
@@ -40,13 +49,22 @@ BAD_EXIF = "its EXIF data cannot be read; no orientation was applied"
 def flatten_pictures(images: Pictures) -> list[Picture]:
     """Lay one picture, or lists of pictures nested in any way, out as one flat list.
 
-    An array (N, H, W, C) or a tensor (N, C, H, W) counts as N pictures.
+    An array (N, H, W, C) or a tensor (N, C, H, W) counts as N pictures. Lists may be columns of any library,
+    as for `as_entries`.
     """
     if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
         return list(images)
-    if isinstance(images, list | tuple):
-        return [picture for item in images for picture in flatten_pictures(item)]
+    if _is_collection(images):
+        return [picture for item in as_entries(images, "images") for picture in flatten_pictures(item)]
     return [images]  # type: ignore[list-item]  # a single picture; what it is, read_picture checks
+
+
+def _is_collection(images: Any) -> bool:
+    """Whether these are pictures or names: a sequence of any library, and neither a picture nor a file."""
+    if isinstance(images, np.ndarray | torch.Tensor):
+        return isinstance(images, np.ndarray) and images.ndim > 0 and images.dtype.kind in "OUS"
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, Image.Image)
+    return isinstance(images, Iterable) and not isinstance(images, single) and not hasattr(images, "read")
 
 
 @dataclass(frozen=True)
@@ -136,7 +154,12 @@ def _turned(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         orientation = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # EXIF data is written by anyone, and its parser raises many things
         return picture, (BAD_EXIF,)
-    return (ImageOps.exif_transpose(picture) if orientation in range(2, 9) else picture), ()
+    if orientation not in TURNS:
+        return picture, ()
+    turned = picture.transpose(TURNS[orientation])
+    # Without the tag, which may stand in several places, so that nobody turns it again.
+    turned.info = {name: value for name, value in picture.info.items() if name == "transparency"}
+    return turned, ()
 
 
 def _is_transparent(picture: Image.Image) -> bool:

@@ -16,6 +16,7 @@ from phi3lib.embeddings.table import EmbeddingTable
 
 DAY = "2024-01-01"
 IDS = ("x/a.png", "x/b.png", "y/c.png")
+NEVER = datetime.datetime(9999, 12, 31)
 pandas = pytest.importorskip("pandas")
 
 
@@ -134,6 +135,19 @@ def test_types_and_missing_values_survive_a_file(values, kind, texts, tmp_path):
     assert shown(again) == texts
 
 
+def test_a_date_keeps_its_year_beside_one_in_nanoseconds():
+    values = column([pandas.Timestamp(DAY).as_unit("ns"), None, NEVER])
+    assert shown(values) == [DAY, None, "9999-12-31"]
+
+
+def test_an_index_of_several_levels_names_files():
+    names = [("y", "c.png"), ("x", "b.png"), ("x", "a.png")]
+    frame = pandas.DataFrame({"k": list("cba")}, index=pandas.MultiIndex.from_tuples(names))
+    assert labels_of(frame, IDS)["k"].tolist() == list("abc")
+    with pytest.raises(ValueError, match="index has no entry for 3"):
+        labels_of(frame.set_axis([("z", one) for one in range(3)]), IDS)
+
+
 def test_nanoseconds_that_matter_are_kept():
     values = np.array(["2024-01-01T00:00:00.000000001"] * 3, "datetime64[ns]")
     assert (column(values) == values).all()
@@ -165,6 +179,14 @@ def test_nanoseconds_that_matter_are_kept():
         (pandas.DataFrame([[1, 2]] * 3, columns=["n", "n"]), "name 'n' occurs 2 times"),
         (pyarrow.table([pyarrow.array([1, 2, 3])] * 2, names=["n", "n"]), "name 'n' occurs 2 times"),
         ({1: [1, 2, 3], "1": [4, 5, 6]}, "name '1' occurs 2 times"),
+        (
+            {"k": [NEVER, NEVER, pandas.Timestamp(DAY) + pandas.Timedelta(1, "ns")]},
+            "dates that are too far apart",
+        ),
+        ({"k": np.array([300_000] * 3, "datetime64[Y]")}, "beyond all calendars"),
+        ({"k": [NEVER, NEVER, NEVER.replace(tzinfo=datetime.UTC)]}, "with and without a time zone"),
+        (pandas.DataFrame({("a", "k"): [1, 2, 3]}), "columns have several levels"),
+        (type("LazyFrame", (), {"columns": ["k"], "collect": None})(), "pass frame.collect"),
     ],
 )
 def test_what_does_not_fit_is_refused(labels, words):

@@ -2,14 +2,19 @@
 
 import io
 import os
+import struct
 
 import numpy as np
+import pandas
+import pyarrow
 import pytest
 import torch
 from PIL import Image, ImageFile
 
 from phi3lib import process_for_phi3_model
 from phi3lib.embeddings.embed import embed_images, embed_texts
+from phi3lib.embeddings.finetune_pairs import make_pairs
+from phi3lib.embeddings.row_pictures import pictures_of_rows
 from phi3lib.embeddings.sources import find_items
 from phi3lib.vision.picture_files import reason
 from phi3lib.vision.pictures import read, read_upright
@@ -53,6 +58,29 @@ def test_one_photograph_whichever_way_it_comes(clip, tmp_path, orientation):
         vectors += [clip.image_features(way).numpy()[0] for way in (path, opened)]
         assert not upload.closed
     assert np.allclose(vectors, vectors[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_a_photograph_is_turned_whatever_else_its_exif_data_holds(file_format):
+    # The width as text: Pillow reads it, and cannot write it again.
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x0100, 2, 3, b"12")
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    noise().save(data := io.BytesIO(), file_format, exif=exif)
+    assert read_upright(data.getvalue()).size == (30, 40)
+
+
+def test_names_come_in_columns_of_any_library(clip, tmp_path):
+    files = [str(tmp_path / f"{n}.png") for n in range(3)]
+    for number, file in enumerate(files):
+        noise(number).save(file)
+    wanted = clip.image_features(files)
+    objects = np.array([*map(read_upright, files), None], dtype=object)[:-1]
+    columns = [np.array(files), np.array([name.encode() for name in files]), pandas.Series(files[::-1])[::-1]]
+    for given in (*columns, pandas.Index(files), pyarrow.array(files), iter(files), objects):
+        assert torch.equal(clip.image_features(given), wanted)
+    table = embed_images(columns[1], model=clip, progress=False)
+    assert [read_upright(one).size for one in pictures_of_rows(columns[1], table)] == [(40, 30)] * 3
+    assert [one.id for one in make_pairs(columns[1], ["a", "b", "c"]).items] == files
 
 
 def test_the_processing_function_turns_photographs_upright_too(phi3, tmp_path):

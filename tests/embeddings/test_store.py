@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from phi3lib.embeddings import embed as embed_module
 from phi3lib.embeddings import store as store_module
 from phi3lib.embeddings.embed import embed_images
+from phi3lib.embeddings.folders import FolderFiles, files_in
 from phi3lib.embeddings.store import MARKS_KEY, open_store
 from phi3lib.embeddings.table import RECIPE_KEY, EmbeddingTable
 
@@ -195,6 +197,35 @@ def test_a_run_over_another_folder_keeps_the_earlier_table(clip, folder, tmp_pat
     with pytest.warns(UserWarning, match="held 6 images that are not in this run"):
         embed_images(tmp_path / "other", model=clip, out=out, progress=False)
     assert np.array_equal(EmbeddingTable.load(tmp_path / "v.parquet.previous").vectors, first.vectors)
+
+
+def test_of_several_earlier_tables_none_is_lost(clip, tmp_path):
+    out = tmp_path / "all" / "v.parquet"
+    for name in ("a", "b", "c", "b", "c"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.new("RGB", (40, 30), "red").save(tmp_path / name / f"{name}.png")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            embed_images(tmp_path / name, model=clip, out=out, progress=False)
+    kept = {file.name: EmbeddingTable.load(file).ids for file in out.parent.iterdir()}
+    assert kept == {
+        "v.parquet": ("c.png",),
+        "v.parquet.previous": ("a.png",),
+        "v.parquet.2.previous": ("b.png",),
+        "v.parquet.3.previous": ("c.png",),
+    }
+    assert files_in(out.parent, own=out) == FolderFiles()
+
+
+def test_a_url_is_no_file_that_is_written(clip, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for write in (
+        lambda: embed_images(folder, model=clip, out="s3://bucket/v.parquet", progress=False),
+        lambda: EmbeddingTable(np.eye(2), ("a", "b")).save("https://example.org/v.parquet"),
+    ):
+        with pytest.raises(ValueError, match="is a URL; write a file on this machine"):
+            write()
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name]
 
 
 def test_two_files_of_one_size_and_time_share_no_vector(clip, tmp_path):
