@@ -57,7 +57,7 @@ def photographed(page: Path) -> Image.Image:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 1280, "height": 820})
+        view = browser.new_page(viewport={"width": 1280, "height": 940})
         view.goto(page.as_uri())
         view.wait_for_timeout(1500)
         view.evaluate("scrollTo(0, 0)")
