@@ -211,6 +211,7 @@ def test_clicks_add_and_take_away_and_the_gallery_only_looks(page):
     gallery.first.click()
     expect(status).to_contain_text("true neighbors")
     expect(gallery).to_have_count(2)
+    page.get_by_role("button", name="Clear").click()  # all pictures stand on the map, and stay there
     canvas.scroll_into_view_if_needed()
     hovered(page, canvas)
     page.mouse.down()
