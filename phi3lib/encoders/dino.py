@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, TowerParts, recipe, tower_parts
-from phi3lib.loading.claims import require_input_size
+from phi3lib.loading.claims import require_input_size, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
@@ -93,6 +93,7 @@ class DinoEncoder(Encoder):
             device=device,
             dtype=dtype,
         )
+        require_pixel_values(processor, where=where)
         require_input_size(processor, network.config.image_size, where=where)
         return cls(where, network=network, processor=processor, revision=commit)
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
-from phi3lib.loading.claims import require_input_size
+from phi3lib.loading.claims import require_input_size, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.loading.safetensors_io import CheckpointError
 from phi3lib.vision.float32 import fast_products
@@ -122,6 +122,7 @@ class SiglipEncoder(Encoder):
             Siglip2Model if flexible else SiglipModel, folder, where=where, device=device, dtype=dtype
         )
         tower = network.config.vision_config
+        require_pixel_values(processor, where=where)
         require_input_size(processor, tower.num_patches if flexible else tower.image_size, where=where)
         return cls(where, network=network, processor=processor, tokenizer=tokenizer, revision=commit)
 

@@ -4,9 +4,9 @@ A model is built as its config.json says, and a number there costs nothing to wr
 with the headers of the weight files before anything of their size is built.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from math import prod
 from typing import Any
 
 from phi3lib.loading.safetensors_io import CheckpointError, TensorInfo
@@ -67,7 +67,7 @@ def require_shapes(build: Callable[[], Any], infos: Mapping[str, TensorInfo], *,
                 f"{name} of {where} has shape {info.shape}, its config.json asks for {wanted[name]}"
             )
     numbers = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
-    held = sum(prod(info.shape) for info in infos.values())
+    held = sum(math.prod(info.shape) for info in infos.values())
     if numbers > 2 * held + SPARE:
         raise CheckpointError(
             f"config.json of {where} describes a model of {numbers:,} numbers, but its files hold {held:,}"
@@ -89,6 +89,33 @@ def require_input_size(processor: Any, size: int, *, where: str) -> None:
                 f"preprocessor_config.json of {where} claims {name} = {claimed:,}, but the network takes "
                 f"{size:,}"
             )
+
+
+def require_pixel_values(processor: Any, *, where: str) -> None:
+    """Raise CheckpointError where a processor's numbers would make all images equal, or NaN."""
+    mean, std = (_each(getattr(processor, name, None)) for name in ("image_mean", "image_std"))
+    factor = processor.rescale_factor
+    if not (all(map(_is_finite, (*mean, *std))) and all(one > 0 for one in std)):
+        raise CheckpointError(
+            f"preprocessor_config.json of {where} claims image_mean {mean} and image_std {std}; expected "
+            f"finite numbers, and positive ones to divide by"
+        )
+    if factor is not None and not (_is_finite(factor) and 0 < factor <= 1):
+        raise CheckpointError(
+            f"preprocessor_config.json of {where} claims rescale_factor = {factor}; expected a number above "
+            f"0, at most 1, such as 1/255"
+        )
+
+
+def _each(values: Any) -> list[Any]:
+    """Return numbers for all channels; one number stands for each of them."""
+    if values is None:
+        return []
+    return list(values) if isinstance(values, list | tuple) else [values]
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _whole_numbers(config: Any) -> Iterator[tuple[str, int]]:

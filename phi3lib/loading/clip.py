@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.loading.claims import require_input_size
+from phi3lib.loading.claims import require_input_size, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, load_network
 from phi3lib.vision.clip import Clip
 
@@ -28,6 +28,7 @@ def clip_from_folder(
     with checkpoint_errors(name):
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        require_pixel_values(processor, where=name)
         require_input_size(processor, model.config.vision_config.image_size, where=name)
     return Clip(name, revision, model, processor, tokenizer, _recipe(model, processor, name, revision))
 

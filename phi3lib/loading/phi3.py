@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3lib.loading.claims import MOST_LAYERS, layers_in, require_depth, require_shapes, require_size
+from phi3lib.loading.claims import (
+    MOST_LAYERS,
+    layers_in,
+    require_depth,
+    require_pixel_values,
+    require_shapes,
+    require_size,
+)
 from phi3lib.loading.defaults import PHI3_TYPE, require_model_type
 from phi3lib.loading.hub import HubModel
 from phi3lib.loading.networks import require_loaded
@@ -259,7 +266,10 @@ def image_processor(*folders: Path | None) -> Any:
     """Load the first folder's `Phi3VImageProcessor` that has the settings of one; raises CheckpointError."""
     from phi3lib.vision.image_processing import Phi3VImageProcessor
 
-    return Phi3VImageProcessor.from_pretrained(_folder_with(folders, PROCESSOR_FILES), local_files_only=True)
+    folder = _folder_with(folders, PROCESSOR_FILES)
+    processor = Phi3VImageProcessor.from_pretrained(folder, local_files_only=True)
+    require_pixel_values(processor, where=str(folder))
+    return processor
 
 
 def text_processor(*folders: Path | None) -> Any:
@@ -267,7 +277,9 @@ def text_processor(*folders: Path | None) -> Any:
     from phi3lib.vision.text_processing import Phi3VProcessor
 
     folder = _folder_with(folders, PROCESSOR_FILES, TOKENIZER_FILES)
-    return Phi3VProcessor.from_pretrained(folder, local_files_only=True)
+    processor = Phi3VProcessor.from_pretrained(folder, local_files_only=True)
+    require_pixel_values(processor.image_processor, where=str(folder))
+    return processor
 
 
 def agree_on_image_token(config: Any, processor: Any) -> None:

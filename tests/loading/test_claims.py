@@ -71,6 +71,28 @@ def test_a_claim_is_refused_in_a_sentence(folders, tmp_path, load, kind, file, p
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_std", [0, 0, 0]),
+        ("image_std", [-1, 1, 1]),
+        ("image_mean", [float("nan")] * 3),
+        ("image_mean", ["0", "0", "0"]),
+        ("rescale_factor", 0),
+        ("rescale_factor", 1e300),
+        ("rescale_factor", float("nan")),
+    ],
+    ids=str,
+)
+def test_pixel_values_that_would_be_equal_or_nan_are_refused(folders, tmp_path, name, value):
+    for kind in ("clip", "phi3", "siglip", "dino"):
+        folder = shutil.copytree(folders / kind, tmp_path / kind)
+        change(folder, IMAGES, name, value)
+        for load in (load_phi3_model, whole) if kind == "phi3" else (load_encoder,):
+            with pytest.raises(CheckpointError, match=name):
+                load(folder)
+
+
 def test_a_claim_about_a_tensor_that_is_missing_is_refused_before_it_is_made(folders, tmp_path):
     folder = shutil.copytree(folders / "clip", tmp_path / "clip")
     tensors = load_file(folder / "model.safetensors")
