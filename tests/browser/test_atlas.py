@@ -371,6 +371,19 @@ def test_the_table_is_a_way_to_all_that_the_maps_do(page):
     expect(page.get_by_role("columnheader", name="moved")).to_be_visible()
 
 
+def test_a_name_covers_neither_the_middle_of_its_group_nor_the_buttons(bare):
+    box = """across => {
+      const camera = { across: () => across, down: () => 100, width: 200, height: 200 };
+      const map = { camera, names: [], shown: [], app: { ink: () => ({ paper: "#fff" }) } };
+      const named = { words: "cat", kind: 0, x: 0, y: 0, under: false, font: "12px serif", color: "#000" };
+      write(map, document.createElement("canvas").getContext("2d"), named);
+      return map.names[0];
+    }"""
+    assert bare.evaluate(box, 100)["down"] > 110
+    beside = bare.evaluate(box, 190)
+    assert beside["across"] + beside["wide"] <= 200 - 46  # as wide as a button and its margins
+
+
 def test_names_are_text_and_never_code(page):
     page.locator("summary", has_text="Table").click()
     expect(page.get_by_role("cell", name=EVIL, exact=True)).to_be_visible()

@@ -4,7 +4,7 @@ const MOST_WRITTEN = 40, LONGEST_WRITTEN = 34, APART = 300, SHADES = 7;
 const BUTTONS = { wide: 48, high: 240 }; // the corner in which the zoom buttons stand
 
 // Names that a click selects by, bold; then, quieter, what is more frequent in a cell than elsewhere, or a picture's own
-// text. None over another.
+// text. None over another, and the first below the middle of their points: a group may be smaller than its name.
 function writeNames(map, pen, naming) {
   const { app, camera } = map, { line } = app.ink(), { quiet } = app.theming(), terms = app.data.terms(naming);
   [pen.textAlign, pen.textBaseline, pen.lineJoin] = ["center", "middle", "round"];
@@ -19,7 +19,7 @@ function write(map, pen, { words: whole, kind, x, y, under, font, color }) {
   pen.font = font;
   const wide = pen.measureText(words).width / 2 + 6, right = camera.width - (camera.down(y) < BUTTONS.high ? BUTTONS.wide : 0);
   const across = Math.min(Math.max(camera.across(x), wide), right - wide);
-  const down = below(map, across, Math.min(Math.max(camera.down(y) + (under ? 14 : 0), 12), camera.height - 12), wide);
+  const down = below(map, across, Math.min(Math.max(camera.down(y) + (under || kind >= 0 ? 14 : 0), 12), camera.height - 12), wide);
   if (!words || names.some((box) => Math.abs(box.across - across) < box.wide + wide && Math.abs(box.down - down) < 20)) return;
   if (names.some((box) => box.words === words && Math.hypot(box.across - across, box.down - down) < APART)) return;
   names.push({ across, down, wide, kind, words });
