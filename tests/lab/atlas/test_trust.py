@@ -85,7 +85,11 @@ def test_a_map_starts_from_one_of_its_own_table_and_seed(monkeypatch):
 
 def test_new_parameters_have_limits_and_tell_how_far_they_are():
     state, told = few_pictures(), []
-    for wrong, limit in (((9, 0.1, 0), "2 to 8"), ((3, 1.5, 0), "0 to 1"), ((3, 0.1, -1), "0 to 4294967295")):
+    for wrong, limit in (
+        ((9, 0.1, 0), "2 to 8"),
+        ((3, 1.5, 0), "0 to 1"),
+        ((3, 0.1, -1), "0 to 4,294,967,295"),
+    ):
         with pytest.raises(ValueError, match=limit):
             state.recompute(*wrong)
     assert state.recompute(8, 0.1, 0, told.append) == state.chosen == Settings("UMAP", 8, 0.1, 0)
