@@ -17,13 +17,13 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 MOST = 6  # things in one picture
 
 
-def make_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
+def make_clip(tokenizer: CLIPTokenizer, *, layers: int = 6, text_layers: int = 3) -> CLIPModel:
     """The untrained model: patch 14 at 112 pixels, a tower 192 wide and 6 deep, texts 128 and 3."""
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": 128,
         "intermediate_size": 512,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": text_layers,
         "num_attention_heads": 2,
         "max_position_embeddings": 77,
         "hidden_act": "gelu",
@@ -34,7 +34,7 @@ def make_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
     vision = {
         "hidden_size": 192,
         "intermediate_size": 768,
-        "num_hidden_layers": 6,
+        "num_hidden_layers": layers,
         "num_attention_heads": 3,
         "image_size": SIDE,
         "patch_size": PATCH,

@@ -21,7 +21,9 @@ TOWER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
+def make_phi3(
+    tokenizer: PreTrainedTokenizerBase, *, tower_layers: int = TOWER["num_hidden_layers"]
+) -> Phi3VForCausalLM:
     """The untrained model: the published architecture with tiles of 112 pixels, 256 wide, 4 layers."""
     config = Phi3VConfig(
         vocab_size=len(tokenizer),
@@ -47,7 +49,7 @@ def make_phi3(tokenizer: PreTrainedTokenizerBase) -> Phi3VForCausalLM:
             "model_name": "clip-small",
             "image_dim_out": TOWER["hidden_size"],
             "num_img_tokens": (TILE // PATCH // 2) ** 2,
-            "vision_config": TOWER,
+            "vision_config": TOWER | {"num_hidden_layers": tower_layers},
         },
         # The backward pass of PyTorch's fused attention is slow on CPUs; not saved with the weights.
         attn_implementation="eager",

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from phi3lib import load_clip
@@ -27,7 +28,7 @@ from picturebook.questions import Question, questions_of
 from picturebook.scenes import CAPS, close_up, draw_scene
 from training import train_clip, train_phi3_vision
 from training.clip_examples import Pace
-from training.clip_model import PATCH, busiest_patches, contrastive
+from training.clip_model import PATCH, busiest_patches, contrastive, make_clip
 from training.dense_labels import BARS, CELLS, CHARACTERS, NOWHERE, dense_labels, token_places
 from training.drawing import Ahead
 from training.evaluate_clip import picture_vectors
@@ -57,6 +58,21 @@ from training.phi3_model import (
 )
 from training.runs import Checkpoint, Clock, Log, MixedMuon, layer_matrices, learning_rate, moved, smoothed
 from training.tokenizer import make_tokenizer
+
+# Trainings of the tests are of shallow models: what they assert does not depend on the depth.
+shallow_clip = partial(make_clip, layers=2, text_layers=1)
+shallow_phi3 = partial(make_phi3, tower_layers=2)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trainings_are_of_shallow_models():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_clip, "make_clip", shallow_clip)
+        patch.setattr(train_phi3_vision, "make_phi3", shallow_phi3)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +151,25 @@ def test_equal_captions_are_no_wrong_answers():
     assert float(loss) < 1e-3
     other = torch.tensor([[1, 5, 2], [1, 7, 2], [1, 6, 2]])
     assert float(contrastive(images, texts, torch.tensor(4.6), other)[0]) > 0.4
+
+
+@pytest.mark.parametrize("name", ["clip-small", "phi3-vision-small"])
+def test_an_untrained_model_has_the_weights_of_the_bundled_one(name, clip_tokenizer, phi3_run):
+    model = make_clip(clip_tokenizer) if name == "clip-small" else make_phi3(phi3_run.tokenizer)
+    with safe_open(ROOT / "data" / "models" / name / "model.safetensors", "pt") as bundled:
+        shapes = {weight: tuple(bundled.get_slice(weight).get_shape()) for weight in bundled.keys()}  # noqa: SIM118
+
+    def without_words(weight: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Tokenizers of tests have fewer words."""
+        return (
+            shape[1:]
+            if weight.endswith(("token_embedding.weight", "embed_tokens.weight", "lm_head.weight"))
+            else shape
+        )
+
+    assert {weight: without_words(weight, shape) for weight, shape in shapes.items()} == {
+        weight: without_words(weight, tuple(value.shape)) for weight, value in model.state_dict().items()
+    }
 
 
 # ------------------------------------------------------------------------------- runs
@@ -354,7 +389,7 @@ def test_print_is_practised_on_few_tiles_first_and_asked_for_where_it_can_be_rea
 @pytest.mark.parametrize("mode", MODES)
 def test_packed_questions_are_answered_as_if_each_stood_alone(phi3_run, mode):
     torch.manual_seed(1)
-    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).eval()
+    learner = Phi3Learner(shallow_phi3(phi3_run.tokenizer)).eval()
     scene = draw_scene(3, style="things", tile=TILE, grid=(2, 2))
     asked = questions_of(scene, np.random.default_rng(0))[:4]
 
@@ -386,7 +421,7 @@ def test_every_visual_token_knows_its_cell_and_separators_have_none(phi3_run):
 
 
 def test_places_are_told_from_the_visual_tokens_alone(phi3_run):
-    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).eval()
+    learner = Phi3Learner(shallow_phi3(phi3_run.tokenizer)).eval()
     scene = draw_scene(3, style="things", tile=TILE, grid=(2, 2))
     asked = questions_of(scene, np.random.default_rng(0))
     seen = []
@@ -484,7 +519,7 @@ def run_of(phi3_run, tmp_path, **options) -> train_phi3_vision.Run:
     torch.manual_seed(0)
     given = {"run": tmp_path, "minutes": 10, "tower": 0.2, "together": 0.2, "processes": 1, "scenes": 1}
     given |= {"tiles": 2, "rate": 1e-3, "out": None, "earlier": None, "workers": 0, **options}
-    learner = Phi3Learner(make_phi3(phi3_run.tokenizer)).to(torch.bfloat16)
+    learner = Phi3Learner(shallow_phi3(phi3_run.tokenizer)).to(torch.bfloat16)
     return train_phi3_vision.Run(0, argparse.Namespace(**given), phi3_run, learner, now=lambda: 0.0)
 
 
@@ -521,7 +556,7 @@ def test_a_training_goes_on_from_the_weights_that_were_committed(phi3_run, tmp_p
     processor = train_phi3_vision.processor_of(tmp_path / "new", tmp_path / "out")
     assert processor.tokenizer.get_vocab() == phi3_run.tokenizer.get_vocab()
     torch.manual_seed(5)
-    model = make_phi3(processor.tokenizer)
+    model = shallow_phi3(processor.tokenizer)
     start_from_phi3(model, str(tmp_path / "out" / "model.safetensors"))
     for mine, theirs in zip(model.parameters(), run.learner.phi3.parameters(), strict=True):
         assert torch.allclose(mine, theirs.float(), atol=1e-3)
@@ -629,7 +664,7 @@ def short_clip(tmp_path_factory, clip_tokenizer) -> Path:
         patch.setattr(train_clip, "REPORT_STEPS", 5)
         patch.setattr(train_clip, "learning_rate", partial(learning_rate, warm_up=8))
         for minutes in (0.6, 1.2):
-            train_clip.train(0, options(run, minutes=minutes, rate=5e-3, dtype="float32"), Ticks())
+            train_clip.train(0, options(run, minutes=minutes, rate=1e-2, dtype="float32"), Ticks())
     torch.set_num_threads(threads)
     return run
 
@@ -664,7 +699,7 @@ def test_phi3_starts_from_clips_tower_and_goes_through_all_stages(
     short_clip, tmp_path, phi3_run, monkeypatch
 ):
     phi3_run.tokenizer.save_pretrained(tmp_path / "tokenizer")
-    model = make_phi3(phi3_run.tokenizer)
+    model = shallow_phi3(phi3_run.tokenizer)
     start_from_clip(model, str(short_clip / "out" / "model.safetensors"))
     ours = model.model.vision_embed_tokens.img_processor.vision_model.embeddings.patch_embedding.weight
     theirs = load_clip(short_clip / "out").model.vision_model.embeddings.patch_embedding.weight
@@ -790,7 +825,7 @@ def test_the_highest_bar_is_told_in_the_global_view_only():
 
 
 def test_new_heads_do_not_move_an_earlier_model(phi3_run):
-    learner = Phi3Learner(make_phi3(phi3_run.tokenizer))
+    learner = Phi3Learner(shallow_phi3(phi3_run.tokenizer))
     scene = draw_scene(3, style="things", tile=TILE, grid=(1, 1))
     batch = scene_batch(
         phi3_run, [scene], [questions_of(scene, np.random.default_rng(0))], "sharp", "things", 1
