@@ -69,7 +69,7 @@ def serve(number: int, become: Callable[[dict], None]) -> None:
     import gc
 
     if unknown := {path.read_text().strip() for path in _other_threads()} - THREADS:
-        raise RuntimeError(f"an import has started {unknown}: threads that a fork would not have")
+        sys.exit(f"No forks, usual processes: an import has started {unknown}, threads that a fork has not.")
     gc.collect()
     gc.freeze()  # a fork need not go through all these objects again, nor copy them
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it

@@ -1,9 +1,11 @@
 """Questions to Phi-3-vision about pictures, and its answers."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from phi3lib.vision.crop_controls import blurred_crops
 from phi3lib.vision.inputs import as_whole
@@ -90,12 +92,27 @@ def _groups(pictures: Pictures) -> list[list[Picture]]:
     return [flatten_pictures(one) for one in listed]
 
 
+def greedy(model: Any) -> Any:
+    """Return the same network without what a checkpoint's generation_config.json asks for.
+
+    With penalties, beams or several sequences, answers are not the likeliest, or not those of their pictures.
+    """
+    found, kept = copy.copy(model), model.generation_config
+    found.generation_config = GenerationConfig(
+        do_sample=False,
+        bos_token_id=kept.bos_token_id,
+        eos_token_id=kept.eos_token_id,
+        pad_token_id=kept.pad_token_id,
+    )
+    return found
+
+
 @torch.inference_mode()
 def generate_answers(model: Any, inputs: Any, *, max_new_tokens: int = 60) -> list[str]:
     """Return the answers to prepared inputs, such as inputs with blurred crops."""
     inputs = inputs.to(next(model.parameters()).device)
     length = inputs["input_ids"].shape[1]
-    generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    generated = greedy(model).generate(**inputs, max_new_tokens=max_new_tokens)
     texts = model.processor.batch_decode(generated[:, length:], skip_special_tokens=True)
     return [text.strip() for text in texts]
 
@@ -121,10 +138,9 @@ def answers_with_probabilities(
         batch = groups[start : start + batch_size]
         inputs = question_inputs(model, batch, [question] * len(batch), num_crops=num_crops)
         inputs = inputs.to(next(model.parameters()).device)
-        output = model.generate(
+        output = greedy(model).generate(
             **inputs,
             max_new_tokens=max_new_tokens,
-            do_sample=False,
             output_logits=True,
             return_dict_in_generate=True,
         )

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.vision.answers import CAPTION, question_inputs
+from phi3lib.vision.answers import CAPTION, greedy, question_inputs
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.placeholders import find_placeholders
@@ -216,12 +216,11 @@ def _generate(model: Any, asked: AskedQuestion, mask: torch.Tensor, max_new_toke
     """Return the ids of the likeliest answer for each row of `seen`; the end token only where it is all."""
     if not len(mask):
         return []
-    generated = model.generate(
+    generated = greedy(model).generate(
         inputs_embeds=asked.inputs_embeds.expand(len(mask), -1, -1),
         attention_mask=mask,
         position_ids=_positions(mask, mask.shape[1]),
         max_new_tokens=max_new_tokens,
-        do_sample=False,
     )
     ends = model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])

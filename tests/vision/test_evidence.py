@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from phi3lib import load_phi3_model
 from phi3lib.vision.answers import answer, answers_with_probabilities, prompt_of, question_inputs
@@ -34,6 +35,30 @@ def scene():
 @pytest.fixture(scope="module")
 def asked(phi3, scene):
     return prepare_question(phi3, [scene], QUESTION)
+
+
+# ------------------------------------------------------------------------------------ greedy answers
+
+
+@pytest.mark.parametrize(
+    "asked_for",
+    [
+        {"num_beams": 2, "num_return_sequences": 2},
+        {"repetition_penalty": 9.0, "no_repeat_ngram_size": 1, "min_new_tokens": 9},
+        {"do_sample": True, "temperature": 9.0},
+    ],
+    ids=lambda one: ", ".join(one),
+)
+def test_answers_are_the_likeliest_whatever_generation_config_json_asks_for(
+    phi3, scene, monkeypatch, asked_for
+):
+    pictures = [scene, scene.crop((0, 0, 112, 224))]
+    wanted = answer(phi3, pictures), answers_with_probabilities(phi3, pictures, QUESTION)
+    settings = GenerationConfig(**phi3.generation_config.to_dict() | asked_for)
+    monkeypatch.setattr(phi3, "generation_config", settings)
+    assert answer(phi3, pictures) == wanted[0]
+    assert answers_with_probabilities(phi3, pictures, QUESTION) == wanted[1]
+    assert phi3.generation_config is settings  # `model.generate` itself follows it, as any model does
 
 
 # ------------------------------------------------------------------------------------ prompts
