@@ -7,7 +7,12 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, TowerParts, recipe, tower_parts
-from phi3lib.loading.claims import require_input_size, require_pixel_values
+from phi3lib.loading.claims import (
+    LARGEST_INPUT,
+    require_fitting_images,
+    require_input_size,
+    require_pixel_values,
+)
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
@@ -94,7 +99,10 @@ class DinoEncoder(Encoder):
             dtype=dtype,
         )
         require_pixel_values(processor, where=where)
-        require_input_size(processor, network.config.image_size, where=where)
+        size, patch = network.config.image_size, network.config.patch_size
+        require_input_size(processor, size, where=where)
+        with checkpoint_errors(where):
+            require_fitting_images(processor, patch, LARGEST_INPUT * size, where=where)
         return cls(where, network=network, processor=processor, revision=commit)
 
     def features(self, images: Images) -> DinoFeatures:

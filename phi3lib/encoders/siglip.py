@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, Recipes, TowerParts, recipe, recipes_of, tower_parts
-from phi3lib.loading.claims import require_input_size, require_pixel_values
+from phi3lib.loading.claims import require_fitting_images, require_input_size, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.loading.safetensors_io import CheckpointError
 from phi3lib.vision.float32 import fast_products
@@ -124,6 +124,9 @@ class SiglipEncoder(Encoder):
         tower = network.config.vision_config
         require_pixel_values(processor, where=where)
         require_input_size(processor, tower.num_patches if flexible else tower.image_size, where=where)
+        if not flexible:
+            with checkpoint_errors(where):
+                require_fitting_images(processor, tower.image_size, tower.image_size, where=where)
         return cls(where, network=network, processor=processor, tokenizer=tokenizer, revision=commit)
 
     @property

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from PIL import Image
+
 from phi3lib.loading.safetensors_io import CheckpointError, TensorInfo
 
 MOST_LAYERS = 1_000  # of a network that is built without memory
@@ -89,6 +91,21 @@ def require_input_size(processor: Any, size: int, *, where: str) -> None:
                 f"preprocessor_config.json of {where} claims {name} = {claimed:,}, but the network takes "
                 f"{size:,}"
             )
+
+
+def require_fitting_images(processor: Any, least: int, most: int, *, where: str) -> None:
+    """Raise CheckpointError where a processor's images are not `least` to `most` pixels high and wide.
+
+    One small image is processed, as several settings decide together.
+    """
+    given = Image.new("RGB", (9, 7))
+    height, width = processor(images=given, return_tensors="pt")["pixel_values"].shape[-2:]
+    if not all(least <= side <= most for side in (height, width)):
+        takes = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        raise CheckpointError(
+            f"preprocessor_config.json of {where} makes an image of {width} × {height} pixels from one of "
+            f"{given.width} × {given.height}, but the network takes {takes} pixels on each side"
+        )
 
 
 def require_pixel_values(processor: Any, *, where: str) -> None:

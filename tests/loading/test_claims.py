@@ -93,6 +93,24 @@ def test_pixel_values_that_would_be_equal_or_nan_are_refused(folders, tmp_path, 
                 load(folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("clip", {"crop_size": {"height": 10, "width": 10}}),
+        ("clip", {"do_center_crop": False}),
+        ("siglip", {"size": {"height": 10, "width": 10}}),
+        ("siglip", {"do_resize": False}),
+        ("dino", {"crop_size": {"height": 10, "width": 10}}),
+    ],
+)  # fmt: skip
+def test_images_that_do_not_fit_the_network_are_refused_at_once(folders, tmp_path, kind, settings):
+    folder = shutil.copytree(folders / kind, tmp_path / kind)
+    for name, value in settings.items():
+        change(folder, IMAGES, name, value)
+    with pytest.raises(CheckpointError, match=r"makes an image of \d+ × \d+ pixels .* but the network takes"):
+        load_encoder(folder)
+
+
 def test_a_claim_about_a_tensor_that_is_missing_is_refused_before_it_is_made(folders, tmp_path):
     folder = shutil.copytree(folders / "clip", tmp_path / "clip")
     tensors = load_file(folder / "model.safetensors")
