@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from phi3lib.loading.hub import phi3lib_home
-from phi3lib.loading.safetensors_io import PICKLES, CheckpointError, first_line, only_pickles, read_json
+from phi3lib.loading.safetensors_io import (
+    PICKLES,
+    CheckpointError,
+    first_line,
+    only_pickles,
+    read_json,
+    tensors_of_file,
+)
 
 ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors"
 
@@ -60,6 +67,7 @@ def merge_adapter(model: Any, folder: Path) -> Any:
         raise ImportError(
             f"{folder} is a peft adapter: install peft (pip install peft) to load it"
         ) from error
+    _require_ranks(folder)
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -72,3 +80,21 @@ def merge_adapter(model: Any, folder: Path) -> Any:
     if lacking := [str(warning.message) for warning in said if "adapter keys" in str(warning.message)]:
         raise CheckpointError(f"the adapter {folder} does not fit its base model: {first_line(lacking[0])}")
     return adapted.merge_and_unload()
+
+
+def _require_ranks(folder: Path) -> None:
+    """Raise CheckpointError where adapter_config.json claims larger ranks than any tensor has.
+
+    peft makes weights of the ranks that are claimed before it reads those of the file.
+    """
+    config = read_json(folder / ADAPTER_CONFIG)
+    longest = max(
+        (side for info in tensors_of_file(folder / ADAPTER_FILE).values() for side in info.shape), default=0
+    )
+    pattern = config.get("rank_pattern")
+    for rank in (config.get("r"), *(pattern.values() if isinstance(pattern, dict) else ())):
+        if isinstance(rank, int) and rank > longest:
+            raise CheckpointError(
+                f"{ADAPTER_CONFIG} of {folder} claims a rank of {rank:,}, but no tensor of {ADAPTER_FILE} "
+                f"is longer than {longest:,}: save the adapter again"
+            )

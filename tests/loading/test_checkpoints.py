@@ -456,6 +456,15 @@ def test_an_adapter_that_does_not_fit_is_refused(phi3: Path, adapter: Path) -> N
         load_phi3_model(phi3, fine_tuned=adapter)
 
 
+def test_a_rank_that_an_adapter_only_claims_costs_nothing(phi3: Path, adapter: Path) -> None:
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    for claim in ({"r": 10**11}, {"rank_pattern": {"qkv_proj": 10**11}}):
+        (adapter / "adapter_config.json").write_text(json.dumps(config | claim), encoding="utf-8")
+        with pytest.raises(CheckpointError, match="claims a rank of 100,000,000,000") as error:
+            load_phi3_model(phi3, fine_tuned=adapter)
+        one_sentence(error.value)
+
+
 def test_without_peft_the_error_says_what_to_install(
     phi3: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
