@@ -1,6 +1,7 @@
 """The kernels that tests run notebooks in: forks, each with everything that a kernel has of its own."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -11,9 +12,11 @@ from jupyter_client.manager import KernelManager
 from tests import forks, warm_kernels
 from tests.notebooks.conftest import process_of_kernel
 
+THREADS = max(int(os.environ.get(f"{name}_NUM_THREADS", 1)) for name in ("OMP", "OPENBLAS", "MKL"))
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere kernels are usual ones"),
+    pytest.mark.skipif(THREADS > 1, reason="imports start threads, so kernels are usual ones"),
 ]
 PATIENCE = 600  # seconds; ends what hangs
 WHO = """

@@ -1,7 +1,22 @@
 """What several tests of the Atlas begin with."""
 
+import asyncio
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_loop_runs() -> Iterator[None]:
+    """Let no loop of asyncio run in this thread, as in a program.
+
+    Playwright's goes on in a process that has had tests in a browser.
+    """
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 @pytest.fixture(scope="session")
