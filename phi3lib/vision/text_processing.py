@@ -44,6 +44,8 @@ from phi3lib.vision.prompts import (
 from phi3lib.vision.token_rows import as_matrix, length_limit, padded, row_length
 from phi3lib.vision.tokenizer import TOKENIZER_OPTIONS, Phi3VTokenizer
 
+LONGEST = 131_072  # tokens, of the published models
+
 
 class Phi3VProcessor(ProcessorMixin):
     """Prepare prompts with pictures for Phi-3-vision: an image processor and a tokenizer in one.
@@ -189,9 +191,12 @@ class Phi3VProcessor(ProcessorMixin):
     def _sorted_options(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Options of a call, for the text and for the images."""
         require_options(options)
-        try:  # without what the tokenizer's files say: a number there must not pad every prompt
+        own = {
+            name: value for name, value in self.tokenizer.init_kwargs.items() if not _pads_far(name, value)
+        }
+        try:
             merged = self._merge_kwargs(
-                Phi3VProcessorKwargs, tokenizer_init_kwargs={}, **given_options(options)
+                Phi3VProcessorKwargs, tokenizer_init_kwargs=own, **given_options(options)
             )
         except StrictDataclassError as error:
             raise ValueError(" ".join(str(error).split())) from error
@@ -355,3 +360,8 @@ def _without_counts(data: BatchFeature) -> BatchFeature:
 
 def _in_order(values: Any, order: list[int]) -> Any:
     return [values[index] for index in order] if isinstance(values, list) else values[order]
+
+
+def _pads_far(name: str, value: Any) -> bool:
+    """Return whether a number of a tokenizer's files would pad every prompt to more than any model reads."""
+    return name in ("max_length", "pad_to_multiple_of") and isinstance(value, int) and value > LONGEST

@@ -126,10 +126,20 @@ def test_the_positions_of_a_vision_part_are_counted(folders):
     assert torch.equal(ids.flatten(), torch.arange(577))
 
 
-def test_a_tokenizer_does_not_say_how_prompts_are_padded(folders, tmp_path):
+@pytest.mark.parametrize(
+    ("claim", "length"),
+    [
+        ({"pad_to_multiple_of": MUCH}, range(1, 9)),
+        ({"max_length": MUCH, "padding": "longest"}, range(1, 9)),
+        ({"max_length": 117, "padding": "max_length"}, [117]),  # as of any tokenizer of transformers
+    ],
+    ids=str,
+)
+def test_a_tokenizer_does_not_pad_prompts_to_more_than_models_read(folders, tmp_path, claim, length):
     folder = shutil.copytree(folders / "phi3", tmp_path / "phi3")
-    change(folder, "tokenizer_config.json", "pad_to_multiple_of", MUCH)
-    assert whole(folder).processor("a", None)["input_ids"].shape[1] < 9
+    for name, value in claim.items():
+        change(folder, "tokenizer_config.json", name, value)
+    assert whole(folder).processor("a", None)["input_ids"].shape[1] in length
 
 
 def test_the_crops_of_a_picture_have_a_limit():
