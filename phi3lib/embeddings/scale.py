@@ -90,7 +90,9 @@ def embed_at_scale(
     recipe or is being written by another process; ValueError if no image can be read; ImportError if Ray is
     missing.
     """
-    _require_counts(workers=(workers, 0), cpus=(cpus, 1), group=(group, 1), in_flight=(in_flight, 1))
+    as_whole(workers, "workers", 0)
+    for name, count in {"cpus": cpus, "group": group, "in_flight": in_flight}.items():
+        as_whole(count, name, 1)
     as_number(gpus, "gpus", 0)
     _require_named(precision)
     ray = _ray() if workers else None
@@ -106,11 +108,6 @@ def embed_at_scale(
         with _reports(ray, run, workers, in_flight, gpus, address) as reports:
             run.collect(reports, progress=progress, on_report=on_report)
         return run.finish()
-
-
-def _require_counts(**given: tuple[int, int]) -> None:
-    for name, (value, least) in given.items():
-        as_whole(value, name, least)
 
 
 def _require_named(precision: str | None) -> None:

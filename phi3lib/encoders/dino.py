@@ -7,12 +7,7 @@ from typing import Any
 import torch
 
 from phi3lib.encoders.encoder import Encoder, Images, TowerParts, recipe, tower_parts
-from phi3lib.loading.claims import (
-    LARGEST_INPUT,
-    require_fitting_images,
-    require_input_size,
-    require_pixel_values,
-)
+from phi3lib.loading.claims import require_fitting_images, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, checkpoint_folder, load_network
 from phi3lib.vision.clip import central_part
 from phi3lib.vision.float32 import fast_products
@@ -100,9 +95,8 @@ class DinoEncoder(Encoder):
         )
         require_pixel_values(processor, where=where)
         size, patch = network.config.image_size, network.config.patch_size
-        require_input_size(processor, size, where=where)
         with checkpoint_errors(where):
-            require_fitting_images(processor, patch, LARGEST_INPUT * size, where=where)
+            require_fitting_images(processor, size, least=patch, where=where)
         return cls(where, network=network, processor=processor, revision=commit)
 
     def features(self, images: Images) -> DinoFeatures:

@@ -123,10 +123,11 @@ class SiglipEncoder(Encoder):
         )
         tower = network.config.vision_config
         require_pixel_values(processor, where=where)
-        require_input_size(processor, tower.num_patches if flexible else tower.image_size, where=where)
-        if not flexible:
+        if flexible:
+            require_input_size(processor, tower.num_patches, where=where)
+        else:
             with checkpoint_errors(where):
-                require_fitting_images(processor, tower.image_size, tower.image_size, where=where)
+                require_fitting_images(processor, tower.image_size, where=where)
         return cls(where, network=network, processor=processor, tokenizer=tokenizer, revision=commit)
 
     @property

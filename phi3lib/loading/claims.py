@@ -93,11 +93,14 @@ def require_input_size(processor: Any, size: int, *, where: str) -> None:
             )
 
 
-def require_fitting_images(processor: Any, least: int, most: int, *, where: str) -> None:
-    """Raise CheckpointError where a processor's images are not `least` to `most` pixels high and wide.
+def require_fitting_images(processor: Any, size: int, *, least: int | None = None, where: str) -> None:
+    """Raise CheckpointError where a processor's images are not those of a network of `size` pixels.
 
-    One small image is processed, as several settings decide together.
+    least: of a network that takes several sizes, the smallest one. One small image is processed, as several
+    settings decide together, once it is known not to become a large one.
     """
+    require_input_size(processor, size, where=where)
+    least, most = (size, size) if least is None else (least, LARGEST_INPUT * size)
     given = Image.new("RGB", (9, 7))
     height, width = processor(images=given, return_tensors="pt")["pixel_values"].shape[-2:]
     if not all(least <= side <= most for side in (height, width)):

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.loading.claims import require_fitting_images, require_input_size, require_pixel_values
+from phi3lib.loading.claims import require_fitting_images, require_pixel_values
 from phi3lib.loading.networks import checkpoint_errors, load_network
 from phi3lib.vision.clip import Clip
 
@@ -29,9 +29,7 @@ def clip_from_folder(
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         require_pixel_values(processor, where=name)
-        size = model.config.vision_config.image_size
-        require_input_size(processor, size, where=name)
-        require_fitting_images(processor, size, size, where=name)
+        require_fitting_images(processor, model.config.vision_config.image_size, where=name)
     return Clip(name, revision, model, processor, tokenizer, _recipe(model, processor, name, revision))
 
 

@@ -147,7 +147,7 @@ def answers_with_probabilities(
         tokens = output.sequences[:, inputs["input_ids"].shape[1] :]
         logits = torch.stack(output.logits, 1).float()  # (N, new tokens, vocabulary)
         chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
-        end = torch.isin(tokens, torch.tensor(_ends(model), device=tokens.device)).long()
+        end = torch.isin(tokens, torch.tensor(ends_of(model), device=tokens.device)).long()
         counted = end.cumsum(1) - end == 0  # up to the first end; padding follows
         sums = torch.where(counted, chosen, 0.0).sum(1)
         texts = model.processor.batch_decode(tokens, skip_special_tokens=True)
@@ -155,7 +155,7 @@ def answers_with_probabilities(
     return found
 
 
-def _ends(model: Any) -> list[int]:
+def ends_of(model: Any) -> list[int]:
     """Return the tokens that end an answer."""
     ends = model.generation_config.eos_token_id
     return list(ends) if isinstance(ends, list | tuple) else [ends]

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from phi3lib.vision.answers import CAPTION, greedy, question_inputs
+from phi3lib.vision.answers import CAPTION, ends_of, greedy, question_inputs
 from phi3lib.vision.hd_transform import HDGrid, hd_grid
 from phi3lib.vision.pictures import Pictures, flatten_pictures, read_picture
 from phi3lib.vision.placeholders import find_placeholders
@@ -222,8 +222,7 @@ def _generate(model: Any, asked: AskedQuestion, mask: torch.Tensor, max_new_toke
         position_ids=_positions(mask, mask.shape[1]),
         max_new_tokens=max_new_tokens,
     )
-    ends = model.generation_config.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends])
+    ends = set(ends_of(model))
     rows = []
     for row in generated.tolist():
         stop = next((index for index, one in enumerate(row) if one in ends), len(row))
