@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phi3lib.embeddings.confidence import Estimate, of_mean
-from phi3lib.embeddings.knn import BLOCK, TIE, Neighbors, exact_unit_rows, share_in_common, share_reached
+from phi3lib.embeddings.knn import (
+    BLOCK,
+    MANY,
+    TIE,
+    Neighbors,
+    exact_unit_rows,
+    share_in_common,
+    share_reached,
+)
+from phi3lib.embeddings.run_time import on_all_cores
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.moved import old_attribute, old_keyword
 from phi3lib.vision.inputs import as_seed, as_whole
@@ -114,12 +123,13 @@ def _ranks(unit: NDArray[np.float64], rows: NDArray[np.intp], near: NDArray[np.i
     apart = np.sqrt(np.maximum(2 - 2 * near_likeness, 0))
     # The cosine of an item that is nearer by more than a tie; 1e-12 is above the rounding of the product.
     nearer = 1 - np.square(np.maximum(apart - TIE, 0)) / 2 + 1e-12
-    return np.array(
-        [
-            [np.count_nonzero(row > one) + 1 for one in cosines]
-            for row, cosines in zip(likeness, nearer, strict=True)
-        ]
-    )
+    ranks = np.empty(near.shape, dtype=np.intp)
+
+    def fill(one: int) -> None:
+        ranks[one] = [np.count_nonzero(likeness[one] > cosine) + 1 for cosine in nearer[one]]
+
+    on_all_cores(fill, range(len(rows)), large=likeness.size > MANY)
+    return ranks
 
 
 def sample_rows(count: int, most: int) -> NDArray[np.intp]:

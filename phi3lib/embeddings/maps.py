@@ -46,13 +46,16 @@ def pca_map(vectors: ArrayLike) -> Layout:
     each direction is positive. ValueError for fewer than three items.
     """
     unit = unit_rows(vectors)
-    rows, width = unit.shape
-    if rows < 3:
-        raise ValueError(f"a map needs three items at least; there are {rows}")
-    if width < 2:
+    if len(unit) < 3:
+        raise ValueError(f"a map needs three items at least; there are {len(unit)}")
+    return of_components(*_components(unit, 2))
+
+
+def of_components(components: NDArray[np.float64], shares: list[float]) -> Layout:
+    """Return the map by the first two of `principal_components`. ValueError if there is only one."""
+    if components.shape[1] < 2:
         raise ValueError("vectors of one number have no two directions")
-    coordinates, shares = _components(unit, 2)
-    return Layout(coordinates.astype(np.float32), {"method": "PCA", "variance": shares})
+    return Layout(components[:, :2].astype(np.float32), {"method": "PCA", "variance": shares[:2]})
 
 
 def principal_components(vectors: ArrayLike, most: int) -> tuple[NDArray[np.float64], list[float]]:

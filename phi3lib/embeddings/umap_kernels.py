@@ -31,6 +31,7 @@ def keep_compiled() -> None:
 
     # One epoch has a parallel variant, without a seed, whose file would have the same name: it is not kept.
     epoch = layouts._nb_optimize_layout_euclidean_single_epoch
+    epoch.targetoptions["nogil"] = True  # other threads of Python go on meanwhile, such as a kernel's loop
     for function in (smooth_knn_dist, compute_membership_strengths, epoch):
         with suppress(RuntimeError):  # numba found no folder
             function.enable_caching()

@@ -421,7 +421,7 @@ def test_without_pictures_and_with_one_map(watched, tmp_path):
 
 
 def test_pictures_at_one_place_and_a_sample_are_spoken_of(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 5)
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_POINTS", 5)
     alike = EmbeddingTable(np.tile(np.float32([1, 2, 3]), (8, 1)), tuple("abcdefgh"))
     grid = {"n_neighbors": (), "min_dist": (), "seed": ()}
     page = watched(Atlas(alike, grid=grid).to_html(tmp_path / "alike.html"))

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from phi3lib.lab.atlas import page as atlas_page
 from phi3lib.lab.atlas.live import standing
+from phi3lib.lab.atlas.page import script
+from phi3lib.lab.atlas.page_data import page_data
 from tests.browser.atlas_page import entry, ninety, open_page, until
 from tests.jupyterlab import serious_faults
 
@@ -72,7 +73,7 @@ def test_what_is_wrong_is_said_and_marked_and_the_selection_stays(page):
 
 
 def test_a_page_of_a_sample_says_that_it_asks_what_is_drawn(new_page, monkeypatch, tmp_path):
-    monkeypatch.setattr(atlas_page, "MOST_POINTS", 30)
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_POINTS", 30)
     errors = []
     page = open_page(new_page(), ninety().to_html(tmp_path / "atlas.html").as_uri(), errors)
     line(page).fill("width >= 0")
@@ -124,11 +125,11 @@ NOTEBOOK = """([values, bytes]) => {
 
 
 def test_in_a_notebook_python_answers_for_the_rows_that_are_not_drawn(new_page, monkeypatch):
-    monkeypatch.setattr(atlas_page, "MOST_POINTS", 30)
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_POINTS", 30)
     page, errors, explorer = new_page(), [], ninety()
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.add_script_tag(content=atlas_page.script().replace("export default", "const atlas ="))
-    data = atlas_page.page_data(explorer.state, None) | standing(explorer.state)
+    page.add_script_tag(content=script().replace("export default", "const atlas ="))
+    data = page_data(explorer.state, None) | standing(explorer.state)
     numbers = {name: list(value) for name, value in data.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in data.items() if name not in numbers}
     page.evaluate(NOTEBOOK, [plain | {"status": "", "progress": 1}, numbers])

@@ -35,6 +35,11 @@ def test_the_variant_of_the_layout_without_a_seed_is_neither_kept_nor_read():
     assert layouts._nb_optimize_layout_euclidean_single_epoch_parallel._cache.cache_path is None
 
 
+def test_a_round_of_the_layout_leaves_pythons_lock_to_other_threads():
+    umap_kernels.keep_compiled()
+    assert layouts._nb_optimize_layout_euclidean_single_epoch.targetoptions["nogil"] is True
+
+
 def test_of_approximate_neighbors_is_kept_what_depends_on_no_distance():
     umap_kernels.keep_descent_compiled()
     for module, name in umap_kernels.OF_DESCENT:

@@ -11,7 +11,8 @@ import traitlets
 
 from phi3lib.lab.atlas.beside import Beside, Tell, in_steps
 from phi3lib.lab.atlas.fields import fields_of
-from phi3lib.lab.atlas.page import page_data, script, selection_map_data, styles
+from phi3lib.lab.atlas.page import script, styles
+from phi3lib.lab.atlas.page_data import page_data, selection_map_data
 from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.shown import shown_by
@@ -51,7 +52,7 @@ def make_atlas(atlas: "Atlas") -> Any:
         "selection_map": selection_map_data(state.selection_map),
         "shown": {"anew": True} if state.shown else {},
     }
-    widget = _widget_class()(**page_data(state, atlas.pictures), **standing(state), **made)
+    widget = _widget_class()(**page_data(state, atlas.thumbnails), **standing(state), **made)
     _follow(atlas, widget)
     return widget
 

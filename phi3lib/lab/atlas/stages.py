@@ -8,8 +8,10 @@ corrects it while the stages are computed.
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from phi3lib.embeddings.approximate import MANY
 from phi3lib.embeddings.layouts import MOST_ASKED
 from phi3lib.embeddings.maps import rounds_for
 from phi3lib.embeddings.run_time import in_words
+from phi3lib.lab.atlas.beside import Stopped
 from phi3lib.lab.atlas.settings import Settings, usable, usual_grid
 
 # Seconds of a machine on which a product of TRIAL took SECONDS, and sorting LISTED numbers SORTING.
@@ -28,16 +31,22 @@ SORTED = 7e-5  # for the neighbors of one picture, when the products are known
 DESCENT = 3e-4  # for the approximate neighbors of one picture
 PULL = 9e-8  # for each picture, neighbor and round of UMAP
 COMPARED = 1.3e-9  # for each pair of pictures, and true neighbor, whose distances are compared
+NEIGHBORS = "true neighbors"  # the words of the stage that comes first
 IMPORTS = 3.0  # for the import of umap-learn, when what it compiles is kept from another time
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the work: its name, the function that does it and keeps the result, its expected seconds."""
+    """A part of the work: its name, the function that does it and keeps the result, its expected seconds.
+
+    beside: it is computed in a thread while those after it are, of which the longest use one core; its
+    function gets another one, to call with the share that is done, which raises an error to end the work.
+    """
 
     words: str
-    compute: Callable[[], Any]
+    compute: Callable[..., Any]
     seconds: float
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,8 +124,60 @@ def compute(stages: Sequence[Stage], count: int, *, progress: bool = True) -> No
 
     shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     total = sum(one.seconds for one in stages)
-    with tqdm(total=total, bar_format=shape, leave=False, disable=not progress) as bar:
+    with (
+        tqdm(total=total, bar_format=shape, leave=False, disable=not progress) as bar,
+        _Beside(bar.update) as beside,
+    ):
         for one in stages:
+            if one.beside:
+                beside.start(one)
+                continue
             bar.set_description_str(f"{count:,} pictures · {one.words}")
             one.compute()
-            bar.update(one.seconds)
+            beside.advance(one.seconds)
+        for words, running in beside.started:
+            bar.set_description_str(f"{count:,} pictures · {words}")
+            running.result()
+
+
+class _Beside:
+    """Computes stages in a thread; the end of the body, an interruption too, ends them.
+
+    advance: adds seconds to the bar.
+    """
+
+    def __init__(self, update: Callable[[float], Any]) -> None:
+        self.started: list[tuple[str, Future]] = []
+        self._update, self._pool = update, ThreadPoolExecutor(1)
+        self._lock, self._ended = Lock(), Event()
+
+    def __enter__(self) -> "_Beside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, stage: Stage) -> None:
+        """Compute a stage in the thread."""
+        self.started.append((stage.words, self._pool.submit(stage.compute, self._follow(stage.seconds))))
+
+    def advance(self, seconds: float) -> None:
+        """Add expected seconds of work that is done to the bar."""
+        with self._lock:
+            self._update(seconds)
+
+    def _follow(self, seconds: float) -> Callable[[float], None]:
+        """Return what a stage of so many seconds calls with the share that is done, from any thread."""
+        done = 0.0
+
+        def tell(share: float) -> None:
+            nonlocal done
+            if self._ended.is_set():
+                raise Stopped
+            with self._lock:
+                if share > done:
+                    self._update((share - done) * seconds)
+                    done = share
+
+        return tell

@@ -15,12 +15,12 @@ from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbors, nearest, share_in_common
 from phi3lib.embeddings.layouts import Coordinates, Layout
-from phi3lib.embeddings.maps import Tell, pca_map, principal_components, umap_map
+from phi3lib.embeddings.maps import Tell, of_components, principal_components, umap_map
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.settings import GIVEN, Settings, checked, most_usual, usable, usual_grid
-from phi3lib.lab.atlas.stages import Costs, Stage
+from phi3lib.lab.atlas.stages import NEIGHBORS, Costs, Stage
 from phi3lib.lab.atlas.trust import Known, Shares, moved, wobble
 
 FEWER = 20  # neighbors that are found of more pictures than have exact ones
@@ -98,7 +98,7 @@ class TableMaps:
         if settings.method == GIVEN:
             return self._given[name]
         if settings.method == "PCA":
-            return pca_map(table.vectors)
+            return of_components(*self.components(name))
         layout = umap_map(
             table.vectors,
             self.spaces[name],
@@ -126,7 +126,7 @@ class TableMaps:
         found: list[Stage] = []
         if "spaces" not in self.__dict__:
             seconds = sum(one.neighbors() for one in costs.values())
-            found.append(Stage("true neighbors", lambda: self.spaces, seconds))
+            found.append(Stage(NEIGHBORS, lambda: self.spaces, seconds))
         for one in settings:
             for name in self.names:
                 if (name, one) not in self._layouts:

@@ -7,20 +7,25 @@ a few sheets serve every view.
 
 import base64
 import io
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import itertools
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
-from phi3lib.embeddings.run_time import usable_cores
+from phi3lib.embeddings.maps import Tell
+from phi3lib.embeddings.run_time import on_all_cores, usable_cores
 from phi3lib.lab.figures import palette
 from phi3lib.vision.pictures import read_small
 
 SHEET = 16  # thumbnails on a side of a sheet
+AT_ONCE = 8  # pictures that a thread reads, one after another
+TRIED = 16  # pictures from which it is estimated how long all of them take
 FRONT = 4 * SHEET**2  # pictures on the sheets of the whole map
 COARSE = 1_500  # pictures up to which thumbnails are large
 MANY = 6_000  # from here on they are smallest
@@ -64,53 +69,112 @@ def _along(coordinates: NDArray[np.float32]) -> NDArray[np.uint64]:
     return number
 
 
-def sprite_sheets(pictures: Sequence[Any], side: int) -> list[str]:
-    """Return thumbnails on square sheets of SHEET × SHEET, as data URIs; unreadable ones are grey."""
-    return sheets_with_shapes(pictures, side)[0]
+class Thumbnails:
+    """The thumbnails of pictures: read when they are first asked for, and kept.
 
-
-def sheets_with_shapes(
-    pictures: Sequence[Any], side: int, *, compact: bool = False
-) -> tuple[list[str], list[int]]:
-    """Return the sheets, and each picture's width in hundredths of its height, to leave out margins.
-
-    Files are read on all cores, JPEGs at a fraction of their size. compact: fewer bytes, for a file; else
-    fewer seconds.
+    The view in a notebook, views of other maps and an exported page have the same ones. To read them takes
+    minutes where the pictures are many photographs; to keep them takes at most 144 MB (30,000 of 40 pixels).
     """
-    coming, shapes = [], []
+
+    def __init__(self, pictures: Sequence[Any]) -> None:
+        self._pictures = pictures
+        self._rows: NDArray[np.intp] | None = None
+        self._read = _nothing(0)
+        self._reading = Lock()
+
+    def of(
+        self, rows: NDArray[np.intp], tell: Tell | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """Return those of some pictures, (n, side, side, 3), and widths in hundredths of heights, (n,).
+
+        The widths tell which margins to leave out. What cannot be read is grey. tell: is called with the
+        share that is done; what it raises ends the work.
+        """
+        with self._reading:
+            if not self.are_read(rows):
+                found = [self._pictures[row] for row in rows]
+                self._read, self._rows = read_thumbnails(found, thumbnail_side(len(rows)), tell), rows
+            return self._read
+
+    def are_read(self, rows: NDArray[np.intp]) -> bool:
+        """Whether those of these pictures are kept."""
+        return self._rows is not None and np.array_equal(self._rows, rows)
+
+    def seconds(self, rows: NDArray[np.intp]) -> float:
+        """Return how long `of` will take, from a trial of a few pictures."""
+        some = rows[:: max(len(rows) // TRIED, 1)][:TRIED]
+        start = time.perf_counter()
+        read_thumbnails([self._pictures[row] for row in some], thumbnail_side(len(rows)))
+        return (time.perf_counter() - start) / len(some) * len(rows)
+
+
+def read_thumbnails(
+    pictures: Sequence[Any], side: int, tell: Tell | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return what `Thumbnails.of` does, on all cores; JPEG files are decoded at a fraction of their size."""
+    pixels, shapes = _nothing(len(pictures), side)
+    place_of = {id(picture): place for place, picture in reversed([*enumerate(pictures)])}
+    places = list(place_of.values())  # an object that occurs twice must not be read by two threads
+    alone = _parts([place for place in places if _is_open(pictures[place])])
+    others = _parts([place for place in places if not _is_open(pictures[place])])
+    numbers = itertools.count(1)
+
+    def read(part: Sequence[int]) -> None:
+        for place in part:
+            pixels[place], shapes[place] = _thumbnail(pictures[place], side)
+        if tell is not None:
+            tell(next(numbers) / len(alone + others))
+
+    on_all_cores(read, others, large=len(others) > 1)
+    on_all_cores(read, alone, large=False)
+    first = [place_of[id(picture)] for picture in pictures]
+    return (pixels[first], shapes[first]) if len(places) < len(first) else (pixels, shapes)
+
+
+def _parts(places: Sequence[int]) -> list[Sequence[int]]:
+    return [places[at : at + AT_ONCE] for at in range(0, len(places), AT_ONCE)]
+
+
+def _nothing(count: int, side: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    return np.empty((count, side, side, 3), np.uint8), np.empty(count, np.intp)
+
+
+def _is_open(picture: Any) -> bool:
+    """Whether it is an open file, or reads one: several pictures may have the same."""
+    return hasattr(picture, "read") or getattr(picture, "fp", None) is not None
+
+
+def _thumbnail(picture: Any, side: int) -> tuple[NDArray[np.uint8], int]:
+    try:
+        upright = read_small(picture, 2 * side)
+    except ValueError:
+        return np.asarray(Image.new("RGB", (side, side), palette.NO_PICTURE)), 100
+    shape = round(100 * upright.width / upright.height)
+    padded = ImageOps.pad(upright, (side, side), color=palette.PAPER)
+    return np.asarray(padded), min(max(shape, 5), 2000)
+
+
+def sprite_sheets(thumbnails: NDArray[np.uint8], *, compact: bool = False) -> list[str]:
+    """Return thumbnails, (n, side, side, 3), on square sheets of SHEET × SHEET, as data URIs.
+
+    compact: fewer bytes, for a file; else fewer seconds.
+    """
+    how = WEBP if compact else JPEG
+    parts = [thumbnails[start : start + SHEET**2] for start in range(0, len(thumbnails), SHEET**2)]
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for start in range(0, len(pictures), SHEET**2):
-            part = pictures[start : start + SHEET**2]
-            lines = -(-len(part) // SHEET)
-            sheet = Image.new("RGB", (SHEET * side, lines * side), palette.NO_PICTURE)
-            for index, (small, shape) in enumerate(_thumbnails(part, side, pool)):
-                sheet.paste(small, ((index % SHEET) * side, (index // SHEET) * side))
-                shapes.append(shape)
-            coming.append(pool.submit(_data_uri, sheet, WEBP if compact else JPEG))
-    return [one.result() for one in coming], shapes
+        return list(pool.map(lambda part: _data_uri(_sheet(part), how), parts))
+
+
+def _sheet(thumbnails: NDArray[np.uint8]) -> Image.Image:
+    count, side = thumbnails.shape[:2]
+    lines = -(-count // SHEET)
+    cells = np.empty((lines * SHEET, side, side, 3), np.uint8)
+    cells[:count], cells[count:] = thumbnails, ImageColor.getrgb(palette.NO_PICTURE)
+    cells = cells.reshape(lines, SHEET, side, side, 3).swapaxes(1, 2)  # (lines, side, SHEET, side, 3)
+    return Image.fromarray(cells.reshape(lines * side, SHEET * side, 3))
 
 
 def _data_uri(sheet: Image.Image, how: dict[str, Any]) -> str:
     buffer = io.BytesIO()
     sheet.save(buffer, **how)
     return f"data:image/{how['format'].lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _thumbnails(
-    pictures: Sequence[Any], side: int, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Image.Image, int]]:
-    """Yield the thumbnail of each picture; images in memory in this thread: one may occur twice."""
-    coming = [
-        pool.submit(_thumbnail, one, side) if isinstance(one, str | os.PathLike) else one for one in pictures
-    ]
-    for one in coming:
-        yield one.result() if isinstance(one, Future) else _thumbnail(one, side)
-
-
-def _thumbnail(picture: Any, side: int) -> tuple[Image.Image, int]:
-    try:
-        upright = read_small(picture, 2 * side)
-    except ValueError:
-        return Image.new("RGB", (side, side), palette.NO_PICTURE), 100
-    shape = round(100 * upright.width / upright.height)
-    return ImageOps.pad(upright, (side, side), color=palette.PAPER), min(max(shape, 5), 2000)

@@ -9,6 +9,7 @@ atlas.to_html("atlas.html")
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,16 @@ from phi3lib.lab.atlas import stages
 from phi3lib.lab.atlas.cache import SavedMaps
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.live import make_atlas, show_all, show_map_of, show_settings, standing
-from phi3lib.lab.atlas.page import add_new_maps, linked_files, page_data, whole_page
+from phi3lib.lab.atlas.page import whole_page
+from phi3lib.lab.atlas.page_data import add_new_maps, drawn_rows, has_thumbnails, linked_files, page_data
 from phi3lib.lab.atlas.selection_maps import SelectionMap
 from phi3lib.lab.atlas.selections import Selections
 from phi3lib.lab.atlas.settings import LARGE, Settings
 from phi3lib.lab.atlas.sql import answered, rows_named
+from phi3lib.lab.atlas.stages import NEIGHBORS, Stage
 from phi3lib.lab.atlas.state import UNNAMED, AtlasState, SearchResult
 from phi3lib.lab.atlas.tables import tables_by_name
+from phi3lib.lab.atlas.thumbnails import Thumbnails
 from phi3lib.lab.atlas.trust import said_trust
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.lab.figures import palette, plots
@@ -115,6 +119,7 @@ class Atlas(Instrument):
         if shown is not None:
             row_of = {name: row for row, name in enumerate(first.ids)}
             self.pictures = [shown[row_of[name]] for name in self.state.ids]
+        self.thumbnails = None if self.pictures is None else Thumbnails(self.pictures)
         self._widget: Any = None
         self.selections = self.state.selections
         self.selections.told = self._tell_selections
@@ -234,9 +239,9 @@ class Atlas(Instrument):
         self._observers.append(observer)
 
     def estimate(self) -> str:
-        """Return how long all maps that are asked for will take, and their parts, in words."""
+        """Return how long all maps that are asked for and thumbnails will take, by parts, in words."""
         return stages.said(
-            self.state.stages([*self.state.settings, *self.state.waiting]), len(self.state.ids)
+            self._stages([*self.state.settings, *self.state.waiting], shown=True), len(self.state.ids)
         )
 
     def prepare(self) -> None:
@@ -246,12 +251,22 @@ class Atlas(Instrument):
         if self._widget is not None:
             show_settings(self.state, self._widget)
 
-    def _compute(self, settings: Sequence[Settings]) -> None:
-        """Compute what these maps need; of many pictures with an estimate and a bar."""
-        missing = self.state.stages(settings) if len(self.state.ids) >= LARGE else []
+    def _compute(self, settings: Sequence[Settings], *, shown: bool = False) -> None:
+        """Compute what these maps need, of many pictures with an estimate and a bar; see `_stages`."""
+        missing = self._stages(settings, shown=shown) if len(self.state.ids) >= LARGE else []
         if missing:
             tell(stages.said(missing, len(self.state.ids)))
             stages.compute(missing, len(self.state.ids), progress=self.progress)
+
+    def _stages(self, settings: Sequence[Settings], *, shown: bool) -> list[Stage]:
+        """Return what is still to be computed for these maps; shown: and for a page with them."""
+        found, rows = self.state.stages(settings), drawn_rows(self.state)
+        thumbnails = self.thumbnails
+        if not shown or thumbnails is None or not has_thumbnails(rows) or thumbnails.are_read(rows):
+            return found
+        one = Stage("thumbnails", partial(thumbnails.of, rows), thumbnails.seconds(rows), beside=True)
+        first = sum(stage.words == NEIGHBORS for stage in found)  # these use all cores
+        return [*found[:first], one, *found[first:]]
 
     def still(self) -> plots.Still:
         """Return the maps as they stand, as a picture."""
@@ -281,7 +296,7 @@ class Atlas(Instrument):
         if self._widget is None:
             if len(self.state.ids) >= LARGE:
                 self.state.postpone()
-            self._compute(self.state.settings)
+            self._compute(self.state.settings, shown=True)
             self._widget = make_atlas(self)
             if self.state.waiting:
                 tell(f"{len(self.state.waiting)} further maps are computed by .prepare() of the Atlas")
@@ -325,8 +340,8 @@ class Atlas(Instrument):
     ) -> str:
         """Return the page; pictures in `folder`, where it will be, are linked."""
         self.state.offer_all()
-        self._compute(self.state.settings)
-        data = page_data(self.state, self.pictures, compact=True, queries=queries) | standing(self.state)
+        self._compute(self.state.settings, shown=True)
+        data = page_data(self.state, self.thumbnails, compact=True, queries=queries) | standing(self.state)
         if selection_maps:
             add_new_maps(data, self.state)
         if folder is not None:

@@ -14,9 +14,10 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import nearest
 from phi3lib.embeddings.maps import Layout, plane_neighbors, sample_rows, steadiness
 from phi3lib.lab.atlas import page as atlas_page
-from phi3lib.lab.atlas.page import GRID as SQUARE
-from phi3lib.lab.atlas.page import SHADE, page_data, sprite_sheets
+from phi3lib.lab.atlas.page_data import GRID as SQUARE
+from phi3lib.lab.atlas.page_data import SHADE, page_data
 from phi3lib.lab.atlas.state import AtlasState, Settings
+from phi3lib.lab.atlas.thumbnails import Thumbnails, read_thumbnails, sprite_sheets
 from phi3lib.lab.atlas.trust import said_trust
 from tests.exported_page import data_of
 from tests.front_end import send
@@ -283,7 +284,7 @@ def test_thumbnails_stand_on_sheets_in_order(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
     pictures = [Image.new("RGB", (20, 10), color) for color in colors] + [tmp_path / "broken.png"]
-    (uri,) = sprite_sheets(pictures, 16)
+    (uri,) = sprite_sheets(read_thumbnails(pictures, 16)[0])
     sheet = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     middles = [sheet.getpixel((16 * n + 8, 8)) for n in range(4)]
     for shown, wanted in zip(middles, [*colors, (200, 200, 200)], strict=True):
@@ -291,8 +292,8 @@ def test_thumbnails_stand_on_sheets_in_order(tmp_path):
 
 
 def test_a_sample_stands_for_too_many(monkeypatch, state):
-    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 12)
-    data = page_data(state, [Image.new("RGB", (4, 4))] * COUNT)
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_POINTS", 12)
+    data = page_data(state, Thumbnails([Image.new("RGB", (4, 4))] * COUNT))
     rows = data["spec"]["rows"]
     assert len(rows) == 12 == data["spec"]["count"] and data["spec"]["all"] == COUNT
     assert data["spec"]["ids"] == [state.ids[row] for row in rows]
@@ -306,7 +307,7 @@ def test_a_sample_stands_for_too_many(monkeypatch, state):
 
 
 def test_the_shade_of_all_pictures_is_as_dark_as_the_root_of_their_number(monkeypatch):
-    monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_POINTS", 4)
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_POINTS", 4)
     places = np.array([[0, 0]] * 9 + [[1, 0]] * 4 + [[0, 0.5]] + [[0.5, 0.25]], np.float32)
     vectors = np.random.default_rng(0).normal(size=(15, 3)).astype(np.float32)
     state = AtlasState(EmbeddingTable(vectors, tuple(map(str, range(15)))), layout=places)
@@ -374,7 +375,7 @@ def test_pictures_must_fit(tables):
 
 def test_the_exported_page_is_whole_small_and_closed(atlas, tmp_path):
     page = atlas.to_html(tmp_path / "atlas.html").read_text(encoding="utf-8")
-    thumbnails = sum(map(len, page_data(atlas.state, atlas.pictures)["sheets"]))
+    thumbnails = sum(map(len, page_data(atlas.state, atlas.thumbnails)["sheets"]))
     assert len(page.encode()) - thumbnails < 300_000
     assert EVIL not in page and "<script>document" not in page
     assert not re.search(r"(src|href)=\"?https?:", page)

@@ -14,8 +14,9 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import unit_rows
 from phi3lib.embeddings.maps import Layout
 from phi3lib.lab.atlas.columns import for_page, given_coordinates
-from phi3lib.lab.atlas.page import FINE_GRID, GRID, page_data
+from phi3lib.lab.atlas.page_data import FINE_GRID, GRID, page_data
 from phi3lib.lab.atlas.state import AtlasState
+from phi3lib.lab.atlas.thumbnails import Thumbnails
 from tests.front_end import send
 
 COUNT = 12
@@ -131,7 +132,7 @@ def test_a_table_without_a_name_is_never_called_map():
 
 def test_many_pictures_stand_on_a_finer_grid(monkeypatch):
     for most, square in ((COUNT, GRID), (COUNT - 1, FINE_GRID)):
-        monkeypatch.setattr("phi3lib.lab.atlas.page.COARSE", most)
+        monkeypatch.setattr("phi3lib.lab.atlas.page_data.COARSE", most)
         data = page_data(AtlasState(table_of(), grid=PCA), None)
         assert data["spec"]["square"] == square == np.frombuffer(data["places"], "<u2").max()
 
@@ -166,8 +167,8 @@ def test_a_picture_is_sent_when_it_is_asked_for(tmp_path):
 
 def test_pictures_need_no_thumbnails_to_be_opened(monkeypatch):
     for most, sheets in ((COUNT, 1), (COUNT - 1, 0)):
-        monkeypatch.setattr("phi3lib.lab.atlas.page.MOST_THUMBS", most)
-        data = page_data(AtlasState(table_of(), grid=PCA), [Image.new("RGB", (4, 4))] * COUNT)
+        monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_THUMBS", most)
+        data = page_data(AtlasState(table_of(), grid=PCA), Thumbnails([Image.new("RGB", (4, 4))] * COUNT))
         assert len(data["sheets"]) == sheets and data["spec"]["large"] is True
 
 

@@ -1,6 +1,5 @@
 """The way from the page to a picture itself: a file beside the page; in a notebook, all its pixels."""
 
-import base64
 import io
 from urllib.parse import unquote
 
@@ -9,7 +8,8 @@ import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas.page import linked_files, sheets_with_shapes
+from phi3lib.lab.atlas.page_data import linked_files
+from phi3lib.lab.atlas.thumbnails import read_thumbnails
 from tests.front_end import send
 
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}
@@ -65,8 +65,7 @@ def test_thumbnails_of_files_are_those_of_the_whole_pictures(tmp_path):
     picture.save(tmp_path / "large.jpg", quality=95)
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     files = [tmp_path / "large.jpg", tmp_path / "broken.jpg", tmp_path / "large.jpg"]
-    small, shapes = sheets_with_shapes([*files, picture], 40)
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(small[0].partition(",")[2]))), dtype=float)
-    first, broken, again, whole = (sheet[:40, 40 * n : 40 * n + 40] for n in range(4))
-    assert shapes == [150, 100, 150, 150]
+    small, shapes = read_thumbnails([*files, picture], 40)
+    first, broken, again, whole = small.astype(float)
+    assert shapes.tolist() == [150, 100, 150, 150]
     assert abs(first - whole).mean() < 4 and abs(first - again).mean() < 4 < abs(first - broken).mean()

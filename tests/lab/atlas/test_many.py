@@ -8,7 +8,7 @@ from phi3lib.embeddings.approximate import ApproximateNeighbors
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import nearest
 from phi3lib.lab.atlas import table_maps
-from phi3lib.lab.atlas.page import page_data
+from phi3lib.lab.atlas.page_data import page_data
 from phi3lib.lab.atlas.state import AtlasState
 
 NO_UMAP = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas.page import page_data
+from phi3lib.lab.atlas.page_data import page_data
 from phi3lib.lab.atlas.queries import FOUND, MOST_QUERIES
 from tests.exported_page import data_of
 

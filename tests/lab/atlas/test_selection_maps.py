@@ -15,7 +15,8 @@ from phi3lib import Atlas, EmbeddingTable
 from phi3lib.embeddings.knn import nearest
 from phi3lib.embeddings.maps import Layout, curve, principal_components
 from phi3lib.lab.atlas import selection_maps
-from phi3lib.lab.atlas.page import SCRIPTS, selection_map_data
+from phi3lib.lab.atlas.page import SCRIPTS
+from phi3lib.lab.atlas.page_data import selection_map_data
 from phi3lib.lab.atlas.selection_maps import reduced
 from phi3lib.lab.atlas.settings import Settings
 from tests.exported_page import data_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas.page import selection_map_data
+from phi3lib.lab.atlas.page_data import selection_map_data
 from phi3lib.lab.atlas.shown import shown_by
 from phi3lib.lab.atlas.trust import whole_percents
 

@@ -1,10 +1,13 @@
 """An explorer of many pictures: an estimate first, one map first, the others when they are asked for."""
 
 import logging
+import re
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas import stages
@@ -57,8 +60,6 @@ def test_a_map_that_waits_may_be_asked_for_on_the_page(many):
 
 
 def test_new_maps_leave_the_pictures_as_they_are(monkeypatch):
-    from PIL import Image
-
     vectors = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
     table = EmbeddingTable(vectors, tuple(map(str, range(12))))
     pictures = [Image.new("RGB", (40, 20))] * 12
@@ -153,6 +154,68 @@ def test_the_bar_is_as_far_as_the_work(monkeypatch):
     assert seen == [(4.0, False), *of_each[0], *of_each[1], "closed"]
 
 
+def test_a_stage_beside_others_is_computed_meanwhile_and_the_bar_follows_it(monkeypatch):
+    bar, later, meanwhile = SimpleNamespace(done=0.0, words=[]), Event(), Event()
+
+    class Bar:
+        def __init__(self, total, **_):
+            bar.total = total
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def set_description_str(self, words):
+            bar.words.append(words.rpartition(" · ")[2])
+
+        def update(self, seconds):
+            bar.done += seconds
+
+    def beside(tell):
+        assert later.wait(60)  # for a stage that comes after this one
+        for share in (0.5, 0.25, 1.0):  # threads need not tell in order
+            tell(share)
+        meanwhile.set()
+
+    def after():
+        later.set()
+        assert meanwhile.wait(60) and bar.done == 1.0 + 4.0
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    made = [
+        Stage("first", lambda: None, 1.0),
+        Stage("beside", beside, 4.0, beside=True),
+        Stage("after", after, 2.0),
+    ]
+    stages.compute(made, 5_000)
+    assert bar.done == bar.total == 7.0 and bar.words == ["first", "after", "beside"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_interruption_ends_what_is_computed_beside(error):
+    def beside(tell):
+        while True:
+            tell(0.1)
+
+    def fails():
+        raise error
+
+    with pytest.raises(error):
+        stages.compute(
+            [Stage("beside", beside, 1.0, beside=True), Stage("fails", fails, 1.0)], 5_000, progress=False
+        )
+
+
+def test_an_error_beside_is_raised():
+    def fails(tell):
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        stages.compute([Stage("beside", fails, 1.0, beside=True)], 5_000, progress=False)
+
+
 @pytest.mark.parametrize("trial", ["slowness", "core_slowness"])
 @pytest.mark.parametrize(("later", "factor"), [((0.1, 0.05, 0.2), 2), ((1e-5, 1e-5, 1e-5), 0.1)])
 def test_the_trials_of_the_machine_count_their_best_pass_and_never_the_first(
@@ -163,3 +226,22 @@ def test_the_trials_of_the_machine_count_their_best_pass_and_never_the_first(
         monkeypatch.setattr(stages, name, value)
     monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: next(ends)))  # only there
     assert getattr(stages, trial).__wrapped__() == pytest.approx(factor)
+
+
+def test_thumbnails_are_read_while_maps_are_computed_and_counted_in_the_estimate(many, monkeypatch):
+    pictures = [Image.new("RGB", (40, 20))] * COUNT
+    shown = Atlas(many.state.tables["map"], pictures=pictures, grid=TWO_MAPS, progress=False)
+    monkeypatch.setattr(shown.thumbnails, "seconds", lambda rows: 120.0)
+    assert re.search(r"true neighbors [^,]*, thumbnails 2 min, map ", shown.estimate())
+    assert "thumbnails" not in many.estimate()
+    shown.still()
+    assert not shown.thumbnails.are_read(np.arange(COUNT))  # it shows none
+    shown.live()
+    assert shown.thumbnails.are_read(np.arange(COUNT)) and "thumbnails" not in shown.estimate()
+
+
+def test_of_more_pictures_than_have_thumbnails_none_are_read(many, monkeypatch):
+    monkeypatch.setattr("phi3lib.lab.atlas.page_data.MOST_THUMBS", COUNT - 1)
+    pictures = [Image.new("RGB", (40, 20))] * COUNT
+    shown = Atlas(many.state.tables["map"], pictures=pictures, grid=TWO_MAPS, progress=False)
+    assert "thumbnails" not in shown.estimate()

@@ -3,21 +3,26 @@
 import base64
 import io
 import re
+from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from phi3lib import Atlas, EmbeddingTable
-from phi3lib.lab.atlas.page import page_data
+from phi3lib.lab.atlas.page_data import page_data
 from phi3lib.lab.atlas.thumbnails import (
     FRONT,
     SHEET,
+    Thumbnails,
+    read_thumbnails,
     sheet_order,
-    sheets_with_shapes,
     shuffled,
+    sprite_sheets,
     thumbnail_side,
 )
+from phi3lib.vision.pictures import read_small
 from tests.exported_page import data_of
 
 COUNT = 2_400
@@ -57,7 +62,7 @@ def test_the_first_sheets_serve_the_whole_map_and_the_others_what_stands_togethe
 
 @pytest.mark.parametrize(("compact", "kind"), [(False, "JPEG"), (True, "WEBP")])
 def test_each_point_finds_its_own_picture(many, compact, kind):
-    data = page_data(many.state, many.pictures, compact=compact)
+    data = page_data(many.state, many.thumbnails, compact=compact)
     slots, side = np.frombuffer(data["slots"], "<u2"), data["spec"]["thumb"]
     assert data["spec"]["sheet"] == SHEET and data["spec"]["shapes"] == [
         100 if n % 3 else 200 for n in range(COUNT)
@@ -84,7 +89,8 @@ def test_a_page_is_small_without_its_thumbnails_which_come_last_and_inert(many, 
 
 
 def test_no_pictures_have_no_sheets():
-    assert sheets_with_shapes([], 40, compact=True) == ([], [])
+    thumbnails, shapes = Thumbnails([]).of(np.arange(0))
+    assert sprite_sheets(thumbnails, compact=True) == [] and len(shapes) == 0
 
 
 def test_thumbnails_are_smaller_the_more_pictures_there_are():
@@ -94,16 +100,15 @@ def test_thumbnails_are_smaller_the_more_pictures_there_are():
 
 def test_shapes_are_widths_in_hundredths_of_heights_within_limits():
     sizes = [(30, 10), (10, 30), (90, 2), (2, 90), (80, 4), (3, 60)]
-    _, shapes = sheets_with_shapes([Image.new("RGB", size) for size in sizes], 40)
-    assert shapes == [300, 33, 2000, 5, 2000, 5]
+    _, shapes = read_thumbnails([Image.new("RGB", size) for size in sizes], 40)
+    assert shapes.tolist() == [300, 33, 2000, 5, 2000, 5]
 
 
 def test_a_thumbnail_of_a_file_is_as_sharp_as_it_can_be(tmp_path):
     stripes = np.tile(np.repeat([0, 255], 4), 20).astype(np.uint8)  # 160 pixels; 40 of a thumbnail
     Image.fromarray(np.tile(stripes, (160, 1))).save(tmp_path / "stripes.jpg", quality=95)
-    (uri,), _ = sheets_with_shapes([tmp_path / "stripes.jpg"], 40)
-    sheet = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L")
-    assert np.asarray(sheet, dtype=float)[:40, :40].std() > 80
+    thumbnails, _ = read_thumbnails([tmp_path / "stripes.jpg"], 40)
+    assert thumbnails[0].std() > 80
 
 
 def test_sheets_for_a_file_have_fewer_bytes_and_hardly_less_detail():
@@ -111,10 +116,70 @@ def test_sheets_for_a_file_have_fewer_bytes_and_hardly_less_detail():
     small = [Image.fromarray(rng.integers(0, 256, (10, 10, 3), dtype=np.uint8)) for _ in range(SHEET)]
     pictures = [one.resize((40, 40), Image.Resampling.BICUBIC) for one in small]
     whole = np.hstack([np.asarray(one, dtype=float) for one in pictures])
+    thumbnails, _ = read_thumbnails(pictures, 40)
     sizes, errors = [], []
     for compact in (False, True):
-        content = base64.b64decode(sheets_with_shapes(pictures, 40, compact=compact)[0][0].partition(",")[2])
+        content = base64.b64decode(sprite_sheets(thumbnails, compact=compact)[0].partition(",")[2])
         sizes.append(len(content))
         shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), dtype=float)
         errors.append(np.abs(shown - whole).mean())
     assert sizes[1] < sizes[0] and errors[1] < 1.2 * errors[0]
+
+
+def test_each_picture_is_read_once_for_the_view_further_maps_and_the_page(monkeypatch, tmp_path):
+    read = Counter()
+
+    def count(picture, side):
+        read[id(picture)] += 1
+        return read_small(picture, side)
+
+    monkeypatch.setattr("phi3lib.lab.atlas.thumbnails.read_small", count)
+    pictures = [Image.new("RGB", (8, 8), tuple(color)) for color in COLORS[:40].tolist()]
+    table = EmbeddingTable(np.random.default_rng(0).normal(size=(42, 3)), tuple(map(str, range(42))))
+    grid = {"n_neighbors": (), "min_dist": (0.1,), "seed": (0,)}
+    atlas = Atlas(table, pictures=[*pictures, pictures[0], pictures[7]], grid=grid)
+    atlas.live()
+    atlas.prepare()
+    atlas.to_html(tmp_path / "atlas.html")
+    assert read == {id(picture): 1 for picture in pictures}
+    thumbnails, _ = atlas.thumbnails.of(np.arange(42))
+    assert [one[20, 20].tolist() for one in thumbnails[[0, 7, 40, 41]]] == COLORS[[0, 7, 0, 7]].tolist()
+
+
+def test_pictures_of_one_open_file_are_read_one_after_another(monkeypatch, tmp_path):
+    """Threads that move about in a file together would read each other's bytes."""
+    monkeypatch.setattr("phi3lib.lab.atlas.thumbnails.AT_ONCE", 1)
+    frames = [Image.new("L", (300, 300), shade) for shade in range(0, 240, 20)]
+    frames[0].save(tmp_path / "pages.tif", save_all=True, append_images=frames[1:], compression="raw")
+    with open(tmp_path / "pages.tif", "rb") as file:
+        pages = [Image.open(file) for _ in frames]
+        for number, page in enumerate(pages):
+            page.seek(number)
+        thumbnails, _ = read_thumbnails(pages, 40)
+    assert thumbnails[:, 20, 20, 0].tolist() == list(range(0, 240, 20))
+
+
+def test_how_long_all_thumbnails_take_is_estimated_from_a_few(monkeypatch):
+    read = []
+    monkeypatch.setattr("phi3lib.lab.atlas.thumbnails.read_small", lambda one, side: read.append(one) or one)
+    monkeypatch.setattr(  # only there
+        "phi3lib.lab.atlas.thumbnails.time", SimpleNamespace(perf_counter=iter((10.0, 14.0)).__next__)
+    )
+    pictures = [Image.new("RGB", (8, 8)) for _ in range(1_000)]
+    assert Thumbnails(pictures).seconds(np.arange(1_000)) == 4.0 * 1_000 / len(read)
+    assert 10 <= len(read) < 40 and read[-1] in pictures[900:]
+
+
+def test_what_is_told_of_the_reading_grows_to_all_of_it_and_can_end_it(tmp_path):
+    pictures, told = [Image.new("RGB", (8, 8)) for _ in range(50)], []
+    thumbnails = Thumbnails(pictures)
+
+    def end(share):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        thumbnails.of(np.arange(50), end)
+    assert not thumbnails.are_read(np.arange(50))
+    thumbnails.of(np.arange(50), told.append)
+    assert max(told) == 1.0 and len(told) > 4 and thumbnails.are_read(np.arange(50))
+    assert not thumbnails.are_read(np.arange(49))
