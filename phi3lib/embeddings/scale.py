@@ -319,7 +319,8 @@ def _of_ray(
 ) -> Generator[Report, None, None]:
     """Yield reports as workers finish groups, each of which is one block of a dataset."""
     workers = min(workers, len(pending))
-    reports = ray.data.from_arrow([one.to_arrow() for one in pending]).map_batches(
+    # Not from_arrow, which starts processes that only count the rows of each block.
+    reports = ray.data.from_blocks([one.to_arrow() for one in pending]).map_batches(
         Worker,
         fn_constructor_args=(job,),
         batch_size=None,

@@ -63,11 +63,11 @@ def test_ray_is_asked_for_no_more_workers_than_there_are_groups(tmp_path, monkey
         asked.update(options)
         raise Asked
 
-    def from_arrow(tables):
+    def from_blocks(tables):
         asked["groups"] = len(tables)
         return SimpleNamespace(map_batches=map_batches)
 
-    data = SimpleNamespace(from_arrow=from_arrow, ActorPoolStrategy=lambda **options: options)
+    data = SimpleNamespace(from_blocks=from_blocks, ActorPoolStrategy=lambda **options: options)
     monkeypatch.setattr(scale, "_ray", lambda: SimpleNamespace(data=data))
     monkeypatch.setattr(scale, "cluster", cluster)
     for number in range(30):
