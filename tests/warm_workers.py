@@ -43,7 +43,7 @@ def serve() -> None:
 def run_program(request: dict) -> None:
     """Run `-c PROGRAM` (as workers start) or `FILE`, with its arguments, in this fork."""
     os.environ.update(request["environment"])
-    sys.argv[:] = [one for one in request["arguments"] if one != "-u"]
+    sys.argv[:] = [one for one in request["arguments"] if one not in ("-u", "-s")]
     if sys.argv[0] == "-c":
         exec(sys.argv.pop(1), vars(sys.modules["__main__"]))
     else:

@@ -1,6 +1,7 @@
 """`embed_at_scale`: the vectors of `embed_images` in many files, whatever is killed, added or changed.
 
-What does not depend on Ray runs in this process (`workers=0`); one cluster of two workers serves the rest.
+What does not depend on Ray runs in this process (`workers=0`); one cluster of two workers serves the rest,
+and another one is killed.
 """
 
 import json
@@ -29,6 +30,7 @@ from phi3lib.embeddings.scale_cluster import _require_resources
 from phi3lib.embeddings.shards import MANIFEST, SUPERSEDED, Shards, cut, file_name
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.encoders import Encoder, Recipe, Recipes
+from tests.warm_ray import executable_for_ray
 
 ROOT = Path(phi3lib.__file__).resolve().parents[1]
 QUIET = {"progress": False}
@@ -420,13 +422,16 @@ def test_a_cluster_needs_as_many_processors_and_devices_as_are_asked_for():
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A cluster of two processors on this machine."""
+def cluster(python, tmp_path_factory):
+    """A cluster of two processors here, of forks where there are any; the last test has its own cluster."""
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
     from phi3lib.embeddings.scale_cluster import cluster
 
+    executable = executable_for_ray(python, tmp_path_factory.mktemp("python"))
     with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "executable", executable)
         try:
             stack.enter_context(cluster(ray, cpus=2, gpus=0, address=None))
         except RuntimeError as error:
