@@ -1,7 +1,7 @@
 """The explorer on a notebook's page: what is synchronized with it, and what it asks Python for."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from phi3lib.lab.atlas.beside import Beside, Tell, in_steps
+from phi3lib.lab.atlas.beside import Beside, Made, Tell, in_steps
 from phi3lib.lab.atlas.fields import fields_of
 from phi3lib.lab.atlas.page import script, styles
 from phi3lib.lab.atlas.page_data import page_data, selection_map_data
@@ -18,6 +18,7 @@ from phi3lib.lab.atlas.settings import Settings
 from phi3lib.lab.atlas.shown import shown_by
 from phi3lib.lab.atlas.sql import told
 from phi3lib.lab.atlas.state import AtlasState, SearchResult
+from phi3lib.lab.atlas.table_maps import NewMaps
 from phi3lib.lab.atlas.where import rows_where
 from phi3lib.vision.pictures import read_upright
 
@@ -142,7 +143,7 @@ def _answer(atlas: "Atlas", widget: Any, message: dict[str, Any]) -> None:
         widget.status = _say_found(found)
         widget.found = _found(state)
     elif message.get("do") == "recompute":
-        _recompute(state, widget, message)
+        _start_recompute(state, widget, message)
     elif message.get("do") == "map of":
         _start_map_of(state, widget, message.get("rows"))
     elif message.get("do") == "stop":
@@ -179,11 +180,37 @@ def _send_picture(atlas: "Atlas", widget: Any, row: Any, what: str, largest: int
     widget.send({what: row}, [buffer.getvalue()])
 
 
-def _recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
-    asked = [_number(message, name) for name in ("n_neighbors", "min_dist", "seed")]
-    with _progress(widget) as tell:
-        state.recompute(int(asked[0]), asked[1], int(asked[2]), tell)
+def _start_recompute(state: AtlasState, widget: Any, message: dict[str, Any]) -> None:
+    """Compute maps of all pictures with other parameters, beside the kernel's loop, and show them."""
+    n_neighbors, min_dist, seed = (_number(message, name) for name in ("n_neighbors", "min_dist", "seed"))
+    settings, compute = state.new_maps(int(n_neighbors), min_dist, int(seed))
+
+    def show(made: NewMaps) -> None:
+        state.choose(settings, made)
         show_settings(state, widget)
+
+    _start(widget, compute, show)
+
+
+def _start(widget: Any, compute: Callable[[Tell], Made], show: Callable[[Made], None]) -> None:
+    """Compute beside the kernel's loop: the page can stop it, and cells run meanwhile."""
+
+    def tell(share: float) -> None:
+        widget.progress = share
+
+    def done(made: Made) -> None:
+        _end_beside(widget)
+        show(made)
+
+    def failed(error: Exception) -> None:
+        _end_beside(widget)
+        if not isinstance(error, ValueError):
+            raise error
+        _say_error(widget, error)
+
+    tell(0.0)
+    widget.stoppable = True
+    widget.beside.start(compute, tell=tell, done=done, failed=failed)
 
 
 @contextmanager
@@ -226,25 +253,8 @@ def show_all(state: AtlasState, widget: Any) -> None:
 
 
 def _start_map_of(state: AtlasState, widget: Any, rows: Any) -> None:
-    """Do as `show_map_of` beside the kernel's loop: the page can stop it, and cells run meanwhile."""
-    compute = state.new_map(rows)
-
-    def tell(share: float) -> None:
-        widget.progress = share
-
-    def done(made: SelectionMap) -> None:
-        _end_beside(widget)
-        _show_new(state, widget, made)
-
-    def failed(error: Exception) -> None:
-        _end_beside(widget)
-        if not isinstance(error, ValueError):
-            raise error
-        _say_error(widget, error)
-
-    tell(0.0)
-    widget.stoppable = True
-    widget.beside.start(compute, tell=tell, done=done, failed=failed)
+    """Do as `show_map_of` beside the kernel's loop."""
+    _start(widget, state.new_map(rows), lambda made: _show_new(state, widget, made))
 
 
 def _stop(widget: Any) -> None:

@@ -23,7 +23,7 @@ from phi3lib.lab.atlas.selection_maps import SelectionMap, selection_map
 from phi3lib.lab.atlas.selections import Selections, checked_rows
 from phi3lib.lab.atlas.settings import Settings, checked
 from phi3lib.lab.atlas.shown import Shown
-from phi3lib.lab.atlas.table_maps import TableMaps
+from phi3lib.lab.atlas.table_maps import NewMaps, TableMaps
 from phi3lib.lab.atlas.tables import require_directions, same_pictures, tables_by_name
 from phi3lib.lab.atlas.trust import Shares, said_worth
 from phi3lib.moved import old_names
@@ -115,14 +115,10 @@ class AtlasState(TableMaps):
 
     # ------------------------------------------------------------------------ what is shown
 
-    def recompute(self, n_neighbors: int, min_dist: float, seed: int, tell: Tell | None = None) -> Settings:
-        """Compute maps for parameters outside the grid, choose and show them. ValueError if they are invalid.
-
-        tell: is called with the share that is done, after each map.
-        """
-        chosen = super().recompute(n_neighbors, min_dist, seed, tell)
+    def choose(self, settings: Settings, made: NewMaps) -> Settings:
+        """Keep what was computed for settings; choose and show them."""
         self.shown = None
-        return chosen
+        return super().choose(settings, made)
 
     def map_of(
         self,

@@ -27,6 +27,8 @@ FEWER = 20  # neighbors that are found of more pictures than have exact ones
 COMPONENTS = 8  # principal components that the page can place pictures by
 K = 10  # true neighbors that are shown and counted
 
+NewMaps = dict[str, tuple[Layout, Estimate]]  # of each table a map and its trustworthiness
+
 
 class TableMaps:
     """Maps of tables of the same pictures, for settings of which one is chosen.
@@ -89,23 +91,29 @@ class TableMaps:
         settings = settings or self.chosen
         key = (name, settings)
         if key not in self._layouts:
-            kept = self.saved.load(self.tables[name], settings) if self.saved else None
-            self._layouts[key] = kept or self._new_layout(name, settings)
+            self._layouts[key] = self._kept(name, settings) or self._new_layout(name, settings)
         return self._layouts[key]
 
+    def _kept(self, name: str, settings: Settings) -> Layout | None:
+        return self.saved.load(self.tables[name], settings) if self.saved else None
+
     def _new_layout(self, name: str, settings: Settings) -> Layout:
-        table = self.tables[name]
         if settings.method == GIVEN:
             return self._given[name]
         if settings.method == "PCA":
             return of_components(*self.components(name))
+        return self._by_umap(name, settings, self._kin(name, settings.seed))
+
+    def _by_umap(self, name: str, settings: Settings, kin: Layout | None, tell: Tell | None = None) -> Layout:
+        table = self.tables[name]
         layout = umap_map(
             table.vectors,
             self.spaces[name],
             n_neighbors=settings.n_neighbors,
             min_dist=settings.min_dist,
             seed=settings.seed,
-            start=self._kin(name, settings.seed) or "pca",
+            start=kin or "pca",
+            tell=tell,
         )
         if self.saved:
             self.saved.save(table, settings, layout)
@@ -152,15 +160,40 @@ class TableMaps:
     def recompute(self, n_neighbors: int, min_dist: float, seed: int, tell: Tell | None = None) -> Settings:
         """Compute maps for parameters outside the grid, and choose them. ValueError if they are invalid.
 
-        tell: is called with the share that is done, after each map.
+        tell: is called with the share that is done; what it raises ends the work.
+        """
+        settings, compute = self.new_maps(n_neighbors, min_dist, seed)
+        return self.choose(settings, compute(tell))
+
+    def new_maps(
+        self, n_neighbors: int, min_dist: float, seed: int
+    ) -> tuple[Settings, Callable[[Tell | None], NewMaps]]:
+        """Return settings, and what computes their maps for `choose`; it may run in a thread.
+
+        ValueError for invalid parameters.
         """
         most = next(iter(self.spaces.values())).indices.shape[1] + 1
         settings = checked(Settings("UMAP", n_neighbors, min_dist, seed), most)
-        for done, name in enumerate(self.names, start=1):
-            self.layout(name, settings)
-            self.trustworthiness(name, settings)
-            if tell is not None:
-                tell(done / len(self.names))
+        known = {name: self._layouts.get((name, settings)) for name in self.names}
+        kin = {name: self._kin(name, seed) for name in self.names}
+
+        def compute(tell: Tell | None) -> NewMaps:
+            made = {}
+            for number, name in enumerate(self.names):
+                tell_share = _part_of(tell, number, len(self.names))
+                layout = known[name] or self._kept(name, settings)
+                layout = layout or self._by_umap(name, settings, kin[name], tell_share)
+                made[name] = layout, self._trust_of(name, layout)
+                tell_share(1)
+            return made
+
+        return settings, compute
+
+    def choose(self, settings: Settings, made: NewMaps) -> Settings:
+        """Keep what was computed for settings, and choose them."""
+        for name, (layout, trust) in made.items():
+            self._layouts[name, settings] = layout
+            self._known.keep(("trust", name, settings), trust)
         if settings not in self.settings:
             self.settings.append(settings)
         self.waiting = [one for one in self.waiting if one != settings]
@@ -216,8 +249,15 @@ class TableMaps:
         Of more than 2,000 pictures a sample is asked, as its `count` tells; ranks are among all pictures.
         """
         settings = settings or self.chosen
-        k = min(self.k, (len(self.ids) - 1) // 2)
         return self._known.once(
-            ("trust", name, settings),
-            lambda: self.layout(name, settings).trustworthiness_estimate(self.tables[name].vectors, k),
+            ("trust", name, settings), lambda: self._trust_of(name, self.layout(name, settings))
         )
+
+    def _trust_of(self, name: str, layout: Layout) -> Estimate:
+        k = min(self.k, (len(self.ids) - 1) // 2)
+        return layout.trustworthiness_estimate(self.tables[name].vectors, k)
+
+
+def _part_of(tell: Tell | None, number: int, parts: int) -> Tell:
+    """Return what tells of one of several equal parts of a work."""
+    return lambda share: None if tell is None else tell((number + share) / parts)

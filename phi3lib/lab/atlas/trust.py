@@ -27,6 +27,10 @@ class Known:
         made: Made = self._results[key]
         return made
 
+    def keep(self, key: Any, made: Any) -> None:
+        """Keep a result that was made elsewhere under this key."""
+        self._results[key] = made
+
 
 def whole_percents(shares: Shares) -> Shares:
     """Return shares as the page and conditions have them, 0 to 100; NaN stays."""

@@ -341,7 +341,9 @@ def test_the_page_may_ask_for_maps_and_texts(tables):
     told = []
     widget.observe(lambda change: told.append(change["new"]), "progress")
     send(widget, {"do": "recompute", "n_neighbors": "6", "min_dist": "0.2", "seed": "0"})
-    assert told == [0.0, 0.5, 1.0]  # two maps
+    assert (
+        told == sorted(told) and told[0] == 0.0 and told[-1] == 1.0 and len(told) > 20
+    )  # rounds of two maps
     assert widget.spec["card"]["map"]["n_neighbors"] == 6
     assert widget.chosen["n_neighbors"] == 6 and len(widget.spec["settings"]) == 6
     assert len(widget.places) == 2 * 6 * COUNT * 4

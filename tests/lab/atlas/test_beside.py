@@ -8,6 +8,7 @@ import pytest
 
 from phi3lib import Atlas, EmbeddingTable
 from phi3lib.lab.atlas.beside import Beside, Stopped
+from phi3lib.lab.atlas.settings import Settings
 
 
 class Heard:
@@ -132,3 +133,26 @@ def test_a_page_stops_a_new_map_and_asks_again_with_the_same_result(atlas):
     made = atlas.state.selection_map
     assert widget.selection_map["rows"] == list(range(20)) == made.rows.tolist()
     assert (made.layouts["map"].coordinates == wanted).all() and widget.progress == 1
+
+
+def test_a_page_stops_maps_with_other_parameters_and_nothing_is_changed(atlas):
+    asked = {"do": "recompute", "n_neighbors": "6", "min_dist": "0.3", "seed": "2"}
+    twin = Atlas(atlas.state.tables["map"], grid={"n_neighbors": (), "min_dist": (), "seed": ()})
+    wanted = twin.state.layout("map", twin.state.recompute(6, 0.3, 2)).coordinates
+    widget, state = atlas.live(), atlas.state
+    before, chosen = list(state.settings), state.chosen
+
+    async def page():
+        ended = asyncio.Event()
+        widget.observe(lambda change: change["new"] or ended.set(), "stoppable")
+        ask(widget, **asked)
+        assert widget.stoppable and state.chosen == chosen
+        ask(widget, do="stop")
+        assert (state.settings, state.chosen) == (before, chosen) and not widget.stoppable
+        ended.clear()
+        ask(widget, **asked)
+        await ended.wait()
+
+    asyncio.run(page())
+    assert state.chosen == Settings("UMAP", 6, 0.3, 2) and state.settings == [*before, state.chosen]
+    assert (state.layout("map").coordinates == wanted).all() and widget.chosen["n_neighbors"] == 6

@@ -93,7 +93,7 @@ def test_new_parameters_have_limits_and_tell_how_far_they_are():
         with pytest.raises(ValueError, match=limit):
             state.recompute(*wrong)
     assert state.recompute(8, 0.1, 0, told.append) == state.chosen == Settings("UMAP", 8, 0.1, 0)
-    assert told == [0.5, 1]
+    assert told == sorted(told) and {0.5, 1} < set(told)  # the ends of two maps, and their rounds
     assert state.k == 6 and state.card()["neighbors"] == "6 nearest by cosine, exact"
     assert 0 <= state.trustworthiness("one") <= 1
     assert f"{state.kept('two').mean():.0%} of 6 true neighbors kept. 0 selected" in state.sentence()

@@ -129,13 +129,15 @@ class Controls {
   recompute() {
     const number = (name, step) => make("input", { type: "number", step, min: 0, name });
     this.numbers = [number("n_neighbors", 1), number("min_dist", 0.05), number("seed", 1)];
-    this.button = button("Recompute", () => this.ask());
+    // The second click of a double click is not meant for what the button has become: "Stop".
+    this.button = button("Recompute", (event) => { if (event.detail < 2) this.ask(); });
     this.progress = make("progress", { max: 1, "aria-label": "Maps computed", style: { display: "none" } });
     return make("details", { className: "other" }, make("summary", {}, "Other parameters"), make("span", {},
       ...this.numbers.map((control) => labeled(control.name, control)), this.button, this.progress));
   }
 
   ask() {
+    if (this.app.model.get("stoppable")) { this.app.model.send({ do: "stop" }); return; }
     this.app.say("Computing the maps …");
     this.app.model.send({ do: "recompute", ...Object.fromEntries(this.numbers.map(({ name, value }) => [name, value])) });
   }
@@ -224,6 +226,11 @@ class Controls {
     if (!this.progress) return;
     this.progress.style.display = share < 1 ? "" : "none";
     this.progress.value = share;
-    this.button.disabled = share < 1;
+  }
+
+  // Python computes one thing at a time, which either button stops.
+  showStop() {
+    if (this.app.layOut) this.app.layOut.sync();
+    if (this.button) this.button.textContent = this.app.model.get("stoppable") ? "Stop" : "Recompute";
   }
 }

@@ -39,7 +39,7 @@ function followersOf(app) {
     "change:progress": () => app.controls.showProgress(app.model.get("progress")),
     "change:selection_map": () => app.followShown(),
     "change:shown": () => app.followShown(),
-    "change:stoppable": () => app.layOut.sync(),
+    "change:stoppable": () => app.controls.showStop(),
     "change:spec": () => { app.data.read(); app.follow(); },
     "change:chosen": () => { app.data.choose(); app.placeBy(null); },
     "msg:custom": (message, buffers) => { if (message.where) app.conditions.receive(message); else if (message.sql) app.query.receive(message.sql); else app.pictures.receive(message, buffers || []); },
