@@ -36,9 +36,13 @@ def test_a_query_is_answered_without_network_and_its_pictures_can_be_selected(ne
     expect(page.get_by_role("heading", name="Selected: 7")).to_be_visible()
     query(page, KEPT)
     before = answer.get_by_role("cell").inner_text()
+    old = page.get_by_text("This answer is of the map that was shown then")
+    expect(old).to_be_hidden()
     page.get_by_role("combobox", name="Map").select_option("own axes")
+    expect(old).to_be_visible()
     query(page, KEPT)
     expect(answer.get_by_role("cell")).not_to_have_text(before)  # the table follows what is shown
+    expect(old).to_be_hidden()
     assert (errors, asked) == ([], [file.as_uri()])
 
 

@@ -338,5 +338,6 @@ class App {
     this.glide();
     this.legend.fill();
     this.lists.fill();
+    if (this.query) this.query.follow();
   }
 }

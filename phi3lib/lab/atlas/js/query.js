@@ -9,13 +9,15 @@ class Query {
     /** @type {number[] | null} */
     this.rows = null;
     this.waiting = false;
+    this.asking = this.asked = ""; // the map that a query, and the answer that is shown, are about
     const id = `phi3lib-sql-${Math.random().toString(36).slice(2)}`, keys = (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.ask(); };
     this.error = make("p", { className: "wrong", id });
     this.text = make("textarea", { rows: 3, value: this.example(), maxLength: LONGEST_QUERY, spellcheck: false, autocapitalize: "off", "aria-describedby": id, on: { keydown: keys, input: () => this.fault("") } });
     this.select = button("Select these pictures", (event) => this.take(event), { title: "Select the pictures that the answer names; with Shift: add; with Alt: take away" });
     this.answer = make("div", { "aria-busy": "false" });
+    this.stale = make("p", { className: "quiet", style: { display: "none" } }, "This answer is of the map that was shown then. Run the query again for the one that is shown now.");
     const run = make("span", { className: "acts" }, button("Run", () => this.ask(), { title: "Run the query: Control and Enter" }));
-    this.element = make("details", { className: "sql" }, make("summary", {}, "Query in SQL"), make("div", {}, labeled("SQL", this.text), this.error, make("div", { className: "asking" }, run, this.help()), this.answer));
+    this.element = make("details", { className: "sql" }, make("summary", {}, "Query in SQL"), make("div", {}, labeled("SQL", this.text), this.error, make("div", { className: "asking" }, run, this.help()), this.stale, this.answer));
   }
 
   // The table's columns, by their names elsewhere on the page, as a query takes them: some are words of SQL.
@@ -42,6 +44,7 @@ class Query {
     const { model } = this.app;
     this.fault("");
     this.waiting = true;
+    this.asking = this.app.data.shownKey();
     this.answer.setAttribute("aria-busy", "true");
     this.app.say("Running the query …");
     if (!model.alone) { model.send({ do: "sql", text: this.text.value, shown: this.app.data.shown() }); return; }
@@ -67,6 +70,8 @@ class Query {
     this.waiting = false;
     this.answer.setAttribute("aria-busy", "false");
     this.answer.replaceChildren();
+    this.asked = "error" in answer ? "" : this.asking;
+    this.follow();
     if ("error" in answer) { this.fault(answer.error); return; }
     this.rows = answer.rows;
     this.select.disabled = !answer.rows;
@@ -75,6 +80,9 @@ class Query {
     this.answer.append(this.table(answer, shown), named);
     this.app.say(`${grouped(answer.count)} rows`);
   }
+
+  // Say whether the answer is of another map than the one that is shown: what is kept, and which pictures, may differ.
+  follow() { this.stale.style.display = this.asked && this.asked !== this.app.data.shownKey() ? "" : "none"; }
 
   /** @param {Answer} answer @param {string} shown */
   table({ columns, cells }, shown) {
