@@ -28,6 +28,9 @@ from phi3lib.vision.inputs import all_printable, as_list, as_numbers, as_path, i
 RECIPE_KEY, ERRORS_KEY, NOTES_KEY = b"phi3lib.recipe", b"phi3lib.errors", b"phi3lib.notes"
 DIGEST_KEY = b"phi3lib.digest"
 OWN_KEYS = b"phi3lib."
+# A file that claims more than LARGE and more than so many times its own size is refused: vectors and names of
+# images do not repeat so often.
+VALUE_BYTES, MOST_UNFOLDED, LARGE = 4, 200, 2**28
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -289,11 +292,23 @@ def _read_arrow(file: BinaryIO, name: str) -> Any:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+        parquet = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
+        _require_content(parquet.metadata, file.seek(0, os.SEEK_END))
+        table = parquet.read()
         table.validate(full=True)
     except (pyarrow.ArrowException, OSError, ValueError, UnicodeError) as error:
         raise ValueError(f"{name!r} is no Parquet file, or a damaged one: {error}") from error
     return table
+
+
+def _require_content(metadata: Any, size: int) -> None:
+    """Raise ValueError for far more values than a file of so many bytes holds, before they fill memory."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    values = sum(group.column(number).num_values for group in groups for number in range(group.num_columns))
+    if values * VALUE_BYTES > max(MOST_UNFOLDED * size, LARGE):
+        raise ValueError(
+            f"it has {size:,} bytes and claims {values:,} values, {values * VALUE_BYTES / 1e9:.1f} GB"
+        )
 
 
 def _require_columns(table: Any, name: str) -> None:

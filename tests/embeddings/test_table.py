@@ -149,3 +149,22 @@ def test_what_comes_with_the_vectors_is_checked():
     ):
         with pytest.raises(ValueError, match=words):
             EmbeddingTable(np.eye(1), ("a",), **wrong)
+
+
+def test_a_file_that_claims_far_more_than_it_holds_is_refused_before_memory_is_filled(monkeypatch, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    few = EmbeddingTable(np.ones((2, 64), np.float32), ("a", "b"))
+    few.save(tmp_path / "few.parquet")
+    schema, count = pa.parquet.read_schema(tmp_path / "few.parquet"), 20_000
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(count * 64, np.float32)), 64)
+    content = pa.table([pa.array(["a"] * count), vectors], schema=schema)
+    pa.parquet.write_table(content, tmp_path / "many.parquet", write_page_checksum=True)
+    monkeypatch.setattr("phi3lib.embeddings.table.LARGE", 4 * count * 64 + 1)
+    assert (tmp_path / "many.parquet").stat().st_size < 10_000
+    monkeypatch.setattr(pa.parquet.ParquetFile, "read", None)  # would be called
+    with pytest.raises(ValueError, match=r"many.parquet' is .* bytes and claims 1,300,000 values, 0\.0 GB"):
+        EmbeddingTable.load(tmp_path / "many.parquet")
+    monkeypatch.undo()
+    assert len(EmbeddingTable.load(tmp_path / "few.parquet")) == 2
