@@ -138,6 +138,10 @@ class Watcher:
         self._done.set()
         self._thread.join()
 
+    def besides(self, process: psutil.Process) -> int:
+        """Return the bytes of processes that work for this one and are no children of it: none."""
+        return 0
+
     def _watch(self) -> None:
         while not self._done.wait(self._interval):
             if self.pid is not None:
@@ -147,7 +151,7 @@ class Watcher:
         try:
             process = psutil.Process(pid)
             children = process.children(recursive=True)
-            memory = _own_peak(process) + sum(_unshared(child) for child in children)
+            memory = _own_peak(process) + sum(map(unshared, children)) + self.besides(process)
             # A process's times hold those of its ended children (except on Windows), not of living ones.
             seconds = sum(sum(one.cpu_times()[:4]) for one in (process, *children))
         except psutil.Error:
@@ -156,7 +160,7 @@ class Watcher:
         self.cpu_seconds = max(self.cpu_seconds, seconds)
 
 
-def _unshared(process: psutil.Process) -> int:
+def unshared(process: psutil.Process) -> int:
     """Bytes that are resident now, without libraries and shared memory where the system tells (Linux).
 
     A library is in memory once, however many processes use it.

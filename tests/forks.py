@@ -98,6 +98,19 @@ def serve(number: int, become: Callable[[dict], None]) -> None:
                 os.close(file)
 
 
+def run_program(request: dict) -> None:
+    """Run `-c PROGRAM` (as workers of pytest start) or `FILE`, with its arguments, in this fork."""
+    import runpy
+
+    os.environ.update(request["environment"])
+    sys.argv[:] = [one for one in request["arguments"] if one not in ("-u", "-s")]
+    if sys.argv[0] == "-c":
+        exec(sys.argv.pop(1), vars(sys.modules["__main__"]))
+    else:
+        sys.path[0] = str(Path(sys.argv[0]).parent)
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
 def _request(connection: socket.socket) -> tuple[dict, list[int]]:
     """Return what a command asks for, and its standard input, output and error."""
     request, files, *_ = socket.recv_fds(connection, LONGEST, 3)

@@ -7,24 +7,28 @@ seconds or more, which a suite that executes every notebook pays each time. Here
     with warm_kernels(folder, environment) as with_kernels:  # an environment with this kernel in it
         ...                                                  # "python3" in JupyterLab is now such a kernel
 
-Without Linux the kernels are the usual ones. What importing itself does is not seen in a fork: other tests
-start usual kernels.
+What Ray starts for a notebook are forks of the same process (`tests/warm_ray.py`). Without Linux the kernels
+are the usual ones. What importing itself does is not seen in a fork: other tests start usual kernels.
 """
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.forks import fork_server, serve
+import psutil
+
+from tests.forks import fork_server, run_program, serve
+from tests.warm_ray import executable_for_ray
 
 # What the notebooks import, directly or at the first call.
 IMPORTED = """
     torch transformers transformers.models.clip.modeling_clip transformers.generation.utils
     transformers.trainer datasets peft numpy pandas pyarrow.parquet scipy.stats sklearn.linear_model
-    sklearn.cluster sklearn.metrics umap
+    sklearn.cluster sklearn.metrics umap jsonschema
     anywidget ipywidgets matplotlib.figure matplotlib.backends.backend_agg ipykernel.kernelapp
     phi3lib.lab phi3lib.vision.modeling phi3lib.encoders phi3lib.loading.checkpoints phi3lib.embeddings.embed
     phi3lib.embeddings.maps phi3lib.embeddings.search phi3lib.embeddings.compare phi3lib.lab.figures.plots
@@ -59,6 +63,17 @@ def kernel_process(command: int, arguments: list[str]) -> int:
     return next((int(path.read_text()) for path in noted if path.is_file()), command)
 
 
+def forks_of_ray(kernel: psutil.Process) -> tuple[psutil.Process | None, list[psutil.Process]]:
+    """Return the process that is forked, and its forks that Ray started for a kernel; (None, []) if usual."""
+    server = kernel.parent()
+    if server is None or "tests.warm_kernels" not in server.cmdline():
+        return None, []
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    since = kernel.create_time()
+    forks = [psutil.Process(int(number)) for number in children if int(number) != kernel.pid]
+    return server, [one for one in forks if one.create_time() >= since]
+
+
 def import_everything() -> None:
     """Do in the process that is forked what kernels have done before their first cell."""
     del sys.path[0]  # the folder that this program was started in
@@ -66,10 +81,20 @@ def import_everything() -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels have it
     for name in IMPORTED:
         __import__(name)
+    python = shlex.split(os.environ["FORKED_PYTHON"])  # the command for a fork of this process
+    sys.executable = executable_for_ray(python, Path(python[-1]).parent)
+
+
+def become(request: dict) -> None:
+    """Run a kernel in this fork until it is shut down, or a program of Ray, as its command was started."""
+    if request["arguments"][: len(USUAL)] == USUAL:
+        become_kernel(request)
+    else:
+        run_program(request)
 
 
 def become_kernel(request: dict) -> None:
-    """Run a kernel in this fork until it is shut down, with what its command was started with."""
+    """Run a kernel with what its command was started with."""
     from ipykernel.kernelapp import IPKernelApp
 
     own = {name: os.environ[name] for name in ("JPY_PARENT_PID", "MPLBACKEND")}
@@ -83,4 +108,4 @@ def become_kernel(request: dict) -> None:
 
 if __name__ == "__main__":
     import_everything()
-    serve(int(sys.argv[1]), become_kernel)
+    serve(int(sys.argv[1]), become)

@@ -6,7 +6,6 @@ collection included. Where that process fails, and without Linux, the workers ar
 """
 
 import os
-import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,15 +36,4 @@ def serve() -> None:
     """Collect, and answer each request with a fork; what cannot be collected is left to usual workers."""
     *arguments, number = sys.argv[1:]
     if pytest.main([*arguments, "-n0", "--collect-only", "-q"]) == pytest.ExitCode.OK:
-        forks.serve(int(number), run_program)
-
-
-def run_program(request: dict) -> None:
-    """Run `-c PROGRAM` (as workers start) or `FILE`, with its arguments, in this fork."""
-    os.environ.update(request["environment"])
-    sys.argv[:] = [one for one in request["arguments"] if one not in ("-u", "-s")]
-    if sys.argv[0] == "-c":
-        exec(sys.argv.pop(1), vars(sys.modules["__main__"]))
-    else:
-        sys.path[0] = str(Path(sys.argv[0]).parent)
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        forks.serve(int(number), forks.run_program)

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from tests.jupyterlab import CHROMIUM, LabPage, OpenNotebook
-from tests.warm_kernels import kernel_process
+from tests.warm_kernels import forks_of_ray, kernel_process
 
+WORKER = "ray::MapWorker"  # as Ray names the processes that hold the model
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -80,7 +81,7 @@ def execute_in_jupyterlab(run: ModuleType, path: Path, page: LabPage) -> Execute
     """Open a copy of a notebook without outputs in JupyterLab and run all cells."""
     live = page.open(without_outputs(path), f"{path.stem}/{path.name}")
     started = time.perf_counter()
-    with run.Watcher(interval=0.5) as watcher:  # the kernel stays: its peak is not missed
+    with watcher_of_forks(run)(interval=0.5) as watcher:  # the kernel stays: its peak is not missed
         watcher.pid = process_of_kernel(live.kernel_id())
         live.run_all()
         notebook, error = live.content(), "\n".join(live.errors_of_cells())
@@ -89,6 +90,23 @@ def execute_in_jupyterlab(run: ModuleType, path: Path, page: LabPage) -> Execute
         path.stem, seconds, watcher.cpu_seconds, watcher.megabytes, run.claims(notebook), error
     )
     return _executed(run, path, notebook, measured, page.folder / path.stem, live)
+
+
+def watcher_of_forks(run: ModuleType) -> type:
+    """The watcher of `make run`, which also counts the forks that would be children of a usual kernel."""
+
+    class Watcher(run.Watcher):
+        def besides(self, process: psutil.Process) -> int:
+            """Workers in full, with the imports that they share; others without, as they import little."""
+            server, forks = forks_of_ray(process)
+            imports = run.unshared(server) if server else 0
+            in_full = [one.name().startswith(WORKER) for one in forks]
+            sizes = [run.unshared(one) for one in forks]
+            return sum(
+                size if full else max(0, size - imports) for size, full in zip(sizes, in_full, strict=True)
+            )
+
+    return Watcher
 
 
 def without_outputs(path: Path) -> nbformat.NotebookNode:

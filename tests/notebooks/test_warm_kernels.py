@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
 from tests import forks, warm_kernels
-from tests.notebooks.conftest import process_of_kernel
+from tests.notebooks.conftest import WORKER, process_of_kernel, watcher_of_forks
 
 THREADS = max(int(os.environ.get(f"{name}_NUM_THREADS", 1)) for name in ("OMP", "OPENBLAS", "MKL"))
 pytestmark = [
@@ -78,6 +81,41 @@ def test_a_kernel_is_interrupted_and_ends_with_its_command(start, tmp_path):
     assert manager.is_alive() and process.is_running()
     manager.shutdown_kernel(now=True)
     process.wait(PATIENCE)
+
+
+FORK = """
+import sys
+open("/proc/self/comm", "w").write(sys.argv[1])
+block = b"x" * int(sys.argv[2])
+print(len(sys.modules), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_forks_that_ray_starts_for_a_kernel_are_in_its_memory(start, run, tmp_path):
+    ray = find_spec("ray") or pytest.skip("Ray is not installed")
+    manager, client = start(tmp_path)
+    kernel = psutil.Process(warm_kernels.kernel_process(0, [manager.connection_file]))
+    watcher = watcher_of_forks(run)()
+    assert watcher.besides(kernel) == 0
+    counted = []
+    for name, size in (("other", 300_000_000), (WORKER, 0)):
+        code = f"""
+            import subprocess, sys
+            command = [sys.executable, "-c", {FORK!r}, {name!r}, "{size}", {str(Path(ray.origin).parent)!r}]
+            fork = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert int(fork.stdout.readline()) > 2000  # modules, as after all imports
+        """
+        reply = client.execute_interactive(textwrap.dedent(code), timeout=PATIENCE)
+        assert reply["content"]["status"] == "ok"
+        counted.append(watcher.besides(kernel))
+    server, forks = warm_kernels.forks_of_ray(kernel)
+    assert len(forks) == 2
+    assert 300_000_000 < counted[0] < 400_000_000  # without what it shares
+    assert counted[1] - counted[0] > 0.9 * run.unshared(server)
+    client.execute_interactive("fork.kill()", timeout=PATIENCE)
+    psutil.wait_procs(forks[1:], PATIENCE)
+    assert not forks[1].is_running()
 
 
 def test_without_a_process_to_fork_a_kernel_is_a_usual_one(tmp_path):
