@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from threading import Thread
 
 import numpy as np
 
-# Functions of pynndescent that take no distance function: numba does not recognize one in the next process.
+# Functions of pynndescent. nn_descent and its inner loop call `get_num_threads` and cannot be kept.
 OF_DESCENT = (
+    ("pynndescent_", "generate_leaf_updates"),
+    ("pynndescent_", "init_rp_tree"),
+    ("pynndescent_", "init_random"),
+    ("pynndescent_", "process_candidates"),
     ("kernels", "generate_graph_update_array_batched"),
+    ("utils", "generate_graph_update_array"),
     ("utils", "build_candidates_owner"),
     ("utils", "sort_updates_by_block"),
     ("utils", "apply_graph_update_array"),
@@ -39,7 +45,14 @@ def keep_compiled() -> None:
 
 @cache
 def keep_descent_compiled() -> None:
-    """Do the same for approximate neighbors, whose compilation takes half a minute; this keeps half of it."""
+    """Do the same for approximate neighbors, whose compilation takes half a minute; six seconds remain.
+
+    Some of the functions take the distance as an argument. numba recognizes a compiled function in the next
+    process by its identifier, a random one unless it is set.
+    """
+    with suppress(ImportError, AttributeError, AssertionError):  # AssertionError: it has one already
+        distances = import_module("pynndescent.distances")
+        distances.squared_euclidean._set_uuid(f"squared_euclidean of pynndescent {version('pynndescent')}")
     for module, name in OF_DESCENT:
         with suppress(ImportError, AttributeError, RuntimeError):  # other versions have other functions
             getattr(import_module(f"pynndescent.{module}"), name).enable_caching()

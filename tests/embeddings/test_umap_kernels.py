@@ -1,8 +1,10 @@
 """What umap-learn compiles is kept, and compiled beside something else; no failure is hidden."""
 
+import importlib.metadata
+
 import numpy as np
 import pytest
-from pynndescent import kernels, pynndescent_, utils
+from pynndescent import distances, kernels, pynndescent_, utils
 from umap import layouts, umap_
 
 from phi3lib.embeddings import umap_kernels
@@ -40,11 +42,18 @@ def test_a_round_of_the_layout_leaves_pythons_lock_to_other_threads():
     assert layouts._nb_optimize_layout_euclidean_single_epoch.targetoptions["nogil"] is True
 
 
-def test_of_approximate_neighbors_is_kept_what_depends_on_no_distance():
+def test_of_approximate_neighbors_all_is_kept_that_can_be():
     umap_kernels.keep_descent_compiled()
+    modules = {"kernels": kernels, "pynndescent_": pynndescent_, "utils": utils}
     for module, name in umap_kernels.OF_DESCENT:
-        assert getattr({"kernels": kernels, "utils": utils}[module], name)._cache.cache_path
+        assert getattr(modules[module], name)._cache.cache_path
     assert pynndescent_.nn_descent._cache.cache_path is None
+
+
+def test_the_next_process_recognizes_the_distance():
+    umap_kernels.keep_descent_compiled()
+    version = importlib.metadata.version("pynndescent")
+    assert distances.squared_euclidean._uuid == f"squared_euclidean of pynndescent {version}"
 
 
 def test_a_computer_without_a_folder_for_them_compiles_each_time(monkeypatch, anew):
