@@ -27,11 +27,17 @@ def is_private(name: str) -> bool:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def homes() -> dict[str, set[Path]]:
     """Private names of this repository, and the files that define them."""
     found: dict[str, set[Path]] = {}
     for path in (path for folder in OURS for path in sorted((ROOT / folder).rglob("*.py"))):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 name = node.name
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -47,9 +53,8 @@ def homes() -> dict[str, set[Path]]:
 
 def used(path: Path) -> Iterator[str]:
     """Private names that a file imports, reads from an object, or names in a string that is no docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    prose = {id(node.value) for node in nodes(path) if isinstance(node, ast.Expr)}
+    for node in nodes(path):
         if isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.ImportFrom):
