@@ -22,6 +22,7 @@ from phi3lib.vision.clip import Clip
 
 PARTS = ("text", "image", "projections", "temperature")
 LARGEST_SCALE = 100.0  # CLIP's limit of exp(logit_scale) (Radford et al. 2021)
+TEXTS_AT_ONCE = 16  # at least, on a CPU
 HIDDEN = "hidden"  # the name of hidden vectors among the inputs of a side
 
 
@@ -108,7 +109,11 @@ class ClipTowers(Towers):
 
     def text_hidden(self, inputs: Inputs) -> Tensor:
         """Return the end-of-text token (n, C) after the last norm."""
-        return self.network.text_model(**inputs).pooler_output
+        if inputs["input_ids"].device.type != "cpu":
+            return self.network.text_model(**inputs).pooler_output
+        groups = by_length(inputs["attention_mask"])
+        hidden = [self.network.text_model(**_shortened(inputs, rows)).pooler_output for rows in groups]
+        return torch.cat(hidden)[torch.cat(groups).argsort()]
 
     def text_head(self, hidden: Tensor) -> Tensor:
         """Return vectors in the common space."""
@@ -190,6 +195,21 @@ def towers_of(model: Any) -> Towers:
             f"dtype=torch.float32 (and train in mixed precision by trainer_options={{'bf16': True}})"
         )
     return _FAMILIES[encoder.family](encoder)
+
+
+def by_length(mask: Tensor) -> list[Tensor]:
+    """Return the numbers of rows (n, length) in groups of similar length, about TEXTS_AT_ONCE in each.
+
+    mask: 1 for tokens, 0 for the padding behind them. Together, all rows would be as long as the longest one.
+    """
+    order = mask.sum(1).argsort(stable=True)
+    return list(order.tensor_split(max(len(order) // TEXTS_AT_ONCE, 1)))
+
+
+def _shortened(inputs: Inputs, rows: Tensor) -> dict[str, Tensor]:
+    """Return these rows of a text tower's inputs, without the padding that they have in common."""
+    longest = int(inputs["attention_mask"][rows].sum(1).max())
+    return {name: one[rows, :longest] for name, one in inputs.items()}
 
 
 # ------------------------------------------------------------------------------- copies

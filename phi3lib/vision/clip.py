@@ -50,12 +50,15 @@ class Clip:
         entries that are no texts.
         """
         listed = as_texts(texts)
-        self.warn_of_cut_texts(listed, stacklevel=3)
+        lengths = self.warn_of_cut_texts(listed, stacklevel=3)
 
         def encode(batch: list) -> Any:
             return self.model.get_text_features(**self.text_inputs(batch))
 
-        return self._in_batches(listed, batch_size, encode, what="texts")
+        # Texts of similar length together: shorter ones are padded.
+        order = sorted(range(len(listed)), key=lengths.__getitem__)
+        features = self._in_batches([listed[row] for row in order], batch_size, encode, what="texts")
+        return features[torch.tensor(order).argsort()]
 
     def pixel_values(self, images: Sequence[Any]) -> torch.Tensor:
         """Return images as the tower takes them, (N, 3, size, size), on its device and in its dtype."""
@@ -69,8 +72,8 @@ class Clip:
         inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
         return inputs.to(self.model.device)
 
-    def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> None:
-        """Warn, with their number, of texts that are longer than the model's context."""
+    def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> list[int]:
+        """Warn, with their number, of texts that are longer than the model's context; return all lengths."""
         longest = self.model.config.text_config.max_position_embeddings
         lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False)["input_ids"]]
         cut = [text for text, length in zip(texts, lengths, strict=True) if length > longest]
@@ -80,6 +83,7 @@ class Clip:
                 f"there; the first: {cut[0][:60]!r}…",
                 stacklevel=stacklevel + 1,
             )
+        return lengths
 
     def _in_batches(
         self, items: list, size: int, encode: Callable[[list], Any], *, what: str

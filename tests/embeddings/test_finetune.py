@@ -14,7 +14,7 @@ from transformers import TrainerState
 from phi3lib import load_clip, load_encoder
 from phi3lib.embeddings.finetune import _usual_rate, average_weights, fine_tune, make_pairs
 from phi3lib.embeddings.finetune_runs import resume_point
-from phi3lib.embeddings.finetune_towers import Trained, copied, set_trained, towers_of
+from phi3lib.embeddings.finetune_towers import Trained, by_length, copied, set_trained, towers_of
 from phi3lib.embeddings.finetune_trainer import Watching, score
 from phi3lib.encoders import as_encoder
 from tests.encoder_layout import make_dino_checkpoint, make_siglip_checkpoint
@@ -290,6 +290,24 @@ def test_towers_make_the_vectors_of_their_encoder(models, family):
     assert loss.item() == pytest.approx(
         encoder.network(**texts, **seen, return_loss=True).loss.item(), rel=1e-4
     )
+
+
+def test_texts_of_similar_length_run_together(clip):
+    """They have the vectors and the gradients of all texts side by side, with less padding."""
+    towers = towers_of(copied(clip, "copy"))
+    texts = [" ".join(["cat", "dog"][: 1 + n % 2] * (1 + n // 6)) for n in range(36)]
+    inputs = towers.text_inputs(texts)
+    groups = by_length(inputs["attention_mask"])
+    lengths = inputs["attention_mask"].sum(1)
+    assert torch.cat(groups).sort().values.tolist() == list(range(36))
+    assert [len(group) for group in groups] == [18, 18]
+    assert lengths[groups[0]].max() <= lengths[groups[1]].min() < lengths.max()
+    weight = towers.network.text_model.embeddings.token_embedding.weight
+    seen = []
+    for vectors in (towers.text_hidden(inputs), towers.network.text_model(**inputs).pooler_output):
+        (gradient,) = torch.autograd.grad((vectors * torch.arange(36)[:, None]).sum(), weight)
+        seen.append((vectors, gradient))
+    torch.testing.assert_close(*seen)
 
 
 # ------------------------------------------------------------------------------- it learns

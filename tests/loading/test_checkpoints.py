@@ -113,6 +113,13 @@ def test_clip_features_are_those_of_transformers(clip: Path) -> None:
     assert loaded.recipe["normalisation"] == "none"
 
 
+def test_clip_returns_texts_of_any_length_in_their_order(clip: Path) -> None:
+    model = load_clip(clip)
+    texts = ["a cat and a dog", "cat", "a dog, a cat and a dog", "a dog", "cat"]
+    together = model.text_features(texts, batch_size=2)
+    torch.testing.assert_close(together, torch.cat([model.text_features(text) for text in texts]))
+
+
 def test_clip_takes_one_picture_one_text_and_long_texts(clip: Path) -> None:
     loaded = load_clip(clip)
     assert loaded.image_features(PICTURES[0]).shape == (1, 8)
