@@ -222,14 +222,25 @@ def answered(model: Any, scenes: SceneRows) -> dict[str, list[bool]]:
     """Return for each topic whether each question was answered right, word for word."""
     asked = {topic for row in scenes.rows for topic in row.topics}
     right: dict[str, list[bool]] = {topic: [] for topic in dict.fromkeys([*TOPICS, *asked])}
-    for start in range(0, len(scenes.rows), 8):
-        chosen = range(start, min(start + 8, len(scenes.rows)))
+    for row, hits in zip(scenes.rows, _rights(model, scenes), strict=True):
+        for topic, hit in zip(row.topics, hits, strict=True):
+            right[topic].append(hit)
+    return right
+
+
+def _rights(model: Any, scenes: SceneRows) -> list[list[bool]]:
+    """Return for each scene whether each of its questions was answered right."""
+    rights: list[list[bool]] = [[] for _ in scenes.rows]
+    # Rows of similar length together: shorter ones are padded.
+    order = sorted(range(len(rights)), key=lambda number: len(scenes.rows[number].ids))
+    for start in range(0, len(order), 8):
+        chosen = order[start : start + 8]
         logits, wanted, rows, block = _predicted(model, scenes, chosen)
         hits = logits.argmax(-1) == wanted
         for row, number in enumerate(chosen):
-            for question, topic in enumerate(scenes.rows[number].topics, 1):
-                right[topic].append(bool(hits[(rows == row) & (block == question)].all()))
-    return right
+            questions = range(1, len(scenes.rows[number].topics) + 1)
+            rights[number] = [bool(hits[(rows == row) & (block == question)].all()) for question in questions]
+    return rights
 
 
 def scores(right: dict[str, list[bool]]) -> dict[str, Estimate]:
