@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,18 @@ PAINTED = (
     " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
 )
 
+# Rows of a table are alike: axe reads the first twenty and the first selected one of all, a millisecond each.
+ALIKE = "tbody tr:nth-child(n + 21):not(:nth-child(1 of :has(:checked)))"
 # Targets have 24 by 24 pixels: axe does not look by default. All that passes a rule is not listed: that would
 # take longer than to find what does not.
-FAULTS = """async selector => {
+FAULTS = """async ([selector, alike]) => {
+    const context = { include: [selector], exclude: [alike] };
     const rules = { 'target-size': { enabled: true } };
-    const { violations } = await axe.run(selector, { rules, resultTypes: ['violations'] });
+    const options = { rules, resultTypes: ['violations'], elementRef: true };
+    const { violations } = await axe.run(context, options);
+    const cellOf = element => Number(element?.closest('.jp-Cell')?.dataset.windowedListIndex ?? -1);
     return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
+        .flatMap(({ id, nodes }) => nodes.map(({ element, html }) => [cellOf(element), `${id}: ${html}`]));
 }"""
 
 
@@ -193,6 +198,14 @@ class OpenNotebook:
             f" c.model.outputs.toJSON().some(o => o.data && o.data['{VIEW}']) ? [n] : [])"
         )
 
+    def serious_faults(self, cells: Iterable[int]) -> dict[int, list[str]]:
+        """{cell: faults} in the outputs of these cells, from one run of axe-core: each reads the page."""
+        outputs = {number: f"[data-windowed-list-index='{number}'] .jp-OutputArea-output" for number in cells}
+        faults: dict[int, list[str]] = {number: [] for number in outputs}
+        for cell, fault in _faults(self.page, ", ".join(outputs.values())):
+            faults.setdefault(cell, []).append(fault)
+        return faults
+
     def use_theme(self, name: str) -> None:
         """Change JupyterLab's theme, if it is not this one: Light or Dark."""
         light = str(name == "Light").lower()
@@ -282,12 +295,17 @@ def new_window(browser: Any, **options: Any) -> Any:
 
 
 def serious_faults(page: Any, selector: str) -> list[str]:
-    """What axe-core finds serious or critical within the first element that fits, small targets too."""
+    """What axe-core finds serious or critical within the elements that fit, small targets too."""
+    return [fault for _, fault in _faults(page, selector)]
+
+
+def _faults(page: Any, selector: str) -> list[tuple[int, str]]:
+    """(number of the cell in JupyterLab or -1, fault) of each element with a serious fault."""
     from axe_playwright_python.sync_playwright import Axe
 
     if page.evaluate("typeof axe === 'undefined'"):
         page.evaluate(Axe().axe_script)
-    return page.evaluate(FAULTS, selector)
+    return page.evaluate(FAULTS, [selector, ALIKE])
 
 
 def is_drawn(element: Any) -> bool:

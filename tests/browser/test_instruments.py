@@ -1,6 +1,7 @@
 """The course's instruments in JupyterLab, in a real browser: drawn, moved by keys, clicks and sliders."""
 
 import re
+from functools import cache
 
 import nbformat
 import pytest
@@ -112,12 +113,32 @@ def course(lab_page):
 
 @pytest.fixture
 def instrument(course, request):
-    """(notebook, output, selector) of the instrument that the test asks for; the page made no error."""
+    """(notebook, output, cell) of the instrument that the test asks for; the page made no error."""
     number = 1 + list(PANELS).index(request.param)
-    output = course.cell(number).locator(OUTPUT)
-    output.get_by_role("group").wait_for()
-    yield course, output, f"[data-windowed-list-index='{number}'] {OUTPUT}"
+    yield course, output_of(course, number), number
     assert course.errors == [] and course.outside == []
+
+
+def output_of(notebook, number):
+    """The output of a cell, in view, with its panel."""
+    output = notebook.cell(number).locator(OUTPUT)
+    output.get_by_role("group").wait_for()
+    return output
+
+
+@pytest.fixture(scope="module")
+def faults_in(course):
+    """A function that returns {cell: faults} of all instruments in a theme, from one run of axe-core."""
+
+    @cache
+    def look(theme):
+        course.use_theme(theme)
+        cells = range(1, 1 + len(PANELS))
+        for number in cells:
+            output_of(course, number)
+        return course.serious_faults(cells)
+
+    return look
 
 
 @pytest.mark.parametrize("instrument", PANELS, indirect=True)
@@ -149,11 +170,12 @@ def test_a_key_on_a_labeled_control_moves_the_picture_and_the_words(instrument, 
 
 @pytest.mark.parametrize("instrument", PANELS, indirect=True)
 @pytest.mark.parametrize("theme", THEMES)  # all in one theme, then all in the other
-def test_each_is_readable_in_both_themes_and_named_for_screen_readers(instrument, theme, request):
-    notebook, output, selector = instrument
+def test_each_is_readable_in_both_themes_and_named_for_screen_readers(instrument, theme, request, faults_in):
+    notebook, _, number = instrument
     name = request.node.callspec.params["instrument"]
     notebook.use_theme(theme)
-    assert serious_faults(notebook.page, selector) == []
+    assert faults_in(theme)[number] == []
+    output = output_of(notebook, number)
     for control in output.locator("input, select").all():
         assert control.evaluate("c => c.labels.length === 1 && c.labels[0].innerText.trim().length > 0")
     words = output.get_by_role("status")
