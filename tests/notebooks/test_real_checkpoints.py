@@ -7,13 +7,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 from phi3lib.lab.lessons import a2_report
 from tests.hub_stand_in import HubStandIn
-from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint
+from tests.real_layout import make_clip_checkpoint, make_phi3_checkpoint, small_phi3_config
 from tests.warm_kernels import warm_kernels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ class World:
 def world(real, tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     make_clip_checkpoint(folder / "clip")
-    make_phi3_checkpoint(folder / "phi3", tokenizer=True)
+    make_phi3_checkpoint(folder / "phi3", config=few_heads(), tokenizer=True)
     with HubStandIn() as hub:
         hub.add("openai/clip-vit-base-patch32", folder / "clip")
         hub.add("microsoft/Phi-3.5-vision-instruct", folder / "phi3")
@@ -75,6 +76,14 @@ def world(real, tmp_path_factory):
         with warm_kernels(tmp_path_factory.mktemp("kernels"), {**os.environ, **environment}) as with_kernels:
             paths = {name: with_kernels[name] for name in ("JUPYTER_PATH",) if name in with_kernels}
             yield World(hub, home, {**environment, **paths})
+
+
+def few_heads() -> dict[str, Any]:
+    """The small config.json with half as many heads: what they compute takes most of the time."""
+    config = small_phi3_config(num_attention_heads=2, num_key_value_heads=2)
+    config["rope_scaling"].update(long_factor=[1.08] * 8, short_factor=[1.05] * 8)
+    config["img_processor"]["vision_config"]["num_attention_heads"] = 1
+    return config
 
 
 def with_fewer(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
