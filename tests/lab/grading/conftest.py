@@ -8,7 +8,7 @@ import pytest
 from phi3lib.lab.grading import Limits, grade
 from tests.printed_solutions import solution_text
 
-SETTINGS = Limits(seconds=600, cell_seconds=3, megabytes=3000)
+SETTINGS = Limits(seconds=600, cell_seconds=2, megabytes=3000)
 MARKER = "left_behind_by_a_learner"
 
 SET_UP = 'from phi3lib import lab\n\nlab.start("01")'
