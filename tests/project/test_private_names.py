@@ -8,7 +8,7 @@ A test file tests the modules of its own words (`test_maps_and_search` those cal
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -27,9 +27,10 @@ def is_private(name: str) -> bool:
 
 
 @cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """All nodes of a file."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+def names_in(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Private names that a file defines, and all names that it uses."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return frozenset(filter(is_private, defined(nodes))), frozenset(used(nodes))
 
 
 @cache
@@ -37,24 +38,26 @@ def homes() -> dict[str, set[Path]]:
     """Private names of this repository, and the files that define them."""
     found: dict[str, set[Path]] = {}
     for path in (path for folder in OURS for path in sorted((ROOT / folder).rglob("*.py"))):
-        for node in nodes(path):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                name = node.name
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                name = node.id
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                name = node.attr if getattr(node.value, "id", "") == "self" else ""
-            else:
-                continue
-            if is_private(name):
-                found.setdefault(name, set()).add(path.relative_to(ROOT))
+        for name in names_in(path)[0]:
+            found.setdefault(name, set()).add(path.relative_to(ROOT))
     return found
 
 
-def used(path: Path) -> Iterator[str]:
-    """Private names that a file imports, reads from an object, or names in a string that is no docstring."""
-    prose = {id(node.value) for node in nodes(path) if isinstance(node, ast.Expr)}
-    for node in nodes(path):
+def defined(nodes: list[ast.AST]) -> Iterator[str]:
+    """Functions, classes, variables and attributes of `self`."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr if getattr(node.value, "id", "") == "self" else ""
+
+
+def used(nodes: list[ast.AST]) -> Iterator[str]:
+    """What is imported, read from an object, or named in a string that is no docstring."""
+    prose = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.ImportFrom):
@@ -76,7 +79,7 @@ def is_tested_by(test: Path, module: Path) -> bool:
     return own <= words or words <= own or package in words
 
 
-def foreign(test: Path, names: set[str]) -> list[str]:
+def foreign(test: Path, names: Iterable[str]) -> list[str]:
     """Those private names that only modules define which the file does not test."""
     return sorted(
         name
@@ -89,7 +92,7 @@ def foreign(test: Path, names: set[str]) -> list[str]:
 
 def test_no_test_uses_a_private_name_of_a_module_that_it_does_not_test():
     tests = [path.relative_to(ROOT) for path in FILES]
-    uses = {test.as_posix(): names for test in tests if (names := foreign(test, set(used(ROOT / test))))}
+    uses = {test.as_posix(): names for test in tests if (names := foreign(test, names_in(ROOT / test)[1]))}
     assert uses == {}, "use the public names, or test the module in a file with its name"
 
 
@@ -107,4 +110,4 @@ def test_no_test_uses_a_private_name_of_a_module_that_it_does_not_test():
 )
 def test_the_rule_tells_uses_apart(tmp_path, test, line, is_foreign):
     (tmp_path / "test.py").write_text(line)
-    assert bool(foreign(Path(test), set(used(tmp_path / "test.py")))) == is_foreign
+    assert bool(foreign(Path(test), names_in(tmp_path / "test.py")[1])) == is_foreign
