@@ -4,7 +4,9 @@ import ast
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -26,6 +28,7 @@ class Exercise:
         return self.number[:2]
 
 
+@cache
 def _document(notebook: str) -> list[dict[str, Any]]:
     (path,) = FOLDER.glob(f"{notebook}_*.ipynb")
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -36,6 +39,7 @@ def cells(notebook: str) -> dict[str, str]:
     return {cell["id"]: "".join(cell["source"]) for cell in _document(notebook)}
 
 
+@cache
 def exercises_of(notebook: str) -> list[Exercise]:
     """Every exercise of a notebook in order; solution or check is None where the notebook has none."""
     whole = "\n".join(cells(notebook).values())
@@ -72,12 +76,9 @@ def namespace(notebook: str, state: dict[str, Any], until: str) -> dict[str, Any
     for cell in _document(notebook):
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            tree = ast.parse(source)
-            named |= _names(tree)
-            imports: list[ast.stmt] = [
-                one for one in tree.body if isinstance(one, (ast.Import, ast.ImportFrom))
-            ]
-            exec(compile(ast.Module(imports, []), f"imports of notebook {notebook}", "exec"), space)
+            names, imports = _names_and_imports(source)
+            named |= names
+            exec(imports, space)
             continue
         for number in _numbers_before_solutions(source, solutions):
             space.update(state)
@@ -92,6 +93,14 @@ def namespace(notebook: str, state: dict[str, Any], until: str) -> dict[str, Any
 def _numbers_before_solutions(source: str, left: dict[str, str | None]) -> list[str]:
     """The exercises whose solutions a Markdown cell prints: the first ones left, as many as it has."""
     return [number for number in left if left[number]][: len(_SOLUTION.findall(source))]
+
+
+@cache
+def _names_and_imports(source: str) -> tuple[set[str], CodeType]:
+    """Every name that a cell imports or assigns, and its imports alone, as code."""
+    tree = ast.parse(source)
+    imports: list[ast.stmt] = [one for one in tree.body if isinstance(one, (ast.Import, ast.ImportFrom))]
+    return _names(tree), compile(ast.Module(imports, []), "imports of a cell", "exec")
 
 
 def _names(tree: ast.Module) -> set[str]:
