@@ -18,6 +18,7 @@ def test_neighbors_have_one_spelling_everywhere():
         for path in files
         if path != ROOT / "phi3lib" / "moved.py"
         for line in path.read_text(encoding="utf-8").splitlines()
+        if "neighbour" in line.lower()  # the pattern is slow on pictures, lines of a hundred thousand letters
         for word in BRITISH.findall(line)
         if word.replace("our", "or") not in line
     ]
