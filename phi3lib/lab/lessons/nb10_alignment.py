@@ -198,33 +198,17 @@ def _predicted(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> tuple[Te
     embeds = embedding(
         batch.ids, scenes.features[topics], scenes.image_sizes[topics], wte=model.get_input_embeddings()
     )
+    states = model.model(
+        inputs_embeds=embeds, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
     before = batch.answers.roll(-1, dims=1)  # the place before a token foretells it
     rows = torch.arange(len(chosen), device=words.device)[:, None].expand_as(batch.ids)
     return (
-        model.lm_head(_last_states(model.model, embeds, batch, before)),
+        model.lm_head(states[before]),
         batch.ids[batch.answers],
         rows[batch.answers],
         batch.block[batch.answers],
     )
-
-
-def _last_states(language_model: Any, embeds: Tensor, batch: Batch, places: Tensor) -> Tensor:
-    """Return the last states (n, d) at some places, (rows, length) bool.
-
-    Only there the last layer's MLP runs: no later layer reads the other places.
-    """
-    options = {
-        "attention_mask": batch.mask,
-        "position_ids": batch.positions,
-        "position_embeddings": language_model.rotary_emb(embeds, position_ids=batch.positions),
-    }
-    states = embeds
-    for layer in language_model.layers[:-1]:
-        states = layer(states, **options)
-    last = language_model.layers[-1]
-    attended = states + last.self_attn(last.input_layernorm(states), **options)[0]
-    chosen = attended[places]
-    return language_model.norm(chosen + last.mlp(last.post_attention_layernorm(chosen)))
 
 
 def answer_loss(model: Any, scenes: SceneRows, chosen: Sequence[int]) -> Tensor:
