@@ -10,7 +10,8 @@ export PIP_ARGS
 
 RUN := $(VENV)/bin/python
 # One worker more than cores (TEST_ARGS=-n0: all in one process). tests/conftest.py defines the groups of tests.
-PYTEST := $(RUN) -m pytest -n auto --dist loadscope --no-loadscope-reorder
+# Pytest's plugin for logging goes through all loggers six times a test: five seconds of the suite.
+PYTEST := $(RUN) -m pytest -n auto --dist loadscope --no-loadscope-reorder -p no:logging
 START := notebooks/00_start_here.ipynb
 OLDEST_TRANSFORMERS := 5.17.0
 OLDEST_HUB := 1.33.0

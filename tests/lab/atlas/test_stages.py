@@ -1,6 +1,5 @@
 """An explorer of many pictures: an estimate first, one map first, the others when they are asked for."""
 
-import logging
 import re
 from threading import Event
 from types import SimpleNamespace
@@ -34,12 +33,11 @@ def many(monkeypatch):
     return Atlas(EmbeddingTable(vectors, tuple(map(str, range(COUNT)))), grid=TWO_MAPS)
 
 
-def test_one_map_is_shown_first_and_the_others_when_they_are_asked_for(many, caplog):
-    caplog.set_level(logging.INFO, "phi3lib")
+def test_one_map_is_shown_first_and_the_others_when_they_are_asked_for(many, capsys):
     widget = many.live()
     assert [one["method"] for one in widget.spec["settings"]] == ["PCA", "UMAP"]
     assert many.state.waiting == [Settings("UMAP", 4, 0.1, 0)]
-    assert "1 further maps are computed by .prepare()" in caplog.text
+    assert "1 further maps are computed by .prepare()" in capsys.readouterr().out
     many.prepare()
     assert len(widget.spec["settings"]) == 3 and not many.state.waiting
     assert len(widget.places) == 3 * COUNT * 2 * 2
@@ -69,14 +67,14 @@ def test_new_maps_leave_the_pictures_as_they_are(monkeypatch):
     assert widget.spec["large"] is True and widget.spec["shapes"] == [200] * 12
 
 
-def test_the_estimate_names_the_parts_and_is_told_before_the_work(many, caplog, capsys):
-    caplog.set_level(logging.INFO, "phi3lib")
+def test_the_estimate_names_the_parts_and_is_told_before_the_work(many, capsys):
     words = many.estimate()
     assert words.startswith("about ") and words.count("map ") == 1
     assert all(part in words for part in ("for 30 pictures", "true neighbors ", "trust in it "))
     many.still()
-    assert "for 30 pictures (true neighbors" in caplog.text
-    assert "30 pictures · map: UMAP" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "for 30 pictures (true neighbors" in out
+    assert "30 pictures · map: UMAP" in err
 
 
 def test_no_bar_is_drawn_without_progress(many, capsys):
