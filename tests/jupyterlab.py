@@ -66,6 +66,9 @@ CLOSE = (
     " if (one.context?.path === path) { await one.sessionContext.shutdown(); one.dispose(); } }"
 )
 VIEW = "application/vnd.jupyter.widget-view+json"
+# JupyterLab hides what is beyond its window, so that axe-core takes all cells for invisible and reads neither
+# their colors nor their sizes. This looks the same to a reader.
+CLIPPED = "body, .jp-LabShell { overflow: clip !important; }"
 # How many pixels of a canvas are not transparent.
 PAINTED = (
     "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
@@ -152,6 +155,7 @@ class OpenNotebook:
         """Wait for the notebook's cells and its kernel."""
         self.page.wait_for_function(f"path => {READY}", arg=self._path, timeout=PATIENCE, polling=LOOK_EVERY)
         self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=PATIENCE)
+        self.page.add_style_tag(content=CLIPPED)
 
     def run_all(self) -> None:
         """Run all cells and wait until each of them has a number of its own and the kernel rests."""
