@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -577,7 +578,7 @@ def test_a_training_goes_on_where_it_stopped(phi3_run, tmp_path):
     assert len(other.optimizer.masters) == len(run.optimizer.masters)
 
 
-def test_a_terminated_launcher_leaves_no_worker_behind(tmp_path, python):
+def test_a_terminated_launcher_leaves_no_worker_behind(tmp_path):
     program = tmp_path / "waiters.py"
     program.write_text(
         "import argparse, os, sys, threading\nfrom pathlib import Path\nfrom training.runs import launch\n"
@@ -587,7 +588,7 @@ def test_a_terminated_launcher_leaves_no_worker_behind(tmp_path, python):
     )
     root = str(Path(train_phi3_vision.__file__).parents[1])
     launcher = subprocess.Popen(
-        [*python, str(program), str(tmp_path)],
+        [sys.executable, str(program), str(tmp_path)],
         env={**os.environ, "PYTHONPATH": root},
         stdout=subprocess.PIPE,
         text=True,
