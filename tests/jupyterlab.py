@@ -104,8 +104,11 @@ class LabPage:
         self._loaded = False
         self._opened: OpenNotebook | None = None
 
-    def open(self, notebook: nbformat.NotebookNode, path: str) -> "OpenNotebook":
-        """Write a notebook to a path in the server's folder and open it; the one opened before is closed."""
+    def open(self, notebook: nbformat.NotebookNode, path: str, theme: str | None = "Light") -> "OpenNotebook":
+        """Write a notebook to a path in the server's folder and open it; the one opened before is closed.
+
+        theme: of JupyterLab; None: as it is, since a change takes the browser 0.4 CPU seconds.
+        """
         if self._opened is not None:
             self._opened.close()
         (self.folder / path).parent.mkdir(exist_ok=True)
@@ -117,6 +120,8 @@ class LabPage:
             self.page.goto(self.address_of(path))
             self._loaded = True
         self._opened.wait_until_ready()
+        if theme is not None:
+            self._opened.use_theme(theme)
         return self._opened
 
     def address_of(self, path: str, workspace: str = "tests") -> str:
@@ -210,10 +215,15 @@ class OpenNotebook:
             faults.setdefault(cell, []).append(fault)
         return faults
 
+    def theme(self) -> str:
+        """JupyterLab's theme: Light or Dark."""
+        light = self.page.locator("body").get_attribute("data-jp-theme-light")
+        return "Light" if light == "true" else "Dark"
+
     def use_theme(self, name: str) -> None:
         """Change JupyterLab's theme, if it is not this one: Light or Dark."""
         light = str(name == "Light").lower()
-        if self.page.locator("body").get_attribute("data-jp-theme-light") != light:
+        if self.theme() != name:
             theme = {"theme": f"JupyterLab {name}"}
             self.page.evaluate(
                 "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)", theme
@@ -226,7 +236,6 @@ class OpenNotebook:
         if not self._listeners:
             return  # closed before
         self.page.evaluate(CLOSE, self._path)
-        self.use_theme("Light")
         for event, listener in self._listeners.items():
             self.page.remove_listener(event, listener)
         self._listeners = {}

@@ -234,11 +234,13 @@ OTHERS = ("index", "notebooks/glossary", "notebooks/instructor/index")
 
 
 @pytest.mark.parametrize(("width", "height", "scale"), [(320, 640, 1), (640, 450, 2)], ids=["320px", "200%"])
-def test_pages_reflow_and_do_not_move_for_who_asks_for_that(chromium, site, width, height, scale):
+def test_pages_reflow_and_do_not_move_for_who_asks_for_that(new_page, site, width, height, scale):
     """WCAG 1.4.10 and 1.4.4 (a page of 1280 pixels at 200 % has 640), and 2.3.3."""
-    size = {"width": width, "height": height}
-    context = new_window(chromium, viewport=size, device_scale_factor=scale, reduced_motion="reduce")
-    page = context.new_page()
+    page = new_page(width, height)
+    page.emulate_media(reduced_motion="reduce")
+    sizes = page.context.new_cdp_session(page)
+    metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+    sizes.send("Emulation.setDeviceMetricsOverride", metrics)
     for name in (*OTHERS, *(f"notebooks/{one}" for one in SHOWN)):
         page.goto((site / f"{name}.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -247,8 +249,9 @@ def test_pages_reflow_and_do_not_move_for_who_asks_for_that(chromium, site, widt
             " return s.animationName !== 'none' || s.scrollBehavior !== 'auto' ||"
             " s.transitionDuration.split(',').some(t => parseFloat(t)); }).map(e => e.outerHTML.slice(0, 80))"
         )
+        assert page.evaluate("devicePixelRatio") == scale
         assert moving == [], name
-    context.close()
+    sizes.detach()
 
 
 def test_without_scripts_the_still_pictures_are_there(chromium, site):

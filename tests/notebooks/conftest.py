@@ -79,7 +79,7 @@ def execute_copy(run: ModuleType, path: Path, folder: Path) -> Executed:
 
 def execute_in_jupyterlab(run: ModuleType, path: Path, page: LabPage) -> Executed:
     """Open a copy of a notebook without outputs in JupyterLab and run all cells."""
-    live = page.open(without_outputs(path), f"{path.stem}/{path.name}")
+    live = page.open(without_outputs(path), f"{path.stem}/{path.name}", theme=None)
     started = time.perf_counter()
     with watcher_of_forks(run)(interval=0.5) as watcher:  # the kernel stays: its peak is not missed
         watcher.pid = process_of_kernel(live.kernel_id())
