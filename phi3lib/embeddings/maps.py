@@ -110,8 +110,8 @@ def umap_map(
     if isinstance(start, Layout) and len(start.coordinates) != count:
         raise ValueError(f"the layout to start from has {len(start.coordinates)} items, the data {count}")
     if start == "pca" and count >= LAID_OUT_TWICE and n_neighbors < LEAST_PART:
-        first = _start_from_a_part(vectors, n_neighbors, min_dist, seed, _part_of(tell, 0, 0.5))
-        tell = _part_of(tell, 0.5, 1)
+        first = _start_from_a_part(vectors, n_neighbors, min_dist, seed, part_of(tell, 0, 0.5))
+        tell = part_of(tell, 0.5, 1)
         epochs, step = EPOCHS_AFTER_PART, STEP_AFTER_PART
     else:
         first = _start(vectors, start, seed)
@@ -140,7 +140,7 @@ class _Rounds(int):
         return float(int(self))
 
 
-def _part_of(tell: Tell | None, low: float, high: float) -> Tell | None:
+def part_of(tell: Tell | None, low: float, high: float) -> Tell | None:
     """Return what tells of a part of a work, from one share of the whole to another."""
     return None if tell is None else lambda share: tell(low + share * (high - low))
 

@@ -126,7 +126,7 @@ def compute(stages: Sequence[Stage], count: int, *, progress: bool = True) -> No
     total = sum(one.seconds for one in stages)
     with (
         tqdm(total=total, bar_format=shape, leave=False, disable=not progress) as bar,
-        _Beside(bar.update) as beside,
+        _Meanwhile(bar.update) as beside,
     ):
         for one in stages:
             if one.beside:
@@ -140,7 +140,7 @@ def compute(stages: Sequence[Stage], count: int, *, progress: bool = True) -> No
             running.result()
 
 
-class _Beside:
+class _Meanwhile:
     """Computes stages in a thread; the end of the body, an interruption too, ends them.
 
     advance: adds seconds to the bar.
@@ -151,7 +151,7 @@ class _Beside:
         self._update, self._pool = update, ThreadPoolExecutor(1)
         self._lock, self._ended = Lock(), Event()
 
-    def __enter__(self) -> "_Beside":
+    def __enter__(self) -> "_Meanwhile":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ from phi3lib.embeddings.approximate import MANY, approximate_nearest
 from phi3lib.embeddings.confidence import Estimate
 from phi3lib.embeddings.knn import Neighbors, nearest, share_in_common
 from phi3lib.embeddings.layouts import Coordinates, Layout
-from phi3lib.embeddings.maps import Tell, of_components, principal_components, umap_map
+from phi3lib.embeddings.maps import Tell, of_components, part_of, principal_components, umap_map
 from phi3lib.embeddings.table import EmbeddingTable
 from phi3lib.embeddings.umap_kernels import compiling
 from phi3lib.lab.atlas.cache import SavedMaps
@@ -174,17 +174,17 @@ class TableMaps:
         """
         most = next(iter(self.spaces.values())).indices.shape[1] + 1
         settings = checked(Settings("UMAP", n_neighbors, min_dist, seed), most)
-        known = {name: self._layouts.get((name, settings)) for name in self.names}
-        kin = {name: self._kin(name, seed) for name in self.names}
+        missing = [name for name in self.names if (name, settings) not in self._layouts]
+        kin = {name: self._kin(name, seed) for name in missing}
 
         def compute(tell: Tell | None) -> NewMaps:
             made = {}
-            for number, name in enumerate(self.names):
-                tell_share = _part_of(tell, number, len(self.names))
-                layout = known[name] or self._kept(name, settings)
-                layout = layout or self._by_umap(name, settings, kin[name], tell_share)
+            for number, name in enumerate(missing):
+                tell_part = part_of(tell, number / len(missing), (number + 1) / len(missing))
+                layout = self._kept(name, settings) or self._by_umap(name, settings, kin[name], tell_part)
                 made[name] = layout, self._trust_of(name, layout)
-                tell_share(1)
+                if tell_part is not None:
+                    tell_part(1)
             return made
 
         return settings, compute
@@ -256,8 +256,3 @@ class TableMaps:
     def _trust_of(self, name: str, layout: Layout) -> Estimate:
         k = min(self.k, (len(self.ids) - 1) // 2)
         return layout.trustworthiness_estimate(self.tables[name].vectors, k)
-
-
-def _part_of(tell: Tell | None, number: int, parts: int) -> Tell:
-    """Return what tells of one of several equal parts of a work."""
-    return lambda share: None if tell is None else tell((number + share) / parts)
