@@ -9,7 +9,6 @@ alternative text for plain `image/png` outputs. An `image/png` copy is for expor
 pyplot is not used, so nothing is drawn twice and no figure lingers.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,12 +94,26 @@ def still(fig: Figure, *, alt: str) -> Still:
     if not alt:
         raise ValueError("alt is empty: say in a sentence what the figure shows and what to notice")
     _require_labels(fig)
-    buffer = io.BytesIO()
-    write_png(fig, buffer, pil_kwargs={"compress_level": 1})  # for the next line
-    image = Image.open(buffer).convert("RGB")
+    image = drawn(fig)
     data, mime = encode(image, keep=(*CLASSES, PADDING))
     has_image = any(isinstance(artist, AxesImage | BboxImage) for artist in artists_of(fig))
     return Still(data, mime, alt, image.size, drawing=not has_image)
+
+
+def drawn(fig: Figure) -> Image.Image:
+    """Return a figure on white, as `savefig` draws it; that draws twice, once for the layout alone."""
+    import matplotlib
+
+    canvas = fig.canvas if isinstance(fig.canvas, FigureCanvasAgg) else FigureCanvasAgg(fig)
+    own = fig.get_facecolor()
+    with matplotlib.rc_context(STYLE):
+        take_literally(fig)
+        fig.set_facecolor("white")
+        try:
+            canvas.draw()
+        finally:
+            fig.set_facecolor(own)
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def write_png(fig: Figure, file: Any, **options: Any) -> None:
@@ -142,7 +155,9 @@ def frame(axes: Axes) -> None:
 
 def write_title(axes: Axes, text: str, *, loc: Any = "center") -> Axes:
     """Write a title in the course's size; matplotlib takes its own default outside `figure`."""
-    axes.set_title(text, loc=loc, fontsize=STYLE["axes.titlesize"])
+    # Above ticks matplotlib looks for the title's place; it would make the ticks of axes without any.
+    y = None if axes.axison else 1.0
+    axes.set_title(text, loc=loc, y=y, fontsize=STYLE["axes.titlesize"])
     return axes
 
 

@@ -88,8 +88,8 @@ class TowerSwitch(PanelInstrument):
         fig, axes = plots.figure(1, 2, height=2.4, gridspec_kw={"width_ratios": [1.0, 2.6]})
         title = f"tower: {state.tower}; trained: {state.stage}"
         plots.picture_axes(axes[0], state.scenes[state.scene].image, f"scene {state.scene}")
-        plots.write_title(axes[1], title, loc="left")
         axes[1].set_axis_off()
+        plots.write_title(axes[1], title, loc="left")
         for row, (asked, said, right) in enumerate(answers):
             mark = "✓" if said == right else "✗"
             color = plots.BLUE if said == right else plots.VERMILION

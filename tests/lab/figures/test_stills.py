@@ -59,6 +59,45 @@ def test_the_colors_that_mean_something_survive_beside_a_photograph():
     assert np.abs(kept.astype(int) - without)[30:].max() <= 4  # the others as before
 
 
+def test_white_paper_stays_white_beside_a_photograph():
+    x, y = np.meshgrid(np.linspace(200, 254, 300), np.linspace(200, 254, 200))
+    pixels = np.stack([x, y, 454 - x], axis=-1).astype(np.uint8)  # thousands of pale colors
+    pixels[:, :40] = 255
+    stored = Image.open(io.BytesIO(plots.encode(Image.fromarray(pixels))[0])).convert("RGB")
+    assert stored.size == (300, 200)
+    assert (np.asarray(stored)[:, :40] == 255).all()
+    assert (np.asarray(stored)[:, 40:].min(-1) < 255).all()
+
+
+def figure_of_everything():
+    """Ticks, a legend outside, a color bar, an inset, a shared axis, powers of ten, pictures with titles."""
+    fig, axes = plots.figure(2, 3, height=5, sharex="row")
+    numbers = np.random.default_rng(0).random((2, 40))
+    axes[0, 0].scatter(*numbers, label="a point")
+    axes[0, 1].semilogy(np.geomspace(1, 1e6, 5), label="powers")
+    axes[0, 1].inset_axes([0.6, 0.1, 0.3, 0.3]).plot(numbers[0])
+    fig.colorbar(axes[0, 2].imshow(numbers, aspect="auto"), ax=axes[0, 2])
+    plots.write_title(axes[0, 2], "two lines\nof a title")
+    fig.legend(loc="outside lower center")
+    for ax, title in zip(axes[1], ("", "one", "two\nlines"), strict=True):
+        plots.picture_axes(ax, Image.linear_gradient("L").resize((90, 60)), title)
+    return fig
+
+
+def test_a_figure_is_drawn_once_and_as_a_file_of_it_would_be():
+    buffer = io.BytesIO()
+    plots.write_png(figure_of_everything(), buffer)
+    assert (np.asarray(plots.drawn(figure_of_everything())) == np.asarray(Image.open(buffer))[..., :3]).all()
+
+
+def test_pictures_have_no_ticks_made_for_them():
+    fig, axes = plots.figure(1, 2)
+    for ax, title in zip(axes, ("", "a title"), strict=True):
+        plots.picture_axes(ax, Image.new("RGB", (9, 6)), title)
+    plots.still(fig, alt="Two pictures.")
+    assert [len(axis.majorTicks) for ax in axes for axis in (ax.xaxis, ax.yaxis)] == 4 * [1]  # as empty axes
+
+
 def test_the_separator_of_the_views_shows_in_the_ribbon():
     shown = []
     grid = hd_grid(640, 427, num_crops=16)
