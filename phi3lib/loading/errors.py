@@ -32,9 +32,10 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 
 def _http_library() -> Any:
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.errors import HfHubHTTPError
 
-    return import_module(type(get_session()).__module__.partition(".")[0])
+    # Not by a session: to make one reads all certificates of this machine.
+    return import_module(HfHubHTTPError.__bases__[0].__module__.partition(".")[0])
 
 
 def status_of(error: Exception) -> int | None:

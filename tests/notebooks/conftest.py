@@ -81,7 +81,7 @@ def execute_in_jupyterlab(run: ModuleType, path: Path, page: LabPage) -> Execute
     """Open a copy of a notebook without outputs in JupyterLab and run all cells."""
     live = page.open(without_outputs(path), f"{path.stem}/{path.name}", theme=None)
     started = time.perf_counter()
-    with watcher_of_forks(run)(interval=0.5) as watcher:  # the kernel stays: its peak is not missed
+    with watcher_of_forks(run)(interval=1) as watcher:  # the kernel stays: its peak is not missed
         watcher.pid = process_of_kernel(live.kernel_id())
         live.run_all()
         notebook, error = live.content(), "\n".join(live.errors_of_cells())
