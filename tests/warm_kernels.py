@@ -32,9 +32,9 @@ IMPORTED = """
     sklearn.cluster sklearn.metrics umap jsonschema
     anywidget ipywidgets matplotlib.figure matplotlib.backends.backend_agg
     ipykernel.kernelapp ipykernel.debugger IPython.core.oinspect
-    phi3lib.lab phi3lib.lab.atlas phi3lib.vision.modeling phi3lib.encoders phi3lib.loading.checkpoints phi3lib.embeddings.embed
-    phi3lib.embeddings.maps phi3lib.embeddings.search phi3lib.embeddings.compare phi3lib.lab.figures.plots
-    phi3lib.lab.widgets phi3lib.lab.checks
+    phi3lib.lab phi3lib.lab.atlas phi3lib.lab.widgets phi3lib.lab.checks phi3lib.lab.figures.plots
+    phi3lib.vision.modeling phi3lib.encoders phi3lib.loading.checkpoints phi3lib.embeddings.embed
+    phi3lib.embeddings.maps phi3lib.embeddings.search phi3lib.embeddings.compare
 """.split()
 USUAL = ["-m", "ipykernel_launcher"]
 

@@ -18,7 +18,10 @@ from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_numbers, as_whole
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
-PART = 128  # of them that a core sorts out at a time
+# Similarities of the search for neighbors at a time: 256 MB. After each product a thread of OpenBLAS waits
+# for another one, 30 ms with all of a core's time, while the threads of this module sort out.
+PRODUCTS = 2**26
+PART = 128  # rows that a core sorts out at a time
 MANY = 2**20  # similarities that are sorted out on all cores
 MEASURED = 128  # of so many candidates the distances are measured even where some are equal
 GROUP = 16  # similarities represented by their maximum in the search for the k-th greatest
@@ -147,8 +150,11 @@ class Directions:
             part = slice(start, start + len(scores))
             rows[part], distances[part] = self._sorted_out(asked.exact[part], scores, k)
 
-        for start in range(0, count, BLOCK):
-            scores = asked.quick[start : start + BLOCK] @ self.quick.T
+        step = max(min(PRODUCTS // len(self.quick), count), PART)
+        products = np.empty((step, len(self.quick)), np.float32)
+        for start in range(0, count, step):
+            block = asked.quick[start : start + step]
+            scores = np.matmul(block, self.quick.T, out=products[: len(block)])
             if not itself:
                 scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
             starts = range(0, len(scores), PART)

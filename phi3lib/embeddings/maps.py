@@ -265,10 +265,13 @@ def _start_from_a_part(
     known = unit[part]
     near = nearest(known, n_neighbors - 1)
     laid = umap_map(known, near, n_neighbors=n_neighbors, min_dist=min_dist, seed=seed, tell=tell).coordinates
-    start = np.empty((count, 2))
+    start = np.zeros((count, 2))
     for first in range(0, count, BLOCK):
         cosines = unit[first : first + BLOCK] @ known.T
-        start[first : first + BLOCK] = laid[np.argpartition(cosines, -3, axis=1)[:, -3:]].mean(1)
+        for _ in range(3):  # each time the nearest of those left: in a tenth of the time of a partial sort
+            best = cosines.argmax(1)
+            start[first : first + BLOCK] += laid[best] / 3
+            cosines[np.arange(len(best)), best] = -np.inf
     start[part] = laid
     # The square root would give each item as much room as those of the part had, and make groups that lie
     # apart small beside the gaps between them; at the part's own scale items are too close.

@@ -48,6 +48,15 @@ def test_neighbors_of_near_copies_are_exact(spread):
     assert found.distances == pytest.approx(apart, rel=1e-5, abs=1e-15)
 
 
+@pytest.mark.parametrize("products", [1, 200 * 150])
+def test_neighbors_are_the_same_however_many_similarities_are_in_memory(products, monkeypatch):
+    monkeypatch.setattr("phi3lib.embeddings.knn.PRODUCTS", products)  # 128 or 150 of 200 rows at a time
+    vectors = near_copies(200, 64, 1.0)
+    found, (rows, apart) = nearest(vectors, 5), by_differences(vectors, 5)
+    assert (found.indices == rows).all()
+    assert found.distances == pytest.approx(apart, rel=1e-6)
+
+
 def test_equal_and_unequal_copies_are_told_apart():
     vectors = np.repeat(near_copies(60, 16, 1e-4), 5, axis=0)  # five of each
     found = nearest(vectors, 4)

@@ -129,13 +129,16 @@ class TableMaps:
         return next(kin, None)
 
     def stages(self, settings: Sequence[Settings]) -> list[Stage]:
-        """Return what is still to be computed for these maps; each result is kept."""
+        """Return what is still to be computed for these maps; each result is kept.
+
+        Maps by UMAP come first: they use one core, which leaves another one for what is computed beside them.
+        """
         costs = {name: Costs(len(self.ids), table.vectors.shape[1]) for name, table in self.tables.items()}
         found: list[Stage] = []
         if "spaces" not in self.__dict__:
             seconds = sum(one.neighbors() for one in costs.values())
             found.append(Stage(NEIGHBORS, lambda: self.spaces, seconds))
-        for one in settings:
+        for one in sorted(settings, key=lambda one: one.method != "UMAP"):
             for name in self.names:
                 if (name, one) not in self._layouts:
                     make, know = partial(self.layout, name, one), partial(self.trust, name, one)

@@ -25,6 +25,7 @@ from phi3lib.vision.pictures import read_small
 
 SHEET = 16  # thumbnails on a side of a sheet
 AT_ONCE = 8  # pictures that a thread reads, one after another
+SMALL = 2**15  # pixels: to make a thumbnail of fewer is mostly work of Python, which threads do in turn
 TRIED = 16  # pictures from which it is estimated how long all of them take
 FRONT = 4 * SHEET**2  # pictures on the sheets of the whole map
 COARSE = 1_500  # pictures up to which thumbnails are large
@@ -111,12 +112,15 @@ class Thumbnails:
 def read_thumbnails(
     pictures: Sequence[Any], side: int, tell: Tell | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return what `Thumbnails.of` does, on all cores; JPEG files are decoded at a fraction of their size."""
+    """Return what `Thumbnails.of` does; JPEG files are decoded at a fraction of their size.
+
+    On all cores, but small pictures in this thread: others would only slow down what is computed beside it.
+    """
     pixels, shapes = _nothing(len(pictures), side)
     place_of = {id(picture): place for place, picture in reversed([*enumerate(pictures)])}
     places = list(place_of.values())  # an object that occurs twice must not be read by two threads
-    alone = _parts([place for place in places if _is_open(pictures[place])])
-    others = _parts([place for place in places if not _is_open(pictures[place])])
+    alone = _parts([place for place in places if _goes_alone(pictures[place])])
+    others = _parts([place for place in places if not _goes_alone(pictures[place])])
     numbers = itertools.count(1)
 
     def read(part: Sequence[int]) -> None:
@@ -139,9 +143,11 @@ def _nothing(count: int, side: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.i
     return np.empty((count, side, side, 3), np.uint8), np.empty(count, np.intp)
 
 
-def _is_open(picture: Any) -> bool:
-    """Whether it is an open file, or reads one: several pictures may have the same."""
-    return hasattr(picture, "read") or getattr(picture, "fp", None) is not None
+def _goes_alone(picture: Any) -> bool:
+    """Whether it is an open file, or reads one: several pictures may have the same. Or it is small."""
+    if hasattr(picture, "read") or getattr(picture, "fp", None) is not None:
+        return True
+    return isinstance(picture, Image.Image) and picture.width * picture.height < SMALL
 
 
 def _thumbnail(picture: Any, side: int) -> tuple[NDArray[np.uint8], int]:

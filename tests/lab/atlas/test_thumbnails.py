@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 from collections import Counter
 from types import SimpleNamespace
 
@@ -157,6 +158,24 @@ def test_pictures_of_one_open_file_are_read_one_after_another(monkeypatch, tmp_p
             page.seek(number)
         thumbnails, _ = read_thumbnails(pages, 40)
     assert thumbnails[:, 20, 20, 0].tolist() == list(range(0, 240, 20))
+
+
+@pytest.mark.parametrize(("side", "threads"), [(96, 1), (256, 2)])
+def test_small_pictures_are_read_in_one_thread_and_large_ones_in_several(side, threads, monkeypatch):
+    """More threads would take turns with small ones, and slow down a map that is computed beside them."""
+    used, all_there = set(), threading.Barrier(threads)
+
+    def note(picture, _):
+        if threading.get_ident() not in used:
+            used.add(threading.get_ident())
+            all_there.wait(600)  # so that the first one does not read all pictures
+        return picture
+
+    monkeypatch.setattr("phi3lib.lab.atlas.thumbnails.read_small", note)
+    monkeypatch.setattr("phi3lib.embeddings.run_time.usable_cores", lambda: 2)
+    monkeypatch.setattr("phi3lib.lab.atlas.thumbnails.AT_ONCE", 1)
+    read_thumbnails([Image.new("RGB", (side, side)) for _ in range(8)], 40)
+    assert len(used) == threads
 
 
 def test_how_long_all_thumbnails_take_is_estimated_from_a_few(monkeypatch):
