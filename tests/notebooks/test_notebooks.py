@@ -184,7 +184,8 @@ def test_in_jupyterlab_its_instruments_are_drawn_and_accessible(executed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executed", [FOLDER / f"{REPEATED}.ipynb"], ids=[REPEATED], indirect=True)
-def test_a_second_run_on_this_machine_says_the_same(executed, run, tmp_path):
+def test_a_second_run_on_this_machine_says_the_same(executed, run, kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PATH", kernels.get("JUPYTER_PATH", ""))
     again = execute_copy(run, FOLDER / f"{REPEATED}.ipynb", tmp_path)
     first, second = code_cells(executed.notebook), code_cells(again.notebook)
     assert [texts(cell) for cell in second] == [texts(cell) for cell in first]

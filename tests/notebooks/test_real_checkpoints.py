@@ -32,7 +32,7 @@ WITH_PHI3 = {
 FEWER = {
     "02_vision_tower": {"range(400)": "range(120)", ">= 20": ">= 5"},
     "05_umap_maps": {"range(400)": "range(168)"},  # 21 of a kind: ten neighbors are less than half
-    "06_clip_vs_phi3": {"real=72": "real=60"},
+    "06_clip_vs_phi3": {"real=72": "real=60", "num_crops = 4": "num_crops = 1"},
     "08_fine_tuning": {
         "bundled=2, real=1)": "bundled=2, real=1), pairs=24, digits=20",
         'real=6), "batch_size"': 'real=2), "batch_size"',
