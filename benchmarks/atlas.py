@@ -20,6 +20,7 @@ from report import in_own_process, peak_memory, publish, table
 from sklearn.datasets import load_sample_images
 
 from phi3lib import Atlas, EmbeddingTable
+from phi3lib.lab.atlas.live import show_settings
 
 WIDTH, GROUPS = 64, 12
 WIDE = 512  # numbers of a vector where building is measured
@@ -115,8 +116,8 @@ def recompute_seconds(count: int) -> float:
     widget, seconds = atlas.live(), []
     for neighbors in (5, 8, 10, 12, 20, 30):
         start = time.perf_counter()
-        asked = {"do": "recompute", "n_neighbors": neighbors, "min_dist": 0.3, "seed": 0}
-        widget._msg_callbacks(widget, asked, [])
+        atlas.state.recompute(neighbors, 0.3, 0)
+        show_settings(atlas.state, widget)
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))
 
