@@ -18,9 +18,9 @@ from phi3lib.moved import old_names
 from phi3lib.vision.inputs import as_numbers, as_whole
 
 BLOCK = 1024  # rows of similarities at a time: 80 MB for 20,000 items
-# Similarities of the search for neighbors at a time: 256 MB. After each product a thread of OpenBLAS waits
+# Similarities of the search for neighbors at a time: 128 MB. After each product a thread of OpenBLAS waits
 # for another one, 30 ms with all of a core's time, while the threads of this module sort out.
-PRODUCTS = 2**26
+PRODUCTS = 2**25
 PART = 128  # rows that a core sorts out at a time
 MANY = 2**20  # similarities that are sorted out on all cores
 MEASURED = 128  # of so many candidates the distances are measured even where some are equal
