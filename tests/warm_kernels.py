@@ -81,7 +81,7 @@ def import_everything() -> None:
     del sys.path[0]  # the folder that this program was started in
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # kernels end with this process
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels have it
-    gc.disable()  # what imports make stays; to look for garbage among it takes a fifth of their time
+    gc.disable()  # what imports make stays; to look for garbage among it takes a tenth of their time
     for name in IMPORTED:
         __import__(name)
     gc.enable()

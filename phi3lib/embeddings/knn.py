@@ -150,8 +150,8 @@ class Directions:
             part = slice(start, start + len(scores))
             rows[part], distances[part] = self._sorted_out(asked.exact[part], scores, k)
 
-        step = max(min(PRODUCTS // len(self.quick), count), PART)
-        products = np.empty((step, len(self.quick)), np.float32)
+        step = max(PRODUCTS // len(self.quick), PART)
+        products = np.empty((min(step, count), len(self.quick)), np.float32)
         for start in range(0, count, step):
             block = asked.quick[start : start + step]
             scores = np.matmul(block, self.quick.T, out=products[: len(block)])

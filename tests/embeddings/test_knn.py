@@ -1,5 +1,7 @@
 """Neighbors and cosines: exact for near copies, never above 1, and ties are ties in every measure."""
 
+import tracemalloc
+
 import numpy as np
 import pandas
 import pyarrow
@@ -10,6 +12,7 @@ from phi3lib import EmbeddingTable
 from phi3lib.embeddings.compare import linear_cka, mutual_knn, shared_neighbors
 from phi3lib.embeddings.confidence import of_mean
 from phi3lib.embeddings.knn import (
+    Directions,
     Neighbors,
     cosine_matrix,
     exact_unit_rows,
@@ -55,6 +58,15 @@ def test_neighbors_are_the_same_however_many_similarities_are_in_memory(products
     found, (rows, apart) = nearest(vectors, 5), by_differences(vectors, 5)
     assert (found.indices == rows).all()
     assert found.distances == pytest.approx(apart, rel=1e-6)
+
+
+def test_a_search_of_few_reserves_memory_for_few():
+    many = Directions(near_copies(50_000, 4, 1.0))
+    tracemalloc.start()
+    many.closest(Directions(near_copies(2, 4, 1.0)), 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 2 * 50_000 * 8  # some arrays of two rows; one of 128 has 26 MB
 
 
 def test_equal_and_unequal_copies_are_told_apart():

@@ -119,8 +119,9 @@ def read_thumbnails(
     pixels, shapes = _nothing(len(pictures), side)
     place_of = {id(picture): place for place, picture in reversed([*enumerate(pictures)])}
     places = list(place_of.values())  # an object that occurs twice must not be read by two threads
-    alone = _parts([place for place in places if _goes_alone(pictures[place])])
-    others = _parts([place for place in places if not _goes_alone(pictures[place])])
+    go_alone = {place for place in places if _goes_alone(pictures[place])}
+    alone = _parts([place for place in places if place in go_alone])
+    others = _parts([place for place in places if place not in go_alone])
     numbers = itertools.count(1)
 
     def read(part: Sequence[int]) -> None:
