@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from tests import no_grammars
+
 ROOT = Path(__file__).resolve().parents[1]
 EACH_NOTEBOOK = "tests/notebooks/test_notebooks.py"
 LONGEST_FIRST = ("browser", "notebooks", "training")
@@ -30,11 +32,14 @@ IN_JUPYTERLAB = ("tests/browser", EACH_NOTEBOOK, "tests/notebooks/test_warm_kern
 LAB_WORKERS = 2  # each starts JupyterLab, a browser and warm kernels: 25 CPU seconds
 MOST_WORKERS = 4  # each of them, with the notebooks that it executes, may need 3 GB
 MANY_MODULES = 300  # that are worth a search for garbage, so that later ones pass over them
+KERNELS = "warm kernels"  # the entry in a worker's input with the command of a fork
+COMMAND = pytest.StashKey[list[str]]()
 _exempted = [0]  # how many modules there were at the last one
 
 # Before NumPy and torch are imported: processes with a thread per core each slow each other down many times.
 for name in LIBRARY_THREADS:
     os.environ.setdefault(name, "1")
+no_grammars.here()
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +70,21 @@ def python() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def kernels(run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def kernels(
+    request: pytest.FixtureRequest, run: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
     """The environment of a Jupyter whose kernels begin with their imports done, and have no network."""
-    from tests.warm_kernels import warm_kernels
+    from tests.warm_kernels import warm_kernels, with_kernel
 
     environment = {**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    environment = run.without_network(environment, tmp_path_factory.mktemp("start_up"))
-    with warm_kernels(tmp_path_factory.mktemp("kernels"), environment) as with_kernels:
+    start_up = tmp_path_factory.mktemp("start_up")
+    no_grammars.with_path(start_up)
+    environment = run.without_network(environment, start_up)
+    folder = tmp_path_factory.mktemp("kernels")
+    if python := getattr(request.config, "workerinput", {}).get(KERNELS):
+        yield with_kernel(folder, environment, python)
+        return
+    with warm_kernels(folder, environment) as with_kernels:
         yield with_kernels
 
 
@@ -195,16 +208,28 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
-    """Let workers begin with all tests imported."""
+    """Let workers begin with all tests imported, and the notebooks of all of them share their imports."""
+    from tests.warm_kernels import kernel_server
     from tests.warm_workers import warm_workers
 
     stack = ExitStack()
     config.add_cleanup(stack.close)
-    folder = Path(stack.enter_context(TemporaryDirectory()))
-    python = stack.enter_context(warm_workers(folder, config.invocation_params.args))
+
+    def folder() -> Path:
+        return Path(stack.enter_context(TemporaryDirectory()))
+
+    python = stack.enter_context(warm_workers(folder(), config.invocation_params.args))
     for spec in specs:
         if python and spec.popen:
             spec.python = shlex.join(python)
+    if sys.platform == "linux":
+        config.stash[COMMAND] = stack.enter_context(kernel_server(folder()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker how to start the forks that are kernels."""
+    node.workerinput[KERNELS] = node.config.stash.get(COMMAND, None)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -28,6 +28,7 @@ from typing import IO
 
 # Threads of imports that a fork has again: jemalloc, the allocator of Arrow, sees to it.
 THREADS = {"jemalloc_bg_thd"}
+NAME = "fork"  # of a command's process, with the process id of its fork
 LONGEST = 1 << 20  # bytes of a request, mostly the environment
 
 
@@ -59,6 +60,11 @@ def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -
 
 
 # ------------------------------------------------------------------------------- the process that is forked
+
+
+def is_asked(number: int) -> bool:
+    """Wait for the first request, which `serve` answers; False where standard input ends before it comes."""
+    return sys.stdin not in select.select([number, sys.stdin], [], [])[0]
 
 
 def serve(number: int, become: Callable[[dict], None]) -> None:
@@ -165,12 +171,21 @@ def _end_with(connection: socket.socket) -> None:
 # ------------------------------------------------------------------------------- the command
 
 
+def fork_of(command: int) -> int | None:
+    """Return the process id of the fork that a command, by its own process id, stands for; None without."""
+    with contextlib.suppress(OSError):  # it has ended
+        name, _, pid = Path(f"/proc/{command}/comm").read_text().strip().partition(" ")
+        return int(pid) if name == NAME and pid else None
+    return None
+
+
 def main(path: str, arguments: list[str]) -> None:
     """Be a process for the one that started it: ask for a fork, pass signals on, end as it ends."""
     with socket.socket(socket.AF_UNIX) as connection:
         pid, answers = _ask_for_fork(connection, path, arguments)
         if not pid:
             os.execv(sys.executable, [sys.executable, *arguments])
+        Path("/proc/self/comm").write_text(f"{NAME} {pid}")
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda got, _: os.kill(pid, got))
         code = int(answers.readline() or 1)

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.forks import fork_server, run_program, serve
+from tests import no_grammars
+from tests.forks import fork_of, fork_server, is_asked, run_program, serve
 from tests.warm_ray import executable_for_ray
 
 # What the notebooks import, directly or at the first call.
@@ -37,43 +38,76 @@ IMPORTED = """
     phi3lib.embeddings.maps phi3lib.embeddings.search phi3lib.embeddings.compare
 """.split()
 USUAL = ["-m", "ipykernel_launcher"]
+PROGRAM = ["-m", "tests.warm_kernels"]
+SERVE = "serve"  # the argument with which the program imports everything
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
 def warm_kernels(folder: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Start the process that is forked; return the environment for Jupyter, in which it is the kernel.
+    """Start the process that is forked; yield the environment of a Jupyter whose kernels are its forks.
 
-    folder: an empty one, with a short path. environment: that of the process, whose PYTHONPATH leads to the
-    packages and the tests.
+    folder: an empty one, with a short path. environment: the kernels', whose PYTHONPATH leads to the packages
+    and the tests.
     """
     if sys.platform != "linux":
         yield environment
         return
+    with kernel_server(folder) as python:
+        yield with_kernel(folder, environment, python)
+
+
+@contextmanager
+def kernel_server(folder: Path) -> Iterator[list[str]]:
+    """Start the process that is forked; yield the command for a fork.
+
+    It waits for the first request, and imports everything in the environment that `with_kernel` has given
+    for kernels by then. folder: an empty one, with a short path.
+    """
+    with fork_server(folder, PROGRAM, {**os.environ, "PYTHONPATH": str(ROOT)}) as python:
+        yield python
+
+
+def with_kernel(folder: Path, environment: dict[str, str], python: list[str]) -> dict[str, str]:
+    """Return the environment of a Jupyter in which "python3" is such a fork; the folder is for its files."""
     spec = folder / "jupyter" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
-    with fork_server(folder, ["-m", "tests.warm_kernels"], environment) as python:
-        command = [*python, *USUAL, "-f", "{connection_file}"]
-        spec.write_text(
-            json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"})
-        )
-        yield {**environment, "JUPYTER_PATH": str(folder / "jupyter")}
+    command = [*python, *USUAL, "-f", "{connection_file}"]
+    spec.write_text(
+        json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"})
+    )
+    given = _environment_of(python)
+    mine = given.with_suffix(f".{os.getpid()}")  # another worker may write at the same time
+    mine.write_text(json.dumps(environment))
+    mine.replace(given)
+    return {**environment, "JUPYTER_PATH": str(folder / "jupyter")}
 
 
-def kernel_process(command: int, arguments: list[str]) -> int:
-    """Return the process id of the kernel that a command with these arguments stands for."""
-    noted = [Path(f"{argument}.pid") for argument in arguments]
-    return next((int(path.read_text()) for path in noted if path.is_file()), command)
+def _environment_of(python: list[str]) -> Path:
+    """Return the file with the environment of kernels, beside the socket of the command."""
+    return Path(python[-1]).with_name("environment.json")
+
+
+def kernel_process(command: int) -> int:
+    """Return the process id of the kernel that a command, by its own process id, stands for."""
+    return fork_of(command) or command
 
 
 def forks_of_ray(kernel: psutil.Process) -> tuple[psutil.Process | None, list[psutil.Process]]:
     """Return the process that is forked, and its forks that Ray started for a kernel; (None, []) if usual."""
     server = kernel.parent()
-    if server is None or "tests.warm_kernels" not in server.cmdline():
+    if server is None or PROGRAM[-1] not in server.cmdline():
         return None, []
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    since = kernel.create_time()
-    forks = [psutil.Process(int(number)) for number in children if int(number) != kernel.pid]
-    return server, [one for one in forks if one.create_time() >= since]
+    return server, list(_forks_below(kernel))
+
+
+def _forks_below(process: psutil.Process) -> Iterator[psutil.Process]:
+    """Yield the forks whose commands a process and its children have started, and theirs."""
+    for command in process.children(recursive=True):
+        if pid := fork_of(command.pid):
+            fork = psutil.Process(pid)
+            yield fork
+            yield from _forks_below(fork)
 
 
 def import_everything() -> None:
@@ -81,6 +115,7 @@ def import_everything() -> None:
     del sys.path[0]  # the folder that this program was started in
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # kernels end with this process
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels have it
+    no_grammars.here()
     gc.disable()  # what imports make stays; to look for garbage among it takes a tenth of their time
     for name in IMPORTED:
         __import__(name)
@@ -105,11 +140,21 @@ def become_kernel(request: dict) -> None:
     os.environ.clear()
     os.environ.update(request["environment"] | own)
     _, launcher, *arguments = request["arguments"]
-    Path(f"{arguments[arguments.index('-f') + 1]}.pid").write_text(str(os.getpid()))
     sys.argv[:] = [launcher, *arguments]
     IPKernelApp.launch_instance(arguments)
 
 
+def begin(number: str) -> None:
+    """Once a kernel is asked for, run this program anew, in the environment that was given for kernels."""
+    if is_asked(int(number)):
+        own = {"FORKED_PYTHON": os.environ["FORKED_PYTHON"]}
+        environment = json.loads(_environment_of(shlex.split(own["FORKED_PYTHON"])).read_text())
+        os.execve(sys.executable, [sys.executable, *PROGRAM, SERVE, number], environment | own)
+
+
 if __name__ == "__main__":
-    import_everything()
-    serve(int(sys.argv[1]), become)
+    if SERVE in sys.argv:
+        import_everything()
+        serve(int(sys.argv[-1]), become)
+    else:
+        begin(sys.argv[-1])

@@ -126,7 +126,7 @@ def process_of_kernel(kernel_id: str) -> int:
         except psutil.Error:  # it has ended since, or waits as a zombie for the process that started it
             continue
         if any(kernel_id in argument for argument in arguments):
-            return kernel_process(one.pid, arguments)
+            return kernel_process(one.pid)
     raise LookupError(f"no process has the kernel {kernel_id}")
 
 

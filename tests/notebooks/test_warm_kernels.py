@@ -70,7 +70,7 @@ def test_two_kernels_share_what_is_imported_and_nothing_else(start, tmp_path):
 
 def test_a_kernel_is_interrupted_and_ends_with_its_command(start, tmp_path):
     manager, client = start(tmp_path)
-    process = psutil.Process(warm_kernels.kernel_process(0, [manager.connection_file]))
+    process = psutil.Process(warm_kernels.kernel_process(manager.provisioner.pid))
     message = client.execute("print('running')\nwhile True: pass")
     while client.get_iopub_msg(timeout=PATIENCE)["msg_type"] != "stream":
         pass
@@ -95,7 +95,8 @@ sys.stdin.read()
 def test_forks_that_ray_starts_for_a_kernel_are_in_its_memory(start, run, tmp_path):
     ray = find_spec("ray") or pytest.skip("Ray is not installed")
     manager, client = start(tmp_path)
-    kernel = psutil.Process(warm_kernels.kernel_process(0, [manager.connection_file]))
+    kernel = psutil.Process(warm_kernels.kernel_process(manager.provisioner.pid))
+    other, _ = start(tmp_path)  # another kernel of the same process
     watcher = watcher_of_forks(run)()
     assert watcher.besides(kernel) == 0
     counted = []
@@ -111,11 +112,29 @@ def test_forks_that_ray_starts_for_a_kernel_are_in_its_memory(start, run, tmp_pa
         counted.append(watcher.besides(kernel))
     server, forks = warm_kernels.forks_of_ray(kernel)
     assert len(forks) == 2
+    without = psutil.Process(warm_kernels.kernel_process(other.provisioner.pid))
+    assert warm_kernels.forks_of_ray(without) == (server, [])
     assert 300_000_000 < counted[0] < 400_000_000  # without what it shares
     assert counted[1] - counted[0] > 0.9 * run.unshared(server)
     client.execute_interactive("fork.kill()", timeout=PATIENCE)
     psutil.wait_procs(forks[1:], PATIENCE)
     assert not forks[1].is_running()
+
+
+def test_a_fork_of_a_fork_belongs_to_the_same_kernel(start, tmp_path):
+    manager, client = start(tmp_path)
+    kernel = psutil.Process(warm_kernels.kernel_process(manager.provisioner.pid))
+    code = """
+        import os, subprocess
+        inner = [*os.environ["FORKED_PYTHON"].split(), "-c", "print('inner', flush=True); input()"]
+        outer = [*inner[:-1], f"import subprocess; subprocess.run({inner})"]
+        fork = subprocess.Popen(outer, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert fork.stdout.readline() == b"inner\\n"
+    """
+    reply = client.execute_interactive(textwrap.dedent(code), timeout=PATIENCE)
+    assert reply["content"]["status"] == "ok"
+    assert len(warm_kernels.forks_of_ray(kernel)[1]) == 2
+    client.execute_interactive("fork.kill()", timeout=PATIENCE)
 
 
 def test_without_a_process_to_fork_a_kernel_is_a_usual_one(tmp_path):
