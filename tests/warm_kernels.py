@@ -36,7 +36,9 @@ IMPORTED = """
     phi3lib.lab phi3lib.lab.atlas phi3lib.lab.widgets phi3lib.lab.checks phi3lib.lab.figures.plots
     phi3lib.vision.modeling phi3lib.encoders phi3lib.loading.checkpoints phi3lib.embeddings.embed
     phi3lib.embeddings.maps phi3lib.embeddings.search phi3lib.embeddings.compare
+    picturebook.pictures
 """.split()
+DRAWN = 6  # pictures of each kind: nearly all of what a process keeps of the drawings
 USUAL = ["-m", "ipykernel_launcher"]
 PROGRAM = ["-m", "tests.warm_kernels"]
 SERVE = "serve"  # the argument with which the program imports everything
@@ -114,14 +116,26 @@ def import_everything() -> None:
     """Do in the process that is forked what kernels have done before their first cell."""
     del sys.path[0]  # the folder that this program was started in
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # kernels end with this process
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the debugger warns of Python's own modules
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels have it
     no_grammars.here()
     gc.disable()  # what imports make stays; to look for garbage among it takes a tenth of their time
     for name in IMPORTED:
         __import__(name)
     gc.enable()
+    draw_everything()
     python = shlex.split(os.environ["FORKED_PYTHON"])  # the command for a fork of this process
     sys.executable = executable_for_ray(python, Path(python[-1]).parent)
+
+
+def draw_everything() -> None:
+    """Draw what picturebook keeps for later pictures: a CPU second, which each notebook that draws spends."""
+    from picturebook.kinds import KINDS
+    from picturebook.pictures import draw_picture
+
+    for kind in KINDS.values():
+        for number in range(DRAWN):
+            draw_picture(number, kind=kind)
 
 
 def become(request: dict) -> None:
