@@ -54,6 +54,11 @@ def _the_choice_of_models_ends_with_the_test() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def run() -> ModuleType:
     """`notebooks/run.py` as a module."""
+    return notebooks_run()
+
+
+def notebooks_run() -> ModuleType:
+    """Import `notebooks/run.py`."""
     path = ROOT / "notebooks" / "run.py"
     spec = importlib.util.spec_from_file_location("run_notebooks_for_tests", path)
     assert spec is not None and spec.loader is not None
@@ -76,16 +81,19 @@ def kernels(
     """The environment of a Jupyter whose kernels begin with their imports done, and have no network."""
     from tests.warm_kernels import warm_kernels, with_kernel
 
-    environment = {**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    start_up = tmp_path_factory.mktemp("start_up")
-    no_grammars.with_path(start_up)
-    environment = run.without_network(environment, start_up)
+    environment = environment_of_kernels(run, tmp_path_factory.mktemp("start_up"))
     folder = tmp_path_factory.mktemp("kernels")
     if python := getattr(request.config, "workerinput", {}).get(KERNELS):
         yield with_kernel(folder, environment, python)
         return
     with warm_kernels(folder, environment) as with_kernels:
         yield with_kernels
+
+
+def environment_of_kernels(run: ModuleType, folder: Path) -> dict[str, str]:
+    """Return the environment of notebooks and JupyterLab, without network; the folder is for its files."""
+    no_grammars.with_path(folder)
+    return run.without_network({**os.environ, **run.KERNEL_ENVIRONMENT, "PYTHONPATH": str(ROOT)}, folder)
 
 
 @pytest.fixture(scope="session")
@@ -209,7 +217,6 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Let workers begin with all tests imported, and the notebooks of all of them share their imports."""
-    from tests.warm_kernels import kernel_server
     from tests.warm_workers import warm_workers
 
     stack = ExitStack()
@@ -222,8 +229,12 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     for spec in specs:
         if python and spec.popen:
             spec.python = shlex.join(python)
-    if sys.platform == "linux":
-        config.stash[COMMAND] = stack.enter_context(kernel_server(folder()))
+    if sys.platform == "linux" and (ROOT / EACH_NOTEBOOK).is_file():
+        from tests.warm_kernels import kernel_server
+
+        # At once: while the tests are collected there is nothing else to do for a second core.
+        environment = environment_of_kernels(notebooks_run(), folder())
+        config.stash[COMMAND] = stack.enter_context(kernel_server(folder(), environment))
 
 
 @pytest.hookimpl(optionalhook=True)

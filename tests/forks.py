@@ -62,11 +62,6 @@ def fork_server(folder: Path, program: list[str], environment: dict[str, str]) -
 # ------------------------------------------------------------------------------- the process that is forked
 
 
-def is_asked(number: int) -> bool:
-    """Wait for the first request, which `serve` answers; False where standard input ends before it comes."""
-    return sys.stdin not in select.select([number, sys.stdin], [], [])[0]
-
-
 def serve(number: int, become: Callable[[dict], None]) -> None:
     """Answer each request with a fork, which calls `become` and returns, until standard input ends.
 

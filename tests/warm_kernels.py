@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from tests import no_grammars
-from tests.forks import fork_of, fork_server, is_asked, run_program, serve
+from tests.forks import fork_of, fork_server, run_program, serve
 from tests.warm_ray import executable_for_ray
 
 # What the notebooks import, directly or at the first call.
@@ -41,8 +41,6 @@ IMPORTED = """
 DRAWN = 6  # pictures of each kind: nearly all of what a process keeps of the drawings
 USUAL = ["-m", "ipykernel_launcher"]
 PROGRAM = ["-m", "tests.warm_kernels"]
-SERVE = "serve"  # the argument with which the program imports everything
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
@@ -55,18 +53,14 @@ def warm_kernels(folder: Path, environment: dict[str, str]) -> Iterator[dict[str
     if sys.platform != "linux":
         yield environment
         return
-    with kernel_server(folder) as python:
+    with kernel_server(folder, environment) as python:
         yield with_kernel(folder, environment, python)
 
 
 @contextmanager
-def kernel_server(folder: Path) -> Iterator[list[str]]:
-    """Start the process that is forked; yield the command for a fork.
-
-    It waits for the first request, and imports everything in the environment that `with_kernel` has given
-    for kernels by then. folder: an empty one, with a short path.
-    """
-    with fork_server(folder, PROGRAM, {**os.environ, "PYTHONPATH": str(ROOT)}) as python:
+def kernel_server(folder: Path, environment: dict[str, str]) -> Iterator[list[str]]:
+    """Start the process that is forked; yield the command for a fork. Arguments as in `warm_kernels`."""
+    with fork_server(folder, PROGRAM, environment) as python:
         yield python
 
 
@@ -78,16 +72,7 @@ def with_kernel(folder: Path, environment: dict[str, str], python: list[str]) ->
     spec.write_text(
         json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"})
     )
-    given = _environment_of(python)
-    mine = given.with_suffix(f".{os.getpid()}")  # another worker may write at the same time
-    mine.write_text(json.dumps(environment))
-    mine.replace(given)
     return {**environment, "JUPYTER_PATH": str(folder / "jupyter")}
-
-
-def _environment_of(python: list[str]) -> Path:
-    """Return the file with the environment of kernels, beside the socket of the command."""
-    return Path(python[-1]).with_name("environment.json")
 
 
 def kernel_process(command: int) -> int:
@@ -158,17 +143,6 @@ def become_kernel(request: dict) -> None:
     IPKernelApp.launch_instance(arguments)
 
 
-def begin(number: str) -> None:
-    """Once a kernel is asked for, run this program anew, in the environment that was given for kernels."""
-    if is_asked(int(number)):
-        own = {"FORKED_PYTHON": os.environ["FORKED_PYTHON"]}
-        environment = json.loads(_environment_of(shlex.split(own["FORKED_PYTHON"])).read_text())
-        os.execve(sys.executable, [sys.executable, *PROGRAM, SERVE, number], environment | own)
-
-
 if __name__ == "__main__":
-    if SERVE in sys.argv:
-        import_everything()
-        serve(int(sys.argv[-1]), become)
-    else:
-        begin(sys.argv[-1])
+    import_everything()
+    serve(int(sys.argv[1]), become)

@@ -102,8 +102,7 @@ def spread(tmp_path):
     """A function that runs test files as `make test` does: `spread(workers, **sources)` → its output."""
     folder = tmp_path / "tests" / "lab"
     folder.mkdir(parents=True)
-    needed = ("__init__", "conftest", "forks", "no_grammars", "warm_kernels", "warm_ray", "warm_workers")
-    for name in needed:
+    for name in ("__init__", "conftest", "forks", "no_grammars", "warm_workers"):
         shutil.copy(ROOT / "tests" / f"{name}.py", tmp_path / "tests")
     make = (ROOT / "Makefile").read_text()
     options = next(line for line in make.splitlines() if line.startswith("PYTEST :=")).split("pytest", 1)[1]
