@@ -393,11 +393,13 @@ def test_names_are_text_and_never_code(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page, scheme):
     canvas = page.locator("canvas").first
+    drag(page, canvas)
+    expect(page.get_by_role("heading", name="Selected: 60")).to_be_visible()
+    page.mouse.move(0, 0)
     light = canvas.evaluate(LOOK)
     page.emulate_media(color_scheme=scheme)
     for summary in page.locator("summary").all():
         summary.click()
-    drag(page, canvas)
     assert serious_faults(page, "#atlas") == []
     page.keyboard.press("Escape")
     paper = page.evaluate("getComputedStyle(document.documentElement).colorScheme")
