@@ -17,7 +17,7 @@ from PIL import Image
 
 from phi3lib.embeddings.dataset_rows import ENCODED, content_of, is_dataset, rows_of
 from phi3lib.embeddings.folders import Leftover, files_in
-from phi3lib.vision.inputs import as_entries, as_path, is_url, printable
+from phi3lib.vision.inputs import as_entries, as_path, printable
 from phi3lib.vision.picture_files import open_regular, reason
 from phi3lib.vision.pictures import Admit, Least, Reading, read
 
@@ -205,10 +205,6 @@ def _of_path(images: str | os.PathLike[str], own: Path | None) -> Items:
         return Items([_of_file(name, file) for name, file in found.files], found.left_out, found.unreadable)
     if path.exists():
         return Items([_of_file(path.name, path)])
-    if is_url(text):
-        raise ValueError(
-            f"{text[:80]!r} is a URL; nothing is downloaded here. Save the images to a folder first"
-        )
     if any(sign in text for sign in "*?["):
         raise ValueError(
             f"{text!r} is a pattern, not a folder; pass the files: sorted(glob.glob({text!r})) or "
@@ -217,10 +213,10 @@ def _of_path(images: str | os.PathLike[str], own: Path | None) -> Items:
     raise FileNotFoundError(f"there is no folder {str(path)!r}")
 
 
-def _of_file(name: str, path: Path) -> Item:
+def _of_file(name: str, path: str | os.PathLike[str]) -> Item:
     def identity() -> str:
         try:
-            return _identity(path.stat())
+            return _identity(as_path(path).stat())
         except (OSError, ValueError):  # opening it raises the error
             return ""
 
@@ -230,7 +226,7 @@ def _of_file(name: str, path: Path) -> Item:
 def _of_one(number: int, image: Any) -> Item:
     """One entry of a list: a file name, or anything that holds an image; opening it says what is wrong."""
     if isinstance(image, str | os.PathLike):
-        return _of_file(os.fsdecode(image), _untouched(image))
+        return _of_file(os.fsdecode(image), image)
     if isinstance(image, bytes | bytearray | memoryview):
         return Item(str(number), lambda: _in_memory(bytes(image)), is_own=True)
     if isinstance(image, Mapping) and set(image) == ENCODED:
@@ -238,12 +234,6 @@ def _of_one(number: int, image: Any) -> Item:
     if hasattr(image, "read") and hasattr(image, "seek"):
         return Item(str(number), lambda: _copy_of(image))
     return Item(str(number), lambda: _require_image(image))
-
-
-def _untouched(image: str | os.PathLike[str]) -> Path:
-    """Return the path of a list's entry; of a URL or no text as it is, so that opening it can say so."""
-    text = os.fsdecode(image)
-    return Path(text) if is_url(text) or not text else as_path(image)
 
 
 def _copy_of(file: BinaryIO) -> BinaryIO:

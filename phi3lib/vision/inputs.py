@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+# `Path("https://…")` has one slash after the scheme.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:|(https?|ftp|s3|gs|hdfs|file):/")
 
 
 def as_path(path: str | os.PathLike[str] | bytes) -> Path:
@@ -24,11 +25,13 @@ def as_path(path: str | os.PathLike[str] | bytes) -> Path:
     >>> as_path("~0.png")
     PosixPath('~0.png')
 
-    Raises ValueError for an empty text, which `Path` takes for the current folder.
+    Raises ValueError for an empty text, which `Path` takes for the current folder, and for a URL.
     """
     text = os.fsdecode(path)
     if not text:
         raise ValueError("the path is empty; write '.' for the current folder")
+    if is_url(text):
+        raise ValueError(f"{text[:80]!r} is a URL; nothing is downloaded here. Save it to this machine first")
     try:
         return Path(text).expanduser()
     except RuntimeError:  # no user of this name
@@ -43,7 +46,7 @@ def as_file(path: str | os.PathLike[str] | bytes) -> Path:
 
 
 def is_url(text: str) -> bool:
-    """Return whether a text is a URL; a Windows path such as `C:\\photos` is none.
+    """Return whether a text is a URL, also one that went through `Path`; a path such as `C:\\photos` is none.
 
     >>> is_url("https://example.org/a.png"), is_url("photos/a.png")
     (True, False)

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -193,6 +194,7 @@ def test_a_name_that_starts_like_a_home_folder_is_read(clip, tmp_path, monkeypat
     ("images", "words"),
     [
         ("https://example.org/photos", "is a URL"),
+        (Path("https://example.org/photos"), "is a URL"),  # has lost a slash
         ("photos/*.jpg", "is a pattern"),
         ({"train": [1], "test": [2]}, "keys 'train', 'test'"),
         (3, "no folder, no list"),
@@ -203,6 +205,15 @@ def test_a_name_that_starts_like_a_home_folder_is_read(clip, tmp_path, monkeypat
 def test_what_is_no_source_gets_the_sentence_that_helps(images, words):
     with pytest.raises(ValueError, match=words):
         find_items(images)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_url_in_a_list_is_told_from_a_missing_file(clip, kind):
+    address = kind("https://example.org/a.png")
+    table = embed_images([address, "", noise()], model=clip, progress=False)
+    reasons = dict(table.errors)
+    assert "this is a URL; nothing is downloaded" in reasons[str(address)]
+    assert reasons[""] == "the path is empty; write '.' for the current folder"
 
 
 def test_eps_is_not_opened_whatever_its_name(clip, tmp_path):

@@ -221,6 +221,7 @@ def test_a_url_is_no_file_that_is_written(clip, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for write in (
         lambda: embed_images(folder, model=clip, out="s3://bucket/v.parquet", progress=False),
+        lambda: embed_images(folder, model=clip, out=Path("s3://bucket/v.parquet"), progress=False),
         lambda: EmbeddingTable(np.eye(2), ("a", "b")).save("https://example.org/v.parquet"),
     ):
         with pytest.raises(ValueError, match="is a URL; write a file on this machine"):
