@@ -209,7 +209,7 @@ class SiglipEncoder(Encoder):
     def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> None:
         """Warn, with their number, of texts that are longer than the network's context."""
         plain = [self._as_trained(text) for text in texts]
-        lengths = [len(ids) for ids in self.tokenizer(plain, truncation=False)["input_ids"]]
+        lengths = [len(ids) for ids in self.tokenizer(plain, truncation=False, verbose=False)["input_ids"]]
         cut = [text for text, length in zip(plain, lengths, strict=True) if length > self._context]
         if cut:
             warnings.warn(

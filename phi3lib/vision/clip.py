@@ -75,7 +75,7 @@ class Clip:
     def warn_of_cut_texts(self, texts: list[str], *, stacklevel: int = 2) -> list[int]:
         """Warn, with their number, of texts that are longer than the model's context; return all lengths."""
         longest = self.model.config.text_config.max_position_embeddings
-        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False)["input_ids"]]
+        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False, verbose=False)["input_ids"]]
         cut = [text for text, length in zip(texts, lengths, strict=True) if length > longest]
         if cut:
             warnings.warn(

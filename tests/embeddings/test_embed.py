@@ -466,6 +466,8 @@ def test_texts_share_the_space_of_pictures(clip, phi3):
         embed_texts(["a cat"], model=phi3)
     with pytest.raises(ValueError, match="no texts"):
         embed_texts([], model=clip)
+    with pytest.raises(ValueError, match="'a cat' occurs 2 times.*list\\(dict.fromkeys"):
+        embed_texts(["a cat", "a dog", "a cat"], model=clip)
 
 
 def test_texts_in_the_space_of_the_language_model(phi3_folder):
