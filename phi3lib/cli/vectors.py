@@ -61,9 +61,8 @@ def embedded(asked: Any, terminal: Terminal) -> list[Embedded] | None:
     if source.suffix == ".parquet" and not source.is_dir():
         return [_from_file(source, asked)]
     if not source.is_dir():
-        raise ValueError(
-            f"there is no folder {asked.source!r}; give a folder of images, or a .parquet file of vectors"
-        )
+        what = f"{asked.source!r} is a file" if source.exists() else f"there is no folder {asked.source!r}"
+        raise ValueError(f"{what}; give a folder of images, or a .parquet file of vectors")
     names = asked.model or [None]
     if len(set(names)) != len(names):
         raise ValueError(f"--model names {max(names, key=names.count)!r} twice; name each model once")

@@ -259,7 +259,7 @@ def test_strict_counts_what_any_of_the_models_could_not_take(shell, photos, monk
 MISTAKES = {
     "no folder": (["embed", "nowhere"], "no folder 'nowhere'"),
     "no images": (["embed", "empty"], "no images found"),
-    "a file": (["embed", "photos/notes.txt"], "no folder"),
+    "a file": (["embed", "photos/notes.txt"], "is a file; give a folder"),
     "no query": (["search", "photos"], "nothing to search for"),
     "an empty query": (["search", "photos", " "], "the text is empty"),
     "a model without texts": (["search", "photos", "a cat"], "texts"),
