@@ -189,6 +189,21 @@ def order_of(nodeid: str, seconds: dict[str, int]) -> tuple[int, int]:
     return place, -seconds.get(notebook[1], 0) if notebook else 0
 
 
+def has_notebooks(arguments: Iterable[str], folder: Path) -> bool:
+    """Whether these arguments of pytest, given in a folder, may ask for a test that runs notebooks.
+
+    >>> [has_notebooks([one], ROOT) for one in ("tests", "tests/browser/test_atlas.py", "tests/vision")]
+    [True, True, False]
+    """
+    places = [ROOT / group for group in IN_JUPYTERLAB]
+    asked = [(folder / argument.partition("::")[0]).resolve() for argument in arguments]
+    return any(
+        place.exists() and (one == place or one in place.parents or place in one.parents)
+        for place in places
+        for one in asked
+    )
+
+
 def next_group(waiting: Iterable[str], of_others: Iterable[Iterable[str]]) -> str:
     """Return which of the waiting groups a worker takes: the first that it may, or else the first.
 
@@ -229,7 +244,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     for spec in specs:
         if python and spec.popen:
             spec.python = shlex.join(python)
-    if sys.platform == "linux" and (ROOT / EACH_NOTEBOOK).is_file():
+    if sys.platform == "linux" and has_notebooks(config.args, config.invocation_params.dir):
         from tests.warm_kernels import kernel_server
 
         # At once: while the tests are collected there is nothing else to do for a second core.

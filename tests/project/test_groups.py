@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EACH_NOTEBOOK, group_of, next_group, order_of, run_times
+from tests.conftest import EACH_NOTEBOOK, group_of, has_notebooks, next_group, order_of, run_times
 from tests.forks import fork_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +95,15 @@ def test_two_workers_take_what_needs_jupyterlab_and_the_others_do_while_there_is
     assert next_group(waiting, [one, rest]) == waiting[0]
     assert next_group(waiting, [rest, []]) == waiting[0]
     assert next_group(waiting[:1], [one, two]) == waiting[0]
+
+
+def test_kernels_are_made_ready_where_a_notebook_may_run_and_only_there(tmp_path):
+    everything = ["tests", "phi3lib"], [f"{EACH_NOTEBOOK}::test_runs[03_hd]"], ["tests/browser"], ["."]
+    assert all(has_notebooks(arguments, ROOT) for arguments in everything)
+    assert has_notebooks(["test_notebooks.py"], ROOT / "tests" / "notebooks")
+    for arguments in (["tests/vision", "tests/loading"], ["tests/notebooks/test_real_checkpoints.py"], []):
+        assert not has_notebooks(arguments, ROOT)
+    assert not has_notebooks(["tests"], tmp_path)
 
 
 @pytest.fixture
