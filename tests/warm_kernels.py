@@ -17,7 +17,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -57,11 +57,9 @@ def warm_kernels(folder: Path, environment: dict[str, str]) -> Iterator[dict[str
         yield with_kernel(folder, environment, python)
 
 
-@contextmanager
-def kernel_server(folder: Path, environment: dict[str, str]) -> Iterator[list[str]]:
-    """Start the process that is forked; yield the command for a fork. Arguments as in `warm_kernels`."""
-    with fork_server(folder, PROGRAM, environment) as python:
-        yield python
+def kernel_server(folder: Path, environment: dict[str, str]) -> AbstractContextManager[list[str]]:
+    """Start the process that is forked, and give the command for a fork. Arguments as in `warm_kernels`."""
+    return fork_server(folder, PROGRAM, environment)
 
 
 def with_kernel(folder: Path, environment: dict[str, str], python: list[str]) -> dict[str, str]:

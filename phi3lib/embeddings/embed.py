@@ -208,12 +208,12 @@ def embed_texts(texts: Any, *, model: Any = None) -> EmbeddingTable:
     encoder.
     """
     listed = as_texts(texts)
-    text, count = Counter(listed).most_common(1)[0] if listed else ("", 0)
-    if count > 1:
-        raise ValueError(
-            f"the text {text[:60]!r} occurs {count} times, and the texts are the ids of the table; pass each "
-            f"once: list(dict.fromkeys(texts))"
-        )
+    for text, count in Counter(listed).most_common(1):
+        if count > 1:
+            raise ValueError(
+                f"the text {text[:60]!r} occurs {count} times, and the texts are the ids of the table; pass "
+                f"each once: list(dict.fromkeys(texts))"
+            )
     encoder = text_encoder(encoder_of(model))
     recipe = encoder.text_provenance()
     return EmbeddingTable(encoder.encode_texts(listed).numpy(), tuple(listed), recipe=recipe)
